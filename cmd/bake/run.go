@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// Exit statuses of both commands.
+const (
+	exitOK      = 0 // done
+	exitNo      = 1 // the answer is no: the input is invalid
+	exitUsage   = 2 // wrong use
+	exitFailure = 3 // could not be carried out
+)
+
+// exitError is an error with an exit status of its own. An err of nil says nothing more: it was told already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// cannot is a failure to carry something out: exit status 3.
+func cannot(format string, args ...any) error {
+	return &exitError{exitFailure, fmt.Errorf("cannot "+format, args...)}
+}
+
+// env is what a command may touch of the world.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	json           bool
+}
+
+// run is bake without the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := newRoot(e)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitUsage
+	var ee *exitError
+	if errors.As(err, &ee) {
+		code = ee.code
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(stderr, "bake: %s\n", msg)
+	}
+	if code == exitUsage {
+		fmt.Fprintln(stderr, "bake: see 'bake help'")
+	}
+	return code
+}
+
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "bake",
+		Short:         "Golden images and first-boot configuration of highly available load balancers, from one YAML file",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
+	root.AddCommand(newValidate(e))
+	return root
+}
+
+// load reads a spec and tells its problems. An error means that the spec cannot be used.
+func (e *env) load(path string) (*spec.Spec, error) {
+	s, problems := spec.Load(path)
+	if err := e.tell(problems); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// tell prints problems. An error means that there is more than warnings among them.
+func (e *env) tell(problems diag.Problems) error {
+	if e.json && problems.HasErrors() {
+		if err := problems.PrintJSON(e.stdout); err != nil {
+			return cannot("print the problems: %v", err)
+		}
+	} else {
+		problems.Print(e.stderr)
+	}
+	if problems.HasErrors() {
+		return &exitError{code: exitNo}
+	}
+	return nil
+}
+
+// node finds a spec's node by its name.
+func node(s *spec.Spec, name string) (*spec.Node, error) {
+	var names []string
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i], nil
+		}
+		names = append(names, s.Nodes[i].Name)
+	}
+	return nil, &exitError{exitUsage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", "))}
+}
+
+// releaseOf is the release that a spec names, or the one that a flag insists on.
+func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
+	if flag == "" {
+		flag = s.Image.Release
+	}
+	r, err := release.Get(flag)
+	if err != nil {
+		return r, &exitError{exitUsage, err}
+	}
+	return r, nil
+}
+
+// underRoot is where an absolute path of a machine lies below dir.
+func underRoot(dir, path string) string { return filepath.Join(dir, filepath.FromSlash(path)) }

@@ -1,0 +1,73 @@
+// Package config is /etc/ha-agent/agent.yaml: what the agent must know of its node. bake writes it, the agent reads it.
+package config
+
+import "net/netip"
+
+// Path is where the agent looks for its configuration.
+const Path = "/etc/ha-agent/agent.yaml"
+
+// APIVersion is the version of agent.yaml that this program writes and understands.
+const APIVersion = "hapair-agent/v1"
+
+// Config is agent.yaml. Decoding is strict.
+type Config struct {
+	APIVersion string     `yaml:"apiVersion"`
+	Cluster    string     `yaml:"cluster"`
+	Node       string     `yaml:"node"`    // the node's name in the spec, which is also keepalived's router_id
+	Release    string     `yaml:"release"` // the release's name: noble
+	HAProxy    HAProxy    `yaml:"haproxy"`
+	Keepalived Keepalived `yaml:"keepalived"`
+	Sysctl     Sysctl     `yaml:"sysctl"`
+	Peers      []Peer     `yaml:"peers"`
+	VIPs       []VIP      `yaml:"vips"`
+	Listeners  []Listener `yaml:"listeners"`
+	Packages   []string   `yaml:"packages"` // what `verify` expects to be installed
+}
+
+// HAProxy is the target haproxy.
+type HAProxy struct {
+	Config       string   `yaml:"config"`        // /etc/haproxy/haproxy.cfg
+	Unit         string   `yaml:"unit"`          // haproxy.service
+	MasterSocket string   `yaml:"master_socket"` // /run/haproxy-master.sock
+	CheckSocket  string   `yaml:"check_socket"`  // /run/haproxy/check.sock
+	Certificates []string `yaml:"certificates,omitempty"`
+	Stats        *Stats   `yaml:"stats,omitempty"`
+}
+
+// Stats is where the node's own stats page answers. It asks for a user and a password, or for an allowed address.
+type Stats struct {
+	Address netip.AddrPort `yaml:"address"`
+}
+
+// Keepalived is the target keepalived.
+type Keepalived struct {
+	Config     string `yaml:"config"`      // /etc/keepalived/keepalived.conf
+	Unit       string `yaml:"unit"`        // keepalived.service
+	NotifyFIFO string `yaml:"notify_fifo"` // /run/ha-agent/notify.fifo
+	TrackFile  string `yaml:"track_file"`  // /run/ha-agent/haproxy.track: 0 says that haproxy answers
+}
+
+// Sysctl is the target sysctl.
+type Sysctl struct {
+	File string `yaml:"file"` // /etc/sysctl.d/60-hapair.conf
+}
+
+// Peer is another node of the cluster.
+type Peer struct {
+	Name      string       `yaml:"name"`
+	Addresses []netip.Addr `yaml:"addresses"`
+}
+
+// VIP is a virtual IP that the node may hold.
+type VIP struct {
+	Name      string         `yaml:"name"`
+	Interface string         `yaml:"interface"`
+	Addresses []netip.Prefix `yaml:"addresses"`
+	Instances []string       `yaml:"instances"` // vrrp_instance names, one or one of each family
+}
+
+// Listener is a port of a service on a virtual IP, where haproxy must listen on every node.
+type Listener struct {
+	Service string         `yaml:"service"`
+	Address netip.AddrPort `yaml:"address"`
+}

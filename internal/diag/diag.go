@@ -1,0 +1,137 @@
+// Package diag holds what is wrong with an input and where: file, line, column, the line itself and the way out.
+package diag
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+)
+
+// Severity tells whether a problem forbids going on.
+type Severity string
+
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Problem is one thing that is wrong with an input.
+type Problem struct {
+	Severity Severity `json:"severity"`
+	File     string   `json:"file,omitempty"`
+	Line     int      `json:"line,omitempty"`   // from 1; 0 where it is not known
+	Column   int      `json:"column,omitempty"` // from 1, in characters; 0 where it is not known
+	Path     string   `json:"path,omitempty"`   // where it stands in the document: services[1].port
+	Message  string   `json:"message"`
+	Hint     string   `json:"hint,omitempty"`   // the way out
+	Source   string   `json:"source,omitempty"` // the line itself; a secret in it is masked
+}
+
+// String is the problem's first line, as a compiler would print it.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", p.Line, max(p.Column, 1))
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(string(p.Severity))
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path)
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Problems is everything that is wrong with an input.
+type Problems []Problem
+
+// HasErrors tells whether at least one problem is more than a warning.
+func (ps Problems) HasErrors() bool {
+	for _, p := range ps {
+		if p.Severity == Error {
+			return true
+		}
+	}
+	return false
+}
+
+// Err is nil where there are only warnings, and the problems as one error otherwise.
+func (ps Problems) Err() error {
+	if ps.HasErrors() {
+		return ps
+	}
+	return nil
+}
+
+// Error lists every problem, a line each.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sort orders the problems as they stand in the input.
+func (ps Problems) Sort() {
+	sort.SliceStable(ps, func(i, j int) bool {
+		a, b := ps[i], ps[j]
+		if a.File != b.File {
+			return a.File < b.File
+		}
+		if a.Line != b.Line {
+			return a.Line < b.Line
+		}
+		return a.Column < b.Column
+	})
+}
+
+// Print writes the problems for people: place and message, the line with a mark under the column, and the hint.
+func (ps Problems) Print(w io.Writer) {
+	for _, p := range ps {
+		fmt.Fprintln(w, p.String())
+		if p.Source != "" {
+			fmt.Fprintf(w, "    %s\n", p.Source)
+			if p.Column > 0 {
+				fmt.Fprintf(w, "    %s^\n", pad(p.Source, p.Column-1))
+			}
+		}
+		if p.Hint != "" {
+			fmt.Fprintf(w, "    hint: %s\n", p.Hint)
+		}
+	}
+}
+
+// pad is white space as wide as the first n characters of line: a tab stays a tab.
+func pad(line string, n int) string {
+	var b strings.Builder
+	for _, r := range line {
+		if n == 0 {
+			break
+		}
+		n--
+		if r == '\t' {
+			b.WriteRune('\t')
+		} else {
+			b.WriteRune(' ')
+		}
+	}
+	return b.String()
+}
+
+// PrintJSON writes the problems as a JSON array, for programs.
+func (ps Problems) PrintJSON(w io.Writer) error {
+	if ps == nil {
+		ps = Problems{}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(ps)
+}

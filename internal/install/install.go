@@ -1,0 +1,24 @@
+// Package install carries an image's recipe out on a machine that can run a shell script and take a file: a chroot, or
+// whatever Packer's communicator reaches.
+package install
+
+import (
+	"context"
+	"io"
+	"io/fs"
+)
+
+// Machine is what a recipe is carried out on. Everything runs as root.
+type Machine interface {
+	// Run runs a POSIX shell script and sends what it prints to out. A script that ends with a status other than 0 is
+	// an error.
+	Run(ctx context.Context, script string, out io.Writer) error
+	// Upload writes a file atomically: content, owner root:root, mode. Its directory exists.
+	Upload(ctx context.Context, path string, mode fs.FileMode, content io.Reader) error
+}
+
+// Step is one line of progress: a name for people, such as "install packages".
+type Step struct {
+	Name string
+	Run  func(ctx context.Context, m Machine, out io.Writer) error
+}

@@ -1,0 +1,113 @@
+// Package release knows what each Ubuntu and Debian release ships and can do. Everything that differs between releases
+// is data here, and nowhere else.
+package release
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version is the version of a program: major, minor, patch.
+type Version [3]int
+
+// ParseVersion reads the first numbers of a version as programs and packages print it: 2.6.12-1+deb12u2, 26.1.
+func ParseVersion(s string) (Version, error) {
+	var v Version
+	for i, part := range strings.SplitN(s, ".", 3) {
+		digits := part[:len(part)-len(strings.TrimLeft(part, "0123456789"))]
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			return v, fmt.Errorf("cannot read the version %q: it does not begin with numbers, as in 2.8.16", s)
+		}
+		v[i] = n
+	}
+	return v, nil
+}
+
+func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
+// AtLeast tells whether v is not older than major.minor.patch.
+func (v Version) AtLeast(major, minor, patch int) bool {
+	w := Version{major, minor, patch}
+	for i := range v {
+		if v[i] != w[i] {
+			return v[i] > w[i]
+		}
+	}
+	return true
+}
+
+// Release is one release of a distribution.
+type Release struct {
+	Name         string // as apt's sources name it: noble
+	Title        string // Ubuntu 24.04
+	Distribution string // ubuntu or debian
+
+	HAProxy    Version
+	Keepalived Version
+	CloudInit  Version
+	Systemd    Version
+
+	Archive        string   // the archive's address
+	Components     []string // of the archive
+	KeyringPackage string   // holds the archive's keys on a foreign Debian or Ubuntu
+	Keyring        string   // the file of that package
+	Kernel         string   // the package of a kernel for virtual machines
+	// NetworkFile is the name of systemd-networkd's file for an interface as the release's cloud-init brings it into
+	// being (by netplan or at once), with %s for the interface. A drop-in for it must bear this name.
+	NetworkFile string
+}
+
+const (
+	ubuntuKeyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+)
+
+func ubuntu(r Release) Release {
+	r.Distribution, r.Archive, r.Components = "ubuntu", "http://archive.ubuntu.com/ubuntu", []string{"main", "universe"}
+	r.KeyringPackage, r.Keyring, r.Kernel = "ubuntu-keyring", ubuntuKeyring, "linux-image-virtual"
+	r.NetworkFile = "10-netplan-%s.network"
+	return r
+}
+
+func debian(r Release) Release {
+	r.Distribution, r.Archive, r.Components = "debian", "http://debian.invalid/debian", []string{"main"}
+	r.KeyringPackage, r.Keyring, r.Kernel = "debian-archive-keyring", debianKeyring, "linux-image-cloud-amd64"
+	r.NetworkFile = "10-netplan-%s.network"
+	return r
+}
+
+// Default is the release of a spec that names none.
+const Default = "noble"
+
+// All lists the releases, Ubuntu's first, each distribution's oldest first. The versions are those of the archives in
+// autumn 2026.
+func All() []Release {
+	return []Release{
+		ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
+		ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 16}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 1}, Systemd: Version{255}}),
+		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 9}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 1}, Systemd: Version{259}}),
+		debian(Release{Name: "bookworm", Title: "Debian 12", HAProxy: Version{2, 6, 12}, Keepalived: Version{2, 2, 7}, CloudInit: Version{22, 4, 2}, Systemd: Version{252}}),
+		debian(Release{Name: "trixie", Title: "Debian 13", HAProxy: Version{3, 0, 11}, Keepalived: Version{2, 3, 3}, CloudInit: Version{25, 1, 4}, Systemd: Version{257}}),
+	}
+}
+
+// Names lists the releases' names, in the order of All.
+func Names() []string {
+	var names []string
+	for _, r := range All() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// Get finds a release by its name.
+func Get(name string) (Release, error) {
+	for _, r := range All() {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return Release{}, fmt.Errorf("cannot find release %q: known are %s", name, strings.Join(Names(), ", "))
+}

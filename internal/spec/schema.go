@@ -1,0 +1,212 @@
+package spec
+
+import (
+	"net/netip"
+	"time"
+)
+
+// APIVersion is the version of the spec that this program reads.
+const APIVersion = "hapair/v1"
+
+// Spec is a set of load balancers that share virtual IPs, complete with defaults.
+type Spec struct {
+	// APIVersion is hapair/v1.
+	APIVersion string `yaml:"apiVersion"`
+	// Cluster names the set: letters, digits, "-" and "_".
+	Cluster string `yaml:"cluster"`
+	// Image says what the golden image is made of.
+	Image Image `yaml:"image"`
+	// Nodes are the load balancers, at least two. The first has the highest priority where no VIP prefers another.
+	Nodes []Node `yaml:"nodes"`
+	// VIPs are the virtual IPs, at least one.
+	VIPs []VIP `yaml:"vips"`
+	// VRRP sets how the nodes agree on who holds a VIP.
+	VRRP VRRP `yaml:"vrrp"`
+	// Stats is haproxy's stats page and Prometheus exporter, on each node's own address. Left out, there is none.
+	Stats *Stats `yaml:"stats"`
+	// Log is where haproxy logs to.
+	Log Log `yaml:"log"`
+	// Services are what is balanced.
+	Services []Service `yaml:"services"`
+	// Firewall makes an nftables table of hapair's own: VRRP from peers only, stats only from stats.allow. It touches nothing else.
+	Firewall bool `yaml:"firewall"`
+	// Access says who may log in. Without it nobody can.
+	Access Access `yaml:"access"`
+	// CloudConfig is more #cloud-config, merged, never over what hapair writes.
+	CloudConfig map[string]any `yaml:"cloud_config"`
+	// HAProxy passes lines through to haproxy.cfg.
+	HAProxy HAProxy `yaml:"haproxy"`
+	// Keepalived passes lines through to keepalived.conf.
+	Keepalived Keepalived `yaml:"keepalived"`
+}
+
+// Image says what the golden image is made of.
+type Image struct {
+	// Release is the name of the Ubuntu or Debian release: jammy, noble, resolute, bookworm or trixie. Default: noble.
+	Release string `yaml:"release"`
+	// Packages are installed besides what is needed.
+	Packages []string `yaml:"packages"`
+}
+
+// Address is an IP address with the length of its network's prefix. Bits is 0 where the prefix was left out.
+type Address struct {
+	Addr netip.Addr
+	Bits int
+}
+
+// Node is one load balancer.
+type Node struct {
+	// Name is the node's name and its router_id: letters, digits, "-", "_" and ".".
+	Name string `yaml:"name"`
+	// Addresses (key: address) is where VRRP is spoken and the node is managed; one, or one of each family.
+	Addresses []Address `yaml:"address"`
+	// Interface has the address and speaks VRRP.
+	Interface string `yaml:"interface"`
+	// Gateway is the default route of network-config; one, or one of each family.
+	Gateway []netip.Addr `yaml:"gateway"`
+	// Nameservers of network-config.
+	Nameservers []netip.Addr `yaml:"nameservers"`
+	// Network is a network-config of version 2 (what stands below "network:"), taken as it is instead of one made here.
+	Network map[string]any `yaml:"network"`
+	// Hostname is derived: Name with "-" for "_".
+	Hostname string `yaml:"-"`
+}
+
+// VIP is a virtual IP: an address that exactly one node holds.
+type VIP struct {
+	// Name of the VIP, by which services name it.
+	Name string `yaml:"name"`
+	// Addresses (key: address) with their prefixes; one, or one of each family.
+	Addresses []Address `yaml:"address"`
+	// Interface takes the address. Default: the node's own interface (then it is empty here).
+	Interface string `yaml:"interface"`
+	// VirtualRouterID is VRRP's id, 1 to 255. Default: derived from the names of cluster and VIP.
+	VirtualRouterID int `yaml:"virtual_router_id"`
+	// SecondRouterID is derived: the id of a second instance, where a VIP of two families needs one; else 0.
+	SecondRouterID int `yaml:"-"`
+	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
+	Prefer string `yaml:"prefer"`
+}
+
+// Transport is how VRRP advertisements travel.
+type Transport string
+
+const (
+	Unicast   Transport = "unicast"
+	Multicast Transport = "multicast"
+)
+
+// VRRP sets how the nodes agree on who holds a VIP.
+type VRRP struct {
+	// AdvertInt is the time between two advertisements, 10ms to 40.95s in steps of 10ms. Default: 250ms.
+	AdvertInt time.Duration `yaml:"advert_int"`
+	// Preempt gives a VIP back to the preferred node once it has returned. Default: false.
+	Preempt bool `yaml:"preempt"`
+	// Transport is unicast or multicast. Default: unicast.
+	Transport Transport `yaml:"transport"`
+}
+
+// Stats is haproxy's stats page, and /metrics beside it.
+type Stats struct {
+	// Port on each node's own address. Default: 1936.
+	Port int `yaml:"port"`
+	// User who may see the page.
+	User string `yaml:"user"`
+	// Password of that user; never in clear text in the spec.
+	Password Secret `yaml:"password"`
+	// Allow lists networks that may reach the port without a password, and the only ones that the firewall lets in where there is any.
+	Allow []netip.Prefix `yaml:"allow"`
+}
+
+// Log is where haproxy logs to: /dev/log, or UDP syslog on an address.
+type Log struct {
+	// Target is /dev/log, an IP address with an optional port, or "node": the node's own address. Default: /dev/log.
+	Target string `yaml:"address"`
+	// Facility of syslog. Default: local0.
+	Facility string `yaml:"facility"`
+}
+
+// Mode is what haproxy understands of a connection.
+type Mode string
+
+const (
+	HTTP Mode = "http"
+	TCP  Mode = "tcp"
+)
+
+// Service is one port of a VIP, balanced over all of its servers.
+type Service struct {
+	// Name of the service: letters, digits, "-", "_", "." and ":".
+	Name string `yaml:"name"`
+	// VIP names the virtual IP.
+	VIP string `yaml:"vip"`
+	// Port on the VIP, 1 to 65535.
+	Port int `yaml:"port"`
+	// Mode is http or tcp. Default: tcp.
+	Mode Mode `yaml:"mode"`
+	// Balance is HAProxy's name of an algorithm. Default: roundrobin.
+	Balance string `yaml:"balance"`
+	// Check says how a server's health is asked. Default: a connection.
+	Check *Check `yaml:"check"`
+	// TLS is terminated by haproxy where it is given.
+	TLS *TLS `yaml:"tls"`
+	// Servers share the load.
+	Servers []Server `yaml:"servers"`
+}
+
+// Check says how a server's health is asked.
+type Check struct {
+	// HTTP is a method and a path: "GET /v3".
+	HTTP string `yaml:"http"`
+	// Expect is the status that says healthy. Default: any 2xx or 3xx.
+	Expect int `yaml:"expect"`
+}
+
+// TLS is terminated by haproxy.
+type TLS struct {
+	// Certificate is a path on the node: a PEM file of certificate, chain and key.
+	Certificate string `yaml:"certificate"`
+}
+
+// Server is one of those that do a service's work.
+type Server struct {
+	// Name of the server, unique in its service.
+	Name string `yaml:"name"`
+	// Address of the server.
+	Address netip.Addr `yaml:"address"`
+	// Port of the server. Default: the service's.
+	Port int `yaml:"port"`
+}
+
+// Access says who may log in.
+type Access struct {
+	Users []User `yaml:"users"`
+}
+
+// User is a person who may log in with an SSH key.
+type User struct {
+	Name              string   `yaml:"name"`
+	SSHAuthorizedKeys []string `yaml:"ssh_authorized_keys"`
+	// Sudo lets the user become root without a password.
+	Sudo bool `yaml:"sudo"`
+}
+
+// HAProxy passes lines through to haproxy.cfg; haproxy itself checks them.
+type HAProxy struct {
+	// Global are lines of the global section.
+	Global string `yaml:"global"`
+	// Defaults are lines of the defaults section.
+	Defaults string `yaml:"defaults"`
+	// Extra are whole sections.
+	Extra string `yaml:"extra"`
+	// Config names a file beside the spec that replaces all of haproxy.cfg.
+	Config string `yaml:"config"`
+	// ConfigContent is derived: the content of that file.
+	ConfigContent []byte `yaml:"-"`
+}
+
+// Keepalived passes lines through to keepalived.conf; keepalived itself checks them.
+type Keepalived struct {
+	// Extra are whole blocks.
+	Extra string `yaml:"extra"`
+}
