@@ -1,8 +1,11 @@
 module github.com/hapair/hapair
 
-go 1.25.0
+go 1.26.0
 
-require github.com/spf13/cobra v1.10.2
+require (
+	github.com/google/renameio/v2 v2.0.2
+	github.com/spf13/cobra v1.10.2
+)
 
 require (
 	github.com/Masterminds/goutils v1.1.1 // indirect
@@ -22,7 +25,6 @@ require (
 	github.com/go-crypt/x v0.4.16 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/google/jsonschema-go v0.4.3 // indirect
-	github.com/google/renameio/v2 v2.0.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/errwrap v1.1.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
