@@ -1,0 +1,32 @@
+package provisioner
+
+//go:generate go tool packer-sdc struct-markdown
+//go:generate go tool packer-sdc mapstructure-to-hcl2 -type Config
+
+import (
+	"github.com/hashicorp/packer-plugin-sdk/common"
+	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+)
+
+// Config is what a template may set of the provisioner.
+type Config struct {
+	common.PackerConfig `mapstructure:",squash"`
+	// The path of the spec: the YAML file that describes the cluster. A
+	// relative path begins where Packer was started; `${path.root}/` makes it
+	// begin beside the template.
+	Spec string `mapstructure:"spec" required:"true"`
+	// The path of the `ha-agent` binary that goes into the image, built for the
+	// machine's architecture. Default: the `ha-agent` beside the plugin, else
+	// the one in `PATH`.
+	Agent string `mapstructure:"agent"`
+	// The release that the machine runs: `jammy`, `noble`, `resolute`,
+	// `bookworm` or `trixie`. Default: the spec's.
+	Release string `mapstructure:"release"`
+	// Whether the machine is sealed at the end: no machine-id, no ssh host
+	// keys, no logs, no apt lists, and cloud-init as if it had never run.
+	// Default: `true`. Set it to `false` where another provisioner comes after
+	// this one, and seal by a second `hapair` provisioner with `seal_only`.
+	Seal *bool `mapstructure:"seal"`
+
+	ctx interpolate.Context
+}

@@ -1,0 +1,121 @@
+// Package provisioner is Packer's provisioner "hapair": it makes a golden image of any machine that Packer can reach.
+package provisioner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// Provisioner carries the image's recipe of a spec out through Packer's communicator.
+type Provisioner struct {
+	executable func() (string, error)
+
+	config   Config
+	spec     *spec.Spec
+	release  release.Release
+	warnings diag.Problems
+}
+
+// New makes a provisioner. executable tells where the plugin's own binary is: ha-agent is looked for beside it.
+func New(executable func() (string, error)) *Provisioner {
+	return &Provisioner{executable: executable}
+}
+
+// ConfigSpec is the shape of the provisioner's block in HCL.
+func (p *Provisioner) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
+
+// Prepare checks the configuration and the spec, and tells everything that is wrong with them.
+func (p *Provisioner) Prepare(raws ...any) error {
+	err := config.Decode(&p.config, &config.DecodeOpts{
+		PluginType:         "hapair",
+		Interpolate:        true,
+		InterpolateContext: &p.config.ctx,
+	}, raws...)
+	if err != nil {
+		return err
+	}
+	var errs *packersdk.MultiError
+	collect := func(err error) {
+		if err != nil {
+			errs = packersdk.MultiErrorAppend(errs, err)
+		}
+	}
+	collect(p.prepareSpec())
+	collect(p.prepareAgent())
+	if errs != nil && len(errs.Errors) > 0 {
+		return errs
+	}
+	return nil
+}
+
+func (p *Provisioner) prepareSpec() error {
+	if p.config.Spec == "" {
+		return errors.New(`spec is missing: set it to the path of the spec, as in spec = "${path.root}/cluster.yaml"`)
+	}
+	s, problems := spec.Load(p.config.Spec)
+	if problems.HasErrors() {
+		var b strings.Builder
+		problems.Print(&b)
+		return errors.New(strings.TrimSuffix(b.String(), "\n"))
+	}
+	p.spec, p.warnings = s, problems
+	name := p.config.Release
+	if name == "" {
+		name = s.Image.Release
+	}
+	r, err := release.Get(name)
+	p.release = r
+	return err
+}
+
+// prepareAgent settles which ha-agent goes into the image.
+func (p *Provisioner) prepareAgent() error {
+	if p.config.Agent == "" {
+		found, err := p.findAgent()
+		if err != nil {
+			return err
+		}
+		p.config.Agent = found
+	}
+	info, err := os.Stat(p.config.Agent)
+	if err != nil {
+		return fmt.Errorf("cannot use agent: %v; build it with: go build ./cmd/ha-agent", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot use agent: %s is not a file", p.config.Agent)
+	}
+	return nil
+}
+
+func (p *Provisioner) findAgent() (string, error) {
+	self, err := p.executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find this plugin's own binary: %v; set agent to the path of ha-agent", err)
+	}
+	beside := filepath.Join(filepath.Dir(self), "ha-agent")
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	if path, err := exec.LookPath("ha-agent"); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("cannot find ha-agent: neither %s nor one in PATH; build it with: go build ./cmd/ha-agent, and set agent to its path", beside)
+}
+
+// Provision makes the machine a golden image.
+func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) error {
+	return errors.ErrUnsupported
+}
