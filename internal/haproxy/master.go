@@ -1,0 +1,143 @@
+package haproxy
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/health"
+)
+
+// Worker is a worker process as the master sees it.
+type Worker struct {
+	PID     int
+	Reloads int // tries to reload since this worker started, failed ones too: 0 for one of the last reload
+}
+
+// Procs is what `show proc` of the master socket tells.
+type Procs struct {
+	Master  int // its process id
+	Reloads int // since the master started, failed ones too
+	// Failed counts the reloads that failed since the last that did not. It is -1 where haproxy does not tell: before 2.5.
+	Failed     int
+	Workers    []Worker // that serve
+	OldWorkers []Worker // that finish what they have
+	Version    string   // of the master
+}
+
+// Worker is the worker that serves: the one that was started last.
+func (p Procs) Worker() (Worker, bool) {
+	var best Worker
+	for i, w := range p.Workers {
+		if i == 0 || w.Reloads < best.Reloads {
+			best = w
+		}
+	}
+	return best, len(p.Workers) > 0
+}
+
+// ShowProc asks the master which processes there are. While the master executes itself anew, which is how it reloads, the
+// socket refuses connections for some milliseconds: ask again.
+func (s Socket) ShowProc(ctx context.Context) (Procs, error) {
+	answer, err := s.Ask(ctx, "show proc")
+	if err != nil {
+		return Procs{}, err
+	}
+	return ParseShowProc(answer)
+}
+
+// StartupLogs are the messages of the last start or reload. Before 2.7 haproxy does not keep them: then there are none.
+func (s Socket) StartupLogs(ctx context.Context) (string, error) {
+	answer, err := s.Ask(ctx, "show startup-logs")
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(answer, "Unknown command") {
+		return "", nil
+	}
+	return strings.TrimSpace(answer), nil
+}
+
+// ShowInfo asks one worker, through its master, what it says of itself.
+func (s Socket) ShowInfo(ctx context.Context, pid int) (health.Info, error) {
+	answer, err := s.Ask(ctx, fmt.Sprintf("@!%d show info", pid))
+	if err != nil {
+		return health.Info{}, err
+	}
+	return health.ParseInfo([]byte(answer))
+}
+
+// ParseShowProc reads the answer to `show proc`: a table of pid, type, reloads, uptime and version with a heading before
+// each group. haproxy 2.4 prints a column of the relative pid between type and reloads; after a reload that failed it has
+// no workers, only old ones.
+func ParseShowProc(answer string) (Procs, error) {
+	p := Procs{Failed: -1}
+	relative, old := false, false
+	for line := range strings.Lines(answer) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "#<PID>"):
+			relative = strings.Contains(line, "<relative PID>")
+			continue
+		case strings.HasPrefix(line, "# old workers"):
+			old = true
+			continue
+		case strings.HasPrefix(line, "#"):
+			old = false
+			continue
+		case line == "":
+			continue
+		}
+		if err := p.add(line, relative, old); err != nil {
+			return Procs{}, err
+		}
+	}
+	if p.Master == 0 {
+		return Procs{}, fmt.Errorf("cannot read haproxy's processes: its answer has no master: %.80q", answer)
+	}
+	return p, nil
+}
+
+// add reads one process.
+func (p *Procs) add(line string, relative, old bool) error {
+	failed := -1
+	if before, after, ok := strings.Cut(line, "[failed:"); ok {
+		count, rest, _ := strings.Cut(after, "]")
+		n, err := strconv.Atoi(strings.TrimSpace(count))
+		if err != nil || n < 0 {
+			return fmt.Errorf("cannot read haproxy's processes: no count of failures in %.80q", line)
+		}
+		failed, line = n, before+rest
+	}
+	if before, after, ok := strings.Cut(line, "[was:"); ok { // the relative pid of an old worker
+		_, rest, _ := strings.Cut(after, "]")
+		line = before + " 0 " + rest
+	}
+	fields := strings.Fields(line)
+	reloads := 2
+	if relative && len(fields) > 2 {
+		reloads = 3
+	}
+	if len(fields) <= reloads {
+		return fmt.Errorf("cannot read haproxy's processes: %.80q is too short", line)
+	}
+	pid, err := strconv.Atoi(fields[0])
+	if err != nil || pid <= 0 {
+		return fmt.Errorf("cannot read haproxy's processes: no process id in %.80q", line)
+	}
+	n, err := strconv.Atoi(fields[reloads])
+	if err != nil || n < 0 {
+		return fmt.Errorf("cannot read haproxy's processes: no count of reloads in %.80q", line)
+	}
+	switch {
+	case fields[1] == "master":
+		p.Master, p.Reloads, p.Failed = pid, n, failed
+		p.Version = fields[len(fields)-1]
+	case fields[1] == "worker" && old:
+		p.OldWorkers = append(p.OldWorkers, Worker{pid, n})
+	case fields[1] == "worker":
+		p.Workers = append(p.Workers, Worker{pid, n})
+	}
+	return nil
+}
