@@ -2,23 +2,104 @@
 package spec
 
 import (
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/strictyaml"
 )
+
+// maxFile is the most bytes that are read of the spec or of a file that it names.
+const maxFile = 1 << 20
 
 // Sources is where a spec's references lead.
 type Sources struct {
 	// ReadFile reads a file that the spec names, relative to the spec's directory. nil: none can be read.
 	ReadFile func(name string) ([]byte, error)
+	// Mode tells the permissions of such a file. nil: they are not looked at.
+	Mode func(name string) (fs.FileMode, error)
 	// LookupEnv finds an environment variable. nil: none is set.
 	LookupEnv func(name string) (string, bool)
 }
 
 // Parse decodes a spec, fills in its defaults and validates it. The spec is usable where the problems have no errors.
 func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
-	return nil, diag.Problems{{Severity: diag.Error, Message: errors.ErrUnsupported.Error()}}
+	s := &Spec{Digest: digest(data)}
+	doc := strictyaml.Decode(file, data, s)
+	if doc.Unreadable() {
+		return s, doc.Problems()
+	}
+	s.fillIn(doc)
+	s.resolve(doc, src)
+	s.validate(doc)
+	s.assignRouterIDs()
+	return s, doc.Problems()
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // Load reads a spec from a file; its references are relative to that file's directory and to this process's environment.
-func Load(path string) (*Spec, diag.Problems) { return Parse(path, nil, Sources{}) }
+func Load(path string) (*Spec, diag.Problems) {
+	s, problems, err := Read(path)
+	if err != nil {
+		return nil, diag.Problems{{Severity: diag.Error, Message: err.Error()}}
+	}
+	return s, problems
+}
+
+// Read is Load for who must tell a file that cannot be read, which says nothing about the spec, from a spec that is wrong.
+func Read(path string) (*Spec, diag.Problems, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the spec: %w", err)
+	}
+	s, problems := Parse(path, data, SourcesIn(filepath.Dir(path), os.LookupEnv))
+	return s, problems, nil
+}
+
+// SourcesIn finds files relative to a directory.
+func SourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
+	in := func(name string) string {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(dir, name)
+	}
+	return Sources{
+		ReadFile: func(name string) ([]byte, error) { return readFile(in(name)) },
+		Mode: func(name string) (fs.FileMode, error) {
+			info, err := os.Stat(in(name))
+			if err != nil {
+				return 0, err
+			}
+			return info.Mode(), nil
+		},
+		LookupEnv: lookupEnv,
+	}
+}
+
+// readFile reads a regular file of bounded size.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory", path)
+	}
+	// One byte more than the bound, so that who decodes it sees that it is too large.
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}

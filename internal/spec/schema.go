@@ -38,6 +38,8 @@ type Spec struct {
 	HAProxy HAProxy `yaml:"haproxy"`
 	// Keepalived passes lines through to keepalived.conf.
 	Keepalived Keepalived `yaml:"keepalived"`
+	// Digest is derived: the SHA-256 of the file's bytes, in hex.
+	Digest string `yaml:"-"`
 }
 
 // Image says what the golden image is made of.
@@ -59,11 +61,11 @@ type Node struct {
 	// Name is the node's name and its router_id: letters, digits, "-", "_" and ".".
 	Name string `yaml:"name"`
 	// Addresses (key: address) is where VRRP is spoken and the node is managed; one, or one of each family.
-	Addresses []Address `yaml:"address"`
+	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// Interface has the address and speaks VRRP.
 	Interface string `yaml:"interface"`
 	// Gateway is the default route of network-config; one, or one of each family.
-	Gateway []netip.Addr `yaml:"gateway"`
+	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
 	// Nameservers of network-config.
 	Nameservers []netip.Addr `yaml:"nameservers"`
 	// Network is a network-config of version 2 (what stands below "network:"), taken as it is instead of one made here.
@@ -77,7 +79,7 @@ type VIP struct {
 	// Name of the VIP, by which services name it.
 	Name string `yaml:"name"`
 	// Addresses (key: address) with their prefixes; one, or one of each family.
-	Addresses []Address `yaml:"address"`
+	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// Interface takes the address. Default: the node's own interface (then it is empty here).
 	Interface string `yaml:"interface"`
 	// VirtualRouterID is VRRP's id, 1 to 255. Default: derived from the names of cluster and VIP.

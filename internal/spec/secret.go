@@ -1,5 +1,13 @@
 package spec
 
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/hapair/hapair/internal/strictyaml"
+)
+
 // Secret is a value that the spec only refers to: {file: PATH}, relative to the spec, or {env: NAME}. It prints as
 // "(secret)", whichever way it is printed.
 type Secret struct {
@@ -17,3 +25,102 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
 // Reveal hands out the value itself: only for what hashes it. It is empty where the secret could not be read.
 func (s Secret) Reveal() string { return s.value }
+
+// Missing tells whether there is no value: the variable is not set, or the file not there. Parse warns of it; nothing
+// can be rendered without.
+func (s Secret) Missing() bool { return s.value == "" }
+
+// resolve reads the value. Neither it nor a part of it appears in a problem.
+func (s *Secret) resolve(doc *strictyaml.Document, path string, src Sources) {
+	switch {
+	case s.Env != "":
+		s.resolveEnv(doc, path+".env", src)
+	case s.File != "":
+		s.resolveFile(doc, path+".file", src)
+	}
+}
+
+func (s *Secret) resolveEnv(doc *strictyaml.Document, path string, src Sources) {
+	if !envName.MatchString(s.Env) {
+		doc.Problem(path, strictyaml.Quote(s.Env)+" is no name of an environment variable", "letters, digits and _ alone, as in STATS_PASSWORD")
+		return
+	}
+	value, ok := "", false
+	if src.LookupEnv != nil {
+		value, ok = src.LookupEnv(s.Env)
+	}
+	switch {
+	case !ok:
+		doc.Warning(path, "the environment variable "+s.Env+" is not set", "set it before anything is rendered")
+	default:
+		s.take(doc, path, "the environment variable "+s.Env, value)
+	}
+}
+
+func (s *Secret) resolveFile(doc *strictyaml.Document, path string, src Sources) {
+	if src.ReadFile == nil {
+		doc.Warning(path, "no file can be read here", "")
+		return
+	}
+	data, err := src.ReadFile(s.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		doc.Warning(path, "the file "+strictyaml.Quote(s.File)+" does not exist", "make it before anything is rendered; its path is relative to the spec")
+		return
+	case err != nil:
+		doc.Problem(path, "cannot read the file: "+err.Error(), "")
+		return
+	}
+	if src.Mode != nil {
+		if mode, err := src.Mode(s.File); err == nil && mode.IsRegular() && mode.Perm()&0o004 != 0 {
+			doc.Warning(path, "every user of this machine can read "+strictyaml.Quote(s.File), "chmod 600 it")
+		}
+	}
+	s.take(doc, path, "the file "+strictyaml.Quote(s.File), strings.TrimRight(string(data), "\r\n"))
+}
+
+// take keeps a value that can be a password.
+func (s *Secret) take(doc *strictyaml.Document, path, from, value string) {
+	switch {
+	case value == "":
+		doc.Problem(path, from+" is empty", "")
+	case len(value) > 256:
+		doc.Problem(path, from+" holds more than 256 bytes", "")
+	case strings.ContainsFunc(value, isControl):
+		doc.Problem(path, from+" holds a line break or a control character", "a password is one line")
+	default:
+		s.value = value
+	}
+}
+
+// resolve reads what the spec refers to.
+func (s *Spec) resolve(doc *strictyaml.Document, src Sources) {
+	if s.Stats != nil {
+		s.Stats.Password.resolve(doc, "stats.password", src)
+	}
+	if s.HAProxy.Config != "" {
+		s.HAProxy.ConfigContent = readConfig(doc, "haproxy.config", s.HAProxy.Config, src)
+	}
+}
+
+// readConfig reads a file of the user's own that replaces a generated one.
+func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte {
+	if src.ReadFile == nil {
+		doc.Problem(path, "no file can be read here", "")
+		return nil
+	}
+	data, err := src.ReadFile(name)
+	switch {
+	case err != nil:
+		doc.Problem(path, "cannot read the file: "+err.Error(), "its path is relative to the spec")
+	case len(data) > maxFile:
+		doc.Problem(path, "the file has more than 1 MiB", "")
+	case strings.TrimSpace(string(data)) == "":
+		doc.Problem(path, "the file is empty", "")
+	case strings.ContainsRune(string(data), 0):
+		doc.Problem(path, "the file holds a NUL byte", "")
+	default:
+		return data
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package spec
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/strictyaml"
+)
+
+// DecodeYAML takes "192.0.2.1" or "192.0.2.1/24".
+func (a *Address) DecodeYAML(n *strictyaml.Node) {
+	text, ok := n.Text()
+	if !ok {
+		n.Problem("must be an IP address", "write it as 192.0.2.1/24 or 2001:db8::1/64")
+		return
+	}
+	ip, bits, prefixed := strings.Cut(text, "/")
+	addr, err := netip.ParseAddr(ip)
+	switch {
+	case err != nil:
+		n.Problem(strictyaml.Quote(text)+" is no IP address", "write it as 192.0.2.1/24 or 2001:db8::1/64")
+		return
+	case addr.Zone() != "":
+		n.Problem("an address with a zone is not taken", "leave out %"+addr.Zone()+"; the interface has a key of its own")
+		return
+	case addr.Is4In6():
+		n.Problem("an IPv4 address written as IPv6 is not taken", "write "+addr.Unmap().String())
+		return
+	}
+	a.Addr = addr
+	if !prefixed {
+		return
+	}
+	length, err := strconv.Atoi(bits)
+	if err != nil || length < 1 || length > addr.BitLen() || strconv.Itoa(length) != bits {
+		n.Problem(strictyaml.Quote(bits)+" is no prefix length", "it is a number from 1 to "+strconv.Itoa(addr.BitLen()))
+		return
+	}
+	a.Bits = length
+}
+
+// DecodeYAML takes a target alone, or a mapping of address and facility.
+func (l *Log) DecodeYAML(n *strictyaml.Node) {
+	if text, ok := n.Text(); ok {
+		l.Target = text
+		return
+	}
+	type plain Log
+	n.Decode((*plain)(l))
+}
+
+// DecodeYAML takes {file: PATH} or {env: NAME}. What else is there may be the secret itself and is not repeated.
+func (s *Secret) DecodeYAML(n *strictyaml.Node) {
+	const hint = "refer to it: {file: secrets/stats} or {env: STATS_PASSWORD}"
+	keys := n.Keys()
+	switch {
+	case !n.IsMapping():
+		n.Problem("a literal secret is refused: specs are shared and committed", hint)
+		return
+	case len(keys) != 1 || keys[0] != "file" && keys[0] != "env":
+		n.Problem("must be one of {file: PATH} and {env: NAME}", hint)
+		return
+	}
+	var ref struct {
+		File string `yaml:"file"`
+		Env  string `yaml:"env"`
+	}
+	n.Decode(&ref)
+	s.File, s.Env = ref.File, ref.Env
+}

@@ -1,0 +1,50 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/strictyaml"
+)
+
+// fillIn sets what was left out. What was written stays as it is, so that validation can point to it.
+func (s *Spec) fillIn(doc *strictyaml.Document) {
+	set(doc, "image.release", &s.Image.Release, release.Default)
+	set(doc, "vrrp.advert_int", &s.VRRP.AdvertInt, 250*time.Millisecond)
+	set(doc, "vrrp.transport", &s.VRRP.Transport, Unicast)
+	if !doc.Has("log") || doc.Has("log.facility") && !doc.Has("log.address") {
+		s.Log.Target = LocalLog
+	}
+	set(doc, "log.facility", &s.Log.Facility, "local0")
+	if s.Stats != nil {
+		set(doc, "stats.port", &s.Stats.Port, 1936)
+	}
+	for i := range s.Nodes {
+		s.Nodes[i].Hostname = hostname(s.Nodes[i].Name)
+	}
+	for i := range s.Services {
+		s.Services[i].fillIn(doc, fmt.Sprintf("services[%d]", i))
+	}
+}
+
+func (svc *Service) fillIn(doc *strictyaml.Document, path string) {
+	set(doc, path+".mode", &svc.Mode, TCP)
+	set(doc, path+".balance", &svc.Balance, "roundrobin")
+	for i := range svc.Servers {
+		set(doc, fmt.Sprintf("%s.servers[%d].port", path, i), &svc.Servers[i].Port, svc.Port)
+	}
+}
+
+// set gives a field its default where its key was not written.
+func set[T any](doc *strictyaml.Document, path string, field *T, value T) {
+	if !doc.Has(path) {
+		*field = value
+	}
+}
+
+// hostname makes a host name of a node's name: hostname(5) allows letters, digits and hyphens.
+func hostname(name string) string {
+	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+}

@@ -1,0 +1,138 @@
+package spec
+
+import (
+	"net/netip"
+)
+
+// LocalLog is the log target of the machine's own journal or syslog.
+const LocalLog = "/dev/log"
+
+// Family is an address family.
+type Family int
+
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+// FamilyOf is the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Prefix is the address with its prefix; one that was left out is that of the address alone: /32 or /128.
+func (a Address) Prefix() netip.Prefix {
+	if a.Bits == 0 {
+		return netip.PrefixFrom(a.Addr, a.Addr.BitLen())
+	}
+	return netip.PrefixFrom(a.Addr, a.Bits)
+}
+
+// Node finds a node by its name, nil where there is none.
+func (s *Spec) Node(name string) *Node {
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// VIP finds a VIP by its name, nil where there is none.
+func (s *Spec) VIP(name string) *VIP {
+	for i := range s.VIPs {
+		if s.VIPs[i].Name == name {
+			return &s.VIPs[i]
+		}
+	}
+	return nil
+}
+
+// Peers are all nodes but n.
+func (s *Spec) Peers(n *Node) []*Node {
+	var peers []*Node
+	for i := range s.Nodes {
+		if s.Nodes[i].Name != n.Name {
+			peers = append(peers, &s.Nodes[i])
+		}
+	}
+	return peers
+}
+
+// Addr is the node's address of a family; the zero Addr where it has none.
+func (n *Node) Addr(f Family) netip.Addr { return ofFamily(n.Addresses, f) }
+
+// Addr is the VIP's address of a family; the zero Addr where it has none.
+func (v *VIP) Addr(f Family) netip.Addr { return ofFamily(v.Addresses, f) }
+
+func ofFamily(addresses []Address, f Family) netip.Addr {
+	for _, a := range addresses {
+		if a.Addr.IsValid() && FamilyOf(a.Addr) == f {
+			return a.Addr
+		}
+	}
+	return netip.Addr{}
+}
+
+// InterfaceOn is the interface that takes the VIP on a node.
+func (v *VIP) InterfaceOn(n *Node) string {
+	if v.Interface != "" {
+		return v.Interface
+	}
+	return n.Interface
+}
+
+// maxPriority leaves 255 to who owns an address for good, which no node of a cluster does (RFC 9568, 5.2.4).
+const maxPriority = 254
+
+// PriorityOf is a node's priority for a VIP: highest for the one that the VIP prefers, then in the order of the nodes.
+// Priorities are high and close together because the time that a backup waits before it takes over grows with its
+// distance from 256. It is 0 for a node that the spec does not have.
+func (s *Spec) PriorityOf(n *Node, v *VIP) int {
+	position := -1
+	for i := range s.Nodes {
+		switch {
+		case s.Nodes[i].Name == n.Name && n.Name == v.Prefer:
+			position = 0
+		case s.Nodes[i].Name == n.Name:
+			position = i
+		}
+	}
+	if position < 0 {
+		return 0
+	}
+	if n.Name != v.Prefer {
+		for i := range s.Nodes {
+			if s.Nodes[i].Name == v.Prefer && i > position {
+				position++
+			}
+		}
+	}
+	step := 2
+	if maxPriority-step*(len(s.Nodes)-1) < 1 {
+		step = 1
+	}
+	return maxPriority - step*position
+}
+
+// AddrPort is where a node's haproxy sends its log by UDP; false where it logs to the local socket.
+func (l Log) AddrPort(n *Node) (netip.AddrPort, bool) {
+	const syslog = 514
+	switch l.Target {
+	case LocalLog:
+		return netip.AddrPort{}, false
+	case "node":
+		if len(n.Addresses) == 0 {
+			return netip.AddrPort{}, false
+		}
+		return netip.AddrPortFrom(n.Addresses[0].Addr, syslog), true
+	}
+	if ap, err := netip.ParseAddrPort(l.Target); err == nil {
+		return ap, true
+	}
+	addr, err := netip.ParseAddr(l.Target)
+	return netip.AddrPortFrom(addr, syslog), err == nil
+}

@@ -1,0 +1,161 @@
+package strictyaml
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/diag"
+)
+
+// Decode decodes the value into what out points to: a struct with yaml tags, a string, bool, int, time.Duration, a slice
+// or pointer of these, map[string]any for what is free, a Decoder, or an encoding.TextUnmarshaler. A field tagged
+// `strictyaml:"one"` takes a single value for a list of one.
+func (n *Node) Decode(out any) { n.decode(reflect.ValueOf(out).Elem()) }
+
+func (n *Node) decode(v reflect.Value) {
+	if !n.enter() {
+		return
+	}
+	n.doc.places[n.Path()] = placeOf(n.at)
+	if n.y.Kind == yaml.ScalarNode && n.y.Tag == "!!null" {
+		n.Problem("has no value", "give it one, or leave the key out")
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	switch t := v.Addr().Interface().(type) {
+	case Decoder:
+		t.DecodeYAML(n)
+		return
+	case *time.Duration:
+		n.decodeDuration(t)
+		return
+	case encoding.TextUnmarshaler:
+		n.decodeText(t)
+		return
+	}
+	n.decodeKind(v)
+}
+
+func (n *Node) decodeKind(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		n.decodeStruct(v)
+	case reflect.Slice:
+		n.decodeSlice(v)
+	case reflect.Map:
+		if n.y.Kind != yaml.MappingNode {
+			n.wrongType("a mapping", "")
+			return
+		}
+		if m, ok := n.free().(map[string]any); ok {
+			v.Set(reflect.ValueOf(m))
+		}
+	case reflect.String:
+		n.decodeString(v)
+	case reflect.Bool:
+		n.decodeBool(v)
+	case reflect.Int:
+		n.decodeInt(v)
+	default:
+		panic(fmt.Sprintf("strictyaml: cannot decode into %s", v.Type()))
+	}
+}
+
+func (n *Node) decodeStruct(v reflect.Value) {
+	if n.y.Kind != yaml.MappingNode {
+		n.wrongType("a mapping", "")
+		return
+	}
+	names, fields := fieldsOf(v.Type())
+	for key, y := range n.pairs() {
+		f, ok := fields[key.Value]
+		if !ok {
+			n.doc.at(diag.Error, placeOf(key), join(n.Path(), shorten(key.Value)), "unknown key", nearest(key.Value, names))
+			continue
+		}
+		c := n.child(y, key.Value, 0)
+		c.one = f.Tag.Get("strictyaml") == "one"
+		c.decode(v.FieldByIndex(f.Index))
+	}
+}
+
+// fieldsOf maps the keys of a struct to its fields.
+func fieldsOf(t reflect.Type) ([]string, map[string]reflect.StructField) {
+	var names []string
+	fields := map[string]reflect.StructField{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if !f.IsExported() || name == "" || name == "-" {
+			continue
+		}
+		names = append(names, name)
+		fields[name] = f
+	}
+	return names, fields
+}
+
+func (n *Node) decodeSlice(v reflect.Value) {
+	if n.y.Kind != yaml.SequenceNode {
+		if !n.one {
+			n.wrongType("a list", "")
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		single := *n
+		single.one = false
+		single.decode(v.Index(0))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.y.Content), len(n.y.Content)))
+	for i, y := range n.y.Content {
+		n.child(y, "", i).decode(v.Index(i))
+	}
+}
+
+// pairs yields each key with its value; keys that cannot be taken are told and left out.
+func (n *Node) pairs() func(yield func(key, value *yaml.Node) bool) {
+	return func(yield func(key, value *yaml.Node) bool) {
+		seen := map[string]int{}
+		for i := 0; i+1 < len(n.y.Content); i += 2 {
+			key, value := n.y.Content[i], n.y.Content[i+1]
+			if !n.keyOK(key, seen) {
+				continue
+			}
+			seen[key.Value] = key.Line
+			if n.doc.full || !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+func (n *Node) keyOK(key *yaml.Node, seen map[string]int) bool {
+	message, hint := "", ""
+	path := n.Path()
+	switch line, twice := seen[key.Value]; {
+	case key.Kind != yaml.ScalarNode:
+		message = "a key must be a string"
+	case key.Tag == "!!merge":
+		message, hint = "merge keys (<<) are not taken", "write the keys out"
+	case key.Tag != "!!str" || key.Style&yaml.TaggedStyle != 0:
+		message, hint = fmt.Sprintf("the key %s is not a string", shorten(key.Value)), "put it in quotes"
+	case len(key.Value) > maxKey:
+		message = fmt.Sprintf("a key has at most %d bytes", maxKey)
+	case twice:
+		path = join(path, key.Value)
+		message, hint = "duplicate key", fmt.Sprintf("it stands on line %d already", line)
+	default:
+		return true
+	}
+	n.doc.at(diag.Error, placeOf(key), path, message, hint)
+	return false
+}

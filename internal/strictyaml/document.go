@@ -1,0 +1,114 @@
+// Package strictyaml decodes one YAML document into Go structs, strictly: an unknown key, a duplicate key or a wrong type
+// is a problem at its line and column, and all problems are reported at once. It remembers where each path stood, so that
+// validation can point there too. Hostile input costs bounded memory and time.
+package strictyaml
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/hapair/hapair/internal/diag"
+)
+
+// Bounds on the input.
+const (
+	maxSize     = 1 << 20 // bytes of a file
+	maxDepth    = 100     // levels of nesting
+	maxNodes    = 200_000 // values, each as often as it is referred to
+	maxText     = 8 << 20 // bytes of all scalars, each as often as it is referred to
+	maxKey      = 256     // bytes of a key
+	maxProblems = 100     // that are told; what comes after is only counted
+	maxSource   = 200     // characters of a line that are shown
+	maxQuote    = 60      // characters of a value that a message quotes
+)
+
+// place is where something stands in a file, from 1, the column in characters.
+type place struct{ line, column int }
+
+// Document is a decoded file: the problems found so far, and where each path stood.
+type Document struct {
+	file     string
+	lines    []string
+	places   map[string]place
+	masked   map[int]int // line → column from which a secret stands
+	problems diag.Problems
+	dropped  int
+
+	nodes, text int
+	full        bool // a bound was hit: nothing more is decoded
+}
+
+// Has tells whether the document holds something at a path such as services[1].port.
+func (d *Document) Has(path string) bool {
+	if d == nil {
+		return false
+	}
+	_, ok := d.places[path]
+	return ok
+}
+
+// Unreadable tells whether nothing could be decoded at all, so that there is nothing to validate either.
+func (d *Document) Unreadable() bool { return d == nil || len(d.places) == 0 }
+
+// Problem adds an error about what stands at a path. Where nothing does, it points to what should have held it.
+func (d *Document) Problem(path, message, hint string) {
+	d.at(diag.Error, d.find(path), path, message, hint)
+}
+
+// Warning is a Problem that does not forbid going on.
+func (d *Document) Warning(path, message, hint string) {
+	d.at(diag.Warning, d.find(path), path, message, hint)
+}
+
+// Problems is what was found so far, in the order of the lines.
+func (d *Document) Problems() diag.Problems {
+	if d == nil {
+		return nil
+	}
+	ps := append(diag.Problems(nil), d.problems...)
+	sort.SliceStable(ps, func(i, j int) bool {
+		if ps[i].Line != ps[j].Line {
+			return ps[i].Line < ps[j].Line
+		}
+		return ps[i].Column < ps[j].Column
+	})
+	if d.dropped > 0 {
+		ps = append(ps, diag.Problem{
+			Severity: diag.Error, File: d.file, Line: 1, Column: 1,
+			Message: plural(d.dropped, "more problem is", "more problems are") + " not shown",
+		})
+	}
+	return ps
+}
+
+// find is the place of a path, or of the nearest that holds it.
+func (d *Document) find(path string) place {
+	if d == nil {
+		return place{1, 1}
+	}
+	for {
+		if p, ok := d.places[path]; ok {
+			return p
+		}
+		if path == "" {
+			return place{1, 1}
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+}
+
+// at adds a problem with the line that it is about.
+func (d *Document) at(severity diag.Severity, p place, path, message, hint string) {
+	if d == nil {
+		return
+	}
+	if len(d.problems) >= maxProblems {
+		// An error must not get lost behind warnings.
+		d.dropped++
+		return
+	}
+	d.problems = append(d.problems, diag.Problem{
+		Severity: severity, File: d.file, Line: p.line, Column: p.column,
+		Path: path, Message: message, Hint: hint, Source: d.source(p),
+	})
+}

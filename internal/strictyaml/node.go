@@ -1,0 +1,185 @@
+package strictyaml
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/diag"
+)
+
+// Decoder is a type that decodes itself. It tells what is wrong by n.Problem.
+type Decoder interface {
+	DecodeYAML(n *Node)
+}
+
+// Node is a value of the document, with the path that leads to it.
+type Node struct {
+	doc    *Document
+	at     *yaml.Node // where it is written
+	y      *yaml.Node // what it is: the anchor's node where an alias is written
+	parent *Node
+	key    string // in a mapping
+	index  int    // in a list, where key is empty
+	depth  int
+	one    bool // a single value stands for a list of one
+}
+
+// Path is where the value stands in the document: services[1].port.
+func (n *Node) Path() string {
+	switch {
+	case n == nil || n.parent == nil:
+		return ""
+	case n.key == "":
+		return fmt.Sprintf("%s[%d]", n.parent.Path(), n.index)
+	}
+	return join(n.parent.Path(), n.key)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// IsMapping tells whether the value has keys.
+func (n *Node) IsMapping() bool { return n != nil && n.y.Kind == yaml.MappingNode }
+
+// IsList tells whether the value is a list.
+func (n *Node) IsList() bool { return n != nil && n.y.Kind == yaml.SequenceNode }
+
+// Text is a scalar as it is written; false where the value is nothing, a list or a mapping.
+func (n *Node) Text() (string, bool) {
+	if n == nil || n.y.Kind != yaml.ScalarNode || n.y.Tag == "!!null" {
+		return "", false
+	}
+	return n.y.Value, true
+}
+
+// Keys lists the keys of a mapping, in their order.
+func (n *Node) Keys() []string {
+	var keys []string
+	if n.IsMapping() {
+		for i := 0; i+1 < len(n.y.Content); i += 2 {
+			keys = append(keys, n.y.Content[i].Value)
+		}
+	}
+	return keys
+}
+
+// Problem adds an error about the value.
+func (n *Node) Problem(message, hint string) {
+	if n != nil {
+		n.doc.at(diag.Error, placeOf(n.at), n.Path(), message, hint)
+	}
+}
+
+// placeOf is where a node is written. yaml.v3 counts columns in characters.
+func placeOf(y *yaml.Node) place { return place{max(y.Line, 1), max(y.Column, 1)} }
+
+// wrongType tells that the value is not what its key takes.
+func (n *Node) wrongType(want, hint string) {
+	n.Problem(fmt.Sprintf("must be %s, not %s", want, n.kind()), hint)
+}
+
+// kind says what the value is, for people. A secret is not quoted.
+func (n *Node) kind() string {
+	switch n.y.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	name := map[string]string{"!!int": "the number", "!!float": "the number", "!!bool": "the truth value",
+		"!!timestamp": "the date"}[n.y.Tag]
+	switch {
+	case n.y.Tag == "!!null":
+		return "nothing"
+	case n.secret():
+		return "a literal value"
+	case name == "":
+		return Quote(n.y.Value)
+	}
+	return name + " " + shorten(n.y.Value)
+}
+
+// secret tells whether the value, or one that holds it, has a secret's key.
+func (n *Node) secret() bool {
+	for ; n != nil; n = n.parent {
+		if secretKey.MatchString(n.key) {
+			return true
+		}
+	}
+	return false
+}
+
+// Quote quotes a value for a message; a long one is cut.
+func Quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }
+
+func shorten(s string) string {
+	if r := []rune(s); len(r) > maxQuote {
+		return string(r[:maxQuote]) + "…"
+	}
+	return s
+}
+
+// plural is a count with its noun.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// child is a value inside of n.
+func (n *Node) child(y *yaml.Node, key string, index int) *Node {
+	c := &Node{doc: n.doc, at: y, y: y, parent: n, key: key, index: index, depth: n.depth + 1}
+	c.resolve()
+	return c
+}
+
+// resolve follows an alias to its anchor.
+func (n *Node) resolve() {
+	if n.y.Kind == yaml.AliasNode && n.y.Alias != nil {
+		n.y = n.y.Alias
+	}
+}
+
+// enter counts a value against the bounds, and refuses tags. An alias counts as all that it stands for, so that neither
+// a bomb of aliases nor one that holds itself costs more than the bounds allow.
+func (n *Node) enter() bool {
+	d := n.doc
+	if d.full {
+		return false
+	}
+	d.nodes++
+	d.text += len(n.y.Value)
+	switch {
+	case n.depth > maxDepth:
+		n.Problem(fmt.Sprintf("nested deeper than %d levels", maxDepth), "")
+	case d.nodes > maxNodes:
+		n.Problem(fmt.Sprintf("the document has more than %d values, aliases expanded", maxNodes), "")
+	case d.text > maxText:
+		n.Problem(fmt.Sprintf("the document has more than %d bytes, aliases expanded", maxText), "")
+	case n.at.Style&yaml.TaggedStyle != 0 || n.y.Style&yaml.TaggedStyle != 0:
+		n.Problem("tags such as !!str are not taken", "remove the tag; put text in quotes")
+		return false
+	default:
+		return true
+	}
+	d.full = true
+	return false
+}
+
+// nearest is the candidate that a misspelt key means, as a hint.
+func nearest(key string, candidates []string) string {
+	if best := Nearest(key, candidates); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	if len(candidates) == 0 {
+		return ""
+	}
+	return "known here: " + strings.Join(candidates, ", ")
+}

@@ -1,0 +1,131 @@
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/diag"
+)
+
+// Decode decodes a file's content into the struct that out points to. What is wrong with it is told by the document's
+// Problems; out holds what could be decoded.
+func Decode(file string, data []byte, out any) *Document {
+	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !d.readable(data) {
+		return d
+	}
+	d.lines = strings.Split(string(data), "\n")
+	root := d.parse(data)
+	if root == nil {
+		return d
+	}
+	n := &Node{doc: d, at: root, y: root, depth: 1}
+	if n.resolve(); n.y.Kind != yaml.MappingNode {
+		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file must be a mapping, not %s", n.kind()), "")
+		return d
+	}
+	d.mask(root, 0)
+	n.Decode(out)
+	return d
+}
+
+// readable tells whether the bytes are text that is safe to parse and to show.
+func (d *Document) readable(data []byte) bool {
+	if len(data) > maxSize {
+		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has %d bytes; %d are the most", len(data), maxSize), "")
+		return false
+	}
+	p := place{1, 1}
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			d.at(diag.Error, p, "", fmt.Sprintf("byte 0x%02x is not UTF-8", data[i]), "save the file as UTF-8")
+			return false
+		case forbidden(r) || r == '\r' && (i+1 == len(data) || data[i+1] != '\n'):
+			d.at(diag.Error, p, "", fmt.Sprintf("control character %U", r), "remove it")
+			return false
+		}
+		if i += size; r == '\n' {
+			p = place{p.line + 1, 1}
+		} else {
+			p.column++
+		}
+	}
+	return true
+}
+
+// forbidden tells of characters that YAML or a terminal would not take as text. YAML 1.1 counts U+0085, U+2028 and
+// U+2029 as line breaks, which editors do not.
+func forbidden(r rune) bool {
+	switch r {
+	case '\t', '\n', '\r':
+		return false
+	case '\u2028', '\u2029', '\ufeff', '\ufffe', '\uffff':
+		return true
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// parse makes the tree of the one document, or tells why it cannot.
+func (d *Document) parse(data []byte) (root *yaml.Node) {
+	// yaml.v3 turns its own errors into values, but has had panics on malformed input (CVE-2022-28948).
+	defer func() {
+		if r := recover(); r != nil {
+			root = nil
+			d.at(diag.Error, place{1, 1}, "", "the file cannot be read as YAML", "")
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var first, second yaml.Node
+	err := dec.Decode(&first)
+	if err != nil && !errors.Is(err, io.EOF) {
+		d.syntax(err)
+		return nil
+	}
+	if err != nil || len(first.Content) == 0 || empty(first.Content[0]) {
+		d.at(diag.Error, place{1, 1}, "", "the file is empty", "")
+		return nil
+	}
+	switch err := dec.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		d.syntax(err)
+		return nil
+	default:
+		p := place{max(second.Line, 1), max(second.Column, 1)}
+		d.at(diag.Error, p, "", "the file holds more than one document", "keep what stands before this ---")
+		return nil
+	}
+	return first.Content[0]
+}
+
+// empty tells of the null that yaml.v3 makes of a document without content.
+func empty(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Value == "" && n.Tag == "!!null"
+}
+
+var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// syntax tells of an error of yaml.v3. It names a line at most.
+func (d *Document) syntax(err error) {
+	text := err.Error()
+	p := place{1, 1}
+	if m := syntaxLine.FindStringSubmatch(text); m != nil {
+		if line, err := strconv.Atoi(m[1]); err == nil && line <= len(d.lines) {
+			p.line = line
+		}
+		text = text[len(m[0]):]
+	}
+	d.at(diag.Error, p, "", "not YAML: "+text, "")
+}

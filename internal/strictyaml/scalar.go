@@ -1,0 +1,142 @@
+package strictyaml
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+func (n *Node) decodeString(v reflect.Value) {
+	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!str" {
+		hint := ""
+		if n.y.Kind == yaml.ScalarNode {
+			hint = "put it in quotes"
+		}
+		n.wrongType("a string", hint)
+		return
+	}
+	v.SetString(n.y.Value)
+}
+
+func (n *Node) decodeBool(v reflect.Value) {
+	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!bool" {
+		n.wrongType("true or false", "")
+		return
+	}
+	v.SetBool(strings.EqualFold(n.y.Value, "true"))
+}
+
+// decimal is a number that every YAML version reads alike: 010 is 8 in YAML 1.1 and 10 in 1.2.
+var decimal = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+
+func (n *Node) decodeInt(v reflect.Value) {
+	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!int" {
+		hint := ""
+		if n.y.Kind == yaml.ScalarNode && decimal.MatchString(n.y.Value) {
+			hint = "write it without quotes"
+		}
+		n.wrongType("a whole number", hint)
+		return
+	}
+	i, err := strconv.ParseInt(n.y.Value, 10, 32)
+	switch {
+	case !decimal.MatchString(n.y.Value):
+		n.wrongType("a whole number", "write it in decimal digits alone, without a leading 0")
+	case err != nil:
+		n.Problem(fmt.Sprintf("%s is out of range", shorten(n.y.Value)), "")
+	default:
+		v.SetInt(i)
+	}
+}
+
+func (n *Node) decodeDuration(t *time.Duration) {
+	text, ok := n.Text()
+	if !ok {
+		n.wrongType("a duration", "write it as 250ms or 1s")
+		return
+	}
+	dur, err := time.ParseDuration(text)
+	if err != nil {
+		n.wrongType("a duration", "write it with its unit, as 250ms or 1s")
+		return
+	}
+	*t = dur
+}
+
+func (n *Node) decodeText(t encoding.TextUnmarshaler) {
+	text, ok := n.Text()
+	if !ok {
+		n.wrongType("text", "")
+		return
+	}
+	if len(text) > maxKey {
+		n.Problem(fmt.Sprintf("has %d bytes; %d are the most", len(text), maxKey), "")
+		return
+	}
+	if err := t.UnmarshalText([]byte(text)); err != nil {
+		n.Problem(n.kind()+" is not understood", err.Error())
+	}
+}
+
+// yesNo is what YAML 1.1 reads as a truth value, and 1.2 and yaml.v3 do not. Who reads a free mapping in the end
+// (cloud-init, netplan) reads YAML 1.1.
+var yesNo = map[string]bool{
+	"yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
+	"no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
+}
+
+// free is the value as JSON knows it: nil, bool, int, float64, string, []any or map[string]any.
+func (n *Node) free() any {
+	switch n.y.Kind {
+	case yaml.MappingNode:
+		m := map[string]any{}
+		for key, y := range n.pairs() {
+			if c := n.child(y, key.Value, 0); c.enter() {
+				m[key.Value] = c.free()
+			}
+		}
+		return m
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.y.Content))
+		for i, y := range n.y.Content {
+			if c := n.child(y, "", i); c.enter() {
+				list = append(list, c.free())
+			}
+		}
+		return list
+	}
+	return n.freeScalar()
+}
+
+func (n *Node) freeScalar() any {
+	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	switch n.y.Tag {
+	case "!!null":
+		return nil
+	case "!!bool":
+		return strings.EqualFold(n.y.Value, "true")
+	case "!!int":
+		i, err := strconv.Atoi(n.y.Value)
+		if err != nil || !decimal.MatchString(n.y.Value) {
+			n.Problem(fmt.Sprintf("the number %s is read in more than one way", shorten(n.y.Value)), "put it in quotes, or write it in decimal digits without a leading 0")
+		}
+		return i
+	case "!!float":
+		f, err := strconv.ParseFloat(n.y.Value, 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			n.Problem(n.kind()+" is not taken", "put it in quotes")
+		}
+		return f
+	}
+	if b, ok := yesNo[n.y.Value]; ok && n.y.Style&quoted == 0 {
+		return b
+	}
+	return n.y.Value
+}
