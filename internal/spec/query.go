@@ -77,6 +77,32 @@ func ofFamily(addresses []Address, f Family) netip.Addr {
 	return netip.Addr{}
 }
 
+// VRRPFamily is the family in which VRRP is spoken for a VIP. Its address of the other family goes to
+// virtual_ipaddress_excluded, which takes it beside one of the instance's own in keepalived 1.2.20 and later, so in that
+// of every known release: no VIP needs a second instance.
+func (s *Spec) VRRPFamily(v *VIP) Family {
+	if !v.Addr(IPv6).IsValid() {
+		return IPv4
+	}
+	if !v.Addr(IPv4).IsValid() {
+		return IPv6
+	}
+	if !s.speaks(IPv4) && s.speaks(IPv6) {
+		return IPv6
+	}
+	return IPv4
+}
+
+// speaks tells whether every node has an address of the family.
+func (s *Spec) speaks(f Family) bool {
+	for i := range s.Nodes {
+		if !s.Nodes[i].Addr(f).IsValid() {
+			return false
+		}
+	}
+	return true
+}
+
 // InterfaceOn is the interface that takes the VIP on a node.
 func (v *VIP) InterfaceOn(n *Node) string {
 	if v.Interface != "" {
