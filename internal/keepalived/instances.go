@@ -1,0 +1,181 @@
+package keepalived
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// File is what the agent must know of a keepalived.conf. It is no verdict: keepalived -t judges.
+type File struct {
+	RouterID  string
+	Instances []Instance
+	Includes  []string // patterns, as they stand in the file
+}
+
+// Instance is a vrrp_instance.
+type Instance struct {
+	Name            string
+	Interface       string
+	VirtualRouterID int
+	VIPs            []VIP // of virtual_ipaddress and virtual_ipaddress_excluded
+}
+
+// VIP is an address of a vrrp_instance.
+type VIP struct {
+	Address   netip.Prefix // /32 or /128 where the file has no prefix, as keepalived takes it
+	Interface string       // dev, or the instance's own
+}
+
+// Read reads the instances of a keepalived.conf. What it does not know it passes over. @-conditions and ~-lists of
+// keepalived are not followed: hapair does not write them.
+func Read(data []byte) File {
+	r := reader{}
+	for line := range strings.Lines(string(data)) {
+		r.line(words(line))
+	}
+	for i := range r.file.Instances {
+		in := &r.file.Instances[i]
+		for j := range in.VIPs {
+			if in.VIPs[j].Interface == "" {
+				in.VIPs[j].Interface = in.Interface
+			}
+		}
+	}
+	return r.file
+}
+
+// reader goes through a file line by line. blocks are the open ones, each with the words before its brace.
+type reader struct {
+	file    File
+	blocks  [][]string
+	pending []string // the words of a line whose brace may stand on the next
+}
+
+func (r *reader) line(ws []string) {
+	var entry []string
+	for _, w := range ws {
+		switch w {
+		case "{":
+			if len(entry) == 0 {
+				entry = r.pending
+			}
+			r.blocks = append(r.blocks, entry)
+			r.opened(entry)
+			entry, r.pending = nil, nil
+		case "}":
+			r.entry(entry)
+			entry = nil
+			if len(r.blocks) > 0 {
+				r.blocks = r.blocks[:len(r.blocks)-1]
+			}
+		default:
+			entry = append(entry, w)
+		}
+	}
+	if len(entry) > 0 {
+		r.entry(entry)
+		r.pending = entry
+	}
+}
+
+// opened begins a block.
+func (r *reader) opened(head []string) {
+	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_instance" {
+		r.file.Instances = append(r.file.Instances, Instance{Name: head[1]})
+	}
+}
+
+// entry takes a line within the open blocks.
+func (r *reader) entry(ws []string) {
+	if len(ws) == 0 {
+		return
+	}
+	if len(ws) >= 2 && strings.HasPrefix(ws[0], "include") {
+		r.file.Includes = append(r.file.Includes, ws[1])
+		return
+	}
+	switch {
+	case r.within("global_defs") && len(ws) >= 2 && ws[0] == "router_id":
+		r.file.RouterID = ws[1]
+	case r.within("vrrp_instance") && len(ws) >= 2:
+		in := &r.file.Instances[len(r.file.Instances)-1]
+		switch ws[0] {
+		case "interface":
+			in.Interface = ws[1]
+		case "virtual_router_id":
+			in.VirtualRouterID, _ = strconv.Atoi(ws[1])
+		}
+	case r.within("vrrp_instance", "virtual_ipaddress"), r.within("vrrp_instance", "virtual_ipaddress_excluded"):
+		if v, ok := vip(ws); ok {
+			in := &r.file.Instances[len(r.file.Instances)-1]
+			in.VIPs = append(in.VIPs, v)
+		}
+	}
+}
+
+// within tells whether exactly these blocks are open. A vrrp_instance without a name is none.
+func (r *reader) within(names ...string) bool {
+	if len(r.blocks) != len(names) {
+		return false
+	}
+	for i, name := range names {
+		if len(r.blocks[i]) == 0 || r.blocks[i][0] != name || (name == "vrrp_instance" && len(r.blocks[i]) < 2) {
+			return false
+		}
+	}
+	return true
+}
+
+// vip reads a line of virtual_ipaddress: ADDRESS[/PREFIX] [dev INTERFACE] and more.
+func vip(ws []string) (VIP, bool) {
+	var v VIP
+	if p, err := netip.ParsePrefix(ws[0]); err == nil {
+		v.Address = p
+	} else if a, err := netip.ParseAddr(ws[0]); err == nil && a.Zone() == "" {
+		v.Address = netip.PrefixFrom(a, a.BitLen())
+	} else {
+		return v, false
+	}
+	for i := 1; i+1 < len(ws); i++ {
+		if ws[i] == "dev" {
+			v.Interface = ws[i+1]
+		}
+	}
+	return v, true
+}
+
+// words cuts a line: a comment begins with # or !, quotes keep blanks together, a brace is a word of its own.
+func words(line string) []string {
+	var ws []string
+	var word strings.Builder
+	quoted, has := false, false
+	flush := func() {
+		if has {
+			ws = append(ws, word.String())
+		}
+		word.Reset()
+		has = false
+	}
+	for _, c := range line {
+		switch {
+		case c == '"':
+			quoted = !quoted
+			has = true
+		case quoted:
+			word.WriteRune(c)
+		case (c == '#' || c == '!') && !has:
+			return ws
+		case c == '{' || c == '}':
+			flush()
+			ws = append(ws, string(c))
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			flush()
+		default:
+			word.WriteRune(c)
+			has = true
+		}
+	}
+	flush()
+	return ws
+}
