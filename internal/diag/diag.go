@@ -62,6 +62,17 @@ func (ps Problems) HasErrors() bool {
 	return false
 }
 
+// At are the problems of one path.
+func (ps Problems) At(path string) Problems {
+	var at Problems
+	for _, p := range ps {
+		if p.Path == path {
+			at = append(at, p)
+		}
+	}
+	return at
+}
+
 // Err is nil where there are only warnings, and the problems as one error otherwise.
 func (ps Problems) Err() error {
 	if ps.HasErrors() {

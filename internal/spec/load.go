@@ -15,7 +15,7 @@ import (
 )
 
 // maxFile is the most bytes that are read of the spec or of a file that it names.
-const maxFile = 1 << 20
+const maxFile = strictyaml.MaxSize
 
 // Sources is where a spec's references lead.
 type Sources struct {

@@ -77,20 +77,19 @@ func ofFamily(addresses []Address, f Family) netip.Addr {
 	return netip.Addr{}
 }
 
-// VRRPFamily is the family in which VRRP is spoken for a VIP. Its address of the other family goes to
-// virtual_ipaddress_excluded, which takes it beside one of the instance's own in keepalived 1.2.20 and later, so in that
-// of every known release: no VIP needs a second instance.
-func (s *Spec) VRRPFamily(v *VIP) Family {
-	if !v.Addr(IPv6).IsValid() {
-		return IPv4
+// VRRPFamily is the family in which VRRP is spoken for a VIP: that of its first address which every node has one of too.
+// Under multicast VRRP over IPv6 needs no address but the link-local one, which every interface has. False: no family will do.
+//
+// The VIP's address of the other family goes to virtual_ipaddress_excluded, which takes it beside one of the instance's
+// own in keepalived 1.2.20 and later, so in that of every known release: no VIP needs a second instance.
+func (s *Spec) VRRPFamily(v *VIP) (Family, bool) {
+	for _, a := range v.Addresses {
+		f := FamilyOf(a.Addr)
+		if s.speaks(f) || f == IPv6 && s.VRRP.Transport == Multicast {
+			return f, true
+		}
 	}
-	if !v.Addr(IPv4).IsValid() {
-		return IPv6
-	}
-	if !s.speaks(IPv4) && s.speaks(IPv6) {
-		return IPv6
-	}
-	return IPv4
+	return 0, false
 }
 
 // speaks tells whether every node has an address of the family.

@@ -10,9 +10,11 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
+// MaxSize is the most bytes that a file may have.
+const MaxSize = 1 << 20
+
 // Bounds on the input.
 const (
-	maxSize     = 1 << 20 // bytes of a file
 	maxDepth    = 100     // levels of nesting
 	maxNodes    = 200_000 // values, each as often as it is referred to
 	maxText     = 8 << 20 // bytes of all scalars, each as often as it is referred to

@@ -41,8 +41,8 @@ func Decode(file string, data []byte, out any) *Document {
 
 // readable tells whether the bytes are text that is safe to parse and to show.
 func (d *Document) readable(data []byte) bool {
-	if len(data) > maxSize {
-		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has %d bytes; %d are the most", len(data), maxSize), "")
+	if len(data) > MaxSize {
+		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has %d bytes; %d are the most", len(data), MaxSize), "")
 		return false
 	}
 	p := place{1, 1}
