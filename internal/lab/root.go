@@ -1,0 +1,130 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/release"
+)
+
+// rootRevision is part of every root's key: raise it when roots are made differently.
+const rootRevision = "1"
+
+// StockPackages make the base that a cloud's image of the release would be: systemd, cloud-init, ssh; neither haproxy
+// nor keepalived.
+func StockPackages() []string {
+	return []string{"ca-certificates", "cloud-init", "dbus", "iproute2", "netplan.io", "nftables", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"}
+}
+
+// NodePackages are the stock packages with haproxy and keepalived: what the files of a node are checked with.
+func NodePackages() []string { return append(StockPackages(), "haproxy", "keepalived", "socat") }
+
+// CacheDir is where roots are kept when no other directory is named: hapair in the user's cache directory.
+func CacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("cannot find a cache directory: %w; set XDG_CACHE_HOME or HOME", err)
+	}
+	return filepath.Join(dir, "hapair"), nil
+}
+
+// Root makes a root of a release with packages by mmdebstrap, or finds it in the cache, and gives its directory. Nobody
+// may write to it: put an overlay on it. An empty cacheDir means CacheDir. Processes that ask for the same root at the
+// same time wait for the one that makes it.
+func Root(ctx context.Context, cacheDir, releaseName string, packages ...string) (string, error) {
+	r, err := release.Get(releaseName)
+	if err != nil {
+		return "", err
+	}
+	if cacheDir == "" {
+		if cacheDir, err = CacheDir(); err != nil {
+			return "", err
+		}
+	}
+	packages = slices.Compact(slices.Sorted(slices.Values(packages)))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{rootRevision, r.Archive}, packages...), "\n")))
+	dir := filepath.Join(cacheDir, "roots", fmt.Sprintf("%s-%x", r.Name, sum[:6]))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", fmt.Errorf("cannot make the cache of roots: %w", err)
+	}
+	unlock, err := lock(ctx, dir+".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("cannot use the cached root: %w", err)
+	}
+	partial := dir + ".partial"
+	if err := os.RemoveAll(partial); err != nil { // of one who was interrupted
+		return "", fmt.Errorf("cannot clear the cache of roots: %w", err)
+	}
+	if err := bootstrap(ctx, r, packages, partial); err != nil {
+		return "", errors.Join(err, os.RemoveAll(partial))
+	}
+	if err := os.Rename(partial, dir); err != nil {
+		return "", fmt.Errorf("cannot keep the new root: %w", err)
+	}
+	return dir, nil
+}
+
+// bootstrap runs mmdebstrap in namespaces of its own, so that it ends with this process and leaves no mount behind.
+func bootstrap(ctx context.Context, r release.Release, packages []string, dir string) error {
+	space, err := newSpace(ctx, spaceOptions{hostNetwork: true})
+	if err != nil {
+		return err
+	}
+	args := []string{"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packages, ","),
+		"--components=" + strings.Join(r.Components, ",")}
+	if _, err := os.Stat(r.Keyring); err == nil {
+		args = append(args, "--keyring="+r.Keyring)
+	}
+	out, status, err := run(space.command(ctx, "mmdebstrap", append(args, r.Name, dir, r.Archive)...))
+	if err == nil && status != 0 {
+		err = fmt.Errorf("cannot make a root of %s: mmdebstrap ended with status %d:\n%s", r.Name, status, lastLines(out, 20))
+	}
+	return errors.Join(err, space.close())
+}
+
+// lock waits for the lock of a file, which is made if need be, until ctx ends.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			_ = f.Close()
+			return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, fmt.Errorf("cannot lock %s: another process holds it: %w", path, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

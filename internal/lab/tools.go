@@ -1,0 +1,28 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// Missing tells what the lab needs and this machine lacks; nil if it is all there.
+func Missing() error {
+	if os.Geteuid() != 0 {
+		return errors.New("cannot run the lab: it needs root; run it by sudo")
+	}
+	packageOf := map[string]string{"unshare": "util-linux", "nsenter": "util-linux", "mmdebstrap": "mmdebstrap",
+		"systemd-nspawn": "systemd-container", "xorriso": "xorriso"}
+	var missing, packages []string
+	for _, tool := range []string{"unshare", "nsenter", "mmdebstrap", "systemd-nspawn", "xorriso"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing, packages = append(missing, tool), append(packages, packageOf[tool])
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("cannot run the lab: %s not found; apt install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+	}
+	return nil
+}
