@@ -3,16 +3,160 @@
 package haproxy
 
 import (
-	"errors"
+	"bytes"
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"strings"
+	"text/template"
 
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Render writes a node's haproxy.cfg for a version of haproxy.
-func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+//go:embed haproxy.cfg.tmpl
+var configTemplate string
+
+// config is what the template is filled with.
+type config struct {
+	Node, Cluster string
+	Version       release.Version
+
+	LogTarget, LogFacility string
+	LogSendHostname        bool
+	CloseSpreadTime        bool
+
+	Global, Defaults, Extra string
+
+	Stats    *statsPage
+	Services []service
 }
 
-// Base is the haproxy.cfg of an image: valid, without identity.
-func Base(v release.Version) []byte { return nil }
+type service struct {
+	Name, Mode, Balance string
+	HTTP                bool
+	Binds               []netip.AddrPort
+	Certificate         string
+	Check               *check
+	Servers             []server
+}
+
+type check struct {
+	Method, URI, Host, Expect string
+}
+
+type server struct {
+	Name    string
+	Address netip.AddrPort
+}
+
+// Render writes a node's haproxy.cfg for a version of haproxy. The spec has been validated; what could still change the
+// meaning of the file (white space or a quote in a name, a password that could not be read) is an error.
+func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
+	if s.HAProxy.Config != "" {
+		return s.HAProxy.ConfigContent, nil
+	}
+	c := config{
+		Node: n.Name, Cluster: s.Cluster, Version: v,
+		LogFacility:     s.Log.Facility,
+		CloseSpreadTime: v.AtLeast(2, 6, 0),
+		Global:          indent(s.HAProxy.Global),
+		Defaults:        indent(s.HAProxy.Defaults),
+		Extra:           strings.Trim(s.HAProxy.Extra, "\n"),
+	}
+	var err error
+	if c.LogTarget, c.LogSendHostname, err = logTarget(s, n); err != nil {
+		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+	}
+	if c.Stats, err = newStatsPage(s, n); err != nil {
+		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+	}
+	for i := range s.Services {
+		svc, err := newService(s, &s.Services[i])
+		if err != nil {
+			return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+		}
+		c.Services = append(c.Services, svc)
+	}
+	out, err := execute(c)
+	if err != nil {
+		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+	}
+	return out, nil
+}
+
+func execute(c config) ([]byte, error) {
+	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{"word": word, "balance": words}).Parse(configTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, c); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// logTarget is what stands behind "log": a path, or an address that UDP syslog is sent to. Away from this node the
+// sender's name is part of a message.
+func logTarget(s *spec.Spec, n *spec.Node) (target string, sendHostname bool, err error) {
+	if strings.HasPrefix(s.Log.Target, "/") {
+		return s.Log.Target, false, nil
+	}
+	addr, ok := s.Log.AddrPort(n)
+	if !ok {
+		return "", false, fmt.Errorf("log address %q is no path, no IP address and not node", s.Log.Target)
+	}
+	return addr.String(), !isAddressOf(n, addr.Addr()), nil
+}
+
+// OwnSyslog is the address of the node on which something must listen for haproxy's log; false where haproxy logs to a
+// socket of the file system or to another machine.
+func OwnSyslog(s *spec.Spec, n *spec.Node) (netip.AddrPort, bool) {
+	addr, ok := s.Log.AddrPort(n)
+	return addr, ok && isAddressOf(n, addr.Addr())
+}
+
+func isAddressOf(n *spec.Node, addr netip.Addr) bool {
+	for _, a := range n.Addresses {
+		if a.Addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+func newService(s *spec.Spec, in *spec.Service) (service, error) {
+	out := service{Name: in.Name, Mode: string(in.Mode), Balance: in.Balance, HTTP: in.Mode == spec.HTTP}
+	vip := s.VIP(in.VIP)
+	if vip == nil || len(vip.Addresses) == 0 {
+		return out, fmt.Errorf("service %s names the VIP %q, which has no address", in.Name, in.VIP)
+	}
+	for _, a := range vip.Addresses {
+		out.Binds = append(out.Binds, netip.AddrPortFrom(a.Addr, uint16(in.Port)))
+	}
+	if in.TLS != nil {
+		out.Certificate = in.TLS.Certificate
+	}
+	if in.Check != nil && in.Check.HTTP != "" {
+		out.Check = newCheck(in.Check, out.Binds[0])
+	}
+	for _, srv := range in.Servers {
+		port := srv.Port
+		if port == 0 {
+			port = in.Port
+		}
+		out.Servers = append(out.Servers, server{srv.Name, netip.AddrPortFrom(srv.Address, uint16(port))})
+	}
+	return out, nil
+}
+
+// newCheck asks as a client of the service would: HTTP/1.1 demands a Host, and the VIP is what clients write there.
+func newCheck(in *spec.Check, vip netip.AddrPort) *check {
+	method, uri, _ := strings.Cut(in.HTTP, " ")
+	c := &check{Method: method, URI: strings.TrimSpace(uri), Host: vip.String(), Expect: "200-399"}
+	if in.Expect != 0 {
+		c.Expect = fmt.Sprint(in.Expect)
+	}
+	return c
+}

@@ -3,16 +3,126 @@
 package keepalived
 
 import (
-	"errors"
+	"bytes"
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/template"
 
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Render writes a node's keepalived.conf for a version of keepalived.
-func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+//go:embed keepalived.conf.tmpl
+var configTemplate string
+
+// config is what the template is filled with.
+type config struct {
+	Node, Cluster string // empty in an image
+	Version       release.Version
+	ReloadCheck   bool
+	Interface     string
+	AdvertInt     string // seconds
+	Preempt       bool
+	Unicast       bool
+	Instances     []instance
+	Extra         string
 }
 
-// Base is the keepalived.conf of an image: valid, without identity or instance.
-func Base(v release.Version) []byte { return nil }
+type instance struct {
+	VirtualRouter
+	Priority     int
+	Source       netip.Addr
+	Peers        []netip.Addr
+	VIPInterface string
+	Track        bool // the VIP's interface is another than VRRP's, which is tracked anyway
+}
+
+// Render writes a node's keepalived.conf for a version of keepalived. The spec has been validated; a value that could
+// still change the meaning of the file is an error.
+func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
+	c := config{
+		Node: n.Name, Cluster: s.Cluster, Version: v,
+		ReloadCheck: reloadCheckWorks(v),
+		Interface:   n.Interface,
+		AdvertInt:   strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
+		Preempt:     s.VRRP.Preempt,
+		Unicast:     s.VRRP.Transport != spec.Multicast,
+		Extra:       strings.Trim(s.Keepalived.Extra, "\n"),
+	}
+	for i := range s.VIPs {
+		in, err := newInstances(s, n, &s.VIPs[i])
+		if err != nil {
+			return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
+		}
+		c.Instances = append(c.Instances, in...)
+	}
+	out, err := execute(c)
+	if err != nil {
+		return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
+	}
+	return out, nil
+}
+
+// Base is the keepalived.conf of an image: valid, without identity or instance. keepalived runs idle on it.
+func Base(v release.Version) []byte {
+	out, err := execute(config{Version: v, ReloadCheck: reloadCheckWorks(v)})
+	if err != nil {
+		panic(err) // the template is part of the program
+	}
+	return out
+}
+
+// reloadCheckWorks tells whether reload_check_config can be had: 2.2.5 to 2.2.7 refuse every good reload by it where
+// scripts have a user of their own (the check ends by SIGTERM, as `keepalived -t` does).
+func reloadCheckWorks(v release.Version) bool { return v.AtLeast(2, 2, 8) }
+
+func execute(c config) ([]byte, error) {
+	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{"word": word}).Parse(configTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, c); err != nil {
+		return nil, err
+	}
+	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n'), nil
+}
+
+func newInstances(s *spec.Spec, n *spec.Node, vip *spec.VIP) ([]instance, error) {
+	shared, err := VirtualRouters(s, vip)
+	if err != nil {
+		return nil, err
+	}
+	var out []instance
+	for _, in := range shared {
+		i := instance{VirtualRouter: in, Priority: s.PriorityOf(n, vip), VIPInterface: vip.InterfaceOn(n)}
+		i.Track = i.VIPInterface != n.Interface
+		if in.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
+			i.Source = n.Addr(in.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)
+		}
+		for _, peer := range s.Peers(n) {
+			if addr := peer.Addr(in.Family); addr.IsValid() {
+				i.Peers = append(i.Peers, addr)
+			}
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// word lets through what keepalived's parser reads as one plain word: no value of a spec can begin a comment ("#", "!"),
+// a quotation, a block, a definition ("$") or a condition ("@"), or a line of its own (keepalived.conf(5)).
+func word(s string) (string, error) {
+	if s == "" {
+		return "", fmt.Errorf("an empty value stands where keepalived.conf needs a word")
+	}
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'\\#!{}$@~<>|", r) {
+			return "", fmt.Errorf("%q cannot stand in keepalived.conf: it holds %q", s, r)
+		}
+	}
+	return s, nil
+}

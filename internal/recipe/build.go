@@ -1,22 +1,106 @@
 package recipe
 
 import (
-	"errors"
+	"cmp"
+	"fmt"
+	"slices"
 
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+)
+
+// Where the daemons read their configuration.
+const (
+	HAProxyConfig    = "/etc/haproxy/haproxy.cfg"
+	KeepalivedConfig = "/etc/keepalived/keepalived.conf"
+	AgentPath        = "/usr/bin/ha-agent"
+	CheckUser        = "hapair-check"
 )
 
 // Image computes what every node of the spec has in common: packages, users, agent, units, sysctls, base configs. It
 // has no identity and no secret.
 func Image(s *spec.Spec, r release.Release) (Recipe, error) {
-	return Recipe{}, errors.ErrUnsupported
+	out := Recipe{
+		Release:  r.Name,
+		Packages: packages(s),
+		Hold:     []string{"haproxy", "keepalived"},
+		Users:    []User{{Name: CheckUser, Home: "/nonexistent"}},
+		Agent:    AgentPath,
+		Units:    imageUnits(s),
+	}
+	files, err := imageFiles(s, r)
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(files, haproxyConfig(haproxy.Base(r.HAProxy)), keepalivedConfig(keepalived.Base(r.Keepalived)))
+	return out, out.sort()
 }
 
 // Node computes what makes an image that node: host name, haproxy.cfg, keepalived.conf, agent.yaml, network, logins.
 func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
-	return Recipe{}, errors.ErrUnsupported
+	out := Recipe{Release: r.Name, Hostname: n.Hostname, Logins: logins(s), Network: network(s, n)}
+	hap, err := haproxy.Render(s, n, r.HAProxy)
+	if err != nil {
+		return out, err
+	}
+	keep, err := keepalived.Render(s, n, r.Keepalived)
+	if err != nil {
+		return out, err
+	}
+	agent, err := agentConfig(s, n, r)
+	if err != nil {
+		return out, err
+	}
+	out.Files = append(nodeFiles(s, n), haproxyConfig(hap), keepalivedConfig(keep), agent)
+	return out, out.sort()
 }
 
 // Merge is what a stock machine needs to become that node: the image's recipe with the node's over it.
-func Merge(image, node Recipe) Recipe { return Recipe{} }
+func Merge(image, node Recipe) Recipe {
+	out := image
+	out.Hostname, out.Logins, out.Network = node.Hostname, node.Logins, node.Network
+	out.Packages = union(image.Packages, node.Packages)
+	out.Hold = union(image.Hold, node.Hold)
+	out.Users = over(image.Users, node.Users, func(u User) string { return u.Name })
+	out.Units = over(image.Units, node.Units, func(u Unit) string { return u.Name })
+	out.Files = over(image.Files, node.Files, func(f File) string { return f.Path })
+	slices.SortFunc(out.Files, byPath)
+	return out
+}
+
+// sort brings a recipe into the order that it promises. Two files of one path are an error.
+func (r *Recipe) sort() error {
+	slices.Sort(r.Packages)
+	r.Packages = slices.Compact(r.Packages)
+	slices.SortFunc(r.Files, byPath)
+	for i := 1; i < len(r.Files); i++ {
+		if r.Files[i].Path == r.Files[i-1].Path {
+			return fmt.Errorf("cannot make the recipe: %s would be written twice", r.Files[i].Path)
+		}
+	}
+	return nil
+}
+
+func byPath(a, b File) int { return cmp.Compare(a.Path, b.Path) }
+
+// over lays the items of top over those of base: one with the same key takes its place, the others follow.
+func over[T any](base, top []T, key func(T) string) []T {
+	out := slices.Clone(base)
+	for _, item := range top {
+		i := slices.IndexFunc(out, func(have T) bool { return key(have) == key(item) })
+		if i < 0 {
+			out = append(out, item)
+			continue
+		}
+		out[i] = item
+	}
+	return out
+}
+
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

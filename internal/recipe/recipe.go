@@ -46,6 +46,13 @@ type Login struct {
 	Sudo              bool     `json:"sudo"`
 }
 
+// States of a unit.
+const (
+	Enabled  = "enabled"
+	Disabled = "disabled"
+	Masked   = "masked"
+)
+
 // Unit is a systemd unit and what becomes of it.
 type Unit struct {
 	Name  string `json:"name"`

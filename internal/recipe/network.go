@@ -1,0 +1,59 @@
+package recipe
+
+import (
+	"net/netip"
+
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// network is a node's network-config of version 2. The interface of the node's own address gets it, those of the VIPs
+// only come up; where the spec says nothing about the network, the platform's own configuration holds.
+func network(s *spec.Spec, n *spec.Node) *Network {
+	if n.Network != nil {
+		return &Network{Config: n.Network}
+	}
+	var addresses []any
+	for _, a := range n.Addresses {
+		if a.Bits != 0 {
+			addresses = append(addresses, netip.PrefixFrom(a.Addr, a.Bits).String())
+		}
+	}
+	if len(addresses) == 0 {
+		return nil
+	}
+	own := map[string]any{"dhcp4": false, "dhcp6": false, "addresses": addresses}
+	if routes := defaultRoutes(n.Gateway); routes != nil {
+		own["routes"] = routes
+	}
+	if len(n.Nameservers) > 0 {
+		own["nameservers"] = map[string]any{"addresses": texts(n.Nameservers)}
+	}
+	ethernets := map[string]any{n.Interface: own}
+	for i := range s.VIPs {
+		// without an address it would hold up the boot until "network is online" gives up
+		if name := s.VIPs[i].InterfaceOn(n); ethernets[name] == nil {
+			ethernets[name] = map[string]any{"dhcp4": false, "dhcp6": false, "optional": true}
+		}
+	}
+	return &Network{Config: map[string]any{"version": 2, "ethernets": ethernets}}
+}
+
+func defaultRoutes(gateways []netip.Addr) []any {
+	var routes []any
+	for _, gw := range gateways {
+		to := "0.0.0.0/0"
+		if gw.Is6() {
+			to = "::/0"
+		}
+		routes = append(routes, map[string]any{"to": to, "via": gw.String()})
+	}
+	return routes
+}
+
+func texts(addrs []netip.Addr) []any {
+	var out []any
+	for _, a := range addrs {
+		out = append(out, a.String())
+	}
+	return out
+}

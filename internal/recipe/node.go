@@ -1,0 +1,100 @@
+package recipe
+
+import (
+	"fmt"
+	"net/netip"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/units"
+)
+
+func nodeFiles(*spec.Spec, *spec.Node) []File { return nil }
+
+func logins(s *spec.Spec) []Login {
+	var out []Login
+	for _, u := range s.Access.Users {
+		out = append(out, Login{Name: u.Name, SSHAuthorizedKeys: u.SSHAuthorizedKeys, Sudo: u.Sudo})
+	}
+	return out
+}
+
+// agentConfig is /etc/ha-agent/agent.yaml.
+func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
+	c := config.Config{
+		APIVersion: config.APIVersion, Cluster: s.Cluster, Node: n.Name, Release: r.Name,
+		HAProxy: config.HAProxy{
+			Config: HAProxyConfig, Unit: "haproxy.service",
+			MasterSocket: "/run/haproxy-master.sock", CheckSocket: "/run/haproxy/check.sock",
+			Certificates: certificates(s),
+		},
+		Keepalived: config.Keepalived{
+			Config: KeepalivedConfig, Unit: "keepalived.service",
+			NotifyFIFO: "/run/ha-agent/notify.fifo", TrackFile: "/run/ha-agent/haproxy.track",
+		},
+		Sysctl:   config.Sysctl{File: units.SysctlPath},
+		Packages: packages(s),
+	}
+	if s.Stats != nil && len(n.Addresses) > 0 {
+		c.HAProxy.Stats = &config.Stats{Address: netip.AddrPortFrom(n.Addresses[0].Addr, uint16(s.Stats.Port))}
+	}
+	for _, peer := range s.Peers(n) {
+		p := config.Peer{Name: peer.Name}
+		for _, a := range peer.Addresses {
+			p.Addresses = append(p.Addresses, a.Addr)
+		}
+		c.Peers = append(c.Peers, p)
+	}
+	if err := addVIPs(&c, s, n); err != nil {
+		return File{}, err
+	}
+	content, err := yaml.Marshal(c)
+	if err != nil {
+		return File{}, fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
+	}
+	return system(config.Path, content), nil
+}
+
+func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
+	for i := range s.VIPs {
+		vip := &s.VIPs[i]
+		v := config.VIP{Name: vip.Name, Interface: vip.InterfaceOn(n)}
+		for _, a := range vip.Addresses {
+			v.Addresses = append(v.Addresses, a.Prefix())
+		}
+		routers, err := keepalived.VirtualRouters(s, vip)
+		if err != nil {
+			return fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
+		}
+		for _, in := range routers {
+			v.Instances = append(v.Instances, in.Name)
+		}
+		c.VIPs = append(c.VIPs, v)
+	}
+	if s.HAProxy.Config != "" {
+		return nil // where haproxy listens is then the business of that file alone
+	}
+	for _, svc := range s.Services {
+		for _, a := range s.VIP(svc.VIP).Addresses {
+			c.Listeners = append(c.Listeners, config.Listener{Service: svc.Name, Address: netip.AddrPortFrom(a.Addr, uint16(svc.Port))})
+		}
+	}
+	return nil
+}
+
+// certificates are the paths that services name, each once, in the order of the spec.
+func certificates(s *spec.Spec) []string {
+	var paths []string
+	seen := map[string]bool{}
+	for _, svc := range s.Services {
+		if svc.TLS != nil && !seen[svc.TLS.Certificate] {
+			seen[svc.TLS.Certificate] = true
+			paths = append(paths, svc.TLS.Certificate)
+		}
+	}
+	return paths
+}
