@@ -1,0 +1,118 @@
+package cloudinit
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Cloud is where user-data is handed in, and what may be handed in there.
+type Cloud struct {
+	Name string
+	// limit is the greatest size of user-data in bytes; 0 is none.
+	limit int
+	// base64 tells that the limit counts user-data after base64.
+	base64 bool
+	// gzip tells that user-data may be compressed: it reaches cloud-init as the bytes that were handed in.
+	gzip bool
+	meta metaKind
+}
+
+// metaKind is what a cloud takes beside user-data.
+type metaKind int
+
+const (
+	metaNone        metaKind = iota // the cloud makes its own
+	metaAndNetwork                  // meta-data and network-config, as two files
+	metaWithNetwork                 // meta-data with the network inside
+)
+
+// NoCloud is a volume or a folder of the machine itself; it has no limit.
+const NoCloud = "nocloud"
+
+// Clouds lists what is known. Where the limits come from:
+//
+//	ec2        16 KiB before base64: EC2 user guide, "Run commands when you launch an EC2 instance with user data input"
+//	openstack  65535 bytes after base64: nova, "Provide user data to instances"
+//	vmware     64 KiB of guestinfo.userdata, with guestinfo.userdata.encoding gzip+base64 or base64
+//	azure      64 KB, 65535 bytes before base64: "Custom data and cloud-init on Azure Virtual Machines"
+//	gce        256 KB a metadata value, which must be text
+//	hetzner    32 KiB, which must be text
+func Clouds() []Cloud {
+	return []Cloud{
+		{Name: NoCloud, meta: metaAndNetwork},
+		{Name: "ec2", limit: 16 << 10, gzip: true},
+		{Name: "openstack", limit: 65535, base64: true, gzip: true},
+		{Name: "vmware", limit: 64 << 10, base64: true, gzip: true, meta: metaWithNetwork},
+		{Name: "azure", limit: 65535, gzip: true},
+		{Name: "gce", limit: 256 << 10},
+		{Name: "hetzner", limit: 32 << 10},
+	}
+}
+
+// CloudNames lists the names of the clouds that are known.
+func CloudNames() []string {
+	var names []string
+	for _, c := range Clouds() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// GetCloud finds a cloud by its name.
+func GetCloud(name string) (Cloud, error) {
+	for _, c := range Clouds() {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return Cloud{}, fmt.Errorf("cannot find cloud %q: known are %s", name, strings.Join(CloudNames(), ", "))
+}
+
+// ErrTooLarge is what a *SizeError wraps.
+var ErrTooLarge = errors.New("too large")
+
+// SizeError says that user-data is larger than its cloud takes.
+type SizeError struct {
+	Hostname, Cloud string
+	Size, Limit     int // as the cloud counts
+	How             string
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("cannot give %s its user-data on %s: %d bytes%s are %d more than the %d that fit\n"+
+		"hint: bake a golden image and use --image golden, bring large files to the node another way, or use a NoCloud seed (--cloud nocloud), which has no limit",
+		e.Hostname, e.Cloud, e.Size, e.How, e.Size-e.Limit, e.Limit)
+}
+
+func (e *SizeError) Unwrap() error { return ErrTooLarge }
+
+// size is how much of the cloud's limit user-data takes.
+func (c Cloud) size(userData []byte) int {
+	if c.base64 {
+		return base64.StdEncoding.EncodedLen(len(userData))
+	}
+	return len(userData)
+}
+
+// fit makes user-data small enough for the cloud: as it is where that is possible, else compressed, else, where the
+// cloud takes text only, with the files in it compressed.
+func (c Cloud) fit(hostname string, doc []byte, packed func() ([]byte, error)) (userData []byte, zipped bool, err error) {
+	if c.limit == 0 || c.size(doc) <= c.limit {
+		return doc, false, nil
+	}
+	how := " with every file compressed"
+	if c.gzip {
+		userData, zipped, how = compress(doc), true, " compressed"
+	} else if userData, err = packed(); err != nil {
+		return nil, false, err
+	}
+	if c.base64 {
+		how += " and after base64"
+	}
+	if size := c.size(userData); size > c.limit {
+		return nil, false, &SizeError{Hostname: hostname, Cloud: c.Name, Size: size, Limit: c.limit, How: how}
+	}
+	return userData, zipped, nil
+}

@@ -1,0 +1,119 @@
+package cloudinit
+
+import (
+	_ "embed"
+	"path"
+	"strings"
+
+	"github.com/hapair/hapair/internal/recipe"
+)
+
+// agentFile is the name of the agent's program in a seed, beside user-data.
+const agentFile = "ha-agent"
+
+//go:embed scripts/agent-from-seed.sh
+var agentFromSeed string
+
+//go:embed scripts/agent-from-url.py
+var agentFromURL string
+
+//go:embed scripts/verify.sh
+var verifyScript string
+
+// command is a command with its arguments: cloud-init quotes them.
+type command []string
+
+// bootCommands run before everything else, and at every boot. They put the settings in force that the services need at
+// their first start, which is when their packages are installed; and they fetch the agent, once, so that a node
+// which cannot have it says so before anything else is done.
+func bootCommands(r recipe.Recipe, a Agent) []any {
+	list := []any{}
+	for _, f := range r.Files {
+		if f.Early && path.Dir(f.Path) == "/etc/sysctl.d" {
+			for _, setting := range sysctls(f.Content) {
+				list = append(list, command{"sysctl", "-w", setting})
+			}
+		}
+	}
+	if r.Agent == "" {
+		return list
+	}
+	if a.URL != "" {
+		// cloud-init is a Python program: a machine that reads this has Python, and need have neither curl nor wget.
+		return append(list, command{"cloud-init-per", "instance", "hapair-agent", "python3", "-c", agentFromURL, a.URL, a.SHA256, r.Agent})
+	}
+	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, r.Agent})
+}
+
+// sysctls lists the settings of a sysctl.d file as `sysctl -w` takes them (sysctl.d(5)).
+func sysctls(content []byte) []string {
+	var list []string
+	for _, line := range strings.Split(string(content), "\n") {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "-")
+		key, value, found := strings.Cut(line, "=")
+		if !found || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		list = append(list, strings.TrimSpace(key)+"="+strings.TrimSpace(value))
+	}
+	return list
+}
+
+// stockFiles puts off what a package must come before: it makes the file's owner, or it brings a file of that name as a
+// conffile, which dpkg would ask about if it found another in its place. (cloud-init gives dpkg --force-confold, so that
+// nothing would wait for an answer; but the order is sound without it.)
+func stockFiles(files []recipe.File, encode fileEncoding) []any {
+	list := []any{}
+	for _, f := range files {
+		w := newWriteFile(f, encode)
+		// Accounts other than root's come with packages or with `users`, both of which run after write_files; and
+		// write_files stops at the first owner that it does not find.
+		w.Defer = !f.Early && (f.Package != "" || f.Owner != "root" || f.Group != "root")
+		list = append(list, w)
+	}
+	return list
+}
+
+// runCommands come last. cloud-init makes one shell script of them: "set -e" ends it at the first failure, and
+// `cloud-init status` then says "error".
+func runCommands(r recipe.Recipe) []any {
+	list := []any{"set -e"}
+	if r.Agent != "" {
+		list = append(list, command{"test", "-x", r.Agent})
+	}
+	list = append(list,
+		command{"systemctl", "daemon-reload"},
+		command{"systemd-sysusers"},
+		command{"systemd-tmpfiles", "--create", "--exclude-prefix=/dev"},
+		command{"sysctl", "-q", "--system"},
+	)
+	if len(r.Hold) > 0 {
+		list = append(list, append(command{"apt-mark", "hold"}, r.Hold...))
+	}
+	for _, u := range r.Units {
+		switch u.State {
+		case "enabled":
+			list = append(list, command{"systemctl", "enable", u.Name})
+		case "disabled":
+			list = append(list, command{"systemctl", "disable", "--now", u.Name})
+		case "masked":
+			list = append(list, command{"systemctl", "mask", "--now", u.Name})
+		}
+	}
+	// Only once all of them are enabled: a service that wants another finds it. restart, not start: a package has
+	// started its service with the package's own configuration.
+	for _, u := range r.Units {
+		if u.State == "enabled" {
+			list = append(list, command{"systemctl", "restart", u.Name})
+		}
+	}
+	return list
+}
+
+// lastCommands follow also on what the user's own runcmd does.
+func lastCommands(r recipe.Recipe) []any {
+	if r.Agent == "" {
+		return nil
+	}
+	return []any{command{"sh", "-c", verifyScript, "sh", r.Agent}}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// cloudInitFlags are those of `bake cloud-init`.
+type cloudInitFlags struct {
+	output, image, cloud, release string
+	agent, agentURL, agentSHA256  string
+}
+
+func newCloudInit(e *env) *cobra.Command {
+	var f cloudInitFlags
+	c := &cobra.Command{
+		Use:   "cloud-init SPEC -o DIR",
+		Short: "Write each node's user-data, meta-data, network-config and NoCloud seed",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return e.cloudInit(c.Context(), args[0], f) },
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.output, "output", "o", "", "the folder to write to: DIR/NODE/user-data and so on (required)")
+	flags.StringVar(&f.image, "image", string(cloudinit.Golden), "what the node boots from: golden (only its identity is missing) or stock (all of it)")
+	flags.StringVar(&f.cloud, "cloud", cloudinit.NoCloud, "where user-data is handed in, for its limits: "+strings.Join(cloudinit.CloudNames(), ", "))
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install, for --image stock (default: the one beside bake)")
+	flags.StringVar(&f.agentURL, "agent-url", "", "where a stock node fetches ha-agent; needs --agent-sha256")
+	flags.StringVar(&f.agentSHA256, "agent-sha256", "", "the digest of what --agent-url gives, in hex")
+	flags.StringVar(&f.release, "release", "", "the release to write for, instead of the spec's: "+strings.Join(release.Names(), ", "))
+	return c
+}
+
+func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) error {
+	o, err := f.options()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	s, err := e.load(path)
+	if err != nil {
+		return err
+	}
+	r, err := releaseOf(s, f.release)
+	if err != nil {
+		return err
+	}
+	if o.Image == cloudinit.Stock && o.Agent.URL == "" {
+		if o.Agent, err = f.seededAgent(); err != nil {
+			return err
+		}
+	}
+	o.CloudConfig = s.CloudConfig
+	seeds, err := nodeSeeds(s, r, o)
+	if err != nil {
+		return e.cloudInitError(err)
+	}
+	written, err := cloudinit.Write(ctx, f.output, seeds)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	return e.printWritten(written, seeds)
+}
+
+// options checks the flags against each other.
+func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
+	if f.output == "" {
+		return o, errors.New("cannot write anywhere: name a folder with -o DIR")
+	}
+	if o.Image, err = cloudinit.ParseImage(f.image); err != nil {
+		return o, err
+	}
+	if o.Cloud, err = cloudinit.GetCloud(f.cloud); err != nil {
+		return o, err
+	}
+	given := f.agent != "" || f.agentURL != "" || f.agentSHA256 != ""
+	switch {
+	case o.Image == cloudinit.Golden && given:
+		return o, errors.New("cannot install ha-agent on a golden image, which has it already: leave the --agent flags out, or use --image stock")
+	case (f.agentURL == "") != (f.agentSHA256 == ""):
+		return o, errors.New("cannot fetch ha-agent without knowing what it must be: --agent-url and --agent-sha256 need each other")
+	case f.agentURL != "" && f.agent != "":
+		return o, errors.New("cannot use both --agent and --agent-url: the one lies in the seed, the other is fetched")
+	case o.Image == cloudinit.Stock && f.agentURL == "" && o.Cloud.Name != cloudinit.NoCloud:
+		return o, fmt.Errorf("cannot hand ha-agent in on %s, where there is no seed for it to lie in: name a place with --agent-url and --agent-sha256", o.Cloud.Name)
+	}
+	if f.agentURL != "" {
+		if u, err := url.Parse(f.agentURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return o, fmt.Errorf("cannot use --agent-url %q: it must be an http or https URL", f.agentURL)
+		}
+		digest := strings.ToLower(f.agentSHA256)
+		if b, err := hex.DecodeString(digest); err != nil || len(b) != sha256.Size {
+			return o, fmt.Errorf("cannot use --agent-sha256 %q: it must have 64 hex digits, as sha256sum prints them", f.agentSHA256)
+		}
+		o.Agent = cloudinit.Agent{URL: f.agentURL, SHA256: digest}
+	}
+	return o, nil
+}
+
+// seededAgent reads the agent's binary for the seed.
+func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
+	path := f.agent
+	if path == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return cloudinit.Agent{}, cannot("find the ha-agent beside bake: %v; name it with --agent PATH", err)
+		}
+		path = filepath.Join(filepath.Dir(self), "ha-agent")
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v; build it with 'go build -o bin/ ./cmd/...', or name it with --agent PATH", err)
+	}
+	if _, err := elf.NewFile(bytes.NewReader(program)); err != nil {
+		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is no Linux program; name another with --agent PATH", path)
+	}
+	digest := sha256.Sum256(program)
+	return cloudinit.Agent{Program: program, SHA256: hex.EncodeToString(digest[:])}, nil
+}
+
+// nodeSeeds makes the seed of each of a spec's nodes.
+func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudinit.NodeSeed, error) {
+	var image recipe.Recipe
+	var err error
+	if o.Image == cloudinit.Stock {
+		if image, err = recipe.Image(s, r); err != nil {
+			return nil, err
+		}
+	}
+	var seeds []cloudinit.NodeSeed
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		rec, err := recipe.Node(s, n, r)
+		if err != nil {
+			return nil, err
+		}
+		if o.Image == cloudinit.Stock {
+			rec = recipe.Merge(image, rec)
+		}
+		seed, err := cloudinit.Generate(rec, o)
+		if err != nil {
+			return nil, err
+		}
+		seeds = append(seeds, cloudinit.NodeSeed{Node: n.Name, Seed: seed})
+	}
+	return seeds, nil
+}
+
+// cloudInitError gives an error its exit status: what only another spec can mend is a no.
+func (e *env) cloudInitError(err error) error {
+	var problems diag.Problems
+	switch {
+	case errors.As(err, &problems):
+		return e.tell(problems)
+	case errors.Is(err, cloudinit.ErrTooLarge):
+		return &exitError{exitNo, err}
+	}
+	return &exitError{exitFailure, err}
+}
+
+func (e *env) printWritten(written []cloudinit.Written, seeds []cloudinit.NodeSeed) error {
+	for _, s := range seeds {
+		for _, note := range s.Seed.Notes {
+			fmt.Fprintf(e.stderr, "note: %s\n", note)
+		}
+	}
+	if e.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(written)
+	}
+	for _, w := range written {
+		packed := ""
+		if w.Gzip {
+			packed = ", gzip"
+		}
+		fmt.Fprintf(e.stdout, "%s (%d bytes%s)\n", w.Path, w.Size, packed)
+	}
+	return nil
+}
