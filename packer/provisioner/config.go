@@ -24,8 +24,8 @@ type Config struct {
 	Release string `mapstructure:"release"`
 	// Whether the machine is sealed at the end: no machine-id, no ssh host
 	// keys, no logs, no apt lists, and cloud-init as if it had never run.
-	// Default: `true`. Set it to `false` where another provisioner comes after
-	// this one, and seal by a second `hapair` provisioner with `seal_only`.
+	// Default: `true`. Whatever comes after a sealed machine leaves its traces:
+	// let this provisioner be the last one.
 	Seal *bool `mapstructure:"seal"`
 
 	ctx interpolate.Context

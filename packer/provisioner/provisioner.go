@@ -2,7 +2,6 @@
 package provisioner
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -113,9 +112,4 @@ func (p *Provisioner) findAgent() (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("cannot find ha-agent: neither %s nor one in PATH; build it with: go build ./cmd/ha-agent, and set agent to its path", beside)
-}
-
-// Provision makes the machine a golden image.
-func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) error {
-	return errors.ErrUnsupported
 }

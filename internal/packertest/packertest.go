@@ -1,0 +1,78 @@
+// Package packertest gives tests a real Packer with the project's own plugin in it. Packer is a tool here: it is built
+// from the Go module proxy into a cache and run, never linked (its core is under the BUSL).
+package packertest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
+func Packer(t testing.TB) string {
+	t.Helper()
+	return cached(t, "packer", tool{module: "github.com/hashicorp/packer", version: "v1.11.2"})
+}
+
+// Plugin builds the project's plugin and installs it into a plugin folder of the test's own. It returns the environment
+// in which Packer finds that plugin and nothing of the machine's user.
+func Plugin(t testing.TB) []string {
+	t.Helper()
+	dir := t.TempDir()
+	env := append(os.Environ(),
+		"PACKER_PLUGIN_PATH="+filepath.Join(dir, "plugins"),
+		"PACKER_CONFIG_DIR="+dir,
+		"PACKER_CACHE_DIR="+filepath.Join(dir, "cache"),
+		"CHECKPOINT_DISABLE=1",
+		"PACKER_NO_COLOR=1",
+	)
+	install(t, env, Binary(t, "packer-plugin-hapair"), "github.com/hapair/hapair")
+	return env
+}
+
+// Qemu installs Packer's plugin for QEMU beside the project's own. It is built once, which takes about a minute.
+func Qemu(t testing.TB, env []string) {
+	t.Helper()
+	plugin := cached(t, "packer-plugin-qemu", tool{module: "github.com/hashicorp/packer-plugin-qemu", version: "v1.0.9"})
+	install(t, env, plugin, "github.com/hashicorp/qemu")
+}
+
+// Binary builds one of the project's commands and returns its path.
+func Binary(t testing.TB, command string) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), command)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/hapair/hapair/cmd/"+command)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build %s: %v\n%s", command, err, out)
+	}
+	return bin
+}
+
+// Run runs Packer in dir and returns what it prints on both of its outputs.
+func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, Packer(t), args...)
+	cmd.Dir, cmd.Env = dir, env
+	// An interrupt lets Packer and its plugins clean up.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("packer %s: %w", strings.Join(args, " "), err)
+	}
+	return out.String(), err
+}
+
+func install(t testing.TB, env []string, bin, source string) {
+	t.Helper()
+	if out, err := Run(t.Context(), t, env, t.TempDir(), "plugins", "install", "--path", bin, source); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,26 @@
+package template
+
+import (
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// chrootBuilder is our own builder: it works in a chroot of the image on the machine that Packer runs on.
+func chrootBuilder() builder {
+	return builder{
+		name: "hapair-chroot",
+		variables: func(Build) []variable {
+			return []variable{
+				may("base", "What the image is made of: bootstrap (out of the release's archive), or the path or URL of an image, raw or qcow2.", "bootstrap"),
+				unset("base_sha256", "The SHA-256 digest of the base image; needed where it is a URL."),
+			}
+		},
+		source: func(body *hclwrite.Body, b Build) {
+			reference(body, "base", "base")
+			reference(body, "base_sha256", "base_sha256")
+			text(body, "release", b.Release.Name)
+			body.SetAttributeRaw("output", join("${path.root}/", beginning(b)+".qcow2"))
+			body.SetAttributeValue("format", cty.StringVal("qcow2"))
+		},
+	}
+}

@@ -1,0 +1,96 @@
+package template
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+func comment(body *hclwrite.Body, line string) {
+	body.AppendUnstructuredTokens(hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# " + strings.ReplaceAll(line, "\n", " ") + "\n")}})
+}
+
+func text(body *hclwrite.Body, name, value string) {
+	body.SetAttributeValue(name, cty.StringVal(value))
+}
+
+func boolean(body *hclwrite.Body, name string, value bool) {
+	body.SetAttributeValue(name, cty.BoolVal(value))
+}
+
+func number(body *hclwrite.Body, name string, value int64) {
+	body.SetAttributeValue(name, cty.NumberIntVal(value))
+}
+
+// reference sets an attribute to a variable.
+func reference(body *hclwrite.Body, name, variable string) {
+	body.SetAttributeTraversal(name, hcl.Traversal{hcl.TraverseRoot{Name: "var"}, hcl.TraverseAttr{Name: variable}})
+}
+
+// expression sets an attribute to an expression that is fixed in this program. What comes from the user goes through
+// cty, which escapes it.
+func expression(body *hclwrite.Body, name, source string) {
+	body.SetAttributeRaw(name, lex(source))
+}
+
+func lex(source string) hclwrite.Tokens {
+	f, diags := hclwrite.ParseConfig([]byte("x = "+source+"\n"), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		panic(fmt.Sprintf("an expression of this program does not parse: %s: %v", source, diags))
+	}
+	return f.Body().GetAttribute("x").Expr().BuildTokens(nil)
+}
+
+// beside sets an attribute to a path, which is taken from the template's own directory where it is relative: a bare
+// path would begin where Packer was started.
+func beside(body *hclwrite.Body, name, file string) {
+	if path.IsAbs(file) {
+		text(body, name, file)
+		return
+	}
+	body.SetAttributeRaw(name, join("${path.root}/", file))
+}
+
+// join is a string of two parts: the first is HCL as it stands, the second is text and is escaped.
+func join(template, literal string) hclwrite.Tokens {
+	tokens := hclwrite.TokensForValue(cty.StringVal(literal)) // a quote, the text, a quote
+	open := lex(`"` + template + `"`)
+	return append(open[:len(open)-1:len(open)-1], tokens[1:]...)
+}
+
+// beginning is a word of the source block that an image's name may begin with everywhere: letters, digits and dashes.
+func beginning(b Build) string {
+	return strings.ReplaceAll(b.Cluster, "_", "-") + "-" + b.Release.Name
+}
+
+func (v variable) write(body *hclwrite.Body) {
+	body.AppendNewline()
+	block := body.AppendNewBlock("variable", []string{v.name}).Body()
+	text(block, "description", v.description)
+	if v.value == nil {
+		block.SetAttributeRaw("type", lex("string"))
+		return
+	}
+	block.SetAttributeRaw("type", lex("string"))
+	block.SetAttributeValue("default", *v.value)
+}
+
+// must is a variable that the user must set.
+func must(name, description string) variable { return variable{name, description, nil} }
+
+// may is a variable with a default.
+func may(name, description, value string) variable {
+	v := cty.StringVal(value)
+	return variable{name, description, &v}
+}
+
+// unset is a variable whose default is the builder's own.
+func unset(name, description string) variable {
+	v := cty.NullVal(cty.String)
+	return variable{name, description, &v}
+}

@@ -1,0 +1,154 @@
+// Package template writes a Packer build in HCL: which plugins it needs, what is built from, and the provisioner that
+// makes a golden image of it.
+package template
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/version"
+)
+
+// Names of the files that a build may want beside it.
+const (
+	File       = "build.pkr.hcl"
+	PrivateKey = "build-key"
+	PublicKey  = "build-key.pub"
+)
+
+// Build says what is built.
+type Build struct {
+	// Builder is the name of Packer's builder: one of Builders.
+	Builder string
+	// Cluster is the name that the spec gives, and the image's.
+	Cluster string
+	// Release is what the image runs.
+	Release release.Release
+	// Spec is the path of the spec, absolute or relative to the template.
+	Spec string
+	// Agent is the path of the ha-agent binary, absolute or relative to the template. Empty: the plugin finds it.
+	Agent string
+}
+
+// builder is how the template of one of Packer's builders differs from the others.
+type builder struct {
+	name string
+	// plugin is the plugin that has the builder, besides our own; a zero one where Packer itself or our own plugin has it.
+	plugin plugin
+	// variables are what only the user knows, or may want to set from outside.
+	variables func(b Build) []variable
+	// source fills in the source block.
+	source func(body *hclwrite.Body, b Build)
+	// key: the build logs in with a key that lies beside the template.
+	key bool
+}
+
+// plugin is an entry of required_plugins.
+type plugin struct{ name, source, version string }
+
+// variable is a variable block. A nil value means that the user must set it.
+type variable struct {
+	name, description string
+	value             *cty.Value
+}
+
+func builders() []builder {
+	return []builder{chrootBuilder(), qemuBuilder(), nullBuilder(), amazonBuilder(), openstackBuilder()}
+}
+
+// Builders lists the names of the builders that a template can be written for.
+func Builders() []string {
+	var names []string
+	for _, b := range builders() {
+		names = append(names, b.name)
+	}
+	return names
+}
+
+func find(name string) (builder, error) {
+	all := builders()
+	i := slices.IndexFunc(all, func(b builder) bool { return b.name == name })
+	if i < 0 {
+		return builder{}, fmt.Errorf("cannot write a build for the builder %q: known are %s", name, strings.Join(Builders(), ", "))
+	}
+	return all[i], nil
+}
+
+// NeedsKey tells whether the build logs in with PrivateKey, which must lie beside the template with PublicKey.
+func NeedsKey(builder string) bool {
+	b, err := find(builder)
+	return err == nil && b.key
+}
+
+// Required lists the variables that the user must set, in the order in which the template declares them.
+func Required(b Build) []string {
+	k, err := find(b.Builder)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, v := range k.variables(b) {
+		if v.value == nil {
+			names = append(names, v.name)
+		}
+	}
+	return names
+}
+
+// HCL writes the build.
+func HCL(b Build) ([]byte, error) {
+	k, err := find(b.Builder)
+	if err != nil {
+		return nil, err
+	}
+	f := hclwrite.NewEmptyFile()
+	body := f.Body()
+	comment(body, fmt.Sprintf("Bakes the golden image of the cluster %s on %s by Packer's builder %s.", b.Cluster, b.Release.Title, b.Builder))
+	comment(body, "Written by `bake packer`; yours to edit.")
+	body.AppendNewline()
+	plugins(body, k)
+	for _, v := range k.variables(b) {
+		v.write(body)
+	}
+	body.AppendNewline()
+	source := body.AppendNewBlock("source", []string{b.Builder, sourceName})
+	k.source(source.Body(), b)
+	body.AppendNewline()
+	build(body, b)
+	return hclwrite.Format(f.Bytes()), nil
+}
+
+// sourceName is the second label of the source block. It stands in Packer's output: `==> qemu.golden: …`.
+const sourceName = "golden"
+
+func plugins(body *hclwrite.Body, k builder) {
+	required := body.AppendNewBlock("packer", nil).Body().AppendNewBlock("required_plugins", nil).Body()
+	all := []plugin{{"hapair", "github.com/hapair/hapair", ">= " + version.Version}}
+	if k.plugin.name != "" {
+		all = append(all, k.plugin)
+	}
+	for _, p := range all {
+		required.SetAttributeValue(p.name, cty.ObjectVal(map[string]cty.Value{
+			"source":  cty.StringVal(p.source),
+			"version": cty.StringVal(p.version),
+		}))
+	}
+}
+
+func build(body *hclwrite.Body, b Build) {
+	build := body.AppendNewBlock("build", nil).Body()
+	text(build, "name", b.Cluster)
+	build.SetAttributeValue("sources", cty.ListVal([]cty.Value{cty.StringVal("source." + b.Builder + "." + sourceName)}))
+	build.AppendNewline()
+	p := build.AppendNewBlock("provisioner", []string{"hapair"}).Body()
+	beside(p, "spec", b.Spec)
+	text(p, "release", b.Release.Name)
+	if b.Agent != "" {
+		beside(p, "agent", b.Agent)
+	}
+}

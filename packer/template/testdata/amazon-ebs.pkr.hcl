@@ -1,0 +1,67 @@
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder amazon-ebs.
+# Written by `bake packer`; yours to edit.
+
+packer {
+  required_plugins {
+    hapair = {
+      source  = "github.com/hapair/hapair"
+      version = ">= 0.1.0"
+    }
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.2.1"
+    }
+  }
+}
+
+variable "region" {
+  description = "The region to build in, and to have the image in."
+  type        = string
+}
+
+variable "instance_type" {
+  description = "What the build runs on."
+  type        = string
+  default     = "t3.small"
+}
+
+variable "subnet_id" {
+  description = "The subnet of the build; left out, one of the default VPC."
+  type        = string
+  default     = null
+}
+
+source "amazon-ebs" "golden" {
+  region                  = var.region
+  instance_type           = var.instance_type
+  subnet_id               = var.subnet_id
+  ami_name                = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
+  ssh_username            = "ubuntu"
+  temporary_key_pair_type = "ed25519"
+
+  source_ami_filter {
+    filters = {
+      name                = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"
+      root-device-type    = "ebs"
+      virtualization-type = "hvm"
+    }
+    owners      = ["099720109477"]
+    most_recent = true
+  }
+
+  tags = {
+    hapair-cluster = "controllers"
+    hapair-release = "noble"
+  }
+}
+
+build {
+  name    = "controllers"
+  sources = ["source.amazon-ebs.golden"]
+
+  provisioner "hapair" {
+    spec    = "${path.root}/../controllers.yaml"
+    release = "noble"
+    agent   = "/opt/hapair/ha-agent"
+  }
+}
