@@ -41,7 +41,11 @@ func stockRecipe() recipe.Recipe {
 	r.Agent = "/usr/bin/ha-agent"
 	sysctl := file("/etc/sysctl.d/60-hapair.conf", 0o644, "root", "", "# Bind addresses that another node holds.\nnet.ipv4.ip_nonlocal_bind = 1\n-net.ipv6.ip_nonlocal_bind=1\n")
 	sysctl.Early = true
-	r.Files = append(r.Files, sysctl, file("/usr/lib/systemd/system/ha-agent.service", 0o644, "root", "", "[Service]\nExecStart=/usr/bin/ha-agent run\n"))
+	r.Files = append(r.Files, sysctl,
+		file("/usr/lib/sysusers.d/hapair.conf", 0o644, "root", "", "u hapair-check - \"haproxy's check\" /nonexistent\n"),
+		file("/usr/lib/tmpfiles.d/hapair.conf", 0o644, "root", "", "d /run/ha-agent 0755 root root\n"),
+		file("/etc/systemd/networkd.conf.d/hapair.conf", 0o644, "root", "", "[Network]\nManageForeignRoutes=no\n"),
+		file("/usr/lib/systemd/system/ha-agent.service", 0o644, "root", "", "[Service]\nExecStart=/usr/bin/ha-agent run\n"))
 	r.Units = []recipe.Unit{
 		{Name: "haproxy.service", State: "enabled"}, {Name: "keepalived.service", State: "enabled"},
 		{Name: "ha-agent.service", State: "enabled"}, {Name: "noisy.timer", State: "masked"}, {Name: "other.service", State: "disabled"},

@@ -7,6 +7,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hapair/hapair/internal/recipe"
 )
 
 // unpack does with an entry of write_files what cloud-init does.
@@ -40,4 +45,39 @@ func incompressible(n int) string {
 		b[i] = byte('!' + source.IntN(94))
 	}
 	return string(b)
+}
+
+// read is the document that a recipe gives, as cloud-init would read it.
+func read(t *testing.T, r recipe.Recipe, o Options) map[string]any {
+	t.Helper()
+	data, err := newDocument(r, o, plainFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	decode(t, data, &doc)
+	return doc
+}
+
+// checkKept tells whether a key still says what hapair wrote: the same, or a list with that at its beginning. The last
+// look of runcmd comes after the user's commands.
+func checkKept(t *testing.T, key string, before, after any, added bool) {
+	t.Helper()
+	list, isList := before.([]any)
+	if !isList || !added {
+		if _, isDefault := map[string]bool{"locale": true}[key]; !isDefault && !cmp.Equal(before, after) {
+			t.Errorf("%s was %v and is %v", key, before, after)
+		}
+		return
+	}
+	longer, _ := after.([]any)
+	if key == "runcmd" {
+		if !cmp.Equal(list[len(list)-1], longer[len(longer)-1]) {
+			t.Errorf("the last of runcmd is %v", longer[len(longer)-1])
+		}
+		list = list[:len(list)-1]
+	}
+	if len(longer) < len(list) || !cmp.Equal(list, longer[:len(list)]) {
+		t.Errorf("%s was %v and is %v", key, before, after)
+	}
 }

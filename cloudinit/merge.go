@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strings"
+	"unicode"
 
 	"github.com/hapair/hapair/internal/diag"
 )
@@ -97,23 +99,31 @@ func clashes(doc document, key string, items []any) diag.Problems {
 	}
 	var problems diag.Problems
 	for n, item := range items {
-		m, _ := item.(map[string]any)
-		var name string
-		switch key {
-		case "write_files":
-			name, _ = m["path"].(string)
-			name = path.Clean("/" + name)
-		case "users":
-			if name, _ = m["name"].(string); m == nil {
-				name, _ = item.(string)
+		for _, name := range names(key, item) {
+			if taken[name] {
+				problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
+					Message: fmt.Sprintf("cannot write %q: hapair writes it itself", name), Hint: "leave it out of cloud_config"})
 			}
-		}
-		if taken[name] {
-			problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
-				Message: fmt.Sprintf("cannot write %q: hapair writes it itself", name), Hint: "leave it out of cloud_config"})
 		}
 	}
 	return problems
+}
+
+// names are the paths or the users that an item of cloud-config makes.
+func names(key string, item any) []string {
+	m, _ := item.(map[string]any)
+	switch key {
+	case "write_files":
+		name, _ := m["path"].(string)
+		return []string{path.Clean("/" + name)}
+	case "users":
+		if text, ok := item.(string); ok { // cloud-init takes "a, b" for two users
+			return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+		}
+		name, _ := m["name"].(string)
+		return []string{name}
+	}
+	return nil
 }
 
 func sortedKeys(m map[string]any) []string {

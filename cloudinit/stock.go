@@ -11,6 +11,9 @@ import (
 // agentFile is the name of the agent's program in a seed, beside user-data.
 const agentFile = "ha-agent"
 
+// sysctlDir has files of kernel settings (sysctl.d(5)).
+const sysctlDir = "/etc/sysctl.d"
+
 //go:embed scripts/agent-from-seed.sh
 var agentFromSeed string
 
@@ -29,7 +32,7 @@ type command []string
 func bootCommands(r recipe.Recipe, a Agent) []any {
 	list := []any{}
 	for _, f := range r.Files {
-		if f.Early && path.Dir(f.Path) == "/etc/sysctl.d" {
+		if f.Early && path.Dir(f.Path) == sysctlDir {
 			for _, setting := range sysctls(f.Content) {
 				list = append(list, command{"sysctl", "-w", setting})
 			}
@@ -81,12 +84,8 @@ func runCommands(r recipe.Recipe) []any {
 	if r.Agent != "" {
 		list = append(list, command{"test", "-x", r.Agent})
 	}
-	list = append(list,
-		command{"systemctl", "daemon-reload"},
-		command{"systemd-sysusers"},
-		command{"systemd-tmpfiles", "--create", "--exclude-prefix=/dev"},
-		command{"sysctl", "-q", "--system"},
-	)
+	list = append(list, command{"systemctl", "daemon-reload"})
+	list = append(list, applied(r.Files)...)
 	if len(r.Hold) > 0 {
 		list = append(list, append(command{"apt-mark", "hold"}, r.Hold...))
 	}
@@ -106,6 +105,29 @@ func runCommands(r recipe.Recipe) []any {
 		if u.State == "enabled" {
 			list = append(list, command{"systemctl", "restart", u.Name})
 		}
+	}
+	return list
+}
+
+// applied puts files in force that systemd's services have read before cloud-init wrote them. It names our own files, so
+// that a fault in somebody else's is not taken for one of ours.
+func applied(files []recipe.File) []any {
+	var list []any
+	networkd := false
+	for _, f := range files {
+		switch dir := path.Dir(f.Path); {
+		case dir == "/usr/lib/sysusers.d", dir == "/etc/sysusers.d":
+			list = append(list, command{"systemd-sysusers", f.Path})
+		case dir == "/usr/lib/tmpfiles.d", dir == "/etc/tmpfiles.d":
+			list = append(list, command{"systemd-tmpfiles", "--create", f.Path})
+		case dir == sysctlDir:
+			list = append(list, command{"sysctl", "-q", "-p", f.Path})
+		case strings.HasPrefix(f.Path, "/etc/systemd/network"): // network/ and networkd.conf.d/
+			networkd = true
+		}
+	}
+	if networkd {
+		list = append(list, command{"systemctl", "try-restart", "systemd-networkd.service"})
 	}
 	return list
 }
