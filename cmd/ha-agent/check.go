@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/hapair/hapair/internal/health"
+)
+
+func cmdCheck(_ context.Context, e *env, args []string) error {
+	fs := e.flags("check")
+	socket := fs.String("socket", health.Socket, "haproxy's `PATH` to ask over")
+	timeout := fs.Duration("timeout", 500*time.Millisecond, "for the whole check")
+	if err := e.parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *timeout < time.Millisecond {
+		return usage("check: --timeout %v is too short: 1ms at least", *timeout)
+	}
+	if err := health.Check(*socket, health.MaintenanceMark, *timeout); err != nil {
+		return &exitError{exitNo, err}
+	}
+	return nil
+}

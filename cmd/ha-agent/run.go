@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+)
+
+// Exit statuses of every command.
+const (
+	exitOK      = 0 // done
+	exitNo      = 1 // the answer is no
+	exitUsage   = 2 // wrong use
+	exitFailure = 3 // could not be carried out
+)
+
+// command is one of ha-agent's commands.
+type command struct {
+	name, args, short string
+	run               func(ctx context.Context, e *env, args []string) error
+}
+
+// env is what a command may touch of the world.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// exitError is an error with an exit status of its own. An err of nil says nothing more: it was told already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is a wrong use of a command.
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func commands() []command {
+	return []command{
+		{"check", "", "may this node hold virtual IPs? 0: yes, 1: no; what keepalived's track_script runs", cmdCheck},
+		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
+		{"version", "", "the agent's version", cmdVersion},
+	}
+}
+
+// run is ha-agent without the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr}
+	err := dispatch(ctx, e, args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	code := exitFailure
+	var ee *exitError
+	if errors.As(err, &ee) {
+		code = ee.code
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(stderr, "ha-agent: %s\n", msg)
+	}
+	if code == exitUsage {
+		fmt.Fprintln(stderr, "ha-agent: see 'ha-agent help'")
+	}
+	return code
+}
+
+func dispatch(ctx context.Context, e *env, args []string) error {
+	if len(args) == 0 {
+		return usage("no command is given")
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		help(e.stdout)
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.run(ctx, e, args[1:])
+		}
+	}
+	return usage("there is no command %q", args[0])
+}
+
+func help(w io.Writer) {
+	fmt.Fprint(w, "ha-agent keeps a load balancer true to its configuration.\n\nUsage: ha-agent COMMAND [FLAGS]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-16s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
+	}
+	fmt.Fprint(w, "\n'ha-agent COMMAND -h' tells a command's flags.\nExit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not be carried out.\n")
+}
+
+// flags makes a command's flag set. It says nothing by itself: parse tells what is wrong.
+func (e *env) flags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet("ha-agent "+name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	return fs
+}
+
+// parse reads a command's flags and wants n arguments after them.
+func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(e.stdout, "Usage of %s:\n", fs.Name())
+		fs.SetOutput(e.stdout)
+		fs.PrintDefaults()
+		return err
+	}
+	if err != nil {
+		return usage("%s: %v", strings.TrimPrefix(fs.Name(), "ha-agent "), err)
+	}
+	if fs.NArg() != n {
+		return usage("%s takes %d arguments, not %d", strings.TrimPrefix(fs.Name(), "ha-agent "), n, fs.NArg())
+	}
+	return nil
+}
+
+func cmdVersion(_ context.Context, e *env, args []string) error {
+	if err := e.parse(e.flags("version"), args, 0); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout, version())
+	return nil
+}
+
+// version is what the Go tool chain put into the binary: the tag or the commit that it was built of.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}

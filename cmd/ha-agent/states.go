@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// states asks the daemon for the VRRP states that it knows.
+func states(ctx context.Context) (map[string]string, error) {
+	var s control.Status
+	if err := control.Ask(ctx, control.Path, control.Request{Command: "status"}, &s); err != nil {
+		return nil, err
+	}
+	m := map[string]string{}
+	for _, i := range s.Instances {
+		m[i.Name] = i.State
+	}
+	return m, nil
+}

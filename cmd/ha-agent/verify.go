@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/verify"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+func cmdVerify(ctx context.Context, e *env, args []string) error {
+	fs := e.flags("verify")
+	stage := fs.String("stage", "node", "`STAGE`: node, or image: nothing needs to run, and there is no node yet")
+	asJSON := fs.Bool("json", false, "print the steps as JSON")
+	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	timeout := fs.Duration("timeout", 10*time.Second, "for each step")
+	if err := e.parse(fs, args, 0); err != nil {
+		return err
+	}
+	m := &verify.Machine{
+		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
+		Check:  func(socket string) error { return health.Check(socket, health.MaintenanceMark, time.Second) },
+		States: states,
+	}
+	var results verify.Results
+	switch *stage {
+	case "image":
+		results = m.Image(ctx)
+	case "node":
+		c, err := config.Load(*conf)
+		if err != nil {
+			return err
+		}
+		results = m.Node(ctx, c)
+	default:
+		return usage("verify: --stage %q is neither image nor node", *stage)
+	}
+	if *asJSON {
+		if err := results.PrintJSON(e.stdout); err != nil {
+			return err
+		}
+	} else {
+		results.Print(e.stdout)
+	}
+	if !results.OK() {
+		return &exitError{code: exitNo}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package control
+
+import "time"
+
+// Status is what an operator wants to know of a node.
+type Status struct {
+	Cluster     string     `json:"cluster"`
+	Node        string     `json:"node"`
+	Daemon      Daemon     `json:"daemon"`
+	Maintenance bool       `json:"maintenance"`
+	Versions    Versions   `json:"versions"`
+	Targets     []Target   `json:"targets"`
+	VIPs        []VIP      `json:"vips"`
+	Instances   []Instance `json:"instances,omitempty"` // as keepalived told them; none where the daemon is dead
+	HAProxy     HAProxy    `json:"haproxy"`
+	LastChange  *Change    `json:"last_change,omitempty"`
+}
+
+// Daemon is the agent itself.
+type Daemon struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Why     string    `json:"why,omitempty"` // it does not answer
+}
+
+// Versions of what runs, where they could be found out.
+type Versions struct {
+	Agent      string `json:"agent"`
+	HAProxy    string `json:"haproxy,omitempty"`
+	Keepalived string `json:"keepalived,omitempty"`
+}
+
+// Target is a service with its files.
+type Target struct {
+	Name       string `json:"name"`
+	Unit       string `json:"unit,omitempty"`
+	Active     string `json:"active,omitempty"` // of the unit: active, failed, …; empty where it is not known
+	Generation int    `json:"generation"`       // the number of the change that proved the last known good files; 0: none yet
+	Files      []File `json:"files"`
+}
+
+// File is a file of a target.
+type File struct {
+	Path  string `json:"path"`
+	State string `json:"state"` // good: as last proven; drift: other than that; unproven: nothing was proven yet; missing
+	// Digests are SHA-256, in hexadecimal.
+	Digest     string `json:"digest,omitempty"`
+	GoodDigest string `json:"good_digest,omitempty"`
+}
+
+// VIP is a virtual IP as the kernel has it.
+type VIP struct {
+	Name      string   `json:"name"`
+	Interface string   `json:"interface"`
+	Held      bool     `json:"held"`
+	Addresses []string `json:"addresses"`
+}
+
+// Instance is a vrrp_instance as keepalived says it.
+type Instance struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	Priority int       `json:"priority"`
+	Since    time.Time `json:"since,omitzero"`
+}
+
+// HAProxy is whether haproxy answers now.
+type HAProxy struct {
+	Answers bool   `json:"answers"`
+	Why     string `json:"why,omitempty"`
+	PID     int    `json:"pid,omitempty"` // of its worker
+}
+
+// Change is what became of new bytes.
+type Change struct {
+	Number  int       `json:"number"`
+	Time    time.Time `json:"time"`
+	Targets []string  `json:"targets"`
+	Verdict Verdict   `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"`
+	Took    string    `json:"took"` // from the first event to the verdict
+}
+
+// Verdict is how a change ended.
+type Verdict string
+
+const (
+	Proven     Verdict = "proven"      // it runs, and it is the last known good one
+	Refused    Verdict = "refused"     // it was not tried: the files stay, the service runs on
+	RolledBack Verdict = "rolled back" // it did not prove: it was set aside, the last known good one runs
+	Failed     Verdict = "failed"      // it did not prove, and there was nothing to go back to, or going back failed
+)

@@ -1,0 +1,197 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hapair/hapair/internal/agent/validate"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// The names that every part of hapair agrees on.
+const (
+	agentPath      = "/usr/bin/ha-agent"
+	checkUser      = "hapair-check"
+	haproxyConf    = "/etc/haproxy/haproxy.cfg"
+	keepalivedConf = "/etc/keepalived/keepalived.conf"
+	sysctlFile     = "/etc/sysctl.d/60-hapair.conf"
+	agentUnit      = "ha-agent.service"
+	firewallUnit   = "hapair-firewall.service"
+)
+
+// nonlocalBind are the kernel's settings that let haproxy bind a VIP that another node holds.
+var nonlocalBind = [...]string{"net.ipv4.ip_nonlocal_bind", "net.ipv6.ip_nonlocal_bind"}
+
+// shipped are the files that hapair puts on every machine.
+var shipped = [...]string{
+	"/usr/lib/systemd/system/ha-agent.service",
+	"/etc/systemd/system/haproxy.service.d/hapair.conf",
+	"/etc/systemd/system/keepalived.service.d/hapair.conf",
+	"/usr/lib/tmpfiles.d/hapair.conf",
+	"/usr/lib/sysusers.d/hapair.conf",
+}
+
+func (m *Machine) packages(names []string) []step {
+	all := append([]string{"haproxy", "keepalived"}, names...)
+	slices.Sort(all)
+	var steps []step
+	for _, name := range slices.Compact(all) {
+		steps = append(steps, step{"package " + name + " is installed", func(ctx context.Context) (string, error) {
+			wayOut := "apt-get install " + name
+			r, err := m.Run(ctx, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", name)
+			if err != nil {
+				return "", err
+			}
+			status, version, _ := strings.Cut(strings.TrimSpace(r.Output), " ")
+			if r.Status != 0 {
+				return "", not(wayOut, "dpkg does not know it")
+			}
+			if status != "installed" {
+				return "", not(wayOut, "dpkg says it is %s", status)
+			}
+			return version, nil
+		}})
+	}
+	return steps
+}
+
+// agent checks the agent's binary as keepalived's script security does: nobody but root may change what it runs.
+func (m *Machine) agent() step {
+	return step{"the agent is in place, and only root can change it", func(context.Context) (string, error) {
+		fi, err := os.Stat(m.path(agentPath))
+		if err != nil {
+			return "", not("install it to "+agentPath, "%s is not there", agentPath)
+		}
+		if !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0o111 {
+			return "", not("chmod 0755 "+agentPath, "%s is %v: not everybody can run it", agentPath, fi.Mode())
+		}
+		for _, p := range []string{agentPath, "/usr/bin", "/usr", "/"} {
+			fi, err := os.Stat(m.path(p))
+			if err != nil {
+				return "", err
+			}
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+				return "", not("chown root:root "+p, "%s belongs to user %d: keepalived would not run the check", p, st.Uid)
+			}
+			if fi.Mode().Perm()&0o022 != 0 {
+				return "", not("chmod go-w "+p, "%s is %v: keepalived would not run the check", p, fi.Mode())
+			}
+		}
+		return agentPath, nil
+	}}
+}
+
+func (m *Machine) files() step {
+	return step{"units, drop-ins and what goes with them are in place", func(context.Context) (string, error) {
+		var missing []string
+		for _, p := range shipped {
+			if fi, err := os.Stat(m.path(p)); err != nil || fi.Size() == 0 {
+				missing = append(missing, p)
+			}
+		}
+		if missing != nil {
+			return "", not("bake the image again", "missing: %s", strings.Join(missing, ", "))
+		}
+		return "", nil
+	}}
+}
+
+func (m *Machine) user() step {
+	return step{"user " + checkUser + " is there, without a login", func(context.Context) (string, error) {
+		const wayOut = "systemd-sysusers /usr/lib/sysusers.d/hapair.conf"
+		b, err := os.ReadFile(m.path("/etc/passwd"))
+		if err != nil {
+			return "", err
+		}
+		for line := range bytes.Lines(b) {
+			f := strings.Split(strings.TrimSpace(string(line)), ":")
+			if len(f) < 7 || f[0] != checkUser {
+				continue
+			}
+			if shell := f[6]; !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
+				return "", not("usermod -s /usr/sbin/nologin "+checkUser, "its shell is %s", shell)
+			}
+			if f[2] == "0" {
+				return "", not(wayOut, "it is root")
+			}
+			return "", nil
+		}
+		return "", not(wayOut, "/etc/passwd does not name it: keepalived would run no check")
+	}}
+}
+
+func (m *Machine) enabled(unit string) step {
+	return step{unit + " is enabled", func(ctx context.Context) (string, error) {
+		r, err := m.Run(ctx, "systemctl", "is-enabled", unit)
+		if err != nil {
+			return "", err
+		}
+		state := lastLine(r.Lines())
+		if r.Status != 0 || (state != "enabled" && state != "enabled-runtime") {
+			return "", not("systemctl enable "+unit, "systemctl says: %s", state)
+		}
+		return "", nil
+	}}
+}
+
+func (m *Machine) sysctlFile(path string) step {
+	return step{"addresses that the machine does not hold may be bound, also after a reboot", func(context.Context) (string, error) {
+		b, err := os.ReadFile(m.path(path))
+		if err != nil {
+			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
+		}
+		for _, key := range nonlocalBind {
+			if sysctlValue(b, key) != "1" {
+				return "", not("write "+key+" = 1 to "+path, "%s does not set %s to 1", path, key)
+			}
+		}
+		return path, nil
+	}}
+}
+
+// sysctlValue is what a sysctl.d file sets a key to. The last one counts; a leading "-" only forgives errors, and a key
+// may be written with slashes.
+func sysctlValue(file []byte, key string) string {
+	value := ""
+	for line := range bytes.Lines(file) {
+		name, v, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
+		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
+		if ok && name == key {
+			value = strings.TrimSpace(v)
+		}
+	}
+	return value
+}
+
+func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) validate.Answer) step {
+	return step{path + " is valid", func(ctx context.Context) (string, error) {
+		switch a := ask(ctx, m.Run, m.path(path)); a.Verdict {
+		case validate.Good:
+			return "", nil
+		case validate.Bad:
+			return "", not("correct it", "%s", a.Reason)
+		default:
+			return "no verdict, " + a.Reason, nil
+		}
+	}}
+}
+
+func lastLine(lines []string) string {
+	if len(lines) == 0 {
+		return "nothing"
+	}
+	return lines[len(lines)-1]
+}
+
+// reason is an error without the path that a message names already.
+func reason(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}

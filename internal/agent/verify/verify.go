@@ -1,0 +1,119 @@
+// Package verify tells, step by step, whether a machine is what a load balancer must be: as an image that no node has been
+// made of, or as a running node.
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// Result is one step and whether it holds.
+type Result struct {
+	What   string `json:"what"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`  // what was found, where it holds
+	Why    string `json:"why,omitempty"`     // what was found instead
+	WayOut string `json:"way_out,omitempty"` // what to do
+}
+
+// Results are all steps, in their order.
+type Results []Result
+
+// OK tells whether every step holds.
+func (rs Results) OK() bool {
+	for _, r := range rs {
+		if !r.OK {
+			return false
+		}
+	}
+	return true
+}
+
+// Print writes the results for people: a line each.
+func (rs Results) Print(w io.Writer) {
+	for _, r := range rs {
+		switch {
+		case r.OK && r.Detail != "":
+			fmt.Fprintf(w, "ok  %s: %s\n", r.What, r.Detail)
+		case r.OK:
+			fmt.Fprintf(w, "ok  %s\n", r.What)
+		case r.WayOut != "":
+			fmt.Fprintf(w, "NOT %s: %s — %s\n", r.What, r.Why, r.WayOut)
+		default:
+			fmt.Fprintf(w, "NOT %s: %s\n", r.What, r.Why)
+		}
+	}
+}
+
+// PrintJSON writes the results for programs.
+func (rs Results) PrintJSON(w io.Writer) error {
+	if rs == nil {
+		rs = Results{}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(rs)
+}
+
+// Machine is what is verified.
+type Machine struct {
+	Root    string      // "/", or where a machine's files lie in a test
+	Run     tool.Runner // runs the machine's own programs
+	Timeout time.Duration
+	// Addresses are what the kernel holds, each with its interface.
+	Addresses func() ([]vip.Held, error)
+	Hostname  func() (string, error)
+	// Check asks haproxy over a socket whether this node may hold VIPs.
+	Check func(socket string) error
+	// States are the VRRP states that the daemon knows of, by vrrp_instance. An error says that it does not answer.
+	States func(ctx context.Context) (map[string]string, error)
+}
+
+// path is where a path of the machine lies.
+func (m *Machine) path(p string) string { return filepath.Join(m.Root, p) }
+
+// fault is why a step does not hold, and the way out.
+type fault struct{ why, wayOut string }
+
+func (f *fault) Error() string { return f.why }
+
+// not says why a step does not hold.
+func not(wayOut, format string, args ...any) error {
+	return &fault{why: fmt.Sprintf(format, args...), wayOut: wayOut}
+}
+
+// step is one thing that must hold. check returns what it found.
+type step struct {
+	what  string
+	check func(ctx context.Context) (string, error)
+}
+
+// carryOut checks the steps one by one, each within the machine's time-out.
+func (m *Machine) carryOut(ctx context.Context, steps []step) Results {
+	var results Results
+	for _, s := range steps {
+		results = append(results, m.one(ctx, s))
+	}
+	return results
+}
+
+func (m *Machine) one(ctx context.Context, s step) Result {
+	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
+	defer cancel()
+	detail, err := s.check(ctx)
+	if err == nil {
+		return Result{What: s.what, OK: true, Detail: detail}
+	}
+	r := Result{What: s.what, Why: err.Error()}
+	if f, ok := err.(*fault); ok {
+		r.WayOut = f.wayOut
+	}
+	return r
+}
