@@ -86,6 +86,7 @@ func newRoot(e *env) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
 	root.AddCommand(newValidate(e))
+	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
 	return root
 }

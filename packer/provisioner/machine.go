@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
@@ -22,7 +23,12 @@ type machine struct {
 	comm packersdk.Communicator
 	sudo string // what goes before a command so that it runs as root; empty where the login is root
 	dir  string // a directory of the login's own, with mode 0700
+	// direct: the communicator itself writes files atomically and as root, and lists them in the image's manifest.
+	direct bool
 }
+
+// ownChroot is how our own builder names its communicator.
+const ownChroot = "hapair-chroot"
 
 // connect finds out who the login is and makes a directory for what is uploaded.
 func connect(ctx context.Context, comm packersdk.Communicator) (*machine, error) {
@@ -57,11 +63,11 @@ func (m *machine) close(ctx context.Context) error {
 
 // Run runs a shell script as root, without anything to read on its standard input.
 func (m *machine) Run(ctx context.Context, script string, out io.Writer) error {
-	file := m.dir + "/" + rand.Text()
-	if err := m.comm.Upload(file, strings.NewReader(script), nil); err != nil {
-		return fmt.Errorf("cannot upload a script to %s: %w", file, err)
+	at := m.dir + "/" + rand.Text()
+	if err := m.comm.Upload(at, strings.NewReader(script), nil); err != nil {
+		return fmt.Errorf("cannot upload a script to %s: %w", at, err)
 	}
-	return m.start(ctx, m.sudo+"sh "+file+" </dev/null", out)
+	return m.start(ctx, m.sudo+"sh "+at+" </dev/null", out)
 }
 
 // Upload writes a file as root: beside its final place first, so that it is there whole or not at all. A communicator
@@ -70,6 +76,10 @@ func (m *machine) Upload(ctx context.Context, to string, mode fs.FileMode, conte
 	data, err := io.ReadAll(content)
 	if err != nil {
 		return fmt.Errorf("cannot read what goes to %s: %w", to, err)
+	}
+	if m.direct {
+		var info fs.FileInfo = file{path.Base(to), int64(len(data)), mode}
+		return m.comm.Upload(to, bytes.NewReader(data), &info)
 	}
 	from := m.dir + "/" + rand.Text()
 	if err := m.comm.Upload(from, bytes.NewReader(data), nil); err != nil {
@@ -81,6 +91,20 @@ func (m *machine) Upload(ctx context.Context, to string, mode fs.FileMode, conte
 	}
 	return nil
 }
+
+// file is what a communicator asks of a file that it uploads.
+type file struct {
+	name string
+	size int64
+	mode fs.FileMode
+}
+
+func (f file) Name() string       { return f.name }
+func (f file) Size() int64        { return f.size }
+func (f file) Mode() fs.FileMode  { return f.mode }
+func (f file) ModTime() time.Time { return time.Time{} }
+func (f file) IsDir() bool        { return false }
+func (f file) Sys() any           { return nil }
 
 // place is the script that moves an uploaded file to where it belongs.
 func place(from, to string, mode fs.FileMode, digest [sha256.Size]byte) string {

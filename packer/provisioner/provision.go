@@ -15,7 +15,7 @@ import (
 )
 
 // Provision makes the machine a golden image.
-func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) (err error) {
+func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, build map[string]any) (err error) {
 	for _, w := range p.warnings {
 		ui.Say(w.String())
 	}
@@ -27,6 +27,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if err != nil {
 		return err
 	}
+	m.direct = build["ConnType"] == ownChroot
 	defer func() {
 		// The upload directory must not stay in the image, and goes also after a cancellation.
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

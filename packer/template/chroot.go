@@ -2,13 +2,13 @@ package template
 
 import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // chrootBuilder is our own builder: it works in a chroot of the image on the machine that Packer runs on.
 func chrootBuilder() builder {
 	return builder{
 		name: "hapair-chroot",
+		root: true,
 		variables: func(Build) []variable {
 			return []variable{
 				may("base", "What the image is made of: bootstrap (out of the release's archive), or the path or URL of an image, raw or qcow2.", "bootstrap"),
@@ -20,7 +20,13 @@ func chrootBuilder() builder {
 			reference(body, "base_sha256", "base_sha256")
 			text(body, "release", b.Release.Name)
 			body.SetAttributeRaw("output", join("${path.root}/", beginning(b)+".qcow2"))
-			body.SetAttributeValue("format", cty.StringVal("qcow2"))
+			text(body, "format", "qcow2")
+			comment(body, "What the image's manifest names by its digest.")
+			inputs := hclwrite.TokensForObject([]hclwrite.ObjectAttrTokens{{
+				Name:  hclwrite.TokensForIdentifier("spec"),
+				Value: besideTokens(b.Spec),
+			}})
+			body.SetAttributeRaw("inputs", inputs)
 		},
 	}
 }

@@ -49,11 +49,14 @@ func lex(source string) hclwrite.Tokens {
 // beside sets an attribute to a path, which is taken from the template's own directory where it is relative: a bare
 // path would begin where Packer was started.
 func beside(body *hclwrite.Body, name, file string) {
+	body.SetAttributeRaw(name, besideTokens(file))
+}
+
+func besideTokens(file string) hclwrite.Tokens {
 	if path.IsAbs(file) {
-		text(body, name, file)
-		return
+		return hclwrite.TokensForValue(cty.StringVal(file))
 	}
-	body.SetAttributeRaw(name, join("${path.root}/", file))
+	return join("${path.root}/", file)
 }
 
 // join is a string of two parts: the first is HCL as it stands, the second is text and is escaped.

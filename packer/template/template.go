@@ -46,6 +46,8 @@ type builder struct {
 	source func(body *hclwrite.Body, b Build)
 	// key: the build logs in with a key that lies beside the template.
 	key bool
+	// root: the build works on this machine as root.
+	root bool
 }
 
 // plugin is an entry of required_plugins.
@@ -83,6 +85,18 @@ func find(name string) (builder, error) {
 func NeedsKey(builder string) bool {
 	b, err := find(builder)
 	return err == nil && b.key
+}
+
+// NeedsRoot tells whether Packer must run as root.
+func NeedsRoot(builder string) bool {
+	b, err := find(builder)
+	return err == nil && b.root
+}
+
+// NeedsPlugin tells whether the build needs a plugin besides hapair's own, which `packer init` fetches.
+func NeedsPlugin(builder string) bool {
+	b, err := find(builder)
+	return err == nil && b.plugin.name != ""
 }
 
 // Required lists the variables that the user must set, in the order in which the template declares them.

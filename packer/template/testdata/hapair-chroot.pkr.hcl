@@ -28,6 +28,10 @@ source "hapair-chroot" "golden" {
   release     = "noble"
   output      = "${path.root}/controllers-noble.qcow2"
   format      = "qcow2"
+  # What the image's manifest names by its digest.
+  inputs = {
+    spec = "${path.root}/../controllers.yaml"
+  }
 }
 
 build {
