@@ -46,5 +46,5 @@ func set[T any](doc *strictyaml.Document, path string, field *T, value T) {
 
 // hostname makes a host name of a node's name: hostname(5) allows letters, digits and hyphens.
 func hostname(name string) string {
-	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	return strings.ReplaceAll(name, "_", "-")
 }

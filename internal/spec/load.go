@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/strictyaml"
@@ -34,11 +36,30 @@ func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
 	if doc.Unreadable() {
 		return s, doc.Problems()
 	}
+	if problems := s.checkVersion(doc); problems != nil {
+		return s, problems
+	}
 	s.fillIn(doc)
 	s.resolve(doc, src)
 	s.validate(doc)
 	s.assignRouterIDs()
 	return s, doc.Problems()
+}
+
+// checkVersion tells of a spec of another version. Of a newer one nothing else can be said.
+func (s *Spec) checkVersion(doc *strictyaml.Document) diag.Problems {
+	number, isSpec := strings.CutPrefix(s.APIVersion, "hapair/v")
+	switch n, err := strconv.Atoi(number); {
+	case s.APIVersion == APIVersion || doc.Told("apiVersion"):
+	case isSpec && err == nil && n > 1:
+		doc.Problem("apiVersion", fmt.Sprintf("the spec is of version %s, this bake understands %s", quote(s.APIVersion), APIVersion), "install a newer bake")
+		return doc.Problems().At("apiVersion")
+	case s.APIVersion == "":
+		doc.Problem("apiVersion", "is missing", "write apiVersion: "+APIVersion)
+	default:
+		doc.Problem("apiVersion", "must be "+APIVersion+", not "+quote(s.APIVersion), "")
+	}
+	return nil
 }
 
 func digest(data []byte) string {

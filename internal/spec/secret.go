@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"unicode"
 
 	"github.com/hapair/hapair/internal/strictyaml"
 )
@@ -86,7 +87,7 @@ func (s *Secret) take(doc *strictyaml.Document, path, from, value string) {
 		doc.Problem(path, from+" is empty", "")
 	case len(value) > 256:
 		doc.Problem(path, from+" holds more than 256 bytes", "")
-	case strings.ContainsFunc(value, isControl):
+	case strings.ContainsFunc(value, unicode.IsControl):
 		doc.Problem(path, from+" holds a line break or a control character", "a password is one line")
 	default:
 		s.value = value

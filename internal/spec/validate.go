@@ -1,19 +1,184 @@
 package spec
 
 import (
-	"regexp"
-	"unicode"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
 
+	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+func quote(s string) string { return strictyaml.Quote(s) }
 
-func isControl(r rune) bool { return unicode.IsControl(r) }
+// meant is a hint with what a misspelt word may have meant, or with all that it could.
+func meant(word string, known []string) string {
+	if near := strictyaml.Nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return "known: " + strings.Join(known, ", ")
+}
+
+// check validates a spec against its document.
+type check struct {
+	*strictyaml.Document
+	s *Spec
+}
 
 // validate tells what is wrong with a spec that could be decoded.
 func (s *Spec) validate(doc *strictyaml.Document) {
-	if s.APIVersion != APIVersion {
-		doc.Problem("apiVersion", "must be "+APIVersion, "")
+	c := check{doc, s}
+	if c.required("cluster") {
+		c.name("cluster", s.Cluster, clusterRule)
 	}
+	c.image()
+	c.nodes()
+	c.vips()
+	c.vrrp()
+	c.stats()
+	c.log()
+	c.services()
+	c.access()
+	c.passthrough()
+}
+
+// required tells whether a key was written and understood; a missing one is told.
+func (c check) required(path string) bool {
+	if !c.Has(path) {
+		if !c.Told(path) {
+			c.Problem(path, "is missing", "")
+		}
+		return false
+	}
+	return !c.Told(path)
+}
+
+// written tells whether an optional key was written and understood.
+func (c check) written(path string) bool { return c.Has(path) && !c.Told(path) }
+
+// name holds a value against a rule.
+func (c check) name(path, value string, r rule) bool {
+	if r.accepts(value) {
+		return true
+	}
+	c.Problem(path, quote(value)+" is not taken here", r.hint)
+	return false
+}
+
+// port demands a port that was written or defaulted.
+func (c check) port(path string, port int) {
+	if !c.Told(path) && (port < 1 || port > 65535) {
+		c.Problem(path, fmt.Sprintf("the port %d is out of range", port), "ports go from 1 to 65535")
+	}
+}
+
+// unique finds names that are given twice. Seen maps each to the path where it stood first.
+func (c check) unique(seen map[string]string, path, name, what string) {
+	first, twice := seen[name]
+	if !twice {
+		seen[name] = path
+		return
+	}
+	c.Problem(path, fmt.Sprintf("two %s are named %s", what, quote(name)), fmt.Sprintf("the other stands on line %d", c.Line(first)))
+}
+
+// addressPath is the path of one of the addresses that a key lists, or gives alone.
+func (c check) addressPath(path string, i int) string {
+	if p := path + "[" + strconv.Itoa(i) + "]"; c.Has(p) {
+		return p
+	}
+	return path
+}
+
+func (c check) image() {
+	s := c.s
+	if !c.Told("image.release") {
+		if _, err := release.Get(s.Image.Release); err != nil {
+			c.Problem("image.release", quote(s.Image.Release)+" is no known release", meant(s.Image.Release, release.Names()))
+		}
+	}
+	for i, name := range s.Image.Packages {
+		if path := fmt.Sprintf("image.packages[%d]", i); c.written(path) {
+			c.name(path, name, packageRule)
+		}
+	}
+}
+
+// usable tells of an address that a machine can have and others can reach.
+func (c check) usable(path string, a netip.Addr, loopback bool) bool {
+	if !a.IsValid() {
+		return false
+	}
+	kind := ""
+	switch {
+	case a.Zone() != "":
+		kind = "an address with a zone"
+	case a.Is4In6():
+		kind = "an IPv4 address written as IPv6"
+	case a.IsUnspecified():
+		kind = "the unspecified address"
+	case a.IsMulticast():
+		kind = "a multicast address"
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		kind = "the broadcast address"
+	case a.IsLoopback() && !loopback:
+		kind = "a loopback address"
+	case a.Is6() && a.IsLinkLocalUnicast():
+		kind = "a link-local address"
+	default:
+		return true
+	}
+	c.Problem(path, fmt.Sprintf("%s is %s", a, kind), "")
+	return false
+}
+
+// addresses validates one address, or one of each family, with their prefixes.
+func (c check) addresses(path string, addresses []Address) bool {
+	if !c.required(path) {
+		return false
+	}
+	if len(addresses) == 0 || len(addresses) > 2 {
+		c.Problem(path, fmt.Sprintf("%d addresses", len(addresses)), "one, or one of each family")
+		return false
+	}
+	ok := true
+	for i, a := range addresses {
+		p := c.addressPath(path, i)
+		if c.Told(p) || !c.usable(p, a.Addr, false) {
+			ok = false
+			continue
+		}
+		if i == 1 && addresses[0].Addr.IsValid() && FamilyOf(addresses[0].Addr) == FamilyOf(a.Addr) {
+			c.Problem(p, "both addresses are of one family", "one, or one of each family")
+			ok = false
+		}
+		if end := networkEnd(a); end != "" {
+			c.Problem(p, fmt.Sprintf("%s is the %s address of its network", a.Prefix(), end), "")
+			ok = false
+		}
+	}
+	return ok
+}
+
+// networkEnd tells of the two addresses of an IPv4 network that no host can have. RFC 3021 frees those of a /31.
+func networkEnd(a Address) string {
+	if !a.Addr.Is4() || a.Bits == 0 || a.Bits > 30 {
+		return ""
+	}
+	network := a.Prefix().Masked().Addr()
+	if a.Addr == network {
+		return "network"
+	}
+	bytes, mask := network.As4(), uint32(1)<<(32-a.Bits)-1
+	for i := range bytes {
+		bytes[i] |= byte(mask >> (24 - 8*i))
+	}
+	if a.Addr == netip.AddrFrom4(bytes) {
+		return "broadcast"
+	}
+	return ""
 }

@@ -33,6 +33,7 @@ type Document struct {
 	lines    []string
 	places   map[string]place
 	masked   map[int]int // line → column from which a secret stands
+	told     map[string]bool
 	problems diag.Problems
 	dropped  int
 
@@ -48,6 +49,12 @@ func (d *Document) Has(path string) bool {
 	_, ok := d.places[path]
 	return ok
 }
+
+// Told tells whether an error about a path was added already, so that its zero value means nothing.
+func (d *Document) Told(path string) bool { return d != nil && d.told[path] }
+
+// Line is the line of a path, or of the nearest that holds it.
+func (d *Document) Line(path string) int { return d.find(path).line }
 
 // Unreadable tells whether nothing could be decoded at all, so that there is nothing to validate either.
 func (d *Document) Unreadable() bool { return d == nil || len(d.places) == 0 }
@@ -104,8 +111,10 @@ func (d *Document) at(severity diag.Severity, p place, path, message, hint strin
 	if d == nil {
 		return
 	}
+	if severity == diag.Error {
+		d.told[path] = true
+	}
 	if len(d.problems) >= maxProblems {
-		// An error must not get lost behind warnings.
 		d.dropped++
 		return
 	}

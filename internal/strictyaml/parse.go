@@ -19,7 +19,7 @@ import (
 // Decode decodes a file's content into the struct that out points to. What is wrong with it is told by the document's
 // Problems; out holds what could be decoded.
 func Decode(file string, data []byte, out any) *Document {
-	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}}
+	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}, told: map[string]bool{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !d.readable(data) {
 		return d

@@ -1,0 +1,154 @@
+package spec
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hapair/hapair/internal/release"
+)
+
+// rule is what a value must look like to stand in a generated file. Every value that is not passed through has one: no
+// spec can bring a line into a file.
+type rule struct {
+	pattern *regexp.Regexp
+	max     int // bytes
+	hint    string
+}
+
+func (r rule) accepts(s string) bool {
+	return (r.max == 0 || len(s) <= r.max) && r.pattern.MatchString(s)
+}
+
+func newRule(pattern string, max int, hint string) rule {
+	return rule{regexp.MustCompile(`^(?:` + pattern + `)$`), max, hint}
+}
+
+// rules of the names in a spec.
+var (
+	clusterRule = newRule(`[A-Za-z0-9][A-Za-z0-9_-]*`, 63, `letters, digits, "-" and "_", 63 at most, a letter or digit first`)
+	nameRule    = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 63, `letters, digits, "-", "_" and ".", 63 at most, a letter or digit first`)
+	// haproxy takes these characters in the name of a proxy or a server (configuration.txt, 4).
+	proxyRule = newRule(`[A-Za-z0-9][A-Za-z0-9._:-]*`, 63, `letters, digits, "-", "_", "." and ":", 63 at most, a letter or digit first`)
+	// The kernel takes 15 bytes (IFNAMSIZ) without "/" and white space; what is left out here could not stand in a file name.
+	interfaceRule = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 15, `as "ip link" names it: letters, digits, "-", "_" and ".", 15 at most`)
+	// hostname(5): labels of letters, digits and hyphens; the kernel takes 64 bytes.
+	hostnameRule = newRule(`[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*`, 64, "")
+	// Debian policy, 5.6.1.
+	packageRule = newRule(`[a-z0-9][a-z0-9+.-]+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."`)
+	// useradd(8).
+	loginRule = newRule(`[a-z_][a-z0-9_-]*`, 32, `lower-case letters, digits, "-" and "_", 32 at most, a letter or "_" first`)
+	// A user of HTTP's basic authentication has no ":" (RFC 7617).
+	statsUserRule = newRule(`[A-Za-z0-9][A-Za-z0-9._@+-]*`, 64, `letters, digits, ".", "_", "@", "+" and "-", 64 at most`)
+	checkRule     = newRule(`(GET|HEAD|OPTIONS|POST|PUT|DELETE|PATCH) /[A-Za-z0-9._~!&()*+,;=:@%/?-]*`, 1024, `a method and a path, as in "GET /health"`)
+	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
+	envName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// facilities of syslog, as haproxy names them (configuration.txt, log).
+func facilities() []string {
+	return []string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp",
+		"audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
+}
+
+// algorithm is one of haproxy's ways to balance.
+type algorithm struct {
+	name  string
+	rule  *regexp.Regexp
+	http  bool            // needs mode http: in mode tcp haproxy warns and falls back to roundrobin
+	since release.Version // of haproxy
+}
+
+// algorithms that every supported version of haproxy has, unless it says otherwise (configuration.txt, balance).
+func algorithms() []algorithm {
+	arguments := func(s string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + s + `)$`) }
+	return []algorithm{
+		{name: "roundrobin", rule: arguments("")},
+		{name: "static-rr", rule: arguments("")},
+		{name: "leastconn", rule: arguments("")},
+		{name: "first", rule: arguments("")},
+		{name: "source", rule: arguments("")},
+		{name: "random", rule: arguments(`(\([1-9][0-9]{0,3}\))?`)},
+		{name: "rdp-cookie", rule: arguments(`(\([A-Za-z0-9_-]+\))?`)},
+		{name: "uri", rule: arguments(`( whole| path-only| len [1-9][0-9]{0,5}| depth [1-9][0-9]{0,5})*`), http: true},
+		{name: "url_param", rule: arguments(` [A-Za-z0-9._~-]+( check_post( [0-9]{1,9})?)?`), http: true},
+		{name: "hdr", rule: arguments(`\([A-Za-z0-9-]+\)( use_domain_only)?`), http: true},
+		{name: "hash", rule: arguments(` [a-z0-9_.]+(\([A-Za-z0-9_.-]*\))?(,[a-z0-9_]+(\([A-Za-z0-9_.-]*\))?)*`), since: release.Version{2, 6, 0}},
+	}
+}
+
+// checkBalance tells what keeps haproxy of a version from balancing so.
+func checkBalance(balance string, mode Mode, v release.Version) (message, hint string) {
+	name := balance
+	if i := strings.IndexAny(name, " ("); i >= 0 {
+		name = name[:i]
+	}
+	var names []string
+	for _, a := range algorithms() {
+		names = append(names, a.name)
+		if a.name != name {
+			continue
+		}
+		switch {
+		case !a.rule.MatchString(balance[len(name):]):
+			return fmt.Sprintf("the arguments of %q are not understood", name), "haproxy's manual has them under balance"
+		case a.http && mode == TCP:
+			return fmt.Sprintf("%q needs mode http", name), "in mode tcp haproxy would fall back to roundrobin"
+		case v != release.Version{} && !v.AtLeast(a.since[0], a.since[1], a.since[2]):
+			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), ""
+		}
+		return "", ""
+	}
+	return fmt.Sprintf("%s is none of haproxy's algorithms", quote(balance)), meant(name, names)
+}
+
+// sshKeyTypes are those that OpenSSH of every supported release takes.
+func sshKeyTypes() []string {
+	return []string{"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+		"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
+}
+
+// checkSSHKey tells what keeps a line from being a public key as authorized_keys has it, without options.
+func checkSSHKey(line string) (message, hint string) {
+	const format = "one line as in id_ed25519.pub: ssh-ed25519 AAAA… comment"
+	if strings.Contains(line, "PRIVATE KEY") {
+		return "this is a private key", "it is no longer secret; make a new one, and write its public half"
+	}
+	for _, r := range line {
+		if r < ' ' || r == 0x7f {
+			return "a key is one line", format
+		}
+	}
+	fields := strings.SplitN(line, " ", 3)
+	if !slices.Contains(sshKeyTypes(), fields[0]) {
+		return fmt.Sprintf("%s is no known type of key", quote(fields[0])), format
+	}
+	if len(line) > 4096 || len(fields) < 2 {
+		return "this is no public key", format
+	}
+	blob, err := base64.StdEncoding.DecodeString(fields[1])
+	if err != nil {
+		return "the key is not whole: its base64 does not decode", format
+	}
+	// RFC 4253, 6.6: the type stands in the key as well, behind its length.
+	if len(blob) < 4 || int64(binary.BigEndian.Uint32(blob)) > int64(len(blob)-4) ||
+		string(blob[4:4+binary.BigEndian.Uint32(blob)]) != fields[0] {
+		return "the key is not one of type " + fields[0], format
+	}
+	return "", ""
+}
+
+// checkPath tells what keeps a path from being one of a file on the node.
+func checkPath(p string) (message, hint string) {
+	switch {
+	case !pathRule.accepts(p):
+		return fmt.Sprintf("%s is no absolute path that every program takes", quote(p)), pathRule.hint
+	case path.Clean(p) != p:
+		return fmt.Sprintf("%s is not clean", quote(p)), "write " + path.Clean(p)
+	}
+	return "", ""
+}

@@ -1,0 +1,55 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// reserved are accounts that are not a person's.
+func reserved() []string {
+	return []string{"root", "daemon", "bin", "sys", "nobody", "sshd", "haproxy", "keepalived", "hapair-check", "syslog",
+		"messagebus", "systemd-network", "systemd-resolve", "www-data", "_apt"}
+}
+
+func (c check) access() {
+	names := map[string]string{}
+	for i := range c.s.Access.Users {
+		u, path := &c.s.Access.Users[i], fmt.Sprintf("access.users[%d]", i)
+		if c.Told(path) {
+			continue
+		}
+		if c.required(path+".name") && c.name(path+".name", u.Name, loginRule) {
+			c.unique(names, path+".name", u.Name, "users")
+			if slices.Contains(reserved(), u.Name) {
+				c.Problem(path+".name", quote(u.Name)+" is an account of the system", "name a person's own; sudo: true makes root of it")
+			}
+		}
+		keys := path + ".ssh_authorized_keys"
+		if c.required(keys) && len(u.SSHAuthorizedKeys) == 0 {
+			c.Problem(keys, "without a key nobody can log in", "")
+		}
+		for j, key := range u.SSHAuthorizedKeys {
+			p := fmt.Sprintf("%s[%d]", keys, j)
+			if message, hint := checkSSHKey(key); message != "" && !c.Told(p) {
+				c.Problem(p, message, hint)
+			}
+		}
+	}
+}
+
+// passthrough validates text that haproxy and keepalived check themselves: it must only be text.
+func (c check) passthrough() {
+	h := c.s.HAProxy
+	for _, field := range []struct{ path, text string }{
+		{"haproxy.global", h.Global}, {"haproxy.defaults", h.Defaults}, {"haproxy.extra", h.Extra},
+		{"haproxy.config", h.Config}, {"keepalived.extra", c.s.Keepalived.Extra},
+	} {
+		if strings.ContainsRune(field.text, 0) {
+			c.Problem(field.path, "holds a NUL character", "")
+		}
+		if strings.HasPrefix(field.path, "haproxy.") && field.path != "haproxy.config" && field.text != "" && h.Config != "" {
+			c.Problem(field.path, "has no effect: haproxy.config replaces the whole file", "write it into "+quote(h.Config))
+		}
+	}
+}

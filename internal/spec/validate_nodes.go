@@ -1,0 +1,163 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+func (c check) nodes() {
+	s := c.s
+	if c.required("nodes") && len(s.Nodes) < 2 {
+		c.Problem("nodes", "a pair has at least two nodes", "")
+	}
+	if len(s.Nodes) > maxPriority {
+		c.Problem("nodes", fmt.Sprintf("%d nodes are more than VRRP has priorities for", len(s.Nodes)), "254 are the most")
+	}
+	names, hosts := map[string]string{}, map[string]string{}
+	for i := range s.Nodes {
+		n, path := &s.Nodes[i], fmt.Sprintf("nodes[%d]", i)
+		if c.Told(path) {
+			continue
+		}
+		c.nodeName(n, path+".name", names, hosts)
+		if c.required(path+".interface") && c.name(path+".interface", n.Interface, interfaceRule) && n.Interface == "lo" {
+			c.Problem(path+".interface", "nodes do not meet on the loopback interface", "name the interface that has the node's address")
+		}
+		if c.addresses(path+".address", n.Addresses) {
+			c.nodeAddresses(i, n, path+".address")
+		}
+		c.network(n, path)
+	}
+	c.oneFamily()
+}
+
+// nodeName validates a node's name and the host name that comes of it.
+func (c check) nodeName(n *Node, path string, names, hosts map[string]string) {
+	if !c.required(path) || !c.name(path, n.Name, nameRule) {
+		return
+	}
+	if first, twice := hosts[strings.ToLower(n.Hostname)]; twice && names[n.Name] == "" {
+		c.Problem(path, fmt.Sprintf("%s and %s give the same host name, %s", quote(n.Name), quote(first), n.Hostname), "")
+	}
+	hosts[strings.ToLower(n.Hostname)] = n.Name
+	c.unique(names, path, n.Name, "nodes")
+	switch {
+	case !hostnameRule.accepts(n.Hostname):
+		c.Problem(path, fmt.Sprintf("%s gives the host name %s, which is none", quote(n.Name), quote(n.Hostname)),
+			`a host name has letters, digits and "-", and ends with a letter or digit`)
+	case n.Hostname != n.Name:
+		c.Warning(path, fmt.Sprintf("%s is no host name: the host is named %s", quote(n.Name), n.Hostname),
+			fmt.Sprintf("router_id stays %s", n.Name))
+	}
+}
+
+// nodeAddresses finds addresses that two nodes have.
+func (c check) nodeAddresses(i int, n *Node, path string) {
+	for j, a := range n.Addresses {
+		for k := range c.s.Nodes[:i] {
+			if other := &c.s.Nodes[k]; other.Addr(FamilyOf(a.Addr)) == a.Addr {
+				c.Problem(c.addressPath(path, j), fmt.Sprintf("node %s has the address %s too", quote(other.Name), a.Addr), "")
+			}
+		}
+	}
+}
+
+// oneFamily demands, under unicast, a family in which every node can speak to every other.
+func (c check) oneFamily() {
+	s := c.s
+	if s.VRRP.Transport != Unicast || s.speaks(IPv4) || s.speaks(IPv6) {
+		return
+	}
+	for i := range s.Nodes {
+		if !validAddresses(s.Nodes[i].Addresses) {
+			return // told already
+		}
+	}
+	if len(s.Nodes) > 1 {
+		c.Problem("nodes", "the nodes have no address family in common: unicast VRRP cannot mix them", "give each node an address of the same family")
+	}
+}
+
+func validAddresses(addresses []Address) bool {
+	for _, a := range addresses {
+		if !a.Addr.IsValid() {
+			return false
+		}
+	}
+	return len(addresses) > 0
+}
+
+// network validates what network-config is made of. It is made where the address has a prefix and there is no network of
+// the user's own: a key that would have no effect is an error.
+func (c check) network(n *Node, path string) {
+	prefixed := false
+	for _, a := range n.Addresses {
+		prefixed = prefixed || a.Bits > 0
+	}
+	for _, key := range []string{"gateway", "nameservers"} {
+		switch p := path + "." + key; {
+		case !c.Has(p):
+		case c.Has(path + ".network"):
+			c.Problem(p, "has no effect beside network", "write it into network")
+		case !prefixed && !c.Told(path+".address"):
+			c.Problem(p, "has no effect: without a prefix on the node's address the platform's own network configuration holds", "write the address as 192.0.2.1/24")
+		}
+	}
+	for i, a := range n.Nameservers {
+		c.usable(fmt.Sprintf("%s.nameservers[%d]", path, i), a, true)
+	}
+	c.gateways(n, path+".gateway")
+	if version, ok := n.Network["version"]; ok && version != 2 {
+		c.Problem(path+".network", fmt.Sprintf("must be of version 2, not %v", version), "")
+	}
+	if _, ok := n.Network["network"]; ok {
+		c.Problem(path+".network", `holds a key "network" itself`, `write what stands below "network:" in a network-config of version 2`)
+	}
+}
+
+func (c check) gateways(n *Node, path string) {
+	for i, g := range n.Gateway {
+		p := c.addressPath(path, i)
+		if !g.IsValid() || c.Told(p) || c.Told(path) {
+			continue
+		}
+		if i > 1 || i == 1 && FamilyOf(n.Gateway[0]) == FamilyOf(g) {
+			c.Problem(p, "more than one gateway of a family", "one, or one of each family")
+			continue
+		}
+		if g.Is6() && g.IsLinkLocalUnicast() && g.Zone() == "" {
+			continue
+		}
+		if !c.usable(p, g, false) {
+			continue
+		}
+		if own := n.Addr(FamilyOf(g)); !own.IsValid() {
+			c.Problem(p, fmt.Sprintf("the node has no address of the gateway's family, %s", g), "")
+		} else if !contains(n.prefixes(), g) {
+			c.Problem(p, fmt.Sprintf("the gateway %s is in no subnet of the node", g), "for one that is reached without a subnet, write network: with on-link: true")
+		} else if own == g {
+			c.Problem(p, "the gateway is the node itself", "")
+		}
+	}
+}
+
+// prefixes are those of the node's own addresses.
+func (n *Node) prefixes() []netip.Prefix {
+	var known []netip.Prefix
+	for _, a := range n.Addresses {
+		if a.Addr.IsValid() && a.Bits > 0 {
+			known = append(known, a.Prefix().Masked())
+		}
+	}
+	return known
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

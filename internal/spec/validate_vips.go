@@ -1,0 +1,176 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+func (c check) vips() {
+	s := c.s
+	if c.required("vips") && len(s.VIPs) == 0 {
+		c.Problem("vips", "a cluster has at least one VIP", "")
+	}
+	if len(s.VIPs) > 255 {
+		c.Problem("vips", fmt.Sprintf("%d VIPs are more than VRRP has ids for", len(s.VIPs)), "255 are the most")
+	}
+	names, taken := map[string]string{}, c.taken()
+	for i := range s.VIPs {
+		v, path := &s.VIPs[i], fmt.Sprintf("vips[%d]", i)
+		if c.Told(path) {
+			continue
+		}
+		if c.required(path+".name") && c.name(path+".name", v.Name, nameRule) {
+			c.unique(names, path+".name", v.Name, "VIPs")
+		}
+		if c.written(path + ".interface") {
+			c.name(path+".interface", v.Interface, interfaceRule)
+		}
+		if c.written(path+".prefer") && s.Node(v.Prefer) == nil {
+			c.Problem(path+".prefer", "there is no node "+quote(v.Prefer), meant(v.Prefer, s.nodeNames()))
+		}
+		c.routerID(i, v, path+".virtual_router_id")
+		if c.addresses(path+".address", v.Addresses) {
+			c.vipAddresses(v, path+".address", taken)
+		}
+	}
+}
+
+func (s *Spec) nodeNames() []string {
+	var names []string
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// routerID validates an id that was given. VRRP runs on the nodes' own interface for every VIP, so that two VIPs of one
+// family may never share an id, whatever interface takes their addresses.
+func (c check) routerID(i int, v *VIP, path string) {
+	if !c.written(path) {
+		return
+	}
+	if v.VirtualRouterID < 1 || v.VirtualRouterID > 255 {
+		c.Problem(path, fmt.Sprintf("%d is out of range", v.VirtualRouterID), "VRRP's ids go from 1 to 255; left out, one is derived")
+		return
+	}
+	family, _ := c.s.VRRPFamily(v)
+	for j := range c.s.VIPs[:i] {
+		other := &c.s.VIPs[j]
+		if f, _ := c.s.VRRPFamily(other); other.VirtualRouterID == v.VirtualRouterID && f == family {
+			c.Problem(path, fmt.Sprintf("VIP %s has the virtual_router_id %d too", quote(other.Name), v.VirtualRouterID),
+				fmt.Sprintf("it stands on line %d; left out, one is derived", c.Line(fmt.Sprintf("vips[%d].virtual_router_id", j))))
+			return
+		}
+	}
+}
+
+// taken maps each address that a VIP cannot have to whose it is.
+func (c check) taken() map[netip.Addr]string {
+	taken := map[netip.Addr]string{}
+	for _, n := range c.s.Nodes {
+		for _, g := range n.Gateway {
+			taken[g] = "the gateway of node " + quote(n.Name)
+		}
+	}
+	for _, svc := range c.s.Services {
+		for _, server := range svc.Servers {
+			taken[server.Address] = "server " + quote(server.Name) + " of service " + quote(svc.Name)
+		}
+	}
+	for _, n := range c.s.Nodes {
+		for _, a := range n.Addresses {
+			taken[a.Addr] = "node " + quote(n.Name)
+		}
+	}
+	return taken
+}
+
+func (c check) vipAddresses(v *VIP, path string, taken map[netip.Addr]string) {
+	for i, a := range v.Addresses {
+		p := c.addressPath(path, i)
+		if whose, ok := taken[a.Addr]; ok {
+			c.Problem(p, fmt.Sprintf("%s is the address of %s", a.Addr, whose), "a VIP moves between the nodes: it needs an address of its own")
+			continue
+		}
+		taken[a.Addr] = "VIP " + quote(v.Name)
+		c.subnet(v, a, p)
+	}
+	if _, ok := c.s.VRRPFamily(v); !ok && !c.nodesTold() {
+		c.Problem(path, fmt.Sprintf("not every node has an address of the family in which VRRP would be spoken for %s", v.Addresses[0].Addr),
+			"give each node an address of that family, or the VIP one of the nodes' family too")
+	}
+}
+
+// nodesTold tells whether the nodes' families are not known, or told as a problem of their own.
+func (c check) nodesTold() bool {
+	for i := range c.s.Nodes {
+		if !validAddresses(c.s.Nodes[i].Addresses) {
+			return true
+		}
+	}
+	return c.Told("nodes") || len(c.s.Nodes) == 0
+}
+
+// subnet looks whether a VIP lies where its interface is known to be, on every node.
+func (c check) subnet(v *VIP, a Address, path string) {
+	for i := range c.s.Nodes {
+		n := &c.s.Nodes[i]
+		iface := v.InterfaceOn(n)
+		if contains(n.subnetsOf(iface), a.Addr) {
+			continue
+		}
+		if iface == "" || !validAddresses(n.Addresses) {
+			continue // told already
+		}
+		if v.Interface == "" || a.Bits == 0 {
+			c.Problem(path, fmt.Sprintf("%s is in no subnet that is known of %s on node %s", a.Addr, iface, quote(n.Name)),
+				"name the VIP's interface, and write its address with a prefix, as in 192.0.2.1/24")
+		} else {
+			c.Warning(path, fmt.Sprintf("%s is in no subnet that is known of %s", a.Addr, iface),
+				fmt.Sprintf("a client needs an address in %s on the segment of %s, or a route to it there", a.Prefix().Masked(), iface))
+		}
+		return
+	}
+}
+
+// subnetsOf are the subnets that are known of an interface: those of the node's address, and of a network of its own.
+func (n *Node) subnetsOf(iface string) []netip.Prefix {
+	var known []netip.Prefix
+	if iface == n.Interface {
+		known = n.prefixes()
+	}
+	for _, kind := range []string{"ethernets", "bonds", "bridges", "vlans"} {
+		devices, _ := n.Network[kind].(map[string]any)
+		device, _ := devices[iface].(map[string]any)
+		addresses, _ := device["addresses"].([]any)
+		for _, a := range addresses {
+			text, ok := a.(string)
+			if options, isMap := a.(map[string]any); isMap && len(options) == 1 {
+				for text = range options {
+					ok = true
+				}
+			}
+			if p, err := netip.ParsePrefix(text); ok && err == nil {
+				known = append(known, p.Masked())
+			}
+		}
+	}
+	return known
+}
+
+func (c check) vrrp() {
+	const step, least, most = 10 * time.Millisecond, 10 * time.Millisecond, 40950 * time.Millisecond
+	const path = "vrrp.advert_int"
+	switch interval := c.s.VRRP.AdvertInt; {
+	case c.Told(path):
+	case interval < least || interval > most || interval%step != 0:
+		// RFC 9568, 5.2.7: 12 bits, in hundredths of a second.
+		c.Problem(path, fmt.Sprintf("keepalived cannot advertise every %s", interval), "VRRP version 3 takes 10ms to 40.95s, in steps of 10ms")
+	case interval < 3*step:
+		c.Warning(path, fmt.Sprintf("every %s is so often that a busy machine misses some, and VIPs move for nothing", interval), "30ms and more have not been seen to")
+	}
+	if t := c.s.VRRP.Transport; !c.Told("vrrp.transport") && t != Unicast && t != Multicast {
+		c.Problem("vrrp.transport", quote(string(t))+" is no transport", meant(string(t), []string{string(Unicast), string(Multicast)}))
+	}
+}
