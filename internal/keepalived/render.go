@@ -22,7 +22,10 @@ var configTemplate string
 type config struct {
 	Node, Cluster string // empty in an image
 	Version       release.Version
-	ReloadCheck   bool
+	// keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where a script's user is not their own (mended in 2.2.8). So does
+	// the test that reload_check_config makes of every reload: they refuse all.
+	TestDiesByScriptUser bool
+	ReloadCheck          bool
 	Interface     string
 	AdvertInt     string // seconds
 	Preempt       bool
@@ -30,6 +33,9 @@ type config struct {
 	Instances     []instance
 	Extra         string
 }
+
+// TestID is the config-id under which the file is tested.
+func (config) TestID() string { return testID }
 
 type instance struct {
 	VirtualRouter
@@ -44,22 +50,21 @@ type instance struct {
 // still change the meaning of the file is an error.
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	c := config{
-		Node: n.Name, Cluster: s.Cluster, Version: v,
-		ReloadCheck: reloadCheckWorks(v),
+		Node: n.Name, Cluster: s.Cluster,
 		Interface:   n.Interface,
 		AdvertInt:   strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
 		Preempt:     s.VRRP.Preempt,
-		Unicast:     s.VRRP.Transport != spec.Multicast,
+		Unicast:     s.VRRP.Transport == spec.Unicast,
 		Extra:       strings.Trim(s.Keepalived.Extra, "\n"),
 	}
 	for i := range s.VIPs {
-		in, err := newInstances(s, n, &s.VIPs[i])
+		in, err := newInstance(s, n, &s.VIPs[i])
 		if err != nil {
 			return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
 		}
-		c.Instances = append(c.Instances, in...)
+		c.Instances = append(c.Instances, in)
 	}
-	out, err := execute(c)
+	out, err := execute(c, v)
 	if err != nil {
 		return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
 	}
@@ -68,18 +73,17 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 
 // Base is the keepalived.conf of an image: valid, without identity or instance. keepalived runs idle on it.
 func Base(v release.Version) []byte {
-	out, err := execute(config{Version: v, ReloadCheck: reloadCheckWorks(v)})
+	out, err := execute(config{}, v)
 	if err != nil {
 		panic(err) // the template is part of the program
 	}
 	return out
 }
 
-// reloadCheckWorks tells whether reload_check_config can be had: 2.2.5 to 2.2.7 refuse every good reload by it where
-// scripts have a user of their own (the check ends by SIGTERM, as `keepalived -t` does).
-func reloadCheckWorks(v release.Version) bool { return v.AtLeast(2, 2, 8) }
-
-func execute(c config) ([]byte, error) {
+func execute(c config, v release.Version) ([]byte, error) {
+	c.Version = v
+	c.TestDiesByScriptUser = v.AtLeast(2, 2, 5) && !v.AtLeast(2, 2, 8)
+	c.ReloadCheck = !c.TestDiesByScriptUser
 	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{"word": word}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
@@ -91,24 +95,20 @@ func execute(c config) ([]byte, error) {
 	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n'), nil
 }
 
-func newInstances(s *spec.Spec, n *spec.Node, vip *spec.VIP) ([]instance, error) {
-	shared, err := VirtualRouters(s, vip)
+func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP) (instance, error) {
+	router, err := NewVirtualRouter(s, vip)
 	if err != nil {
-		return nil, err
+		return instance{}, err
 	}
-	var out []instance
-	for _, in := range shared {
-		i := instance{VirtualRouter: in, Priority: s.PriorityOf(n, vip), VIPInterface: vip.InterfaceOn(n)}
-		i.Track = i.VIPInterface != n.Interface
-		if in.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
-			i.Source = n.Addr(in.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)
+	out := instance{VirtualRouter: router, Priority: s.PriorityOf(n, vip), VIPInterface: vip.InterfaceOn(n)}
+	out.Track = out.VIPInterface != n.Interface
+	if router.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
+		out.Source = n.Addr(router.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)
+	}
+	for _, peer := range s.Peers(n) {
+		if addr := peer.Addr(router.Family); addr.IsValid() {
+			out.Peers = append(out.Peers, addr)
 		}
-		for _, peer := range s.Peers(n) {
-			if addr := peer.Addr(in.Family); addr.IsValid() {
-				i.Peers = append(i.Peers, addr)
-			}
-		}
-		out = append(out, i)
 	}
 	return out, nil
 }

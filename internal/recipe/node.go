@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
@@ -52,7 +50,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 	if err := addVIPs(&c, s, n); err != nil {
 		return File{}, err
 	}
-	content, err := yaml.Marshal(c)
+	content, err := c.Marshal()
 	if err != nil {
 		return File{}, fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 	}
@@ -66,13 +64,11 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 		for _, a := range vip.Addresses {
 			v.Addresses = append(v.Addresses, a.Prefix())
 		}
-		routers, err := keepalived.VirtualRouters(s, vip)
+		router, err := keepalived.NewVirtualRouter(s, vip)
 		if err != nil {
 			return fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 		}
-		for _, in := range routers {
-			v.Instances = append(v.Instances, in.Name)
-		}
+		v.Instances = []string{router.Name}
 		c.VIPs = append(c.VIPs, v)
 	}
 	if s.HAProxy.Config != "" {

@@ -1,0 +1,33 @@
+package haproxy
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// Check asks haproxy whether a configuration file is good, as the packaged unit does before a reload. It binds nothing,
+// but reads what the file names: certificates, lists, errorfiles. ctx bounds it.
+//
+// Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
+func Check(ctx context.Context, run tool.Runner, path string) tool.Answer {
+	if _, a := tool.ReadConfig(path); a.Verdict != tool.Good {
+		return a
+	}
+	a := tool.Ask(ctx, run, "haproxy", "-Ws", "-c", "-f", path)
+	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
+	return a
+}
+
+// telling leaves out the banner, and of a bad file all but the reasons.
+func telling(line string, v tool.Verdict) bool {
+	switch v {
+	case tool.Good:
+		return strings.HasPrefix(line, "[WARNING]")
+	case tool.Bad:
+		return strings.HasPrefix(line, "[ALERT]")
+	}
+	return true
+}

@@ -1,0 +1,30 @@
+package keepalived
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// testID is a config-id that no node has: lines that begin with "@hapair-test" hold for a test only, those with
+// "@^hapair-test" always else (keepalived.conf(5), "Conditional configuration and configuration id").
+//
+// keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where scripts run as another user than its own; under this id the file
+// that Render writes for them names no other.
+const testID = "hapair-test"
+
+// Test asks keepalived whether a configuration file is good. It can only be so where its interfaces are: on the node
+// itself. ctx bounds it. A file that is empty or missing, of which keepalived says that it is good, is bad: to load it
+// drops every virtual IP.
+func Test(ctx context.Context, run tool.Runner, path string) tool.Answer {
+	data, a := tool.ReadConfig(path)
+	if a.Verdict != tool.Good {
+		return a
+	}
+	a = tool.Ask(ctx, run, "keepalived", "-t", "-f", path)
+	if a.Verdict == tool.None && ctx.Err() == nil && bytes.Contains(data, []byte("\n    @"+testID+" ")) {
+		return tool.Ask(ctx, run, "keepalived", "-t", "-i", testID, "-f", path)
+	}
+	return a
+}
