@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
 )
 
 // header makes cloud-init take the document for cloud-config.
@@ -70,7 +71,19 @@ func newDocument(r recipe.Recipe, o Options, encode fileEncoding) ([]byte, error
 	if o.Image == Stock {
 		doc.append("runcmd", lastCommands(r)...)
 	}
+	if i := doc.index("users"); len(doc[i].value.([]any)) == 0 {
+		doc[i].value = nobody(r.Release)
+	}
 	return doc.marshal()
+}
+
+// nobody is an empty users, which keeps cloud-init from making the image's default user. The schema of 22.4 refuses an
+// empty list, and later versions find fault with a mapping ("deprecated in 22.2").
+func nobody(releaseName string) any {
+	if r, err := release.Get(releaseName); err == nil && !r.CloudInit.AtLeast(23, 1, 0) {
+		return map[string]any{}
+	}
+	return []any{}
 }
 
 // identity is what both kinds of image need to be told: the host's name, and that nobody logs in by a password or as root.

@@ -1,0 +1,102 @@
+package cloudinit
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// TestSchema hands every example's user-data to the cloud-init of the releases that lie on either side of the others.
+func TestSchema(t *testing.T) {
+	examples, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("found no examples: %v", err)
+	}
+	for _, name := range []string{"bookworm", "trixie"} {
+		t.Run(name, func(t *testing.T) {
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sb := labtest.Sandbox(t, name)
+			check := func(t *testing.T, userData []byte) {
+				t.Helper()
+				if err := sb.WriteFile(t.Context(), "/tmp/user-data", 0o600, "", userData); err != nil {
+					t.Fatal(err)
+				}
+				out, status, err := sb.Run(t.Context(), "cloud-init", "schema", "-c", "/tmp/user-data")
+				if err != nil || status != 0 {
+					t.Errorf("cloud-init schema: exit %d (%v):\n%s\n%s", status, err, out, userData)
+				}
+			}
+			if out, status, _ := sb.Run(t.Context(), "sh", "-c", `printf '#cloud-config\nusers: 1\n' >/tmp/bad && cloud-init schema -c /tmp/bad`); status == 0 {
+				t.Fatalf("cloud-init schema finds no fault in a bad document: %s", out)
+			}
+			for _, path := range examples {
+				t.Run(filepath.Base(path), func(t *testing.T) {
+					for _, seed := range exampleSeeds(t, path, r) {
+						check(t, seed.UserData)
+					}
+				})
+			}
+			t.Run("everything", func(t *testing.T) {
+				r := stockRecipe()
+				r.Hostname = "a.example.org"
+				r.Files = append(r.Files, file("/b", 0o600, "root", "", "\x00\xff"))
+				for _, image := range []Image{Golden, Stock} {
+					s, err := Generate(r, options(t, image, NoCloud))
+					if err != nil {
+						t.Fatal(err)
+					}
+					check(t, s.UserData)
+				}
+			})
+		})
+	}
+}
+
+// exampleSeeds are those of every node of an example, for both kinds of image.
+func exampleSeeds(t *testing.T, path string, r release.Release) []Seed {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, problems := spec.Parse(path, data, spec.Sources{
+		ReadFile:  func(string) ([]byte, error) { return []byte("a secret"), nil },
+		LookupEnv: func(string) (string, bool) { return "a secret", true },
+	})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seeds []Seed
+	for i := range s.Nodes {
+		node, err := recipe.Node(s, &s.Nodes[i], r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []Image{Golden, Stock} {
+			rec := node
+			if kind == Stock {
+				rec = recipe.Merge(image, node)
+			}
+			o := options(t, kind, NoCloud)
+			o.CloudConfig = s.CloudConfig
+			seed, err := Generate(rec, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seeds = append(seeds, seed)
+		}
+	}
+	return seeds
+}
