@@ -88,6 +88,7 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newValidate(e))
 	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
+	root.AddCommand(newImage(e))
 	return root
 }
 

@@ -5,7 +5,6 @@ package image
 
 import (
 	"context"
-	"io"
 	"net/http"
 
 	"github.com/hapair/hapair/internal/install"
@@ -48,6 +47,8 @@ type Options struct {
 	Client *http.Client
 	// Report is told of every stage. nil: nobody is told.
 	Report install.Report
+
+	current string // the stage that is reported on
 }
 
 // Bake makes an image: begin with a copy of the base, open it, let work do what it likes with the machine in it, seal
@@ -65,51 +66,32 @@ func Bake(ctx context.Context, o Options, work func(ctx context.Context, m *Mach
 	return w.Finish(ctx)
 }
 
-// Work is an image that is being made.
-type Work struct{}
-
-// Begin checks this machine and the options, gets the base, makes a working copy of it and opens that.
-func Begin(ctx context.Context, o Options) (*Work, error) { return nil, nil }
-
-// Machine is the machine in the image.
-func (w *Work) Machine() *Machine { return nil }
-
-// Finish seals the image, takes its manifest, closes it, checks its file system, and puts image and manifest under their
-// final names.
-func (w *Work) Finish(ctx context.Context) (Manifest, error) { return Manifest{}, nil }
-
-// Close gives up whatever Finish has not written. It may be called at any time, and more than once.
-func (w *Work) Close() error { return nil }
-
-// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest: there is no time in it.
-type Manifest struct {
-	Release  string            `json:"release"`
-	Format   Format            `json:"format"`
-	Size     int64             `json:"size"` // of the disk, in bytes
-	Base     BaseInfo          `json:"base"`
-	Inputs   map[string]string `json:"inputs,omitempty"` // what the image is made from: "spec": "sha256:…"
-	Packages map[string]string `json:"packages"`         // name: version
-	Files    map[string]string `json:"files"`            // what was put in: path: "sha256:…"
+func (o *Options) client() *http.Client {
+	if o.Client == nil {
+		return http.DefaultClient
+	}
+	return o.Client
 }
 
-// BaseInfo is where an image began.
-type BaseInfo struct {
-	Source string `json:"source"` // file name, URL or "bootstrap"
-	Digest string `json:"digest"` // "sha256:…" of the file; of a bootstrapped base: of what it was asked to be
+// stage reports a step of this package's own.
+func (o *Options) stage(name string, run func() error) error {
+	o.current = name
+	o.tell(install.Progress{Step: name})
+	err := run()
+	if err == nil {
+		o.tell(install.Progress{Step: name, Done: true})
+	}
+	return err
 }
 
-// Machine is the system in an opened image. It implements install.Machine.
-type Machine struct{}
+// line says something of the current stage.
+func (o *Options) line(text string) { o.tell(install.Progress{Step: o.current, Line: text}) }
 
-var _ install.Machine = (*Machine)(nil)
+// fraction says how much of the current stage is done.
+func (o *Options) fraction(f float64) { o.tell(install.Progress{Step: o.current, Fraction: f}) }
 
-// Command is what Exec runs.
-type Command struct {
-	Script         string // for /bin/sh
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
+func (o *Options) tell(p install.Progress) {
+	if o.Report != nil {
+		o.Report(p)
+	}
 }
-
-// Exec runs a command in the image as root, with a process table of its own: what it leaves running is killed. The
-// status is the command's own; an error means that it could not be run to its end.
-func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) { return 0, nil }

@@ -2,25 +2,117 @@ package image
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
-	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/install"
 )
 
-// Run runs a shell script in the image; see install.Machine.
-func (m *Machine) Run(ctx context.Context, script string, out io.Writer) error { return nil }
+// Machine is the system in an opened image. It implements install.Machine.
+type Machine struct {
+	opened *opened
+	env    []string
 
-// Upload writes a file of the image; see install.Machine. No link leads it out of the image.
-func (m *Machine) Upload(ctx context.Context, path string, mode fs.FileMode, content io.Reader) error {
-	return nil
+	mu    sync.Mutex
+	files map[string]string // what was uploaded: path and digest
 }
 
-// Download copies a regular file of the image to w.
-func (m *Machine) Download(ctx context.Context, path string, w io.Writer) error { return nil }
+var _ install.Machine = (*Machine)(nil)
 
-// UploadDir copies what lies in the directory src of this machine into the directory dst of the image, which is made
-// where it is missing. Files named in exclude (relative to src) are left out; links are copied as links.
-func (m *Machine) UploadDir(ctx context.Context, dst, src string, exclude []string) error { return nil }
+// Command is what Exec runs.
+type Command struct {
+	Script         string // for /bin/sh
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
 
-// Extract copies the root file system of an image into the directory dir of this machine, owners, modes, links and
-// extended attributes included. dir is made where it is missing, and must be empty.
-func Extract(ctx context.Context, file, dir string) error { return nil }
+// Run runs a shell script in the image; see install.Machine.
+func (m *Machine) Run(ctx context.Context, script string, out io.Writer) error {
+	status, err := m.Exec(ctx, Command{Script: script, Stdout: out, Stderr: out})
+	if err == nil && status != 0 {
+		err = fmt.Errorf("the script ended with status %d", status)
+	}
+	return err
+}
+
+// Exec runs a command in the image as root, with a process table of its own: what it leaves running is killed. The
+// status is the command's own, or 128 and the number of the signal that ended it; an error means that it could not be
+// run to its end.
+func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
+	script, err := memfd("script", c.Script)
+	if err != nil {
+		return 0, err
+	}
+	defer script.Close()
+	// The script is no argument, for those can be seen by everybody on this machine.
+	cmd, err := sandbox(ctx, "--root="+rootDir, "--wd=/", "/bin/sh", "/proc/self/fd/3")
+	if err != nil {
+		return 0, err
+	}
+	cmd.Env = append([]string{
+		"PATH=" + toolPath, "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1",
+	}, m.env...)
+	cmd.ExtraFiles = []*os.File{script}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	err = m.opened.run(cmd)
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return 128 + int(ws.Signal()), nil
+		}
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot run a command in the image: %w", err)
+	}
+	return 0, nil
+}
+
+// sandbox prepares a command with process and mount tables of its own: whatever it starts dies with it, and it dies with
+// this process. The arguments are unshare's, see unshare(1).
+func sandbox(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	unshare, err := lookTool("unshare")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, unshare, append([]string{"--mount", "--mount-proc"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
+		Pdeathsig:  unix.SIGKILL,
+		// A process group of its own: what a terminal sends to stop us is ours to pass on.
+		Setpgid: true,
+	}
+	return cmd, nil
+}
+
+// memfd is a file in memory that holds s.
+func memfd(name, s string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := io.WriteString(f, s); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
+	}
+	return f, nil
+}
+
+// uploaded are the files that were put in, by path.
+func (m *Machine) uploaded() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.files)
+}

@@ -1,19 +1,195 @@
 package install
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/hapair/hapair/internal/recipe"
 )
 
 // Image lists the steps that carry an image's recipe out. The agent is what goes to r.Agent; it may be nil where the
-// recipe has none. Seal is to follow.
-func Image(r recipe.Recipe, agent Source) []Step { return nil }
+// recipe has none. Seal is to follow. Carrying it out twice does no harm.
+func Image(r recipe.Recipe, agent Source) []Step {
+	early, late := split(r.Files)
+	steps := []Step{
+		{Name: "wait for the first boot to end", Run: Script(waitScript)},
+		{Name: "keep services from starting", Run: Script(policyScript), Undo: Script(policyUndo)},
+	}
+	if len(r.Users) > 0 {
+		steps = append(steps, Step{Name: "make users", Run: Script(usersScript(r.Users))})
+	}
+	if len(early) > 0 {
+		steps = append(steps, Step{Name: "write early files", Run: writeFiles(early)})
+	}
+	if len(r.Packages) > 0 {
+		steps = append(steps,
+			Step{Name: "read the package lists", Run: Script(updateScript)},
+			Step{Name: "install packages", Run: Script(installScript(r.Packages))})
+	}
+	if len(late) > 0 {
+		steps = append(steps, Step{Name: "write files", Run: writeFiles(late)})
+	}
+	if r.Agent != "" {
+		steps = append(steps, Step{Name: "install the agent", Run: uploadAgent(r.Agent, agent)})
+	}
+	if len(r.Units) > 0 {
+		steps = append(steps, Step{Name: "switch units", Run: Script(unitsScript(r.Units))})
+	}
+	if len(r.Hold) > 0 {
+		steps = append(steps, Step{Name: "hold packages back", Run: Script("set -eu\napt-mark hold " + quoteAll(r.Hold) + "\n")})
+	}
+	if r.Agent != "" {
+		steps = append(steps, Step{Name: "verify the image", Run: Script(Quote(r.Agent) + " verify --stage image\n")})
+	}
+	return append(steps, Step{Name: "let services start again", Run: Script(policyUndo)})
+}
 
-// Seal lists the steps that take away whatever must not be shared by two machines of one image, and then check that it is
-// gone.
-func Seal() []Step { return nil }
+// split parts the files that are needed before the packages are installed from the others.
+func split(files []recipe.File) (early, late []recipe.File) {
+	for _, f := range files {
+		if f.Early {
+			early = append(early, f)
+		} else {
+			late = append(late, f)
+		}
+	}
+	return early, late
+}
 
-// Do carries steps out, one after the other. The first that fails ends it, with the last lines that it printed; what
-// the steps want undone is undone then.
-func Do(ctx context.Context, m Machine, steps []Step, report Report) error { return nil }
+// waitScript waits where cloud-init is at work on a machine that was just booted: apt and sealing would race it. Its own
+// "status --wait" returns early in 22.4 when something failed. In an image that is not running there is nothing to wait for.
+const waitScript = `set -eu
+[ -e /run/cloud-init/enabled ] || exit 0
+tries=0
+until [ -e /var/lib/cloud/instance/boot-finished ]; do
+	case $(systemctl show -p ActiveState --value cloud-final.service) in
+	active | failed) exit 0 ;;
+	esac
+	tries=$((tries + 1))
+	if [ $tries -gt 600 ]; then
+		echo "cloud-init has not ended within 10 minutes: see /var/log/cloud-init-output.log" >&2
+		exit 1
+	fi
+	sleep 1
+done
+`
+
+// policyScript makes invoke-rc.d and deb-systemd-invoke start nothing (101: forbidden by policy, see
+// /usr/share/doc/init-system-helpers/README.policy-rc.d). A policy of the machine's own is set aside.
+const policyScript = `set -eu
+policy=/usr/sbin/policy-rc.d
+if [ -e $policy ] && ! grep -q 'hapair: nothing starts' $policy; then
+	mv -f $policy $policy.hapair-kept
+fi
+printf '%s\n' '#!/bin/sh' '# hapair: nothing starts while an image is made' 'exit 101' >$policy
+chmod 755 $policy
+`
+
+const policyUndo = `set -eu
+policy=/usr/sbin/policy-rc.d
+if [ -e $policy ] && grep -q 'hapair: nothing starts' $policy; then
+	rm -f $policy
+fi
+if [ -e $policy.hapair-kept ]; then
+	mv -f $policy.hapair-kept $policy
+fi
+`
+
+func usersScript(users []recipe.User) string {
+	var b strings.Builder
+	b.WriteString("set -eu\n")
+	for _, u := range users {
+		fmt.Fprintf(&b, "getent passwd %s >/dev/null || useradd --system --user-group --no-create-home --home-dir %s --shell /usr/sbin/nologin %s\n",
+			Quote(u.Name), Quote(u.Home), Quote(u.Name))
+	}
+	return b.String()
+}
+
+// apt waits for a lock that somebody else holds (unattended upgrades after boot) instead of failing.
+const aptGet = `set -eu
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1
+apt() { apt-get -q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+`
+
+// An update that could read nothing ends with status 0 unless it is told otherwise.
+const updateScript = aptGet + "apt update -o APT::Update::Error-Mode=any\n"
+
+// Files that were written before a package came are kept: confold.
+func installScript(packages []string) string {
+	return aptGet + "apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- " +
+		quoteAll(packages) + "\n"
+}
+
+// writeFiles uploads files and then gives each its owner: an owner may be known to the machine alone.
+func writeFiles(files []recipe.File) func(context.Context, Machine, io.Writer) error {
+	return func(ctx context.Context, m Machine, out io.Writer) error {
+		if err := m.Run(ctx, dirsScript(files), out); err != nil {
+			return err
+		}
+		for _, f := range files {
+			fmt.Fprintln(out, f.Path)
+			if err := m.Upload(ctx, f.Path, f.Mode.Perm(), bytes.NewReader(f.Content)); err != nil {
+				return err
+			}
+		}
+		return m.Run(ctx, ownersScript(files), out)
+	}
+}
+
+func dirsScript(files []recipe.File) string {
+	var dirs []string
+	for _, f := range files {
+		dirs = append(dirs, path.Dir(f.Path))
+	}
+	slices.Sort(dirs)
+	return "set -eu\numask 022\nmkdir -p -- " + quoteAll(slices.Compact(dirs)) + "\n"
+}
+
+func ownersScript(files []recipe.File) string {
+	var b strings.Builder
+	b.WriteString("set -eu\n")
+	for _, f := range files {
+		// chown takes set-uid bits away, and so chmod comes after it.
+		fmt.Fprintf(&b, "chown -- %s %s\nchmod -- %04o %s\n", Quote(f.Owner+":"+f.Group), Quote(f.Path), f.Mode.Perm(), Quote(f.Path))
+	}
+	return b.String()
+}
+
+func uploadAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
+	return func(ctx context.Context, m Machine, out io.Writer) error {
+		if agent == nil {
+			return errors.New("no binary of the agent was given")
+		}
+		f, err := agent()
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := m.Run(ctx, "set -eu\numask 022\nmkdir -p -- "+Quote(path.Dir(to))+"\n", out); err != nil {
+			return err
+		}
+		return m.Upload(ctx, to, 0o755, f)
+	}
+}
+
+// unitsScript switches units for the next boot. It works in a chroot, too, where systemctl only makes links.
+func unitsScript(units []recipe.Unit) string {
+	verbs := map[string]string{"enabled": "enable", "disabled": "disable", "masked": "mask"}
+	var b strings.Builder
+	b.WriteString("set -eu\n")
+	for _, u := range units {
+		verb, ok := verbs[u.State]
+		if !ok {
+			fmt.Fprintf(&b, "echo %s >&2\nexit 1\n", Quote(fmt.Sprintf("cannot switch %s: unknown state %q", u.Name, u.State)))
+			continue
+		}
+		fmt.Fprintf(&b, "systemctl %s -- %s\n", verb, Quote(u.Name))
+	}
+	return b.String()
+}

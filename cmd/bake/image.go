@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+)
+
+// imageFlags are the flags of bake image.
+type imageFlags struct {
+	output, release, base, sha256, format, agent, mirror, size, cache string
+}
+
+func newImage(e *env) *cobra.Command {
+	var f imageFlags
+	cmd := &cobra.Command{
+		Use:   "image SPEC -o FILE",
+		Short: "Bake a golden image on this machine, without a hypervisor",
+		Long: `Bake a golden image on this machine, without a hypervisor: a base image is copied, opened in a private mount
+namespace, given all that the nodes of the spec have in common, sealed, and written as FILE, with a manifest beside
+it as FILE.json. It needs root.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return e.bakeImage(cmd.Context(), args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "", "the image to write (required)")
+	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&f.base, "base", image.Bootstrap, "where to begin: a path or URL of a cloud image (qcow2 or raw), or bootstrap")
+	flags.StringVar(&f.sha256, "base-sha256", "", "the base's SHA-256; a URL needs it")
+	flags.StringVar(&f.format, "format", string(image.QCOW2), "qcow2 or raw")
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
+	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
+	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
+	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	_ = cmd.MarkFlagRequired("output")
+	return cmd
+}
+
+func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
+	s, err := e.load(path)
+	if err != nil {
+		return err
+	}
+	r, err := releaseOf(s, f.release)
+	if err != nil {
+		return err
+	}
+	size, err := parseSize(f.size)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	want, err := recipe.Image(s, r)
+	if err != nil {
+		return &exitError{exitNo, err}
+	}
+	agent, err := agentSource(f.agent)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	cache, err := cacheDir(f.cache)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	digest, err := specDigest(path)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	shown := newProgress(e.stderr, time.Now)
+	m, err := image.Bake(ctx, image.Options{
+		Release: r, Base: f.base, BaseSHA256: f.sha256, Mirror: f.mirror, Size: size,
+		Output: f.output, Format: image.Format(f.format), CacheDir: cache,
+		Inputs: map[string]string{"spec": digest}, Env: proxyEnv(os.Environ()), Report: shown.report,
+	}, func(ctx context.Context, m *image.Machine) error {
+		return install.Do(ctx, m, install.Image(want, agent), shown.report)
+	})
+	shown.end()
+	if err != nil {
+		return imageError(err)
+	}
+	return e.tellImage(f.output, r, m)
+}
+
+// imageError says what an interrupt means.
+func imageError(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitFailure, errors.New("interrupted: nothing was written")}
+	}
+	return &exitError{exitFailure, err}
+}
+
+// tellImage prints the result.
+func (e *env) tellImage(output string, r release.Release, m image.Manifest) error {
+	if e.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(m)
+	}
+	info, err := os.Stat(output)
+	if err != nil {
+		return cannot("find what was written: %v", err)
+	}
+	fmt.Fprintf(e.stdout, "%s: %s, %s, %d MB, %d packages; manifest: %s.json\n", output, r.Title, m.Format, info.Size()>>20, len(m.Packages), output)
+	return nil
+}
+
+// agentSource opens ha-agent: the one that was named, or the one beside this program.
+func agentSource(path string) (install.Source, error) {
+	if path == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("cannot find ha-agent: %w", err)
+		}
+		path = filepath.Join(filepath.Dir(self), "ha-agent")
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("cannot find ha-agent as %s: build it (go build ./cmd/ha-agent) and name it by --agent", path)
+	}
+	return func() (io.ReadCloser, error) { return os.Open(path) }, nil
+}
+
+func cacheDir(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("cannot tell where to keep bases: %w; name a directory by --cache", err)
+	}
+	return filepath.Join(dir, "hapair"), nil
+}
+
+func specDigest(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the spec: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// proxyEnv picks the proxies: apt in the image needs them as much as this machine.
+func proxyEnv(environ []string) []string {
+	var env []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		switch strings.ToLower(name) {
+		case "http_proxy", "https_proxy", "ftp_proxy", "no_proxy":
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// parseSize reads a size as qemu-img takes it: bytes, or with K, M, G or T.
+func parseSize(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(s, "KMGT")
+	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[s[len(digits):]]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !ok || n <= 0 || n > 1<<(62-shift) {
+		return 0, fmt.Errorf("cannot use %q as a size: it is to be a number with K, M, G or T, such as 2G", s)
+	}
+	// A disk has whole sectors, and its tables want whole MiB.
+	const mib = 1 << 20
+	return (n<<shift + mib - 1) / mib * mib, nil
+}

@@ -1,0 +1,205 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/release"
+)
+
+// bootstrapSize is the disk of a bootstrapped base: room for what is installed, and cloud-init grows it at first boot.
+const bootstrapSize = 2 << 30
+
+// basePackages make a system that boots on a virtual machine and takes its identity from cloud-init.
+func basePackages(r release.Release) []string {
+	list := []string{
+		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "grub-pc", "e2fsprogs", "kmod",
+		"cloud-init", "cloud-guest-utils", "fdisk", "netplan.io", "systemd-timesyncd", "openssh-server", "sudo",
+		"iproute2", "iputils-ping", "procps", "ca-certificates", "nftables", "apt-utils",
+	}
+	if r.Systemd.AtLeast(250, 0, 0) {
+		list = append(list, "systemd-resolved") // a part of the package systemd before
+	}
+	return list
+}
+
+// bootstrapper makes a base image.
+type bootstrapper struct {
+	o       *Options
+	sources string
+}
+
+// bootstrapBase makes the base that o asks for, or finds it in the cache, and tells its path and digest. The digest is that of
+// everything the base was asked to be.
+func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo, err error) {
+	if runtime.GOARCH != "amd64" {
+		return "", info, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
+	}
+	r := o.Release
+	if _, err := os.Stat(r.Keyring); err != nil {
+		return "", info, fmt.Errorf("cannot bootstrap %s: the keys of its archive are missing (%s): apt-get install %s", r.Name, r.Keyring, r.KeyringPackage)
+	}
+	found, err := reachable(ctx, o.client(), suites(r, o.Mirror))
+	if err != nil {
+		return "", info, err
+	}
+	b := &bootstrapper{o: o, sources: aptSources(found, r)}
+	digest := b.digest()
+	info = BaseInfo{Source: Bootstrap, Digest: "sha256:" + digest}
+	file = filepath.Join(o.CacheDir, "bootstrap-"+r.Name+"-"+digest[:16]+".raw")
+	if _, err := os.Stat(file); err == nil {
+		o.line("found in the cache: " + file)
+		return file, info, nil
+	}
+	return file, info, b.make(ctx, file)
+}
+
+// digest is that of all that makes the base.
+func (b *bootstrapper) digest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %d %q %q %q %q\n", b.o.Release.Name, bootstrapSize, partitionTable, b.sources, basePackages(b.o.Release), grubScript)
+	for _, f := range b.files() {
+		fmt.Fprintf(h, "%q %q\n", f.path, f.content)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (b *bootstrapper) make(ctx context.Context, file string) error {
+	disk, err := newScratch(b.o.CacheDir)
+	if err != nil {
+		return err
+	}
+	defer disk.discard()
+	if err := format(ctx, disk.File, bootstrapSize, b.digest()); err != nil {
+		return err
+	}
+	parts, err := partitions(ctx, disk.File)
+	if err != nil {
+		return err
+	}
+	opened, err := newOpened(disk.File, parts)
+	if err != nil {
+		return err
+	}
+	err = b.fill(ctx, opened)
+	if err := errors.Join(err, opened.close()); err != nil {
+		return err
+	}
+	return disk.publish(file, 0o600)
+}
+
+func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
+	if err := o.mountNew(); err != nil {
+		return err
+	}
+	if err := b.mmdebstrap(ctx, o); err != nil {
+		return err
+	}
+	if _, err := o.attach(partition{}, false); err != nil { // the whole disk, for grub
+		return err
+	}
+	m, closeMachine, err := newMachine(o, b.o)
+	if err != nil {
+		return err
+	}
+	for _, f := range b.files() {
+		if err := o.root.mkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+			return err
+		}
+		if err := m.Upload(ctx, f.path, 0o644, strings.NewReader(f.content)); err != nil {
+			return err
+		}
+	}
+	err = install.Do(ctx, m, []install.Step{{Name: "install the boot loader", Run: install.Script(fmt.Sprintf(grubScript, o.loops[len(o.loops)-1].path()))}}, b.o.Report)
+	return errors.Join(err, closeMachine())
+}
+
+// mountNew mounts the one ext4 partition of a new disk. Without barriers: nothing has to be durable before the end.
+func (o *opened) mountNew() error {
+	for _, p := range o.parts {
+		if p.fs == nil {
+			continue
+		}
+		l, err := o.attach(p, false)
+		if err != nil {
+			return err
+		}
+		o.device, o.uuid = l, p.fs.uuid
+		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NOATIME, "nobarrier"); err != nil {
+			return err
+		}
+		return o.openRoot()
+	}
+	return errNoRoot
+}
+
+// mmdebstrap unpacks and configures the packages into the mounted file system. Its temporary files are in the namespace.
+func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
+	path, err := lookTool("mmdebstrap")
+	if err != nil {
+		return err
+	}
+	r := b.o.Release
+	cmd, err := sandbox(ctx, "--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
+		"--keyring="+r.Keyring, "--include="+strings.Join(basePackages(r), ","),
+		// Without it grub-pc's postinst wants to know a disk to write to.
+		`--essential-hook=echo grub-pc grub-pc/install_devices_empty boolean true | chroot "$1" debconf-set-selections`,
+		r.Name, rootDir, "-")
+	if err != nil {
+		return err
+	}
+	cmd.Env = append(append(toolEnv(), "TMPDIR="+tempDir, "SOURCE_DATE_EPOCH=0"), b.o.Env...)
+	cmd.Stdin = strings.NewReader(b.sources)
+	return install.Output("bootstrap "+r.Name, b.o.Report, func(w *install.Lines) error {
+		cmd.Stdout, cmd.Stderr = w, w
+		err := o.run(cmd)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	})
+}
+
+// file of a bootstrapped base.
+type file struct{ path, content string }
+
+func (b *bootstrapper) files() []file {
+	return []file{
+		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n"},
+		{"/etc/hostname", "localhost\n"},
+		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
+		{"/etc/default/locale", "LANG=C.UTF-8\n"},
+		{"/etc/apt/sources.list", b.sources},
+		{"/etc/cloud/cloud.cfg.d/50_hapair_base.cfg", "# A minimal system has no other locale, and making one would fail.\nlocale: C.UTF-8\n"},
+		{"/etc/default/grub.d/50_hapair.cfg", grubDefaults},
+	}
+}
+
+const grubDefaults = `# A virtual machine: no menu to wait for, and the console on the serial port as well.
+GRUB_TIMEOUT=0
+GRUB_CMDLINE_LINUX_DEFAULT=""
+GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8"
+GRUB_TERMINAL="console serial"
+GRUB_SERIAL_COMMAND="serial --speed=115200"
+GRUB_DISABLE_OS_PROBER=true
+`
+
+// grubScript ends a bootstrap, in the chroot. The %s is the loop device over the whole disk.
+const grubScript = `set -eu
+if [ -e /lib/systemd/system/systemd-resolved.service ]; then
+	ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+fi
+systemctl enable systemd-networkd.service
+grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null %s
+update-grub
+`

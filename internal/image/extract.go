@@ -1,0 +1,101 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Extract copies the root file system of an image into the directory dir of this machine, owners, modes, links and
+// extended attributes included. dir is made where it is missing, and must be empty.
+func Extract(ctx context.Context, file, dir string) (err error) {
+	if err := emptyDir(dir); err != nil {
+		return err
+	}
+	disk, err := rawDisk(ctx, file, filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	o, err := openDisk(ctx, disk, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	return o.copyTo(ctx, dir)
+}
+
+func emptyDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot extract an image: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cannot extract an image: %w", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("cannot extract an image: %s is not empty", dir)
+	}
+	return nil
+}
+
+// rawDisk opens an image as a raw disk. One of another format is converted into a file without a name in scratchDir.
+func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the image: %w", err)
+	}
+	magic := make([]byte, len(qcow2Magic))
+	if _, err := f.ReadAt(magic, 0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot open the image %s: %w", file, err)
+	}
+	if string(magic) != qcow2Magic {
+		return f, nil
+	}
+	defer f.Close()
+	to, err := newScratch(scratchDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyBase(ctx, f, to.File); err != nil {
+		to.discard()
+		return nil, err
+	}
+	if to.name != "" {
+		_ = os.Remove(to.name) // opened it stays
+	}
+	return to.File, nil
+}
+
+// copyTo copies by two tars: one reads in the namespace, the other writes outside of it.
+func (o *opened) copyTo(ctx context.Context, dir string) error {
+	tar, err := lookTool("tar")
+	if err != nil {
+		return err
+	}
+	flags := []string{"--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls"}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	read := exec.CommandContext(ctx, tar, append(flags, "--sparse", "-C", rootDir, "-cf", "-", ".")...)
+	read.Env, read.Stdout = toolEnv(), w
+	write := exec.CommandContext(ctx, tar, append(flags, "--same-permissions", "--same-owner", "-C", dir, "-xf", "-")...)
+	write.Env, write.Stdin = toolEnv(), r
+	readErr := make(chan error, 1)
+	go func() {
+		err := o.run(read)
+		w.Close()
+		readErr <- err
+	}()
+	_, err = output(ctx, write)
+	r.Close()
+	if err := errors.Join(err, <-readErr); err != nil {
+		return fmt.Errorf("cannot extract the image into %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package image
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// check finds what can be found wrong before anything is done, and fills in the defaults.
+func (o *Options) check(uid int) error {
+	if uid != 0 {
+		return errors.New("cannot open an image as a plain user: mounting needs root (sudo)")
+	}
+	switch o.Format {
+	case "":
+		o.Format = QCOW2
+	case QCOW2, Raw:
+	default:
+		return fmt.Errorf("cannot write an image as %q: known are %s and %s", o.Format, QCOW2, Raw)
+	}
+	if err := o.checkBase(); err != nil {
+		return err
+	}
+	if err := checkTools(o.tools(), lookTool); err != nil {
+		return err
+	}
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
+	if o.CacheDir == "" {
+		return errors.New("cannot keep a base: no directory was given for it")
+	}
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+		return fmt.Errorf("cannot keep a base: %w", err)
+	}
+	return nil
+}
+
+func (o *Options) checkBase() error {
+	switch {
+	case o.Base == "":
+		return errors.New("cannot make an image of nothing: name a base (a path, a URL, or bootstrap)")
+	case isURL(o.Base) && o.BaseSHA256 == "":
+		return fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", o.Base)
+	}
+	if o.BaseSHA256 == "" {
+		return nil
+	}
+	if b, err := hex.DecodeString(o.BaseSHA256); err != nil || len(b) != 32 {
+		return fmt.Errorf("cannot use %q as a SHA-256: it is not 64 hexadecimal digits", o.BaseSHA256)
+	}
+	return nil
+}
+
+// checkOutput makes the output's path absolute and sees that a file can be written there.
+func (o *Options) checkOutput() error {
+	if o.Output == "" {
+		return errors.New("cannot write the image: no file was named")
+	}
+	path, err := filepath.Abs(o.Output)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", o.Output, err)
+	}
+	o.Output = path
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		what := "it is no regular file"
+		if info.IsDir() {
+			what = "it is a directory"
+		}
+		return fmt.Errorf("cannot write %s: %s", path, what)
+	}
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("cannot write %s: there is no directory %s", path, dir)
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package image
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// device is a node of the image's /dev while it is worked on.
+type device struct {
+	name         string
+	mode         uint32
+	major, minor uint32
+}
+
+// devices are what programs expect everywhere; of this machine's disks the image sees none but its own.
+func devices() []device {
+	return []device{
+		{"null", 0o666, 1, 3}, {"zero", 0o666, 1, 5}, {"full", 0o666, 1, 7}, {"random", 0o666, 1, 8},
+		{"urandom", 0o666, 1, 9}, {"tty", 0o666, 5, 0},
+	}
+}
+
+// mountSystem gives the image what a running system has: /dev, /sys, /run. /proc is each command's own.
+func (o *opened) mountSystem() error {
+	for _, dir := range []string{"/dev", "/sys", "/run", "/proc"} {
+		if err := o.root.mkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("cannot use the image: its %s is no directory: %w", dir, err)
+		}
+	}
+	const guarded = unix.MS_NOSUID | unix.MS_NOEXEC
+	if err := o.mountIn("/dev", "tmpfs", "tmpfs", guarded, "mode=755,size=1m"); err != nil {
+		return err
+	}
+	if err := o.fillDev(); err != nil {
+		return fmt.Errorf("cannot make the image's /dev: %w", err)
+	}
+	if err := o.mountIn("/dev/pts", "devpts", "devpts", guarded, "newinstance,gid=5,mode=620,ptmxmode=666"); err != nil {
+		return err
+	}
+	if err := o.mountIn("/dev/shm", "tmpfs", "tmpfs", guarded|unix.MS_NODEV, "mode=1777"); err != nil {
+		return err
+	}
+	if err := o.mountIn("/sys", "sysfs", "sysfs", guarded|unix.MS_NODEV|unix.MS_RDONLY, ""); err != nil {
+		return err
+	}
+	if err := o.mountIn("/run", "tmpfs", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return err
+	}
+	return o.root.mkdirAll("/run/lock", 0o1777)
+}
+
+// fillDev makes the nodes. The disk's own are there for update-grub, which names the root by its UUID only where
+// /dev/disk/by-uuid has it, and by this machine's loop device otherwise.
+func (o *opened) fillDev() error {
+	dev, err := o.root.dir("/dev")
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	for _, d := range devices() {
+		if err := dev.mknod(d.name, unix.S_IFCHR|d.mode, d.major, d.minor); err != nil {
+			return err
+		}
+	}
+	for _, l := range o.loops {
+		if err := dev.mknod(fmt.Sprintf("loop%d", l.number), unix.S_IFBLK|0o660, loopMajor, l.number); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"/dev/pts", "/dev/shm", "/dev/disk/by-uuid"} {
+		if err := o.root.mkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	links := map[string]string{
+		"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0",
+		"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2",
+		"/dev/disk/by-uuid/" + o.uuid: fmt.Sprintf("../../loop%d", o.device.number),
+	}
+	for name, target := range links {
+		if err := o.root.symlink(target, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r root) mknod(name string, mode, major, minor uint32) error {
+	if err := unix.Mknodat(int(r.Fd()), name, mode, int(unix.Mkdev(major, minor))); err != nil {
+		return &os.PathError{Op: "mknod", Path: name, Err: err}
+	}
+	// The mode that mknod sets is less the process's umask.
+	return unix.Fchmodat(int(r.Fd()), name, mode&0o777, 0)
+}

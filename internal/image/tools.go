@@ -1,0 +1,92 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// tool is a program of this machine and the package that brings it on Debian and Ubuntu.
+type tool struct{ name, pkg string }
+
+// tools lists what a bake needs.
+func (o *Options) tools() []tool {
+	need := []tool{
+		{"sfdisk", "fdisk"}, {"e2fsck", "e2fsprogs"}, {"resize2fs", "e2fsprogs"},
+		{"unshare", "util-linux"}, {"qemu-img", "qemu-utils"},
+	}
+	if o.Base == Bootstrap {
+		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"mmdebstrap", "mmdebstrap"})
+	}
+	return need
+}
+
+// checkTools names every package that is missing at once.
+func checkTools(need []tool, look func(string) (string, error)) error {
+	var missing, packages []string
+	for _, t := range need {
+		if _, err := look(t.name); err == nil {
+			continue
+		}
+		missing = append(missing, t.name)
+		if !slices.Contains(packages, t.pkg) {
+			packages = append(packages, t.pkg)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot find %s: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+}
+
+// toolPath is where tools lie; a plain user's PATH lacks sbin, and so may that of cron.
+const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// lookTool finds a program in toolPath.
+func lookTool(name string) (string, error) {
+	for _, dir := range strings.Split(toolPath, ":") {
+		if path, err := exec.LookPath(dir + "/" + name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+}
+
+// tools' environment: their messages are read, and a user's settings must not change what they make.
+func toolEnv() []string { return []string{"PATH=" + toolPath, "LC_ALL=C.UTF-8", "HOME=/root"} }
+
+// onFile runs a tool with a file as its descriptor 3: /proc/self/fd/3 in its arguments. It returns what the tool printed.
+func onFile(ctx context.Context, f *os.File, name string, args ...string) ([]byte, error) {
+	path, err := lookTool(name)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = toolEnv()
+	cmd.ExtraFiles = []*os.File{f}
+	return output(ctx, cmd)
+}
+
+// output runs a command; its error ends with the last lines that it said.
+func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		said := strings.TrimSpace(stderr.String())
+		if said == "" {
+			said = exit.String()
+		}
+		return stdout.Bytes(), fmt.Errorf("%s: %s", cmd.Path, said)
+	}
+	return stdout.Bytes(), err
+}

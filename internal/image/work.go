@@ -1,0 +1,219 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/install"
+)
+
+// Work is an image that is being made.
+type Work struct {
+	o            Options
+	base         BaseInfo
+	disk         *scratch // raw, beside the output
+	opened       *opened
+	machine      *Machine
+	closeMachine func() error
+}
+
+// Begin checks this machine and the options, gets the base, makes a working copy of it and opens that.
+func Begin(ctx context.Context, o Options) (*Work, error) {
+	if err := o.check(os.Geteuid()); err != nil {
+		return nil, err
+	}
+	w := &Work{o: o}
+	err := w.begin(ctx)
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+func (w *Work) begin(ctx context.Context) error {
+	o := &w.o
+	var file string
+	err := o.stage("get the base", func() (err error) {
+		file, w.base, err = getBase(ctx, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.stage("copy the base", func() error { return w.copy(ctx, file) }); err != nil {
+		return err
+	}
+	return o.stage("open the image", func() error { return w.open(ctx) })
+}
+
+func (w *Work) copy(ctx context.Context, file string) (err error) {
+	base, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("cannot read the base: %w", err)
+	}
+	defer base.Close()
+	if w.disk, err = newScratch(filepath.Dir(w.o.Output)); err != nil {
+		return err
+	}
+	if err := copyBase(ctx, base, w.disk.File); err != nil {
+		return err
+	}
+	if w.o.Size == 0 {
+		return nil
+	}
+	return grow(ctx, w.disk.File, w.o.Size)
+}
+
+func (w *Work) open(ctx context.Context) (err error) {
+	if w.opened, err = openDisk(ctx, w.disk.File, false); err != nil {
+		return err
+	}
+	if err := w.checkRelease(); err != nil {
+		return err
+	}
+	if _, err := w.opened.attach(partition{}, false); err != nil { // the whole disk, for grub
+		return err
+	}
+	w.machine, w.closeMachine, err = newMachine(w.opened, &w.o)
+	return err
+}
+
+// checkRelease makes sure that the base is what it is taken for.
+func (w *Work) checkRelease() error {
+	f, err := w.opened.root.readFile("/etc/os-release")
+	if err != nil {
+		return fmt.Errorf("cannot read the image's os-release: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	if err != nil {
+		return fmt.Errorf("cannot read the image's os-release: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
+			if name = strings.Trim(name, `"'`); name != w.o.Release.Name {
+				return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
+			}
+			return nil
+		}
+	}
+	return errors.New("cannot use the base: its os-release has no VERSION_CODENAME")
+}
+
+// newMachine makes a machine of an opened image. What it returns takes back what the image must not keep, and is to be
+// called before the image is closed.
+func newMachine(o *opened, opts *Options) (*Machine, func() error, error) {
+	before := len(o.mounts)
+	if err := o.mountSystem(); err != nil {
+		return nil, nil, err
+	}
+	content, err := os.ReadFile(resolvConf)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("cannot read this machine's %s: %w", resolvConf, err)
+	}
+	r := &resolver{root: o.root, content: content}
+	if err := r.set(); err != nil {
+		return nil, nil, err
+	}
+	m := &Machine{opened: o, env: opts.Env, files: map[string]string{}}
+	return m, func() error {
+		if err := r.restore(); err != nil {
+			return err
+		}
+		return o.unmount(before)
+	}, nil
+}
+
+// Machine is the machine in the image.
+func (w *Work) Machine() *Machine { return w.machine }
+
+// Finish seals the image, takes its manifest, closes it, checks its file system, and puts image and manifest under their
+// final names.
+func (w *Work) Finish(ctx context.Context) (Manifest, error) {
+	if err := install.Do(ctx, w.machine, install.Seal(), w.o.Report); err != nil {
+		return Manifest{}, err
+	}
+	m, err := w.manifest(ctx)
+	if err != nil {
+		return m, err
+	}
+	if err := w.o.stage("close the image", func() error { return w.closeImage(ctx) }); err != nil {
+		return m, err
+	}
+	if err := w.o.stage("write "+w.o.Output, func() error { return w.write(ctx, m) }); err != nil {
+		return m, err
+	}
+	return m, w.Close()
+}
+
+func (w *Work) closeImage(ctx context.Context) error {
+	if err := w.closeMachine(); err != nil {
+		return err
+	}
+	w.closeMachine = nil
+	if err := trim(w.opened.root.File); err != nil {
+		return err
+	}
+	o := w.opened
+	w.opened = nil
+	if err := o.close(); err != nil {
+		return err
+	}
+	return check(ctx, w.disk.File)
+}
+
+// trim gives back what files that are gone have left in the image. Where the file system below cannot, the image is
+// only larger.
+func trim(root *os.File) error {
+	r := struct{ start, length, minLength uint64 }{length: 1<<64 - 1}
+	const fitrim = 0xc0185879 // FITRIM of linux/fs.h
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, root.Fd(), fitrim, uintptr(unsafe.Pointer(&r)))
+	if errno != 0 && errno != unix.EOPNOTSUPP && errno != unix.ENOTTY {
+		return fmt.Errorf("cannot trim the image's file system: %w", errno)
+	}
+	return nil
+}
+
+// write publishes the image first: a manifest without its image would tell of what is not there.
+func (w *Work) write(ctx context.Context, m Manifest) error {
+	result := w.disk
+	if w.o.Format == QCOW2 {
+		var err error
+		if result, err = newScratch(w.disk.dir); err != nil {
+			return err
+		}
+		defer result.discard()
+		if err := convert(ctx, w.disk.File, "raw", result.File, "qcow2", "-c", "-o", "compression_type=zstd"); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := result.publish(w.o.Output, 0o644); err != nil {
+		return err
+	}
+	return m.write(w.o.Output)
+}
+
+// Close gives up whatever Finish has not written. It may be called at any time, and more than once.
+func (w *Work) Close() error {
+	var err error
+	if w.opened != nil {
+		err = w.opened.close()
+		w.opened = nil
+	}
+	if w.disk != nil {
+		w.disk.discard()
+		w.disk = nil
+	}
+	return err
+}
