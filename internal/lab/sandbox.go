@@ -11,8 +11,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -58,7 +56,7 @@ func NewSandbox(ctx context.Context, root string, options ...SandboxOption) (*Sa
 	sb := &Sandbox{space}
 	err = within(space.pid, func() error { return enterRoot(root) })
 	if err == nil {
-		err = setUpLinks(space.pid, o)
+		err = setUpLinks(space.netns(), o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot make a sandbox of %s: %w", root, err), sb.Close())
@@ -87,26 +85,36 @@ func (sb *Sandbox) Run(ctx context.Context, name string, args ...string) (out st
 // the sandbox's own accounts: root:haproxy. Empty means root:root.
 func (sb *Sandbox) WriteFile(ctx context.Context, name string, mode fs.FileMode, owner string, data []byte) error {
 	root, err := os.OpenRoot(sb.space.root())
+	if err == nil {
+		defer root.Close()
+		err = writeIn(root, name, mode, data)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s of the sandbox: %w", name, err)
 	}
-	defer root.Close()
-	rel := strings.TrimPrefix(path.Clean("/"+name), "/")
-	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
-		return fmt.Errorf("cannot write %s of the sandbox: %w", name, err)
+	if owner == "" {
+		return nil
 	}
-	if err := root.WriteFile(rel, data, mode); err != nil {
-		return fmt.Errorf("cannot write %s of the sandbox: %w", name, err)
+	out, status, err := sb.Run(ctx, "chown", owner, path.Clean("/"+name))
+	if err == nil && status != 0 {
+		err = errors.New(strings.TrimSpace(out))
 	}
-	if owner != "" {
-		if out, status, err := sb.Run(ctx, "chown", owner, "/"+rel); err != nil || status != 0 {
-			return fmt.Errorf("cannot give %s of the sandbox to %s: %w %s", name, owner, err, out)
-		}
-	}
-	if err := root.Chmod(rel, mode); err != nil { // whatever the umask, and chown clears setuid bits
-		return fmt.Errorf("cannot write %s of the sandbox: %w", name, err)
+	if err != nil {
+		return fmt.Errorf("cannot give %s of the sandbox to %s: %w", name, owner, err)
 	}
 	return nil
+}
+
+// writeIn writes a file below a root, with the directories above it. Mode holds whatever the umask.
+func writeIn(root *os.Root, name string, mode fs.FileMode, data []byte) error {
+	rel := strings.TrimPrefix(path.Clean("/"+name), "/")
+	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
+		return err
+	}
+	if err := root.WriteFile(rel, data, mode); err != nil {
+		return err
+	}
+	return root.Chmod(rel, mode)
 }
 
 // ReadFile reads a file of the sandbox.
@@ -192,82 +200,6 @@ func mountSystem(root string) error {
 	}
 	if err := os.Mkdir(root+"/dev/shm", 0o1777); err != nil {
 		return fmt.Errorf("cannot make /dev/shm: %w", err)
-	}
-	return nil
-}
-
-// linksOf opens a connection to the kernel about the network namespace of a process. The caller closes it.
-func linksOf(pid int) (*netlink.Handle, error) {
-	ns, err := netns.GetFromPid(pid)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the network namespace of process %d: %w", pid, err)
-	}
-	defer ns.Close()
-	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the network namespace of process %d: %w", pid, err)
-	}
-	return h, nil
-}
-
-// setUpLinks brings up lo and the interfaces. Each is one end of a veth pair, because the dummy driver is not in every
-// kernel and has no multicast of its own.
-func setUpLinks(pid int, o sandboxOptions) error {
-	h, err := linksOf(pid)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	names := []string{"lo"}
-	for i, name := range o.interfaces {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name = name
-		peer := fmt.Sprintf("peer%d", i)
-		if err := h.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: peer}); err != nil {
-			return fmt.Errorf("cannot make interface %s: %w", name, err)
-		}
-		names = append(names, peer, name)
-	}
-	for _, name := range names {
-		if err := setLink(h, name, true); err != nil {
-			return err
-		}
-	}
-	for _, a := range o.addresses {
-		if err := addAddress(h, a.name, a.prefix); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func setLink(h *netlink.Handle, name string, up bool) error {
-	link, err := h.LinkByName(name)
-	if err == nil && up {
-		err = h.LinkSetUp(link)
-	} else if err == nil {
-		err = h.LinkSetDown(link)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot switch interface %s: %w", name, err)
-	}
-	return nil
-}
-
-func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
-	link, err := h.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("cannot find interface %s: %w", name, err)
-	}
-	addr, err := netlink.ParseAddr(prefix.String())
-	if err != nil {
-		return fmt.Errorf("cannot use address %s: %w", prefix, err)
-	}
-	if prefix.Addr().Is6() {
-		addr.Flags = unix.IFA_F_NODAD // usable at once
-	}
-	if err := h.AddrAdd(link, addr); err != nil {
-		return fmt.Errorf("cannot give interface %s the address %s: %w", name, prefix, err)
 	}
 	return nil
 }

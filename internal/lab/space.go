@@ -23,7 +23,8 @@ var spaceScript string
 // for the end of its standard input: whatever way this process ends, the pipe is closed, the init leaves, and the kernel
 // kills all that is left in the pid namespace and takes down mounts and network with it.
 type space struct {
-	pid   int // of the init, as seen from here
+	pid   int      // of the init, as seen from here
+	enter []string // nsenter's flags
 	stdin io.Closer
 	done  chan struct{} // closed when the init's parent is gone
 }
@@ -38,11 +39,19 @@ func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("cannot make namespaces: this needs root; run it by sudo")
 	}
-	network := "--net"
-	if o.hostNetwork {
-		network = ""
+	s := &space{enter: []string{"-m", "-p", "-u", "-i"}, done: make(chan struct{})}
+	network := ""
+	if !o.hostNetwork {
+		network, s.enter = "--net", append(s.enter, "-n")
 	}
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", spaceScript, "sh", network, o.cgroup)
+	argv := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", spaceScript, "sh", network, o.cgroup}
+	if o.cgroup != "" {
+		s.enter = append(s.enter, "-C")
+		if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3): then the cgroups are systemd's to give
+			argv = append([]string{"systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes", "--"}, argv...)
+		}
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = environment()
 	// A group of its own: a ^C at the terminal is for this process, which then ends the space in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -59,7 +68,7 @@ func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot make namespaces: %w", err)
 	}
-	s := &space{stdin: stdin, done: make(chan struct{})}
+	s.stdin = stdin
 	answer := make(chan string, 1)
 	go func() {
 		// The second line comes back from cat: the init has become what it will stay. Before, a change of root would
@@ -99,9 +108,12 @@ func (s *space) close() error {
 // root is the space's root directory, as seen from here.
 func (s *space) root() string { return fmt.Sprintf("/proc/%d/root", s.pid) }
 
+// netns is the space's network namespace, as seen from here.
+func (s *space) netns() string { return fmt.Sprintf("/proc/%d/ns/net", s.pid) }
+
 // command is a command in the space. When ctx ends, its whole process group is killed.
 func (s *space) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return enter(ctx, s.pid, []string{"-m", "-n", "-p", "-u", "-i"}, name, args...)
+	return enter(ctx, s.pid, s.enter, name, args...)
 }
 
 func enter(ctx context.Context, pid int, namespaces []string, name string, args ...string) *exec.Cmd {

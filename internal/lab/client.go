@@ -1,0 +1,116 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Client is a machine without a system: a network namespace with an address on one network, from which this process
+// makes requests.
+type Client struct {
+	name string
+	lab  *Lab
+	http *http.Client
+}
+
+// AddClient gives the lab a client with an address on a network.
+func (l *Lab) AddClient(ctx context.Context, name, networkName string, address netip.Prefix) (*Client, error) {
+	c := &Client{name: "client-" + name, lab: l}
+	c.http = &http.Client{Transport: &http.Transport{DialContext: c.Dial, DisableKeepAlives: true}}
+	err := l.newNetns(ctx, c.name)
+	if err == nil {
+		err = l.plug(c.name, Interface{"eth0", networkName})
+	}
+	if err == nil {
+		err = c.setUp(address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot add client %s: %w", name, err)
+	}
+	l.mu.Lock()
+	l.clients = append(l.clients, c)
+	l.mu.Unlock()
+	return c, nil
+}
+
+func (c *Client) setUp(address netip.Prefix) error {
+	h, err := linksOf(c.lab.netnsPath(c.name))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for _, name := range []string{"lo", "eth0"} {
+		if err := setLink(h, name, true); err != nil {
+			return err
+		}
+	}
+	return addAddress(h, "eth0", address)
+}
+
+// Close ends the client's connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Dial connects to an IP address and port from the client.
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var conn net.Conn
+	err := withinNet(c.lab.netnsPath(c.name), func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// Get asks for a URL over a connection of its own and gives status and body.
+func (c *Client) Get(ctx context.Context, url string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	return c.Do(req)
+}
+
+// Do sends a request over a connection of its own and gives status and body, of which it reads 1 MiB at most.
+func (c *Client) Do(req *http.Request) (status int, body string, err error) {
+	res, err := c.http.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return res.StatusCode, string(data), err
+}
+
+// WaitAnswer asks until the answer has status 200.
+func (c *Client) WaitAnswer(ctx context.Context, url string) (body string, err error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	last := errors.New("it was not asked")
+	for {
+		body, last = c.ask(ctx, url, time.Second)
+		if last == nil {
+			return body, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return "", fmt.Errorf("cannot get an answer from %s: %w", url, last)
+		}
+	}
+}
+
+// ask is a request with a time limit to which only 200 is an answer.
+func (c *Client) ask(ctx context.Context, url string, timeout time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	status, body, err := c.Get(ctx, url)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	return body, err
+}

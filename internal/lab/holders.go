@@ -1,0 +1,197 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// Holders follows which hosts of the lab have an address. The kernel of each network namespace tells every change, so
+// nothing is missed between two looks.
+type Holders struct {
+	addr   netip.Addr
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced at each change
+	now     map[string]bool
+	spans   []Span // in the order in which they began
+}
+
+// Span is a time during which a host had the address. A zero To means that it still has it.
+type Span struct {
+	Host     string
+	From, To time.Time
+}
+
+// Follow begins to follow an address on the hosts that the lab has now.
+func (l *Lab) Follow(ctx context.Context, addr netip.Addr) *Holders {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &Holders{addr: addr, cancel: cancel, now: map[string]bool{}, changed: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.hosts {
+		f.wg.Go(func() { f.follow(ctx, h) })
+	}
+	return f
+}
+
+// Stop ends the following.
+func (f *Holders) Stop() {
+	f.cancel()
+	f.wg.Wait()
+}
+
+// follow watches one host over its boots.
+func (f *Holders) follow(ctx context.Context, h *Host) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if b, err := h.running(); err == nil {
+			f.followBoot(ctx, h.Name, b)
+			f.note(h.Name, false)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *Holders) followBoot(ctx context.Context, host string, b *boot) {
+	ns, err := netns.GetFromPath(b.netns())
+	if err != nil {
+		return // it has just gone
+	}
+	defer ns.Close()
+	updates, done := make(chan netlink.AddrUpdate, 64), make(chan struct{})
+	defer close(done)
+	if err := netlink.AddrSubscribeWithOptions(updates, done, netlink.AddrSubscribeOptions{Namespace: &ns, ListExisting: true}); err != nil {
+		return
+	}
+	for {
+		select {
+		case u, ok := <-updates:
+			if !ok {
+				return
+			}
+			if p, ok := prefixOf(u.LinkAddress); ok && p.Addr() == f.addr {
+				f.note(host, u.NewAddr)
+			}
+		case <-b.exited:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *Holders) note(host string, holds bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now[host] == holds {
+		return
+	}
+	f.now[host] = holds
+	if holds {
+		f.spans = append(f.spans, Span{Host: host, From: time.Now()})
+	} else {
+		for i := range f.spans {
+			if f.spans[i].Host == host && f.spans[i].To.IsZero() {
+				f.spans[i].To = time.Now()
+			}
+		}
+	}
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// Now lists the hosts that have the address, sorted.
+func (f *Holders) Now() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.holders()
+}
+
+func (f *Holders) holders() []string {
+	var names []string
+	for name, holds := range f.now {
+		if holds {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Spans lists who had the address when.
+func (f *Holders) Spans() []Span {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.spans)
+}
+
+// Overlap is the longest time since a moment during which two hosts had the address at once.
+func (f *Holders) Overlap(since time.Time) time.Duration {
+	var longest time.Duration
+	now := time.Now()
+	spans := f.Spans()
+	for i, a := range spans {
+		for _, b := range spans[i+1:] {
+			from, to := latest(a.From, b.From, since), earliest(a.end(now), b.end(now))
+			if a.Host != b.Host {
+				longest = max(longest, to.Sub(from))
+			}
+		}
+	}
+	return longest
+}
+
+func (s Span) end(now time.Time) time.Time {
+	if s.To.IsZero() {
+		return now
+	}
+	return s.To
+}
+
+func latest(ts ...time.Time) time.Time   { return slices.MaxFunc(ts, time.Time.Compare) }
+func earliest(ts ...time.Time) time.Time { return slices.MinFunc(ts, time.Time.Compare) }
+
+// WaitOne waits until exactly one host has the address, and has had it alone for as long as settled; it gives its name.
+func (f *Holders) WaitOne(ctx context.Context, settled time.Duration) (string, error) {
+	return f.wait(ctx, settled, func(holders []string) bool { return len(holders) == 1 })
+}
+
+// WaitHolder waits until that host and no other has had the address for as long as settled.
+func (f *Holders) WaitHolder(ctx context.Context, host string, settled time.Duration) error {
+	_, err := f.wait(ctx, settled, func(holders []string) bool { return slices.Equal(holders, []string{host}) })
+	return err
+}
+
+func (f *Holders) wait(ctx context.Context, settled time.Duration, good func([]string) bool) (string, error) {
+	for {
+		f.mu.Lock()
+		holders, changed := f.holders(), f.changed
+		f.mu.Unlock()
+		var quiet <-chan time.Time
+		if good(holders) {
+			quiet = time.After(settled)
+		}
+		select {
+		case <-quiet:
+			return holders[0], nil
+		case <-changed:
+		case <-ctx.Done():
+			return "", errors.Join(fmt.Errorf("cannot see the wanted holder of %s: it is on %q", f.addr, holders), ctx.Err())
+		}
+	}
+}

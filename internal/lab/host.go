@@ -1,0 +1,339 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// HostConfig is what a host is made of.
+type HostConfig struct {
+	Name       string // in the lab; the host's own name is for its system to set
+	Base       *Base
+	Interfaces []Interface
+	Seed       string // a NoCloud seed: an ISO or a directory of its files; empty: none
+}
+
+// Host is a machine of the lab: its disk, its interfaces and, while it runs, a systemd of its own in a container.
+type Host struct {
+	HostConfig
+	lab *Lab
+
+	mu       sync.Mutex
+	boot     *boot // nil while the host is off
+	services []*service
+	console  *tail
+	broken   map[string]bool // interfaces whose cable is cut
+}
+
+// boot is one run of a host, from power on to power off.
+type boot struct {
+	leader int               // pid of the host's systemd, as seen from here
+	hub    map[string]string // the hub's end of each interface's cable
+	exited chan struct{}     // closed when nspawn is gone
+	status int               // its exit status, from then on
+	off    chan struct{}     // closed when all that belonged to the boot is gone, and after a reboot the next one has begun
+}
+
+// AddHost gives the lab a host. It is off: its disk can be written to before Start.
+func (l *Lab) AddHost(config HostConfig) (*Host, error) {
+	h := &Host{HostConfig: config, lab: l, console: &tail{limit: 64 << 10}, broken: map[string]bool{}}
+	err := within(l.space.pid, func() error {
+		if err := os.Chdir(config.Base.dir); err != nil {
+			return err
+		}
+		dir := labDir + "/hosts/" + h.Name
+		return mountOverlay(dir+"/upper", dir+"/work", dir+"/root")
+	})
+	if err == nil && config.Seed != "" {
+		err = h.layDownSeed(config.Seed)
+	}
+	if err == nil {
+		err = os.Mkdir(h.cgroup(), 0o755)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot add host %s: %w", h.Name, err)
+	}
+	l.mu.Lock()
+	l.hosts = append(l.hosts, h)
+	l.mu.Unlock()
+	return h, nil
+}
+
+func (h *Host) cgroup() string { return h.lab.path("/sys/fs/cgroup/" + h.Name) }
+
+// disk is where the host's root lies in the lab's mount namespace.
+func (h *Host) disk() string { return labDir + "/hosts/" + h.Name + "/root" }
+
+// Start powers the host on and returns when its systemd has begun to work. See WaitRunning.
+func (h *Host) Start(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.boot != nil {
+		return fmt.Errorf("cannot start host %s: it runs", h.Name)
+	}
+	return h.start(ctx)
+}
+
+// start boots the host. The caller holds the lock. nspawn makes a new network namespace each time: nothing that a machine
+// loses with its power (addresses, sysctls, connections) outlasts a boot.
+func (h *Host) start(ctx context.Context) error {
+	b := &boot{hub: map[string]string{}, exited: make(chan struct{}), off: make(chan struct{})}
+	for _, iface := range h.Interfaces {
+		b.hub[iface.Name] = h.lab.newPort()
+	}
+	if err := h.spawn(ctx, b); err != nil {
+		return fmt.Errorf("cannot start host %s: %w", h.Name, err)
+	}
+	h.boot = b
+	err := h.plugIn(b)
+	if err == nil {
+		err = h.startServices()
+	}
+	if err != nil {
+		_ = syscall.Kill(b.leader, syscall.SIGKILL)
+		return fmt.Errorf("cannot start host %s: %w", h.Name, err)
+	}
+	return nil
+}
+
+// plugIn joins the hub's ends of the host's cables, which nspawn has made, to their networks.
+func (h *Host) plugIn(b *boot) error {
+	for _, iface := range h.Interfaces {
+		if err := setHardwareAddress(b.netns(), iface.Name, h.Name); err != nil {
+			return err
+		}
+		if err := h.lab.join(b.hub[iface.Name], iface.Network); err != nil {
+			return err
+		}
+		if h.broken[iface.Name] {
+			if err := setLink(h.lab.links, b.hub[iface.Name], false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// spawn runs systemd-nspawn and finds the host's systemd.
+func (h *Host) spawn(ctx context.Context, b *boot) error {
+	cgroup, err := os.Open(h.cgroup())
+	if err != nil {
+		return err
+	}
+	defer cgroup.Close()
+	args := []string{"--quiet", "--directory=" + h.disk(), "--boot", "--machine=" + h.Name, "--settings=no", "--register=no",
+		"--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--private-network"}
+	for _, iface := range h.Interfaces {
+		args = append(args, "--network-veth-extra="+b.hub[iface.Name]+":"+iface.Name)
+	}
+	// It outlives ctx, which only bounds the start.
+	cmd := h.lab.space.command(context.WithoutCancel(ctx), "systemd-nspawn", args...)
+	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(cgroup.Fd())
+	cmd.Stdout, cmd.Stderr = h.console, h.console
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = cmd.Wait()
+		b.status = cmd.ProcessState.ExitCode()
+		close(b.exited)
+		h.ended(b)
+	}()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if b.leader = findInit(cmd.Process.Pid, 4); b.leader != 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-b.exited:
+			return fmt.Errorf("systemd-nspawn ended with status %d: %s", b.status, h.console)
+		case <-ctx.Done():
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			return ctx.Err()
+		}
+	}
+}
+
+// findInit finds the first process of a pid namespace below pid that has become systemd.
+func findInit(pid, depth int) int {
+	if depth == 0 {
+		return 0
+	}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, field := range strings.Fields(string(children)) {
+		var child int
+		if _, err := fmt.Sscan(field, &child); err != nil {
+			continue
+		}
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
+		if string(comm) == "systemd\n" && strings.HasSuffix(nspid(child), "\t1") {
+			return child
+		}
+		if found := findInit(child, depth-1); found != 0 {
+			return found
+		}
+	}
+	return 0
+}
+
+// nspid is the NSpid line of a process: its id in every pid namespace, the innermost last.
+func nspid(pid int) string {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "NSpid:") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// exitReboot is nspawn's status for a container that wants to be started again, under --keep-unit.
+const exitReboot = 133
+
+// ended follows the end of nspawn: what is left of the boot goes, and a host that rebooted starts again.
+func (h *Host) ended(b *boot) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer close(b.off)
+	if h.boot != b {
+		return
+	}
+	h.boot = nil
+	h.stopServices()
+	if b.status == exitReboot {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := h.start(ctx); err != nil {
+			fmt.Fprintf(h.console, "lab: %v\n", err)
+		}
+	}
+}
+
+// Kill cuts the host's power: its links go down, and all its processes are killed at once.
+func (h *Host) Kill() {
+	h.mu.Lock()
+	b := h.boot
+	if b == nil {
+		h.mu.Unlock()
+		return
+	}
+	h.boot = nil // it does not come back by itself
+	for _, port := range b.hub {
+		_ = setLink(h.lab.links, port, false)
+	}
+	h.stopServices()
+	_ = syscall.Kill(b.leader, syscall.SIGKILL)
+	h.mu.Unlock()
+	<-b.off
+}
+
+// Stop has the host shut down in order and waits until it is off.
+func (h *Host) Stop(ctx context.Context) error {
+	b, err := h.running()
+	if err != nil {
+		return err
+	}
+	// systemd(1): SIGRTMIN+4 starts poweroff.target.
+	if err := syscall.Kill(b.leader, syscall.Signal(34+4)); err != nil {
+		return fmt.Errorf("cannot stop host %s: %w", h.Name, err)
+	}
+	select {
+	case <-b.off:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot stop host %s: it has not shut down: %w", h.Name, ctx.Err())
+	}
+}
+
+// Reboot has the host reboot in order and returns when its systemd has begun to work again.
+func (h *Host) Reboot(ctx context.Context) error {
+	b, err := h.running()
+	if err != nil {
+		return err
+	}
+	// systemd(1): SIGINT starts ctrl-alt-del.target, which is reboot.target.
+	if err := syscall.Kill(b.leader, syscall.SIGINT); err != nil {
+		return fmt.Errorf("cannot reboot host %s: %w", h.Name, err)
+	}
+	select {
+	case <-b.off:
+	case <-ctx.Done():
+		return fmt.Errorf("cannot reboot host %s: it has not shut down: %w", h.Name, ctx.Err())
+	}
+	if _, err := h.running(); err != nil {
+		return fmt.Errorf("cannot reboot host %s: it has shut down and did not come back: %s", h.Name, h.console)
+	}
+	return nil
+}
+
+// running is the host's present boot.
+func (h *Host) running() (*boot, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.boot == nil {
+		return nil, fmt.Errorf("cannot reach host %s: it is off", h.Name)
+	}
+	return h.boot, nil
+}
+
+// Cut unplugs the cable of an interface, until Heal.
+func (h *Host) Cut(iface string) error { return h.cable(iface, false) }
+
+// Heal plugs the cable of an interface in again.
+func (h *Host) Heal(iface string) error { return h.cable(iface, true) }
+
+func (h *Host) cable(iface string, up bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken[iface] = !up
+	if h.boot == nil {
+		return nil
+	}
+	port, ok := h.boot.hub[iface]
+	if !ok {
+		return fmt.Errorf("cannot find interface %s of host %s", iface, h.Name)
+	}
+	return setLink(h.lab.links, port, up)
+}
+
+// netns is the network namespace of a boot.
+func (b *boot) netns() string { return fmt.Sprintf("/proc/%d/ns/net", b.leader) }
+
+// root opens the host's root: of the running system, or its disk.
+func (h *Host) root() (*os.Root, error) {
+	if b, err := h.running(); err == nil {
+		return os.OpenRoot(fmt.Sprintf("/proc/%d/root", b.leader))
+	}
+	return os.OpenRoot(h.lab.path(h.disk()))
+}
+
+// Console is the end of what the host printed to its console.
+func (h *Host) Console() string { return h.console.String() }
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	mu    sync.Mutex
+	limit int
+	data  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = append(t.data, p...)
+	t.data = t.data[max(0, len(t.data)-t.limit):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.data)
+}

@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Where things lie in the lab's mount namespace. Both are memory: they go with the namespace.
+const (
+	labDir   = "/mnt"
+	netnsDir = "/run/netns"
+)
+
+// Lab is a set of hosts and clients, joined by networks that lead nowhere else.
+type Lab struct {
+	space *space
+	links *netlink.Handle // the hub's network namespace, which holds the bridges
+
+	mu       sync.Mutex
+	networks map[string]*network
+	hosts    []*Host
+	clients  []*Client
+	proxy    *Proxy
+	bases    int
+	ports    int
+}
+
+// labs counts the labs of this process, for names of cgroups.
+var labs atomic.Int64
+
+// New makes an empty lab.
+func New(ctx context.Context) (*Lab, error) {
+	space, err := newSpace(ctx, spaceOptions{cgroup: fmt.Sprintf("hapair-lab-%d-%d", os.Getpid(), labs.Add(1))})
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{space: space, networks: map[string]*network{}}
+	err = within(space.pid, func() error {
+		for _, dir := range []string{labDir, "/run"} { // nspawn keeps locks in /run
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
+				return fmt.Errorf("cannot mount a tmpfs on %s: %w", dir, err)
+			}
+		}
+		return os.Mkdir(netnsDir, 0o755)
+	})
+	if err == nil {
+		l.links, err = linksOf(space.netns())
+	}
+	if err == nil {
+		err = setLink(l.links, "lo", true)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot make a lab: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Close kills all hosts and clients and takes everything down.
+func (l *Lab) Close() error {
+	l.mu.Lock()
+	hosts, clients, proxy := l.hosts, l.clients, l.proxy
+	l.mu.Unlock()
+	for _, c := range clients {
+		c.Close()
+	}
+	if proxy != nil {
+		proxy.close()
+	}
+	for _, h := range hosts {
+		h.Kill()
+	}
+	if l.links != nil {
+		l.links.Close()
+	}
+	return l.space.close()
+}
+
+// path is where a path of the lab's mount namespace is seen from here.
+func (l *Lab) path(p string) string { return l.space.root() + p }
+
+// Base is what hosts are made of: a root that stays as it is, because each host has an overlay of its own on it.
+type Base struct {
+	dir string // in the lab
+}
+
+// Directory makes a base of a root directory.
+func (l *Lab) Directory(dir string) (*Base, error) {
+	// The mount is taken here, where the path means what the caller means, and put down in the lab.
+	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %s as a base: %w", dir, err)
+	}
+	defer unix.Close(tree)
+	return l.addBase(func(target string) error {
+		return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	})
+}
+
+// addBase has mount put a root on a directory of the lab.
+func (l *Lab) addBase(mount func(target string) error) (*Base, error) {
+	l.mu.Lock()
+	l.bases++
+	b := &Base{fmt.Sprintf("%s/base%d", labDir, l.bases)}
+	l.mu.Unlock()
+	err := within(l.space.pid, func() error {
+		if err := os.MkdirAll(b.dir, 0o755); err != nil {
+			return err
+		}
+		return mount(b.dir)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot mount a base: %w", err)
+	}
+	if _, err := os.Stat(l.path(filepath.Join(b.dir, "etc"))); err != nil {
+		return nil, fmt.Errorf("cannot use it as a base: it has no /etc: %w", err)
+	}
+	return b, nil
+}
+
+// newNetns makes a network namespace with a name, kept by a bind mount in the lab.
+func (l *Lab) newNetns(ctx context.Context, name string) error {
+	file := netnsDir + "/" + name
+	out, status, err := run(l.space.command(ctx, "sh", "-c", `: >"$1" && unshare --net="$1" true`, "sh", file))
+	if err == nil && status != 0 {
+		err = errors.New(strings.TrimSpace(out))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make the network namespace of %s: %w", name, err)
+	}
+	return nil
+}
+
+// dropNetns lets a network namespace go. It ends with the last process and socket in it.
+func (l *Lab) dropNetns(name string) error {
+	return within(l.space.pid, func() error {
+		file := netnsDir + "/" + name
+		if err := unix.Unmount(file, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("cannot drop the network namespace of %s: %w", name, err)
+		}
+		_ = os.Remove(file)
+		return nil
+	})
+}
+
+func (l *Lab) netnsPath(name string) string { return l.path(netnsDir + "/" + name) }

@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// linksOf opens a connection to the kernel about a network namespace. The caller closes it.
+func linksOf(path string) (*netlink.Handle, error) {
+	ns, err := netns.GetFromPath(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the network namespace %s: %w", path, err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the network namespace %s: %w", path, err)
+	}
+	return h, nil
+}
+
+// setUpLinks brings up lo and the interfaces. Each is one end of a veth pair, because the dummy driver is not in every
+// kernel and has no multicast of its own.
+func setUpLinks(netns string, o sandboxOptions) error {
+	h, err := linksOf(netns)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	names := []string{"lo"}
+	for i, name := range o.interfaces {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = name
+		peer := fmt.Sprintf("peer%d", i)
+		if err := h.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: peer}); err != nil {
+			return fmt.Errorf("cannot make interface %s: %w", name, err)
+		}
+		names = append(names, peer, name)
+	}
+	for _, name := range names {
+		if err := setLink(h, name, true); err != nil {
+			return err
+		}
+	}
+	for _, a := range o.addresses {
+		if err := addAddress(h, a.name, a.prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setLink(h *netlink.Handle, name string, up bool) error {
+	link, err := h.LinkByName(name)
+	if err == nil && up {
+		err = h.LinkSetUp(link)
+	} else if err == nil {
+		err = h.LinkSetDown(link)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot switch interface %s: %w", name, err)
+	}
+	return nil
+}
+
+func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
+	link, err := h.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("cannot find interface %s: %w", name, err)
+	}
+	addr, err := netlink.ParseAddr(prefix.String())
+	if err != nil {
+		return fmt.Errorf("cannot use address %s: %w", prefix, err)
+	}
+	if prefix.Addr().Is6() {
+		addr.Flags = unix.IFA_F_NODAD // usable at once
+	}
+	if err := h.AddrAdd(link, addr); err != nil {
+		return fmt.Errorf("cannot give interface %s the address %s: %w", name, prefix, err)
+	}
+	return nil
+}
+
+// addressesOf lists the addresses of an interface, or of all if it is empty.
+func addressesOf(netns, iface string) ([]netip.Prefix, error) {
+	h, err := linksOf(netns)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	var link netlink.Link
+	if iface != "" {
+		if link, err = h.LinkByName(iface); err != nil {
+			return nil, fmt.Errorf("cannot find interface %s: %w", iface, err)
+		}
+	}
+	list, err := h.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the addresses of %s: %w", netns, err)
+	}
+	var prefixes []netip.Prefix
+	for _, a := range list {
+		if p, ok := prefixOf(*a.IPNet); ok {
+			prefixes = append(prefixes, p)
+		}
+	}
+	return prefixes, nil
+}
+
+func prefixOf(n net.IPNet) (netip.Prefix, bool) {
+	addr, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(addr.Unmap(), bits), ok
+}
+
+// setHardwareAddress gives an interface the address that it has at every boot, as a card's is: otherwise the others on
+// the network would talk to the old one until they notice.
+func setHardwareAddress(netns, iface, owner string) error {
+	h, err := linksOf(netns)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	sum := sha256.Sum256([]byte(owner + " " + iface))
+	link, err := h.LinkByName(iface)
+	if err == nil {
+		err = h.LinkSetHardwareAddr(link, append(net.HardwareAddr{0x02}, sum[:5]...)) // 02: locally administered
+	}
+	if err != nil {
+		return fmt.Errorf("cannot set the hardware address of %s: %w", iface, err)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package lab
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+)
+
+// Proxy is a way out for apt, and for nothing else: an HTTP proxy that fetches from package archives only.
+type Proxy struct {
+	address netip.AddrPort
+	server  *http.Server
+}
+
+// AddProxy has an HTTP proxy listen on an address of the lab's own on a network. It answers GET and HEAD for the named
+// hosts and refuses the rest.
+func (l *Lab) AddProxy(networkName string, prefix netip.Prefix, archives ...string) (*Proxy, error) {
+	if err := l.AddAddress(networkName, prefix); err != nil {
+		return nil, err
+	}
+	p := &Proxy{address: netip.AddrPortFrom(prefix.Addr(), 3142)}
+	var listener net.Listener
+	err := withinNet(l.space.netns(), func() (err error) {
+		listener, err = listen(p.address)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the proxy: %w", err)
+	}
+	p.server = newServer(forward(archives, http.DefaultTransport))
+	go func() { _ = p.server.Serve(listener) }()
+	l.mu.Lock()
+	l.proxy = p
+	l.mu.Unlock()
+	return p, nil
+}
+
+// AptConf is a file of /etc/apt/apt.conf.d that sends apt to the proxy.
+func (p *Proxy) AptConf() []byte {
+	return fmt.Appendf(nil, "Acquire::http::Proxy \"http://%s\";\nAcquire::Check-Valid-Until \"false\";\n", p.address)
+}
+
+func (p *Proxy) close() { _ = p.server.Close() }
+
+func forward(archives []string, out http.RoundTripper) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.Scheme != "http" || !slices.Contains(archives, r.URL.Host) {
+			http.Error(w, "only package archives can be reached from here", http.StatusForbidden)
+			return
+		}
+		req, err := http.NewRequestWithContext(r.Context(), r.Method, r.URL.String(), nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		for _, name := range []string{"Range", "If-Range", "If-Modified-Since", "Cache-Control"} {
+			if v := r.Header.Get(name); v != "" {
+				req.Header.Set(name, v)
+			}
+		}
+		res, err := out.RoundTrip(req)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		maps.Copy(w.Header(), res.Header)
+		w.WriteHeader(res.StatusCode)
+		_, _ = io.Copy(w, res.Body)
+	})
+}

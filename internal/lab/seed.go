@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// seedDir is where cloud-init's NoCloud looks besides volumes: a container has none.
+const seedDir = "/var/lib/cloud/seed/nocloud"
+
+// layDownSeed puts the files of a seed on the host's disk.
+func (h *Host) layDownSeed(seed string) error {
+	info, err := os.Stat(seed)
+	if err != nil {
+		return fmt.Errorf("cannot use the seed: %w", err)
+	}
+	dir := seed
+	if !info.IsDir() {
+		if dir, err = os.MkdirTemp("", "hapair-seed-"); err != nil {
+			return fmt.Errorf("cannot use the seed %s: %w", seed, err)
+		}
+		defer os.RemoveAll(dir)
+		if err := extractISO(seed, dir); err != nil {
+			return err
+		}
+	}
+	return h.copyTree(dir, seedDir)
+}
+
+func extractISO(iso, dir string) error {
+	out, err := exec.CommandContext(context.Background(), "xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", dir).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot read the seed %s: %w:\n%s", iso, err, lastLines(string(out), 5))
+	}
+	return nil
+}
+
+// copyTree copies the regular files below dir to a directory of the host, which only root may enter.
+func (h *Host) copyTree(dir, target string) error {
+	root, err := h.root()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	found := false
+	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found = true
+		rel := strings.TrimPrefix(path, dir)
+		return writeIn(root, target+filepath.ToSlash(rel), 0o600, data)
+	})
+	if err == nil && !found {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot copy %s: %w", dir, err)
+	}
+	return root.Chmod(strings.TrimPrefix(target, "/"), 0o700)
+}

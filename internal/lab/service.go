@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// service is an HTTP server at an address of a host. It is served by this process from a socket in the host's network
+// namespace; to the host and to the network it is a program of that machine.
+type service struct {
+	address netip.AddrPort
+	handler http.Handler
+	server  *http.Server
+}
+
+// Serve has an HTTP server listen on an address of the host, whenever the host is on: it comes up with the link, before
+// the host has the address.
+func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &service{address: address, handler: handler}
+	h.services = append(h.services, s)
+	if h.boot == nil {
+		return nil
+	}
+	return s.start(h.boot.netns())
+}
+
+// startServices starts what the host serves. The caller holds the lock.
+func (h *Host) startServices() error {
+	for _, s := range h.services {
+		if err := s.start(h.boot.netns()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stopServices closes them, with every connection: an open socket would keep the network namespace alive.
+func (h *Host) stopServices() {
+	for _, s := range h.services {
+		if s.server != nil {
+			_ = s.server.Close()
+			s.server = nil
+		}
+	}
+}
+
+func (s *service) start(netns string) error {
+	var listener net.Listener
+	err := withinNet(netns, func() (err error) {
+		listener, err = listen(s.address)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", s.address, err)
+	}
+	s.server = newServer(s.handler)
+	go func(server *http.Server) { _ = server.Serve(listener) }(s.server)
+	return nil
+}
+
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+}
+
+// listen listens in the network namespace of the thread, whether the address is there yet or not.
+func listen(address netip.AddrPort) (net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		controlErr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
+		if controlErr != nil {
+			return controlErr
+		}
+		return err
+	}}
+	return config.Listen(context.Background(), "tcp", address.String())
+}

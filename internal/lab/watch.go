@@ -1,0 +1,107 @@
+package lab
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Watch is a client that asks steadily and notes for how long it got no answer.
+type Watch struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	answers  map[string]int // by body
+	failures int
+	lastErr  error
+	last     time.Time // of the last answer, or the start
+	longest  Gap
+}
+
+// Gap is a time without an answer: from the last one before it to the first one after it.
+type Gap struct {
+	From, To time.Time
+}
+
+// Duration is how long the gap was.
+func (g Gap) Duration() time.Duration { return g.To.Sub(g.From) }
+
+// WatchReport is what a watch saw.
+type WatchReport struct {
+	Answers  map[string]int // how many of each body
+	Failures int            // requests without an answer of status 200
+	LastErr  error          // of the last of them
+	Longest  Gap            // the longest time without an answer, the one that lasts included
+}
+
+// Watch begins to ask for a URL, one request after another, a new one each interval at most. A request without an answer
+// within timeout has failed.
+func (c *Client) Watch(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &Watch{cancel: cancel, done: make(chan struct{}), answers: map[string]int{}, last: time.Now()}
+	go func() {
+		defer close(w.done)
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			body, err := c.ask(ctx, url, timeout)
+			if ctx.Err() != nil {
+				return
+			}
+			w.note(body, err)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return w
+}
+
+func (w *Watch) note(body string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failures++
+		w.lastErr = err
+		return
+	}
+	now := time.Now()
+	if len(w.answers) < 1000 { // a server that says something new each time must not fill the memory
+		w.answers[body]++
+	}
+	if gap := (Gap{w.last, now}); gap.Duration() > w.longest.Duration() {
+		w.longest = gap
+	}
+	w.last = now
+}
+
+// Report is what the watch has seen up to now.
+func (w *Watch) Report() WatchReport {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := WatchReport{Answers: map[string]int{}, Failures: w.failures, LastErr: w.lastErr, Longest: w.longest}
+	for body, n := range w.answers {
+		r.Answers[body] = n
+	}
+	if gap := (Gap{w.last, time.Now()}); gap.Duration() > r.Longest.Duration() {
+		r.Longest = gap
+	}
+	return r
+}
+
+// Reset forgets what was seen, so that the next report begins now.
+func (w *Watch) Reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers, w.failures, w.lastErr, w.last, w.longest = map[string]int{}, 0, nil, time.Now(), Gap{}
+}
+
+// Stop ends the watch and reports.
+func (w *Watch) Stop() WatchReport {
+	w.cancel()
+	<-w.done
+	return w.Report()
+}
