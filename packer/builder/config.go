@@ -1,6 +1,5 @@
 package builder
 
-//go:generate go tool packer-sdc struct-markdown
 //go:generate go tool packer-sdc mapstructure-to-hcl2 -type Config
 
 import (
@@ -20,7 +19,8 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// Config is what a template may set of the builder.
+// The builder `hapair-chroot` makes an image on the machine that Packer
+// runs on, without a hypervisor.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	// The path of the image to write. Its manifest becomes this path with

@@ -1,6 +1,5 @@
 package datasource
 
-//go:generate go tool packer-sdc struct-markdown
 //go:generate go tool packer-sdc mapstructure-to-hcl2 -type Config,DatasourceOutput
 
 import (
@@ -8,7 +7,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 )
 
-// Config is what a template may set of the data source.
+// The data source `hapair` hands the user-data, meta-data and
+// network-config of the nodes to builders and templates.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	// The path of the spec: the YAML file that describes the cluster. A

@@ -1,14 +1,15 @@
 package provisioner
 
-//go:generate go tool packer-sdc struct-markdown
 //go:generate go tool packer-sdc mapstructure-to-hcl2 -type Config
 
 import (
 	"github.com/hashicorp/packer-plugin-sdk/common"
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 )
 
-// Config is what a template may set of the provisioner.
+// The provisioner `hapair` makes a golden image of any machine that
+// Packer can reach.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	// The path of the spec: the YAML file that describes the cluster. A
@@ -26,7 +27,7 @@ type Config struct {
 	// keys, no logs, no apt lists, and cloud-init as if it had never run.
 	// Default: `true`. Whatever comes after a sealed machine leaves its traces:
 	// let this provisioner be the last one.
-	Seal *bool `mapstructure:"seal"`
+	Seal config.Trilean `mapstructure:"seal"`
 
 	ctx interpolate.Context
 }

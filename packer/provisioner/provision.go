@@ -36,7 +36,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	}()
 	agent := func() (io.ReadCloser, error) { return os.Open(p.config.Agent) }
 	steps := append([]install.Step{firstBoot()}, install.Image(r, agent)...)
-	if p.config.Seal == nil || *p.config.Seal {
+	if !p.config.Seal.False() {
 		steps = append(steps, install.Seal()...)
 	}
 	return install.Do(ctx, m, steps, report(ui, steps))
