@@ -53,3 +53,19 @@ func Sandbox(t testing.TB, release string, options ...lab.SandboxOption) *lab.Sa
 	})
 	return sb
 }
+
+// Lab gives an empty lab, which is closed with the test.
+func Lab(t testing.TB) *lab.Lab {
+	t.Helper()
+	Need(t)
+	l, err := lab.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
