@@ -14,7 +14,7 @@ func (s *Spec) fillIn(doc *strictyaml.Document) {
 	set(doc, "image.release", &s.Image.Release, release.Default)
 	set(doc, "vrrp.advert_int", &s.VRRP.AdvertInt, 250*time.Millisecond)
 	set(doc, "vrrp.transport", &s.VRRP.Transport, Unicast)
-	if !doc.Has("log") || doc.Has("log.facility") && !doc.Has("log.address") {
+	if s.Log.Target == "" && !doc.Has("log.address") {
 		s.Log.Target = LocalLog
 	}
 	set(doc, "log.facility", &s.Log.Facility, "local0")

@@ -120,7 +120,7 @@ func (c check) subnet(v *VIP, a Address, path string) {
 		if contains(n.subnetsOf(iface), a.Addr) {
 			continue
 		}
-		if iface == "" || !validAddresses(n.Addresses) {
+		if !interfaceRule.accepts(iface) || !validAddresses(n.Addresses) {
 			continue // told already
 		}
 		if v.Interface == "" || a.Bits == 0 {

@@ -78,13 +78,27 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	for key, y := range n.pairs() {
 		f, ok := fields[key.Value]
 		if !ok {
-			n.doc.at(diag.Error, placeOf(key), join(n.Path(), shorten(key.Value)), "unknown key", nearest(key.Value, names))
+			n.unknown(key, y, names)
 			continue
 		}
 		c := n.child(y, key.Value, 0)
 		c.one = f.Tag.Get("strictyaml") == "one"
 		c.decode(v.FieldByIndex(f.Index))
 	}
+}
+
+// unknown tells of a key that the struct does not have. What it may have meant counts as written, and where that is a
+// secret, the value is not shown.
+func (n *Node) unknown(key, value *yaml.Node, names []string) {
+	hint := "known here: " + strings.Join(names, ", ")
+	if near := Nearest(key.Value, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+		n.doc.misspelt[join(n.Path(), near)] = true
+		if secretKey.MatchString(near) {
+			n.doc.maskValue(value)
+		}
+	}
+	n.doc.at(diag.Error, placeOf(key), join(n.Path(), shorten(key.Value)), "unknown key", hint)
 }
 
 // fieldsOf maps the keys of a struct to its fields.

@@ -4,7 +4,6 @@
 package strictyaml
 
 import (
-	"sort"
 	"strings"
 
 	"github.com/hapair/hapair/internal/diag"
@@ -32,10 +31,11 @@ type Document struct {
 	file     string
 	lines    []string
 	places   map[string]place
-	masked   map[int]int // line → column from which a secret stands
-	told     map[string]bool
+	masked   map[int]int     // line → column from which a secret stands
+	told     map[string]bool // paths that an error was added about
+	misspelt map[string]bool // paths whose key was written wrong
 	problems diag.Problems
-	dropped  int
+	dropped  diag.Problems // beyond those that are told
 
 	nodes, text int
 	full        bool // a bound was hit: nothing more is decoded
@@ -50,8 +50,10 @@ func (d *Document) Has(path string) bool {
 	return ok
 }
 
-// Told tells whether an error about a path was added already, so that its zero value means nothing.
-func (d *Document) Told(path string) bool { return d != nil && d.told[path] }
+// Told tells whether an error about a path was added already, or its key misspelt, so that its value means nothing.
+func (d *Document) Told(path string) bool {
+	return d != nil && (d.told[path] || d.misspelt[path] && !d.Has(path))
+}
 
 // Line is the line of a path, or of the nearest that holds it.
 func (d *Document) Line(path string) int { return d.find(path).line }
@@ -75,16 +77,18 @@ func (d *Document) Problems() diag.Problems {
 		return nil
 	}
 	ps := append(diag.Problems(nil), d.problems...)
-	sort.SliceStable(ps, func(i, j int) bool {
-		if ps[i].Line != ps[j].Line {
-			return ps[i].Line < ps[j].Line
+	for i := range ps {
+		ps[i].Source = d.source(place{ps[i].Line, ps[i].Column})
+	}
+	ps.Sort()
+	if len(d.dropped) > 0 {
+		severity := diag.Warning
+		if d.dropped.HasErrors() {
+			severity = diag.Error
 		}
-		return ps[i].Column < ps[j].Column
-	})
-	if d.dropped > 0 {
 		ps = append(ps, diag.Problem{
-			Severity: diag.Error, File: d.file, Line: 1, Column: 1,
-			Message: plural(d.dropped, "more problem is", "more problems are") + " not shown",
+			Severity: severity, File: d.file, Line: 1, Column: 1,
+			Message: plural(len(d.dropped), "more problem is", "more problems are") + " not shown",
 		})
 	}
 	return ps
@@ -106,7 +110,7 @@ func (d *Document) find(path string) place {
 	}
 }
 
-// at adds a problem with the line that it is about.
+// at adds a problem.
 func (d *Document) at(severity diag.Severity, p place, path, message, hint string) {
 	if d == nil {
 		return
@@ -115,11 +119,10 @@ func (d *Document) at(severity diag.Severity, p place, path, message, hint strin
 		d.told[path] = true
 	}
 	if len(d.problems) >= maxProblems {
-		d.dropped++
+		d.dropped = append(d.dropped, diag.Problem{Severity: severity})
 		return
 	}
 	d.problems = append(d.problems, diag.Problem{
-		Severity: severity, File: d.file, Line: p.line, Column: p.column,
-		Path: path, Message: message, Hint: hint, Source: d.source(p),
+		Severity: severity, File: d.file, Line: p.line, Column: p.column, Path: path, Message: message, Hint: hint,
 	})
 }

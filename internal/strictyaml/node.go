@@ -2,7 +2,6 @@ package strictyaml
 
 import (
 	"fmt"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -171,15 +170,4 @@ func (n *Node) enter() bool {
 	}
 	d.full = true
 	return false
-}
-
-// nearest is the candidate that a misspelt key means, as a hint.
-func nearest(key string, candidates []string) string {
-	if best := Nearest(key, candidates); best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	if len(candidates) == 0 {
-		return ""
-	}
-	return "known here: " + strings.Join(candidates, ", ")
 }

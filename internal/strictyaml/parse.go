@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,7 +17,8 @@ import (
 // Decode decodes a file's content into the struct that out points to. What is wrong with it is told by the document's
 // Problems; out holds what could be decoded.
 func Decode(file string, data []byte, out any) *Document {
-	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}, told: map[string]bool{}}
+	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{},
+		told: map[string]bool{}, misspelt: map[string]bool{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !d.readable(data) {
 		return d
@@ -90,7 +89,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 	var first, second yaml.Node
 	err := dec.Decode(&first)
 	if err != nil && !errors.Is(err, io.EOF) {
-		d.syntax(err)
+		d.syntax(err, data)
 		return nil
 	}
 	if err != nil || len(first.Content) == 0 || empty(first.Content[0]) {
@@ -100,7 +99,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 	switch err := dec.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		d.syntax(err)
+		d.syntax(err, data)
 		return nil
 	default:
 		p := place{max(second.Line, 1), max(second.Column, 1)}
@@ -113,19 +112,4 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 // empty tells of the null that yaml.v3 makes of a document without content.
 func empty(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.Value == "" && n.Tag == "!!null"
-}
-
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-// syntax tells of an error of yaml.v3. It names a line at most.
-func (d *Document) syntax(err error) {
-	text := err.Error()
-	p := place{1, 1}
-	if m := syntaxLine.FindStringSubmatch(text); m != nil {
-		if line, err := strconv.Atoi(m[1]); err == nil && line <= len(d.lines) {
-			p.line = line
-		}
-		text = text[len(m[0]):]
-	}
-	d.at(diag.Error, p, "", "not YAML: "+text, "")
 }

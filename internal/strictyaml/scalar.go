@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"math"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -81,8 +82,21 @@ func (n *Node) decodeText(t encoding.TextUnmarshaler) {
 		return
 	}
 	if err := t.UnmarshalText([]byte(text)); err != nil {
-		n.Problem(n.kind()+" is not understood", err.Error())
+		n.Problem(n.kind()+" is not understood", textHint(t, err))
 	}
+}
+
+// textHint says what a type's text looks like.
+func textHint(t encoding.TextUnmarshaler, err error) string {
+	switch t.(type) {
+	case *netip.Addr:
+		return "write an IP address, as 192.0.2.1 or 2001:db8::1"
+	case *netip.Prefix:
+		return "write a network, as 192.0.2.0/24 or 2001:db8::/64"
+	case *netip.AddrPort:
+		return "write an IP address and a port, as 192.0.2.1:80 or [2001:db8::1]:80"
+	}
+	return err.Error()
 }
 
 // yesNo is what YAML 1.1 reads as a truth value, and 1.2 and yaml.v3 do not. Who reads a free mapping in the end

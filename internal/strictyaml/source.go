@@ -7,13 +7,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// secretKey finds keys whose values are not for showing.
-var secretKey = regexp.MustCompile(`(?i)(passw|passphrase|secret|token|private_?key|auth_pass)`)
+// secretWord is what the key of a value that is not for showing holds, also misspelt.
+const secretWord = `(?i:pass|pasw|psswo|secret|token|private_?key|psk)`
 
-// secretValue finds such a key in a line with what follows it. What refers to a secret may be shown.
 var (
-	secretValue = regexp.MustCompile(`(?i)[\w-]*(?:passw|passphrase|secret|token|private_?key|auth_pass)[\w-]*["']?\s*:(\s+|$)`)
-	reference   = regexp.MustCompile(`^\{\s*(?:file|env)\s*:\s*[^\s,{}]+\s*\}`)
+	secretKey = regexp.MustCompile(secretWord)
+	// secretLine finds such a key in a line.
+	secretLine = regexp.MustCompile(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
+	// reference is what may be shown of a secret: where it is.
+	reference = regexp.MustCompile(`^\{\s*(?:file|env)\s*:\s*[^\s,{}]+\s*\}`)
 )
 
 // source is the line of a place as a problem shows it: without secrets, and not endless.
@@ -42,25 +44,31 @@ func (d *Document) source(p place) string {
 
 // maskLine replaces what follows a secret's key.
 func maskLine(line string) string {
+	from := literalSecret(line)
+	if from < 0 || strings.TrimSpace(line[from:]) == "" {
+		return line
+	}
+	return line[:from] + "***"
+}
+
+// literalSecret is where in a line the value of a secret's key begins that is no reference; -1 where there is none.
+func literalSecret(line string) int {
 	for from := 0; ; {
-		m := secretValue.FindStringIndex(line[from:])
+		m := secretLine.FindStringIndex(line[from:])
 		if m == nil {
-			return line
+			return -1
 		}
 		from += m[1]
 		ref := reference.FindString(line[from:])
 		if ref == "" {
-			if strings.TrimSpace(line[from:]) == "" {
-				return line
-			}
-			return line[:from] + "***"
+			return from
 		}
 		from += len(ref)
 	}
 }
 
-// belowSecret tells whether a line belongs to the value of a secret's key that stands on an earlier line: a line that
-// is indented deeper than one which ends in an unfinished secret.
+// belowSecret tells whether a line belongs to the value of a secret's key that stands on an earlier line, since it is
+// indented deeper.
 func (d *Document) belowSecret(i int) bool {
 	depth := len(indentOf(d.lines[i]))
 	for i--; i >= 0 && depth > 0; i-- {
@@ -70,7 +78,7 @@ func (d *Document) belowSecret(i int) bool {
 		}
 		if in := len(indentOf(line)); in < depth {
 			depth = in
-			if secretValue.MatchString(line) {
+			if literalSecret(line) >= 0 {
 				return true
 			}
 		}
@@ -89,12 +97,17 @@ func (d *Document) mask(y *yaml.Node, depth int) {
 	}
 	for i, c := range y.Content {
 		if y.Kind == yaml.MappingNode && i%2 == 1 && secretKey.MatchString(y.Content[i-1].Value) && !isReference(c) {
-			if from, ok := d.masked[c.Line]; !ok || c.Column < from {
-				d.masked[c.Line] = c.Column
-			}
+			d.maskValue(c)
 			continue
 		}
 		d.mask(c, depth+1)
+	}
+}
+
+// maskValue hides the rest of the line on which a value begins.
+func (d *Document) maskValue(y *yaml.Node) {
+	if from, ok := d.masked[y.Line]; !ok || y.Column < from {
+		d.masked[y.Line] = y.Column
 	}
 }
 

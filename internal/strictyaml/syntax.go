@@ -1,0 +1,78 @@
+package strictyaml
+
+import (
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/diag"
+)
+
+var (
+	syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	// parserError finds messages of yaml.v3's parser. It counts lines from 0 in them, other than in its scanner's.
+	parserError = regexp.MustCompile(`^did not find expected (?:<|node content|key|'-' indicator|',' or)`)
+	// blockError finds those which name the line where the block begins that the error is in.
+	blockError = regexp.MustCompile(`^did not find expected (?:key|'-' indicator)`)
+)
+
+// syntax tells of an error of yaml.v3. It names a line at most.
+func (d *Document) syntax(err error, data []byte) {
+	line, message := splitSyntax(err)
+	switch {
+	case strings.Contains(message, "tab character"), strings.Contains(message, "cannot start any token"):
+		line = d.indentedByTab(line)
+	case blockError.MatchString(message):
+		line = firstBad(d.lines, line, message)
+	}
+	hint := ""
+	if line <= len(d.lines) && strings.Contains(indentOf(d.lines[line-1]), "\t") {
+		hint = "indent with spaces"
+	}
+	d.at(diag.Error, place{min(line, len(d.lines)), 1}, "", "not YAML: "+message, hint)
+}
+
+// splitSyntax takes the line out of a message; 1 where it names none.
+func splitSyntax(err error) (line int, message string) {
+	m := syntaxLine.FindStringSubmatch(err.Error())
+	if m == nil {
+		return 1, err.Error()
+	}
+	message = err.Error()[len(m[0]):]
+	line, err = strconv.Atoi(m[1])
+	if err != nil {
+		return 1, message
+	}
+	if parserError.MatchString(message) {
+		line++
+	}
+	return line, message
+}
+
+// indentedByTab is the first line from a line on that is indented by a tab, or that line itself.
+func (d *Document) indentedByTab(from int) int {
+	for i := max(from-1, 0); i < min(from+1, len(d.lines)); i++ {
+		if strings.Contains(indentOf(d.lines[i]), "\t") {
+			return i + 1
+		}
+	}
+	return from
+}
+
+// firstBad finds the line at which a block breaks: what stands above it has no such error, and with it there is one.
+func firstBad(lines []string, from int, message string) int {
+	from = min(max(from, 1), len(lines))
+	n := sort.Search(len(lines)-from, func(i int) bool {
+		var tree yaml.Node
+		err := yaml.Unmarshal([]byte(strings.Join(lines[:from+i], "\n")+"\n"), &tree)
+		if err == nil {
+			return false
+		}
+		_, got := splitSyntax(err)
+		return got == message
+	})
+	return from + n
+}
