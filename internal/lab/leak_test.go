@@ -1,0 +1,211 @@
+package lab_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+)
+
+// childEnv makes this test binary the victim of TestKilled: a process that has a lab and is killed.
+const childEnv = "HAPAIR_LAB_VICTIM"
+
+// TestVictim is no test by itself.
+func TestVictim(t *testing.T) {
+	config := os.Getenv(childEnv)
+	if config == "" {
+		return // the parent has not started it
+	}
+	var c struct{ Root, Image string }
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	l, err := lab.New(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory, err := l.Directory(c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := l.Image(ctx, c.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, base := range map[string]*lab.Base{"d": directory, "i": image} {
+		h, err := l.AddHost(lab.HostConfig{Name: name, Base: base, Interfaces: []lab.Interface{{Name: "eth3", Network: "n"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Start(ctx); name == "d" && err != nil { // the image has no system to boot
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.AddClient(ctx, "c", "n", netip.MustParsePrefix("192.0.2.1/24")); err != nil {
+		t.Fatal(err)
+	}
+	sb, err := lab.NewSandbox(ctx, c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = sb.Command(ctx, "sleep", "600").Run() }()
+	fmt.Println("victim is ready")
+	<-ctx.Done() // never: the kill comes first
+}
+
+// traces is what a lab could leave behind on this machine.
+type traces struct {
+	Mounts, Links, Loops, Cgroups, Processes []string
+}
+
+func traceOf(t *testing.T, image string) traces {
+	t.Helper()
+	lines := func(path string) []string {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(data)), "\n")
+	}
+	var tr traces
+	for _, m := range lines("/proc/self/mountinfo") {
+		if strings.Contains(m, "hapair") || strings.Contains(m, "/mnt/hosts") {
+			tr.Mounts = append(tr.Mounts, m)
+		}
+		if fields := strings.Fields(m); strings.Contains(m, " - cgroup2 ") {
+			_ = filepath.WalkDir(fields[4], func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "hapair-lab-") {
+					tr.Cgroups = append(tr.Cgroups, path)
+				}
+				return nil
+			})
+		}
+	}
+	for _, l := range lines("/proc/net/dev") {
+		if name, _, _ := strings.Cut(strings.TrimSpace(l), ":"); strings.HasPrefix(name, "port") || strings.HasPrefix(name, "br0") {
+			tr.Links = append(tr.Links, name)
+		}
+	}
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, l := range loops {
+		if data, err := os.ReadFile(l); err == nil && strings.Contains(string(data), image) {
+			tr.Loops = append(tr.Loops, l)
+		}
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
+	for _, c := range commands {
+		if ns, err := os.Readlink(c); err == nil {
+			tr.Processes = append(tr.Processes, ns)
+		}
+	}
+	return tr
+}
+
+// TestKilled kills a process that has a lab, as the kernel or an impatient person would, and looks for what it left.
+func TestKilled(t *testing.T) {
+	root := labtest.Root(t, "trixie", lab.NodePackages()...)
+	image := diskImage(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, _ := json.Marshal(map[string]string{"Root": root, "Image": image})
+	cmd := exec.CommandContext(ctx, self, "-test.run=^TestVictim$", "-test.count=1")
+	cmd.Env = append(os.Environ(), childEnv+"="+string(config))
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		said = append(said, lines.Text())
+		if lines.Text() == "victim is ready" {
+			break
+		}
+	}
+	lab := fmt.Sprintf("hapair-lab-%d-", cmd.Process.Pid)
+	during := traceOf(t, image)
+	if len(during.Loops) != 1 || !strings.Contains(fmt.Sprint(during.Cgroups), lab) {
+		t.Errorf("while it lives: %v: want a loop device and cgroups\n%s", during, strings.Join(said, "\n"))
+	}
+	namespaces := descendantNamespaces(cmd.Process.Pid)
+	if len(namespaces) < 3 {
+		t.Errorf("while it lives: %d pid namespaces below it, want hub, host and sandbox", len(namespaces))
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	for {
+		after := traceOf(t, image)
+		left := fmt.Sprint(after.Mounts, after.Links, after.Loops)
+		for _, c := range after.Cgroups {
+			if strings.Contains(c, lab) {
+				left += c
+			}
+		}
+		for _, p := range after.Processes {
+			if namespaces[p] {
+				left += p
+			}
+		}
+		if left == "[] [] []" {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("it left behind: %s", left)
+		}
+	}
+}
+
+// descendantNamespaces lists the pid namespaces, other than ours, of the processes that come of pid.
+func descendantNamespaces(pid int) map[string]bool {
+	own, _ := os.Readlink("/proc/self/ns/pid")
+	found := map[string]bool{}
+	var walk func(pid string)
+	walk = func(pid string) {
+		if ns, err := os.Readlink("/proc/" + pid + "/ns/pid"); err == nil && ns != own {
+			found[ns] = true
+		}
+		tasks, _ := filepath.Glob("/proc/" + pid + "/task/*/children")
+		for _, task := range tasks {
+			children, _ := os.ReadFile(task)
+			for _, child := range strings.Fields(string(children)) {
+				walk(child)
+			}
+		}
+	}
+	walk(fmt.Sprint(pid))
+	return found
+}
+
+// diskImage makes a partitioned image with a root that has little more than /etc.
+func diskImage(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "root/etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := `cd "$1" && truncate -s 20M disk.raw && echo '2048,,L' | sfdisk -q disk.raw && mke2fs -q -t ext4 -d root -E offset=1048576 disk.raw 19M`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", dir).CombinedOutput(); err != nil {
+		t.Fatalf("cannot make a disk image: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "disk.raw")
+}
