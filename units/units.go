@@ -2,12 +2,76 @@
 // sysusers, and two small scripts.
 package units
 
-import _ "embed"
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+)
 
-// SysctlPath is where Sysctl goes.
-const SysctlPath = "/etc/sysctl.d/60-hapair.conf"
+//go:embed *.service *.conf placeholder-certificates save-server-state
+var content embed.FS
+
+// File is one of them, as it lies on a node: root's, and readable for everybody.
+type File struct {
+	Path    string
+	Mode    fs.FileMode
+	Content []byte
+}
+
+// Paths that others name.
+const (
+	SysctlPath           = "/etc/sysctl.d/60-hapair.conf"
+	CertificatesListPath = "/etc/ha-agent/certificates"
+	FirewallPath         = "/etc/nftables.d/hapair.nft"
+)
 
 // Sysctl lets haproxy bind a virtual IP that the node does not hold.
-//
-//go:embed 60-hapair.conf
-var Sysctl []byte
+func Sysctl() File { return file(SysctlPath, "60-hapair.conf") }
+
+// Common are the files that every node has, besides Sysctl.
+func Common() []File {
+	return []File{
+		file("/usr/lib/systemd/system/ha-agent.service", "ha-agent.service"),
+		file("/etc/systemd/system/haproxy.service.d/hapair.conf", "haproxy.conf"),
+		file("/etc/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
+		file("/usr/lib/tmpfiles.d/hapair.conf", "tmpfiles.conf"),
+		file("/usr/lib/sysusers.d/hapair.conf", "sysusers.conf"),
+		script("/usr/lib/hapair/save-server-state", "save-server-state"),
+		file("/etc/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
+		file("/etc/apt/apt.conf.d/60hapair", "apt.conf"),
+		file("/etc/needrestart/conf.d/hapair.conf", "needrestart.conf"),
+	}
+}
+
+// Firewall is the unit that loads FirewallPath.
+func Firewall() File {
+	return file("/usr/lib/systemd/system/hapair-firewall.service", "hapair-firewall.service")
+}
+
+// Certificates make placeholders for the certificates that CertificatesListPath lists, one path a line.
+func Certificates() []File {
+	return []File{
+		file("/usr/lib/systemd/system/hapair-certificates.service", "hapair-certificates.service"),
+		script("/usr/lib/hapair/placeholder-certificates", "placeholder-certificates"),
+	}
+}
+
+// Network is systemd-networkd's drop-in for an interface that takes virtual IPs. networkFile is the name of the
+// interface's own file, which the drop-in must bear.
+func Network(networkFile string) File {
+	return file("/etc/systemd/network/"+networkFile+".d/hapair.conf", "network.conf")
+}
+
+func file(path, name string) File {
+	b, err := content.ReadFile(name)
+	if err != nil {
+		panic(fmt.Sprintf("%s is not embedded", name))
+	}
+	return File{path, 0o644, b}
+}
+
+func script(path, name string) File {
+	f := file(path, name)
+	f.Mode = 0o755
+	return f
+}

@@ -26,12 +26,12 @@ type config struct {
 	// the test that reload_check_config makes of every reload: they refuse all.
 	TestDiesByScriptUser bool
 	ReloadCheck          bool
-	Interface     string
-	AdvertInt     string // seconds
-	Preempt       bool
-	Unicast       bool
-	Instances     []instance
-	Extra         string
+	Interface            string
+	AdvertInt            string // seconds
+	Preempt              bool
+	Unicast              bool
+	Instances            []instance
+	Extra                string
 }
 
 // TestID is the config-id under which the file is tested.
@@ -51,11 +51,11 @@ type instance struct {
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	c := config{
 		Node: n.Name, Cluster: s.Cluster,
-		Interface:   n.Interface,
-		AdvertInt:   strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
-		Preempt:     s.VRRP.Preempt,
-		Unicast:     s.VRRP.Transport == spec.Unicast,
-		Extra:       strings.Trim(s.Keepalived.Extra, "\n"),
+		Interface: n.Interface,
+		AdvertInt: strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
+		Preempt:   s.VRRP.Preempt,
+		Unicast:   s.VRRP.Transport == spec.Unicast,
+		Extra:     strings.Trim(s.Keepalived.Extra, "\n"),
 	}
 	for i := range s.VIPs {
 		in, err := newInstance(s, n, &s.VIPs[i])

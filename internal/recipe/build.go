@@ -30,11 +30,7 @@ func Image(s *spec.Spec, r release.Release) (Recipe, error) {
 		Agent:    AgentPath,
 		Units:    imageUnits(s),
 	}
-	files, err := imageFiles(s, r)
-	if err != nil {
-		return out, err
-	}
-	out.Files = append(files, haproxyConfig(haproxy.Base(r.HAProxy)), keepalivedConfig(keepalived.Base(r.Keepalived)))
+	out.Files = append(imageFiles(s, r), haproxyConfig(haproxy.Base(r.HAProxy)), keepalivedConfig(keepalived.Base(r.Keepalived)))
 	return out, out.sort()
 }
 
@@ -53,7 +49,17 @@ func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Files = append(nodeFiles(s, n), haproxyConfig(hap), keepalivedConfig(keep), agent)
+	out.Files = []File{haproxyConfig(hap), keepalivedConfig(keep), agent}
+	if addr, ok := haproxy.OwnSyslog(s, n); ok {
+		out.Files = append(out.Files, syslog(addr))
+	}
+	if s.Firewall {
+		f, err := newFirewall(s, n)
+		if err != nil {
+			return out, err
+		}
+		out.Files = append(out.Files, f)
+	}
 	return out, out.sort()
 }
 

@@ -1,23 +1,98 @@
 package recipe
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/units"
 )
 
+// packages are what every node needs, and what the spec asks for besides.
 func packages(s *spec.Spec) []string {
-	return append([]string{"haproxy", "keepalived"}, s.Image.Packages...)
+	// socat is what asks haproxy for its state before a reload, and what people ask haproxy's sockets with
+	out := append([]string{"haproxy", "keepalived", "socat"}, s.Image.Packages...)
+	if s.Firewall {
+		out = append(out, "nftables")
+	}
+	if len(certificates(s)) > 0 {
+		out = append(out, "openssl")
+	}
+	if logsByUDP(s) {
+		out = append(out, "rsyslog")
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-func imageUnits(*spec.Spec) []Unit {
-	return []Unit{{"haproxy.service", Enabled}, {"keepalived.service", Enabled}}
+// imageUnits are in the order in which they may be started: what others rely on first.
+func imageUnits(s *spec.Spec) []Unit {
+	var out []Unit
+	enable := func(name string) { out = append(out, Unit{name, Enabled}) }
+	if logsByUDP(s) {
+		enable("rsyslog.service")
+	}
+	if s.Firewall {
+		enable("hapair-firewall.service")
+	}
+	if len(certificates(s)) > 0 {
+		enable("hapair-certificates.service")
+	}
+	enable("haproxy.service")
+	enable("ha-agent.service")
+	enable("keepalived.service")
+	return out
 }
 
-func imageFiles(*spec.Spec, release.Release) ([]File, error) {
-	sysctl := system(units.SysctlPath, units.Sysctl)
-	sysctl.Early = true
-	return []File{sysctl}, nil
+func imageFiles(s *spec.Spec, r release.Release) []File {
+	sysctl := shipped(units.Sysctl())
+	sysctl.Early = true // haproxy starts as soon as its package is installed
+	out := []File{sysctl}
+	for _, f := range units.Common() {
+		out = append(out, shipped(f))
+	}
+	if s.Firewall {
+		out = append(out, shipped(units.Firewall()))
+	}
+	if paths := certificates(s); len(paths) > 0 {
+		for _, f := range units.Certificates() {
+			out = append(out, shipped(f))
+		}
+		out = append(out, system(units.CertificatesListPath, []byte(strings.Join(paths, "\n")+"\n")))
+	}
+	for _, name := range vipInterfaces(s) {
+		out = append(out, shipped(units.Network(fmt.Sprintf(r.NetworkFile, name))))
+	}
+	return out
+}
+
+// vipInterfaces are all interfaces that take a virtual IP on some node.
+func vipInterfaces(s *spec.Spec) []string {
+	var out []string
+	for i := range s.VIPs {
+		for n := range s.Nodes {
+			out = append(out, s.VIPs[i].InterfaceOn(&s.Nodes[n]))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// logsByUDP tells whether some node's haproxy sends its log to a syslog of that node.
+func logsByUDP(s *spec.Spec) bool {
+	for i := range s.Nodes {
+		if _, ok := haproxy.OwnSyslog(s, &s.Nodes[i]); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func shipped(f units.File) File {
+	return File{Path: f.Path, Mode: f.Mode, Owner: "root", Group: "root", Content: f.Content}
 }
 
 // system is a file of root's that everybody may read.

@@ -11,8 +11,6 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-func nodeFiles(*spec.Spec, *spec.Node) []File { return nil }
-
 func logins(s *spec.Spec) []Login {
 	var out []Login
 	for _, u := range s.Access.Users {
