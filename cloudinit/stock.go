@@ -62,16 +62,15 @@ func sysctls(content []byte) []string {
 	return list
 }
 
-// stockFiles puts off what a package must come before: it makes the file's owner, or it brings a file of that name as a
-// conffile, which dpkg would ask about if it found another in its place. (cloud-init gives dpkg --force-confold, so that
-// nothing would wait for an answer; but the order is sound without it.)
+// stockFiles puts off all that need not come early until the packages are installed. The packages make the owners (and
+// write_files stops at the first owner that it does not find), they bring conffiles of the same names, which dpkg would ask
+// about if it found others in their place, and they start their services: with their own configuration that works, with
+// ours it would not yet, as accounts and folders of ours are made by runcmd.
 func stockFiles(files []recipe.File, encode fileEncoding) []any {
 	list := []any{}
 	for _, f := range files {
 		w := newWriteFile(f, encode)
-		// Accounts other than root's come with packages or with `users`, both of which run after write_files; and
-		// write_files stops at the first owner that it does not find.
-		w.Defer = !f.Early && (f.Package != "" || f.Owner != "root" || f.Group != "root")
+		w.Defer = !f.Early
 		list = append(list, w)
 	}
 	return list
