@@ -3,10 +3,12 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 	sdk "github.com/hashicorp/packer-plugin-sdk/version"
+	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/version"
 	"github.com/hapair/hapair/packer/builder"
@@ -15,6 +17,9 @@ import (
 )
 
 func main() {
+	// Packer leaves its own standard streams open in its plugins, as 3, 4 and 5. They must not go on to mmdebstrap, whose
+	// own descriptor would become 10 or more then, which the shell it hands it to cannot write down.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	set := plugin.NewSet()
 	set.RegisterBuilder("chroot", builder.New(os.Environ()))
 	set.RegisterDatasource(plugin.DEFAULT_NAME, datasource.New())

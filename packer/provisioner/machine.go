@@ -43,11 +43,12 @@ func connect(ctx context.Context, comm packersdk.Communicator) (*machine, error)
 			return nil, fmt.Errorf("cannot become root on the machine: %s (%w): log in as root, or as a user who may run sudo without a password", out, err)
 		}
 	}
-	if m.dir, err = m.output(ctx, "mktemp -d /tmp/hapair.XXXXXXXXXX"); err != nil {
+	// Sealing empties /tmp but for what Packer itself has there.
+	if m.dir, err = m.output(ctx, "mktemp -d /tmp/packer-hapair.XXXXXXXXXX"); err != nil {
 		return nil, fmt.Errorf("cannot make a directory in /tmp on the machine: %s (%w)", m.dir, err)
 	}
 	// A login that greets with more than a prompt would be taken for a part of the path.
-	if ok, _ := path.Match("/tmp/hapair.??????????", m.dir); !ok {
+	if ok, _ := path.Match("/tmp/packer-hapair.??????????", m.dir); !ok {
 		return nil, fmt.Errorf("cannot use the machine's shell: mktemp printed %q, where one path was expected; let the login's shell print nothing", m.dir)
 	}
 	return m, nil

@@ -35,36 +35,11 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		err = errors.Join(err, m.close(ctx))
 	}()
 	agent := func() (io.ReadCloser, error) { return os.Open(p.config.Agent) }
-	steps := append([]install.Step{firstBoot()}, install.Image(r, agent)...)
+	steps := install.Image(r, agent)
 	if !p.config.Seal.False() {
 		steps = append(steps, install.Seal()...)
 	}
 	return install.Do(ctx, m, steps, report(ui, steps))
-}
-
-// firstBoot waits until cloud-init has ended its work, where it works at this boot: it installs, restarts and writes
-// what the image's recipe writes too. `cloud-init status --wait` is no way to wait for that: cloud-init 22.4 returns from
-// it while its last stage still runs.
-func firstBoot() install.Step {
-	const script = `set -u
-# Made by cloud-init's systemd generator where this boot has cloud-init in it.
-[ -e /run/cloud-init/enabled ] || exit 0
-n=0
-until [ -e /var/lib/cloud/instance/boot-finished ]; do
-	n=$((n + 1))
-	if [ "$n" -gt 900 ]; then
-		echo 'cloud-init has not finished within 15 minutes: see /var/log/cloud-init.log'
-		exit 1
-	fi
-	sleep 1
-done
-`
-	return install.Step{
-		Name: "wait for the machine's first boot to end",
-		Run: func(ctx context.Context, m install.Machine, out io.Writer) error {
-			return m.Run(ctx, script, out)
-		},
-	}
 }
 
 // report shows people how the work goes on.
