@@ -23,10 +23,17 @@ func getBase(ctx context.Context, o *Options) (file string, info BaseInfo, err e
 	case o.Base == Bootstrap:
 		return bootstrapBase(ctx, o)
 	case isURL(o.Base):
-		file, err = fetch(ctx, o)
+		err = o.stage("download the base", func() (err error) {
+			file, err = fetch(ctx, o)
+			return err
+		})
 		return file, BaseInfo{o.Base, "sha256:" + strings.ToLower(o.BaseSHA256)}, err
 	}
-	digest, err := fileDigest(ctx, o.Base)
+	var digest string
+	err = o.stage("read the base", func() (err error) {
+		digest, err = fileDigest(ctx, o.Base)
+		return err
+	})
 	if err != nil {
 		return "", info, fmt.Errorf("cannot read the base: %w", err)
 	}

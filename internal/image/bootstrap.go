@@ -58,8 +58,7 @@ func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo,
 	info = BaseInfo{Source: Bootstrap, Digest: "sha256:" + digest}
 	file = filepath.Join(o.CacheDir, "bootstrap-"+r.Name+"-"+digest[:16]+".raw")
 	if _, err := os.Stat(file); err == nil {
-		o.line("found in the cache: " + file)
-		return file, info, nil
+		return file, info, o.stage("take the bootstrapped base from "+o.CacheDir, func() error { return nil })
 	}
 	return file, info, b.make(ctx, file)
 }
@@ -194,12 +193,13 @@ GRUB_SERIAL_COMMAND="serial --speed=115200"
 GRUB_DISABLE_OS_PROBER=true
 `
 
-// grubScript ends a bootstrap, in the chroot. The %s is the loop device over the whole disk.
+// grubScript ends a bootstrap, in the chroot. The %s is the loop device over the whole disk. To grub-install the root is a
+// loop device without partitions: that part_gpt is needed to find it must be said.
 const grubScript = `set -eu
 if [ -e /lib/systemd/system/systemd-resolved.service ]; then
 	ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 fi
 systemctl enable systemd-networkd.service
-grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null %s
+grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null --modules='part_gpt ext2' %s
 update-grub
 `

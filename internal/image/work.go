@@ -40,11 +40,8 @@ func Begin(ctx context.Context, o Options) (*Work, error) {
 
 func (w *Work) begin(ctx context.Context) error {
 	o := &w.o
-	var file string
-	err := o.stage("get the base", func() (err error) {
-		file, w.base, err = getBase(ctx, o)
-		return err
-	})
+	file, info, err := getBase(ctx, o)
+	w.base = info
 	if err != nil {
 		return err
 	}
