@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hapair/hapair/internal/archive"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/release"
 )
@@ -46,9 +47,6 @@ func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo,
 		return "", info, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
 	}
 	r := o.Release
-	if _, err := os.Stat(r.Keyring); err != nil {
-		return "", info, fmt.Errorf("cannot bootstrap %s: the keys of its archive are missing (%s): apt-get install %s", r.Name, r.Keyring, r.KeyringPackage)
-	}
 	found, err := reachable(ctx, o.client(), suites(r, o.Mirror))
 	if err != nil {
 		return "", info, err
@@ -149,8 +147,12 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 		return err
 	}
 	r := b.o.Release
+	keyring, err := archive.Keyring(ctx, b.o.CacheDir, r)
+	if err != nil {
+		return err
+	}
 	cmd, err := sandbox(ctx, "--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
-		"--keyring="+r.Keyring, "--include="+strings.Join(basePackages(r), ","),
+		"--keyring="+keyring, "--include="+strings.Join(basePackages(r), ","),
 		// Without it grub-pc's postinst wants to know a disk to write to.
 		`--essential-hook=echo grub-pc grub-pc/install_devices_empty boolean true | chroot "$1" debconf-set-selections`,
 		r.Name, rootDir, "-")

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hapair/hapair/internal/archive"
 	"github.com/hapair/hapair/internal/release"
 )
 
@@ -82,15 +83,16 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 
 // bootstrap runs mmdebstrap in namespaces of its own, so that it ends with this process and leaves no mount behind.
 func bootstrap(ctx context.Context, r release.Release, packages []string, dir string) error {
+	keyring, err := archive.Keyring(ctx, filepath.Dir(dir), r)
+	if err != nil {
+		return err
+	}
 	space, err := newSpace(ctx, spaceOptions{hostNetwork: true})
 	if err != nil {
 		return err
 	}
 	args := []string{"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packages, ","),
-		"--components=" + strings.Join(r.Components, ",")}
-	if _, err := os.Stat(r.Keyring); err == nil {
-		args = append(args, "--keyring="+r.Keyring)
-	}
+		"--components=" + strings.Join(r.Components, ","), "--keyring=" + keyring}
 	out, status, err := run(space.command(ctx, "mmdebstrap", append(args, r.Name, dir, r.Archive)...))
 	if err == nil && status != 0 {
 		err = fmt.Errorf("cannot make a root of %s: mmdebstrap ended with status %d:\n%s", r.Name, status, lastLines(out, 20))

@@ -53,6 +53,7 @@ type Release struct {
 	Components     []string // of the archive
 	KeyringPackage string   // holds the archive's keys on a foreign Debian or Ubuntu
 	Keyring        string   // the file of that package
+	KeyringFrom    string   // the release that has that package where this machine's own has not; may be empty
 	Kernel         string   // the package of a kernel for virtual machines
 	// NetworkFile is the name of systemd-networkd's file for an interface as the release's cloud-init brings it into
 	// being (by netplan or at once), with %s for the interface. A drop-in for it must bear this name.
@@ -67,6 +68,7 @@ const (
 func ubuntu(r Release) Release {
 	r.Distribution, r.Archive, r.Components = "ubuntu", "http://archive.ubuntu.com/ubuntu", []string{"main", "universe"}
 	r.KeyringPackage, r.Keyring, r.Kernel = "ubuntu-keyring", ubuntuKeyring, "linux-image-virtual"
+	r.KeyringFrom = "trixie"
 	r.NetworkFile = "10-netplan-%s.network"
 	return r
 }
