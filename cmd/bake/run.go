@@ -85,7 +85,10 @@ func newRoot(e *env) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
+	root.AddCommand(newInit(e))
 	root.AddCommand(newValidate(e))
+	root.AddCommand(newRender(e))
+	root.AddCommand(newSchema(e))
 	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
 	root.AddCommand(newImage(e))
@@ -94,7 +97,10 @@ func newRoot(e *env) *cobra.Command {
 
 // load reads a spec and tells its problems. An error means that the spec cannot be used.
 func (e *env) load(path string) (*spec.Spec, error) {
-	s, problems := spec.Load(path)
+	s, problems, err := spec.Read(path)
+	if err != nil {
+		return nil, &exitError{exitFailure, err}
+	}
 	if err := e.tell(problems); err != nil {
 		return nil, err
 	}

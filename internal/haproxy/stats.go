@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 
+	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -36,13 +37,13 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	}
 	if in.User == "" {
 		if len(in.Allow) == 0 {
-			return nil, fmt.Errorf("nobody may see the stats page: name stats.user with stats.password, or stats.allow")
+			return nil, problem("stats", "nobody may see the page", "name a user with a password, or networks in allow")
 		}
 		return p, nil
 	}
 	password := in.Password.Reveal()
 	if password == "" {
-		return nil, fmt.Errorf("stats.password could not be read%s", origin(in.Password))
+		return nil, problem("stats.password", "the password could not be read", origin(in.Password))
 	}
 	hash, err := hashPassword(password, salt(s.Cluster, in.User))
 	if err != nil {
@@ -52,12 +53,18 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	return p, nil
 }
 
+// problem is what only a change of the spec, or of what it refers to, mends.
+func problem(path, message, hint string) diag.Problems {
+	return diag.Problems{{Severity: diag.Error, Path: path, Message: message, Hint: hint}}
+}
+
+// origin tells where a secret is looked for.
 func origin(s spec.Secret) string {
 	switch {
 	case s.Env != "":
-		return ": set the environment variable " + s.Env
+		return "set the environment variable " + s.Env
 	case s.File != "":
-		return ": write it to the file " + s.File
+		return "write it to the file " + s.File
 	}
 	return ""
 }
