@@ -82,7 +82,6 @@ func newRoot(e *env) *cobra.Command {
 		Short:         "Golden images and first-boot configuration of highly available load balancers, from one YAML file",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
 	root.AddCommand(newInit(e))

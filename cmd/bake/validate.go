@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/spec"
 )
 
 func newValidate(e *env) *cobra.Command {
@@ -12,12 +16,47 @@ func newValidate(e *env) *cobra.Command {
 		Short: "Tell everything that is wrong with a spec",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := e.load(args[0])
+			s, problems, err := spec.Read(args[0])
 			if err != nil {
-				return err
+				return &exitError{exitFailure, err}
 			}
-			fmt.Fprintf(e.stdout, "%s: %d nodes, %d VIPs, %d services: valid\n", args[0], len(s.Nodes), len(s.VIPs), len(s.Services))
-			return nil
+			return e.tellValidity(args[0], s, problems)
 		},
 	}
+}
+
+// validity is what `bake validate --json` prints.
+type validity struct {
+	Valid    bool          `json:"valid"`
+	Problems diag.Problems `json:"problems"`
+}
+
+// tellValidity prints all problems, and whether the spec is valid. An error means that it is not.
+func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) error {
+	valid := !problems.HasErrors()
+	if e.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(validity{valid, append(diag.Problems{}, problems...)}); err != nil {
+			return cannot("print the problems: %v", err)
+		}
+	} else {
+		problems.Print(e.stderr)
+	}
+	switch {
+	case !valid:
+		return &exitError{code: exitNo}
+	case !e.json:
+		fmt.Fprintf(e.stdout, "%s is valid: %s, %s, %s\n", path,
+			count(len(s.Nodes), "node"), count(len(s.VIPs), "VIP"), count(len(s.Services), "service"))
+	}
+	return nil
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

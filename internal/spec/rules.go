@@ -49,8 +49,8 @@ var (
 	envName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// facilities of syslog, as haproxy names them (configuration.txt, log).
-func facilities() []string {
+// Facilities of syslog, as haproxy names them (configuration.txt, log).
+func Facilities() []string {
 	return []string{"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp",
 		"audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
 }

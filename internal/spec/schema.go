@@ -1,6 +1,7 @@
 package spec
 
 import (
+	_ "embed"
 	"net/netip"
 	"time"
 )
@@ -60,7 +61,7 @@ type Address struct {
 type Node struct {
 	// Name is the node's name and its router_id: letters, digits, "-", "_" and ".".
 	Name string `yaml:"name"`
-	// Addresses (key: address) is where VRRP is spoken and the node is managed; one, or one of each family.
+	// Addresses are where VRRP is spoken and the node is managed; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// Interface has the address and speaks VRRP.
 	Interface string `yaml:"interface"`
@@ -78,7 +79,7 @@ type Node struct {
 type VIP struct {
 	// Name of the VIP, by which services name it.
 	Name string `yaml:"name"`
-	// Addresses (key: address) with their prefixes; one, or one of each family.
+	// Addresses with their prefixes; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// Interface takes the address. Default: the node's own interface (then it is empty here).
 	Interface string `yaml:"interface"`
@@ -182,12 +183,15 @@ type Server struct {
 
 // Access says who may log in.
 type Access struct {
+	// Users are people, each with keys of their own.
 	Users []User `yaml:"users"`
 }
 
 // User is a person who may log in with an SSH key.
 type User struct {
-	Name              string   `yaml:"name"`
+	// Name of the account: lower-case letters, digits, "-" and "_".
+	Name string `yaml:"name"`
+	// SSHAuthorizedKeys are public keys, at least one, each a line as in id_ed25519.pub.
 	SSHAuthorizedKeys []string `yaml:"ssh_authorized_keys"`
 	// Sudo lets the user become root without a password.
 	Sudo bool `yaml:"sudo"`
@@ -212,3 +216,8 @@ type Keepalived struct {
 	// Extra are whole blocks.
 	Extra string `yaml:"extra"`
 }
+
+// Source is this package's schema.go, out of whose comments editors are told what a key means.
+//
+//go:embed schema.go
+var Source string

@@ -45,8 +45,8 @@ func (c check) log() {
 			c.Problem(path, quote(l.Target)+" is no target of a log", "write /dev/log, node, or an IP address with an optional port")
 		}
 	}
-	if !c.Told("log.facility") && !slices.Contains(facilities(), l.Facility) {
-		c.Problem("log.facility", quote(l.Facility)+" is no facility of syslog", meant(l.Facility, facilities()))
+	if !c.Told("log.facility") && !slices.Contains(Facilities(), l.Facility) {
+		c.Problem("log.facility", quote(l.Facility)+" is no facility of syslog", meant(l.Facility, Facilities()))
 	}
 }
 

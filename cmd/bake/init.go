@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/strictyaml"
+)
+
+func newInit(e *env) *cobra.Command {
+	var example, output string
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Print a commented spec to start from",
+		Long:  "Print a commented spec to start from, or write it to a file.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			data, ok := examples.Get(example)
+			if !ok {
+				hint := "there are " + strings.Join(examples.Names(), ", ")
+				if near := strictyaml.Nearest(example, examples.Names()); near != "" {
+					hint = fmt.Sprintf("did you mean %q?", near)
+				}
+				return &exitError{exitUsage, fmt.Errorf("cannot find example %q: %s", example, hint)}
+			}
+			return e.writeSpec(output, data)
+		},
+	}
+	c.Flags().StringVar(&example, "example", "controllers", "which example to start from")
+	c.Flags().StringVarP(&output, "output", "o", "", "write it to a file, which must not exist yet")
+	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag stands two lines above
+	}
+	return c
+}
+
+// writeSpec prints a spec, or writes it to a new file: one that a person has edited is never overwritten.
+func (e *env) writeSpec(path string, data []byte) error {
+	if path == "" {
+		if _, err := e.stdout.Write(data); err != nil {
+			return cannot("print the spec: %v", err)
+		}
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return &exitError{exitNo, fmt.Errorf("cannot write %s: it exists, and is not overwritten", path)}
+	}
+	if err != nil {
+		return cannot("write the spec: %v", err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return cannot("write the spec: %v", errors.Join(err, os.Remove(path)))
+	}
+	fmt.Fprintf(e.stderr, "%s is written: edit it, and try it with 'bake validate %s'\n", path, path)
+	return nil
+}

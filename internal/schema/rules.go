@@ -1,0 +1,89 @@
+package schema
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// required lists the keys without which an entry of a type is refused.
+func required(t reflect.Type) []string {
+	return map[reflect.Type][]string{
+		reflect.TypeFor[spec.Spec]():    {"apiVersion", "cluster", "nodes", "vips"},
+		reflect.TypeFor[spec.Node]():    {"name", "address", "interface"},
+		reflect.TypeFor[spec.VIP]():     {"name", "address"},
+		reflect.TypeFor[spec.Stats]():   {"user", "password"},
+		reflect.TypeFor[spec.Service](): {"name", "vip", "port", "servers"},
+		reflect.TypeFor[spec.TLS]():     {"certificate"},
+		reflect.TypeFor[spec.Server]():  {"name", "address"},
+		reflect.TypeFor[spec.User]():    {"name", "ssh_authorized_keys"},
+	}[t]
+}
+
+// rules are what fields must satisfy besides their types.
+func rules() map[string]func(*jsonschema.Schema) {
+	port := between(1, 65535)
+	return map[string]func(*jsonschema.Schema){
+		"Spec.APIVersion":        words(spec.APIVersion),
+		"Spec.Nodes":             atLeast(2),
+		"Spec.VIPs":              atLeast(1),
+		"Image.Release":          words(release.Names()...),
+		"VIP.VirtualRouterID":    between(1, 255),
+		"VRRP.Transport":         words(string(spec.Unicast), string(spec.Multicast)),
+		"Stats.Port":             port,
+		"Log.Facility":           words(spec.Facilities()...),
+		"Service.Port":           port,
+		"Service.Mode":           words(string(spec.HTTP), string(spec.TCP)),
+		"Service.Servers":        atLeast(1),
+		"Check.Expect":           between(100, 599),
+		"Server.Port":            port,
+		"User.SSHAuthorizedKeys": atLeast(1),
+	}
+}
+
+func words(list ...string) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) {
+		for _, word := range list {
+			s.Enum = append(s.Enum, word)
+		}
+	}
+}
+
+func between(least, most float64) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.Minimum, s.Maximum = &least, &most }
+}
+
+func atLeast(n int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MinItems = &n }
+}
+
+// comments reads what Go source says of the fields of its structs: Type.Field → comment in one line.
+func comments(source string) (map[string]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
+	if err != nil {
+		return nil, err
+	}
+	docs := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		t, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		if s, ok := t.Type.(*ast.StructType); ok {
+			for _, f := range s.Fields.List {
+				for _, name := range f.Names {
+					docs[t.Name.Name+"."+name.Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+				}
+			}
+		}
+		return false
+	})
+	return docs, nil
+}

@@ -1,0 +1,128 @@
+// Package schema makes the JSON Schema of the spec, for editors. It is generated from the spec's own types; what a type
+// does not tell (which keys are required, which words a string may be) stands in rules.go.
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// Generate writes the schema, of draft 2020-12, as indented JSON.
+func Generate() ([]byte, error) {
+	docs, err := comments(spec.Source)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the comments of the schema: %w", err)
+	}
+	g := generator{docs: docs, rules: rules()}
+	s := g.object(reflect.TypeFor[spec.Spec]())
+	s.Schema = "https://json-schema.org/draft/2020-12/schema"
+	s.Title = "hapair: a set of load balancers that share virtual IPs"
+	out, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the schema: %w", err)
+	}
+	return append(out, '\n'), nil
+}
+
+type generator struct {
+	docs  map[string]string // Type.Field → comment
+	rules map[string]func(*jsonschema.Schema)
+}
+
+// object is the schema of a struct: its keys and no others.
+func (g generator) object(t reflect.Type) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: none()}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		id := t.Name() + "." + f.Name
+		p := g.value(f.Type)
+		p.Description = describe(g.docs[id], f.Name, name)
+		if rule := g.rules[id]; rule != nil {
+			rule(p)
+		}
+		if f.Tag.Get("strictyaml") == "one" {
+			p = oneOrTwo(p)
+		}
+		s.Properties[name] = p
+		s.PropertyOrder = append(s.PropertyOrder, name)
+	}
+	s.Required = required(t)
+	return s
+}
+
+// describe makes a key's description of its field's comment: a Go comment begins with the field's own name.
+func describe(comment, field, key string) string {
+	if rest, ok := strings.CutPrefix(comment, field+" "); ok {
+		return key + " " + rest
+	}
+	return comment
+}
+
+// none is the schema that nothing satisfies.
+func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
+
+// oneOrTwo is the schema of a key that takes one value, or one of each address family.
+func oneOrTwo(list *jsonschema.Schema) *jsonschema.Schema {
+	description := list.Description
+	list.Description = ""
+	list.MinItems, list.MaxItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
+	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}
+}
+
+// value is the schema of a type.
+func (g generator) value(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case reflect.TypeFor[spec.Address]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9A-Fa-f.:]+(/[0-9]+)?$`}
+	case reflect.TypeFor[netip.Addr]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9A-Fa-f.:]+$`}
+	case reflect.TypeFor[netip.Prefix]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9A-Fa-f.:]+/[0-9]+$`}
+	case reflect.TypeFor[time.Duration]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]*\.?[0-9]+(ms|s|m|h))+$`}
+	case reflect.TypeFor[spec.Secret]():
+		return secret()
+	case reflect.TypeFor[spec.Log]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, g.object(t)}}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return g.value(t.Elem())
+	case reflect.Struct:
+		return g.object(t)
+	case reflect.Slice:
+		return &jsonschema.Schema{Type: "array", Items: g.value(t.Elem())}
+	case reflect.Map:
+		return &jsonschema.Schema{Type: "object"}
+	case reflect.String:
+		return &jsonschema.Schema{Type: "string"}
+	case reflect.Bool:
+		return &jsonschema.Schema{Type: "boolean"}
+	case reflect.Int:
+		return &jsonschema.Schema{Type: "integer"}
+	}
+	panic("schema: no schema for " + t.String())
+}
+
+// secret is a reference to a value: {file: PATH} or {env: NAME}.
+func secret() *jsonschema.Schema {
+	reference := func(key string) *jsonschema.Schema {
+		return &jsonschema.Schema{
+			Type: "object", Required: []string{key}, AdditionalProperties: none(),
+			Properties: map[string]*jsonschema.Schema{key: {Type: "string", MinLength: jsonschema.Ptr(1)}},
+		}
+	}
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{reference("file"), reference("env")}}
+}
