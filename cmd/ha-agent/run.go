@@ -52,7 +52,9 @@ func usage(format string, args ...any) error {
 
 func commands() []command {
 	return []command{
+		{"run", "", "the daemon: watches, validates, reloads, proves, commits or rolls back", cmdRun},
 		{"check", "", "may this node hold virtual IPs? 0: yes, 1: no; what keepalived's track_script runs", cmdCheck},
+		{"status", "", "targets, virtual IPs held, VRRP states, the last change and its verdict", cmdStatus},
 		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
 		{"version", "", "the agent's version", cmdVersion},
 	}

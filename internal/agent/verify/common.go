@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/hapair/hapair/internal/agent/validate"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -168,15 +167,15 @@ func sysctlValue(file []byte, key string) string {
 	return value
 }
 
-func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) validate.Answer) step {
+func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) tool.Answer) step {
 	return step{path + " is valid", func(ctx context.Context) (string, error) {
 		switch a := ask(ctx, m.Run, m.path(path)); a.Verdict {
-		case validate.Good:
+		case tool.Good:
 			return "", nil
-		case validate.Bad:
-			return "", not("correct it", "%s", a.Reason)
+		case tool.Bad:
+			return "", not("correct it", "%s", a.Reason())
 		default:
-			return "no verdict, " + a.Reason, nil
+			return "no verdict, " + a.Reason(), nil
 		}
 	}}
 }

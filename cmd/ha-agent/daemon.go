@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent"
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/systemd"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+func cmdRun(ctx context.Context, e *env, args []string) error {
+	fs := e.flags("run")
+	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	if err := e.parse(fs, args, 0); err != nil {
+		return err
+	}
+	if err := waitFor(ctx, *conf, systemd.Notifier{}); err != nil || ctx.Err() != nil {
+		return err
+	}
+	c, err := config.Load(*conf)
+	if err != nil {
+		return err
+	}
+	d := daemon(c, *conf)
+	d.Log = logger(e)
+	defer d.Bus.Close()
+	err = d.Serve(ctx)
+	if errors.Is(err, agent.ErrConfigChanged) {
+		d.Log.Info("agent.yaml has changed: ending, so that systemd starts the agent anew on it")
+		return nil
+	}
+	return err
+}
+
+// waitFor waits for the configuration: an image has none before cloud-init has made a node of it.
+func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
+	tick := time.NewTicker(min(time.Second, max(n.WatchdogInterval(), 100*time.Millisecond)))
+	defer tick.Stop()
+	for told := false; ; told = true {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !told {
+			if err := n.Ready("waiting for " + path); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			n.Watchdog()
+		}
+	}
+}
+
+// daemon is the daemon of this machine, which can also look at the machine without running.
+func daemon(c *config.Config, conf string) *agent.Daemon {
+	return &agent.Daemon{
+		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version(),
+		Paths: agent.Paths{
+			Config: conf, Store: store.Dir, Control: control.Path, Mark: health.MaintenanceMark, ProcSys: "/proc/sys",
+		},
+	}
+}
+
+// logger writes to stderr, which is systemd's journal: it has the time already.
+func logger(e *env) *slog.Logger {
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}

@@ -1,0 +1,250 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/watch"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/systemd"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// Paths are where the daemon keeps and finds what is its own.
+type Paths struct {
+	Config  string // agent.yaml
+	Store   string // /var/lib/ha-agent
+	Control string // /run/ha-agent/control.sock
+	Mark    string // the maintenance mark
+	ProcSys string // /proc/sys
+}
+
+// Daemon is ha-agent run.
+type Daemon struct {
+	Conf    *config.Config
+	Paths   Paths
+	Bus     *systemd.Bus
+	Notify  systemd.Notifier
+	Run     tool.Runner
+	Log     *slog.Logger
+	Now     func() time.Time
+	PID     int
+	Version string
+
+	started time.Time
+	vrrp    *vrrp
+	track   *tracker
+	changer *changer
+	watcher *watch.Watcher
+
+	told string // by the loop alone: the last thing that kept it from a verdict
+
+	mu   sync.Mutex
+	last *control.Change
+}
+
+// ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
+var ErrConfigChanged = errors.New("the agent's configuration has changed")
+
+// rescan is how often files and watches are looked at without an event: a directory that came back, a service that runs
+// again. It is soon after the start, when services are still starting.
+const rescan = 2 * time.Second
+
+// changeTime is how long a change may take at most. Then the watchdog is no longer told that all is well.
+const changeTime = 10 * time.Minute
+
+// Serve runs until ctx ends, which is no error.
+func (d *Daemon) Serve(ctx context.Context) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	defer d.watcher.Close()
+	l, err := control.Listen(d.Paths.Control)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { d.vrrp.read(ctx) })
+	wg.Go(func() { d.track.run(ctx) })
+	wg.Go(func() { d.serveControl(ctx, l) })
+	if err := d.Notify.Ready("watching"); err != nil {
+		d.Log.Warn("cannot tell systemd that the agent is ready", "error", err)
+	}
+	defer d.Notify.Stopping("ending")
+	return d.loop(ctx)
+}
+
+// open makes what the daemon consists of.
+func (d *Daemon) open() error {
+	d.started = d.Now()
+	s, err := store.Open(d.Paths.Store)
+	if err != nil {
+		return err
+	}
+	d.vrrp = &vrrp{path: d.Conf.Keepalived.NotifyFIFO, log: d.Log, now: d.Now}
+	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
+	d.changer = &changer{store: s, log: d.Log, now: d.Now, judged: map[string]string{}, targets: d.targets()}
+	goods, err := s.Goods()
+	if err != nil {
+		return err
+	}
+	for name, g := range goods {
+		d.changer.judged[name] = digestOf(g)
+	}
+	changes, err := s.Changes()
+	if err != nil {
+		return err
+	}
+	if n := len(changes); n > 0 {
+		d.last = &changes[n-1]
+		d.changer.number = changes[n-1].Number
+	}
+	d.watcher, err = watch.New()
+	return err
+}
+
+// targets are in the order in which they are reloaded: haproxy binds what sysctl lets it, and keepalived comes last because
+// it may move VIPs.
+func (d *Daemon) targets() []target {
+	states := func() map[string]keepalived.State { return nil }
+	if d.vrrp != nil {
+		states = d.vrrp.states
+	}
+	return []target{
+		&sysctlTarget{file: d.Conf.Sysctl.File, proc: d.Paths.ProcSys, bus: d.Bus},
+		&haproxyTarget{conf: d.Conf.HAProxy, bus: d.Bus, run: d.Run},
+		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited},
+	}
+}
+
+func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
+	err := control.Serve(ctx, l, func(ctx context.Context, req control.Request) (any, error) {
+		if req.Command != "status" {
+			return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
+		}
+		return d.status(ctx), nil
+	})
+	if err != nil {
+		d.Log.Error(err.Error())
+	}
+}
+
+// loop is the one place where things are decided. A change is carried out beside it, one at a time: what comes meanwhile
+// is one more, when it is done.
+func (d *Daemon) loop(ctx context.Context) error {
+	own, err := read([]string{d.Paths.Config})
+	if err != nil {
+		return err
+	}
+	events := d.watcher.Changed
+	var done chan error // of the change that is being carried out
+	var busy time.Time  // since when
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	beat := beats(d.Notify.WatchdogInterval())
+	defer beat.Stop()
+	begin := func() {
+		done, busy = make(chan error, 1), d.Now()
+		go func(done chan<- error) { done <- d.round(ctx, events) }(done)
+	}
+	d.watch()
+	begin()
+	for {
+		in := events
+		if done != nil {
+			in = nil // the round itself waits until nothing happens any more
+		}
+		select {
+		case <-ctx.Done():
+			if done != nil {
+				<-done
+			}
+			return nil
+		case err := <-d.watcher.Errors:
+			d.Log.Warn("cannot see every change of a file at once", "error", err)
+		case <-in:
+			begin()
+		case err := <-done:
+			done = nil
+			d.report(err)
+		case <-tick.C:
+			if done == nil {
+				if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
+					return ErrConfigChanged
+				}
+				d.watch()
+				begin()
+			}
+		case <-beat.C:
+			if done == nil || d.Now().Sub(busy) < changeTime {
+				d.Notify.Watchdog()
+			}
+		}
+	}
+}
+
+// beats ticks as often as the watchdog wants it; not at all where there is none.
+func beats(interval time.Duration) *time.Ticker {
+	if interval <= 0 {
+		t := time.NewTicker(time.Hour)
+		t.Stop()
+		return t
+	}
+	return time.NewTicker(interval)
+}
+
+// usable tells whether the agent could start on its new configuration.
+func (d *Daemon) usable() bool {
+	if _, err := config.Load(d.Paths.Config); err != nil {
+		d.reportOnce(err)
+		return false
+	}
+	return true
+}
+
+// watch watches the directories of what the targets consist of now.
+func (d *Daemon) watch() {
+	paths := []string{d.Paths.Config}
+	for _, t := range d.changer.targets {
+		paths = append(paths, t.paths()...)
+	}
+	if err := d.watcher.Watch(paths); err != nil {
+		d.reportOnce(err)
+	}
+}
+
+// round waits until the files are left alone and carries out what has changed.
+func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
+	since := d.Now()
+	changed, err := d.changer.look()
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	if !settle(ctx, events) {
+		return nil
+	}
+	if changed, err = settled(ctx, d.changer.look); err != nil || len(changed) == 0 {
+		return err
+	}
+	ch, err := d.changer.change(ctx, changed, since)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.last = &ch
+	d.mu.Unlock()
+	d.Notify.Status(fmt.Sprintf("change %d %s", ch.Number, ch.Verdict))
+	return nil
+}

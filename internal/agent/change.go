@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// Bounds of the parts of a change.
+const (
+	validateTime = 20 * time.Second
+	takeTime     = 45 * time.Second // reload and proof of one target
+)
+
+// changer carries out changes, one at a time.
+type changer struct {
+	targets []target // in the order in which they are reloaded: what another needs comes first
+	store   *store.Store
+	log     *slog.Logger
+	now     func() time.Time
+	// judged is the digest that each target had when the last verdict was given: unchanged bytes are no change.
+	judged map[string]string
+	number int    // of the last change
+	told   string // why files were refused that are looked at again
+}
+
+// pending is a target whose files are other than those of the last verdict.
+type pending struct {
+	target
+	snapshot snapshot
+}
+
+// errNoVerdict says that nothing was judged: the same files are looked at again later.
+var errNoVerdict = errors.New("no verdict yet")
+
+// look finds the targets whose files have changed since the last verdict.
+func (c *changer) look() ([]pending, error) {
+	var changed []pending
+	for _, t := range c.targets {
+		s, err := read(t.paths())
+		if err != nil {
+			return nil, err
+		}
+		if s.digest != c.judged[t.name()] {
+			changed = append(changed, pending{t, s})
+		}
+	}
+	return changed, nil
+}
+
+// change carries out one change of all targets that have new files: all or none. It returns errNoVerdict where a service
+// does not run, and a change otherwise. since is when the first of it was noticed.
+func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (control.Change, error) {
+	for _, p := range changed {
+		if err := p.ready(ctx); err != nil {
+			return control.Change{}, fmt.Errorf("%s: %w: %w", p.name(), errNoVerdict, err)
+		}
+	}
+	ch := control.Change{Number: c.number + 1, Time: since.UTC(), Targets: names(changed)}
+	verdict, reason := c.validate(ctx, changed)
+	if verdict == tool.None {
+		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
+	}
+	if verdict == tool.Bad {
+		if c.told == reason {
+			return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
+		}
+		ch.Verdict, ch.Reason = control.Refused, reason
+		c.refuse(changed, reason)
+	} else if target, err := c.take(ctx, changed); ctx.Err() != nil {
+		// The agent ends. At its next start these files are other than the last known good ones: a change.
+		return control.Change{}, fmt.Errorf("%w: the agent ends", errNoVerdict)
+	} else if err != nil {
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch.Number, fmt.Errorf("%s: %w", target, err))
+	} else if same, err := c.unchanged(changed); err != nil || !same {
+		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
+		return control.Change{}, fmt.Errorf("%w: the files changed again meanwhile", errNoVerdict)
+	} else {
+		c.judge(changed)
+		ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
+	}
+	if ch.Verdict != control.Refused {
+		c.told = ""
+	}
+	c.number = ch.Number
+	ch.Took = c.now().Sub(since).Round(time.Millisecond).String()
+	c.tell(ch)
+	return ch, nil
+}
+
+// validate judges the new files. One that is bad makes all of them bad; one that cannot be judged leaves all unjudged.
+func (c *changer) validate(ctx context.Context, changed []pending) (tool.Verdict, string) {
+	verdict := tool.Good
+	var reasons []string
+	for _, p := range changed {
+		vctx, cancel := context.WithTimeout(ctx, validateTime)
+		a := p.target.validate(vctx)
+		cancel()
+		if a.Verdict == tool.Good {
+			continue
+		}
+		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.name(), a.Verdict, a.Reason()))
+		if verdict == tool.Good || a.Verdict == tool.Bad {
+			verdict = a.Verdict
+		}
+	}
+	if ctx.Err() != nil {
+		return tool.None, "the agent ends"
+	}
+	return verdict, strings.Join(reasons, "; ")
+}
+
+// refuse remembers files that are bad, so that they are not looked at again. Where a target has nothing better yet they
+// are: at boot a file may be bad only because an interface is not there yet.
+func (c *changer) refuse(changed []pending, reason string) {
+	goods, err := c.store.Goods()
+	for _, p := range changed {
+		if _, ok := goods[p.name()]; err == nil && !ok {
+			c.told = reason
+			return
+		}
+	}
+	c.judge(changed)
+}
+
+// take makes the services run on the new files, one after the other, and names the first that does not prove.
+func (c *changer) take(ctx context.Context, changed []pending) (string, error) {
+	for _, p := range changed {
+		tctx, cancel := context.WithTimeout(ctx, takeTime)
+		err := p.target.take(tctx, p.snapshot.changed)
+		cancel()
+		if err != nil {
+			return p.name(), err
+		}
+	}
+	return "", nil
+}
+
+// unchanged tells whether the files are still those that were judged.
+func (c *changer) unchanged(changed []pending) (bool, error) {
+	for _, p := range changed {
+		s, err := read(p.paths())
+		if err != nil || s.digest != p.snapshot.digest {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (c *changer) judge(changed []pending) {
+	for _, p := range changed {
+		c.judged[p.name()] = p.snapshot.digest
+	}
+}
+
+// commit makes the proven files the last known good ones.
+func (c *changer) commit(changed []pending, number int) (control.Verdict, string) {
+	states := map[string]store.Good{}
+	for _, p := range changed {
+		states[p.name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.files}
+	}
+	if err := c.store.Commit(states); err != nil {
+		// It runs and it is proven. Only a later rollback would lead further back than it should.
+		return control.Proven, fmt.Sprintf("it could not be kept as the last known good: %v", err)
+	}
+	return control.Proven, ""
+}
+
+// tell writes a change to the journal and to the log.
+func (c *changer) tell(ch control.Change) {
+	if err := c.store.Append(ch); err != nil {
+		c.log.Error(err.Error())
+	}
+	level := slog.LevelInfo
+	if ch.Verdict != control.Proven {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, "change "+string(ch.Verdict), "number", ch.Number,
+		"targets", strings.Join(ch.Targets, ","), "reason", ch.Reason, "took", ch.Took)
+}
+
+func names(changed []pending) []string {
+	var all []string
+	for _, p := range changed {
+		all = append(all, p.name())
+	}
+	return all
+}

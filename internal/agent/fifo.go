@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/keepalived"
+)
+
+// vrrp is what keepalived has told of its instances over the notify fifo.
+type vrrp struct {
+	path string
+	log  *slog.Logger
+	now  func() time.Time
+
+	mu        sync.Mutex
+	instances map[string]control.Instance
+}
+
+// states are the instances' states.
+func (v *vrrp) states() map[string]keepalived.State {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m := map[string]keepalived.State{}
+	for name, i := range v.instances {
+		m[name] = keepalived.State(i.State)
+	}
+	return m
+}
+
+// list is a copy of the instances.
+func (v *vrrp) list() map[string]control.Instance {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m := make(map[string]control.Instance, len(v.instances))
+	for name, i := range v.instances {
+		m[name] = i
+	}
+	return m
+}
+
+func (v *vrrp) take(e keepalived.Event) {
+	if e.Type != "INSTANCE" || !e.State.Known() {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e.State == keepalived.Deleted {
+		delete(v.instances, e.Name)
+		return
+	}
+	if v.instances == nil {
+		v.instances = map[string]control.Instance{}
+	}
+	if v.instances[e.Name].State != string(e.State) {
+		v.log.Info("keepalived says", "instance", e.Name, "state", string(e.State), "priority", e.Priority)
+	}
+	v.instances[e.Name] = control.Instance{Name: e.Name, State: string(e.State), Priority: e.Priority, Since: v.now().UTC()}
+}
+
+// again is how often the fifo is looked for: keepalived removes one that it made, and makes another.
+const again = time.Second
+
+// read takes events from the fifo until ctx ends.
+func (v *vrrp) read(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := v.readOne(ctx); err != nil {
+			v.log.Error(err.Error())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
+		}
+	}
+}
+
+// readOne opens the fifo, which it makes where it is not there, and reads it until another one has its name. Opened for
+// writing too, as keepalived does, it has never an end, and what keepalived writes while nobody reads is kept.
+func (v *vrrp) readOne(ctx context.Context) error {
+	if err := syscall.Mkfifo(v.path, 0o600); err != nil && !errors.Is(err, syscall.EEXIST) {
+		return fmt.Errorf("cannot make the notify fifo %s: %w", v.path, err)
+	}
+	f, err := os.OpenFile(v.path, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open the notify fifo: %w", err)
+	}
+	defer f.Close()
+	mine, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot look at the notify fifo: %w", err)
+	}
+	if mine.Mode()&os.ModeNamedPipe == 0 {
+		return fmt.Errorf("cannot read %s: it is no fifo", v.path)
+	}
+	defer context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })()
+	var events keepalived.Events
+	buf := make([]byte, 4096)
+	for ctx.Err() == nil {
+		f.SetReadDeadline(time.Now().Add(again))
+		n, err := f.Read(buf)
+		taken, bad := events.Add(buf[:max(n, 0)])
+		for _, e := range taken {
+			v.take(e)
+		}
+		for _, err := range bad {
+			v.log.Warn(err.Error())
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("cannot read the notify fifo: %w", err)
+		}
+		if now, err := os.Stat(v.path); err != nil || !os.SameFile(mine, now) {
+			return nil
+		}
+	}
+	return nil
+}

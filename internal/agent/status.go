@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/health"
+)
+
+// statusTime bounds how long each question may take that status asks of others.
+const statusTime = time.Second
+
+// status is what the daemon knows, and what the disk, the kernel and systemd say.
+func (d *Daemon) status(ctx context.Context) control.Status {
+	s := d.Observe(ctx)
+	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC()}
+	keepalived := ""
+	for _, t := range s.Targets {
+		if t.Name == "keepalived" {
+			keepalived = t.Active
+		}
+	}
+	for _, i := range d.vrrp.list() {
+		if keepalived != "" && keepalived != "active" && keepalived != "reloading" {
+			i.State = "not known: keepalived does not run"
+		}
+		s.Instances = append(s.Instances, i)
+	}
+	slices.SortFunc(s.Instances, func(a, b control.Instance) int { return strings.Compare(a.Name, b.Name) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.LastChange = d.last
+	return s
+}
+
+// Observe is the status as far as it can be seen without the daemon.
+func (d *Daemon) Observe(ctx context.Context) control.Status {
+	s := control.Status{Cluster: d.Conf.Cluster, Node: d.Conf.Node, Versions: control.Versions{Agent: d.Version}}
+	_, err := os.Lstat(d.Paths.Mark)
+	s.Maintenance = err == nil
+	st := store.At(d.Paths.Store)
+	goods, err := st.Goods()
+	if err != nil {
+		goods = nil
+	}
+	for _, t := range d.targets() {
+		s.Targets = append(s.Targets, d.target(ctx, t, goods))
+	}
+	if changes, err := st.Changes(); err == nil && len(changes) > 0 {
+		s.LastChange = &changes[len(changes)-1]
+	}
+	held, err := vip.Addresses()
+	for _, v := range d.Conf.VIPs {
+		on, _ := vip.Of(v, held)
+		cv := control.VIP{Name: v.Name, Interface: v.Interface, Held: err == nil && len(on) > 0}
+		for _, a := range v.Addresses {
+			cv.Addresses = append(cv.Addresses, a.String())
+		}
+		s.VIPs = append(s.VIPs, cv)
+	}
+	info, err := health.Ask(d.Conf.HAProxy.CheckSocket, time.Now().Add(statusTime))
+	if err != nil {
+		s.HAProxy.Why = err.Error()
+	} else {
+		s.HAProxy = control.HAProxy{Answers: !info.Stopping, PID: info.PID}
+		s.Versions.HAProxy = info.Version
+	}
+	s.Versions.Keepalived = d.keepalivedVersion(ctx)
+	return s
+}
+
+// target is a target's files, compared with the last known good ones.
+func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Good) control.Target {
+	ct := control.Target{Name: t.name(), Unit: t.unit(), Generation: goods[t.name()].Generation}
+	if t.unit() != "" {
+		uctx, cancel := context.WithTimeout(ctx, statusTime)
+		if u, err := d.Bus.Service(uctx, t.unit()); err == nil {
+			ct.Active = u.Active
+		}
+		cancel()
+	}
+	good := map[string]string{}
+	for _, f := range goods[t.name()].Files {
+		good[f.Path] = f.Digest
+	}
+	paths := t.paths()
+	for p := range good {
+		paths = append(paths, p) // one that was removed is drift, too
+	}
+	slices.Sort(paths)
+	for _, p := range slices.Compact(paths) {
+		f := control.File{Path: p, GoodDigest: good[p]}
+		now, _, err := readFile(p)
+		switch {
+		case err != nil:
+			f.State = "missing"
+		case good[p] == "" && ct.Generation == 0:
+			f.State, f.Digest = "unproven", now.Digest
+		case now.Digest == good[p]:
+			f.State, f.Digest = "good", now.Digest
+		default:
+			f.State, f.Digest = "drift", now.Digest
+		}
+		ct.Files = append(ct.Files, f)
+	}
+	return ct
+}
+
+// keepalivedVersion is what keepalived says of itself: "Keepalived v2.2.8 (…)".
+func (d *Daemon) keepalivedVersion(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	r, err := d.Run(ctx, "keepalived", "--version")
+	if err != nil {
+		return ""
+	}
+	m := regexp.MustCompile(`Keepalived v(\d+(?:\.\d+)+)`).FindStringSubmatch(r.Output)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}

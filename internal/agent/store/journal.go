@@ -1,0 +1,75 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/durable"
+)
+
+// maxJournal is when the journal is cut to its second half.
+const maxJournal = 256 << 10
+
+func (s *Store) journal() string { return filepath.Join(s.dir, "journal.jsonl") }
+
+// Changes are the changes of the journal, the oldest first. A line that is damaged, as the last one after a power cut, is
+// passed over.
+func (s *Store) Changes() ([]control.Change, error) {
+	b, err := os.ReadFile(s.journal())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the journal of changes: %w", err)
+	}
+	var changes []control.Change
+	for line := range bytes.Lines(b) {
+		var c control.Change
+		if json.Unmarshal(line, &c) == nil && c.Number > 0 {
+			changes = append(changes, c)
+		}
+	}
+	return changes, nil
+}
+
+// Append adds a change to the journal.
+func (s *Store) Append(c control.Change) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("cannot write the journal of changes: %w", err)
+	}
+	if err := s.append(append(line, '\n')); err != nil {
+		return fmt.Errorf("cannot write the journal of changes: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) append(line []byte) error {
+	b, err := os.ReadFile(s.journal())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(b) > maxJournal {
+		half := b[len(b)/2:]
+		half = half[bytes.IndexByte(half, '\n')+1:]
+		return durable.WriteFile(s.journal(), append(half, line...), 0o600, durable.Keep, durable.Keep)
+	}
+	f, err := os.OpenFile(s.journal(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if len(b) > 0 && b[len(b)-1] != '\n' {
+		line = append([]byte{'\n'}, line...) // after a line that a crash cut off
+	}
+	if _, err := f.Write(line); err != nil {
+		return err
+	}
+	return f.Sync()
+}

@@ -1,0 +1,172 @@
+// Package store is /var/lib/ha-agent: the last known good files of each target, and the journal of changes.
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hapair/hapair/internal/durable"
+)
+
+// Dir is where it lies on a node.
+const Dir = "/var/lib/ha-agent"
+
+// File is a file of a target as it was proven.
+type File struct {
+	Path   string      `json:"path"`
+	Digest string      `json:"digest"` // SHA-256, hexadecimal: its bytes are good/DIGEST
+	Mode   fs.FileMode `json:"mode"`   // permission bits
+	UID    int         `json:"uid"`
+	GID    int         `json:"gid"`
+	// Data are the bytes, where they are at hand. They are not in the manifest: it can be read without any secret in it.
+	Data []byte `json:"-"`
+}
+
+// Good is the last known good state of a target.
+type Good struct {
+	Generation int       `json:"generation"` // the number of the change that proved it
+	Time       time.Time `json:"time"`
+	Files      []File    `json:"files"`
+}
+
+// manifest is good/manifest.json: it alone says what is good, so one rename takes all targets of a change over, or none.
+type manifest struct {
+	Version int             `json:"version"`
+	Targets map[string]Good `json:"targets"`
+}
+
+const manifestVersion = 1
+
+// Store is the directory.
+type Store struct{ dir string }
+
+// Open opens the store below dir, and makes it where it is not there.
+func Open(dir string) (*Store, error) {
+	s := &Store{dir}
+	// The check of another account looks for the maintenance mark in dir; the good files are root's alone.
+	for _, d := range []struct {
+		path string
+		mode fs.FileMode
+	}{{dir, 0o711}, {s.good(), 0o700}} {
+		if err := os.Mkdir(d.path, d.mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("cannot make the agent's store: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// At is the store below dir, to read only.
+func At(dir string) *Store { return &Store{dir} }
+
+func (s *Store) good(names ...string) string {
+	return filepath.Join(append([]string{s.dir, "good"}, names...)...)
+}
+
+// Digest is the name of bytes.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// Goods are the last known good states of all targets, without the bytes. A store that is new has none.
+func (s *Store) Goods() (map[string]Good, error) {
+	b, err := os.ReadFile(s.good("manifest.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]Good{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the last known good state: %w", err)
+	}
+	var m manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("cannot read the last known good state: %s is damaged: %w", s.good("manifest.json"), err)
+	}
+	if m.Version != manifestVersion {
+		return nil, fmt.Errorf("cannot read the last known good state: %s has version %d, this agent knows %d",
+			s.good("manifest.json"), m.Version, manifestVersion)
+	}
+	if m.Targets == nil {
+		m.Targets = map[string]Good{}
+	}
+	return m.Targets, nil
+}
+
+// Fill reads the bytes of a good state, and makes sure that they are the ones that were proven.
+func (s *Store) Fill(g Good) (Good, error) {
+	filled := Good{g.Generation, g.Time, make([]File, len(g.Files))}
+	for i, f := range g.Files {
+		if !isDigest(f.Digest) {
+			return Good{}, fmt.Errorf("cannot read the last known good %s: %q is no digest", f.Path, f.Digest)
+		}
+		b, err := os.ReadFile(s.good(f.Digest))
+		if err != nil {
+			return Good{}, fmt.Errorf("cannot read the last known good %s: %w", f.Path, err)
+		}
+		if Digest(b) != f.Digest {
+			return Good{}, fmt.Errorf("cannot use the last known good %s: its bytes are damaged", f.Path)
+		}
+		f.Data = b
+		filled.Files[i] = f
+	}
+	return filled, nil
+}
+
+func isDigest(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == sha256.Size
+}
+
+// Commit makes states of targets the last known good ones, all or none: the bytes first, then the manifest that names
+// them, then what no longer is named goes.
+func (s *Store) Commit(states map[string]Good) error {
+	targets, err := s.Goods()
+	if err != nil {
+		return err
+	}
+	for name, g := range states {
+		for _, f := range g.Files {
+			if _, err := os.Lstat(s.good(f.Digest)); err == nil {
+				continue // bytes of one digest are the same; Fill looks whether they still are
+			}
+			if err := durable.WriteFile(s.good(f.Digest), f.Data, 0o600, durable.Keep, durable.Keep); err != nil {
+				return err
+			}
+		}
+		targets[name] = g
+	}
+	b, err := json.MarshalIndent(manifest{manifestVersion, targets}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot write the last known good state: %w", err)
+	}
+	if err := durable.WriteFile(s.good("manifest.json"), append(b, '\n'), 0o600, durable.Keep, durable.Keep); err != nil {
+		return err
+	}
+	s.sweep(targets)
+	return nil
+}
+
+// sweep removes bytes that no target names. What cannot be removed is tried again at the next commit.
+func (s *Store) sweep(targets map[string]Good) {
+	named := map[string]bool{}
+	for _, g := range targets {
+		for _, f := range g.Files {
+			named[f.Digest] = true
+		}
+	}
+	entries, err := os.ReadDir(s.good())
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if isDigest(e.Name()) && !named[e.Name()] {
+			os.Remove(s.good(e.Name()))
+		}
+	}
+}

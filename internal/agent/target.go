@@ -1,0 +1,80 @@
+// Package agent is the daemon: it watches the files of haproxy, keepalived and sysctl, lets the real programs judge new
+// bytes, reloads, proves, and commits or rolls back. And it tells keepalived, by a track file, whether haproxy answers.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hapair/hapair/internal/systemd"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// target is a service with its files, a validator, a unit and a proof.
+type target interface {
+	name() string
+	// unit that runs it; empty where there is none.
+	unit() string
+	// paths of its files, whether they are there or not.
+	paths() []string
+	// validate judges the files on the disk.
+	validate(ctx context.Context) tool.Answer
+	// ready tells why the service can take nothing over now, or nil.
+	ready(ctx context.Context) error
+	// take makes the service run on its files and proves it. Where the service was started after changed, and by that runs
+	// on them already, it only proves.
+	take(ctx context.Context, changed time.Time) error
+}
+
+// units is what a target needs of systemd.
+type units interface {
+	Reload(ctx context.Context, unit string) error
+	Restart(ctx context.Context, unit string) error
+	Service(ctx context.Context, unit string) (systemd.Unit, error)
+}
+
+// errNotRunning says that a service does not run: what is new is looked at again when it does.
+var errNotRunning = errors.New("its service does not run; its files are taken over when it does")
+
+// bad is the verdict of what the agent looks at itself.
+func bad(format string, args ...any) tool.Answer {
+	return tool.Answer{Verdict: tool.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
+}
+
+// running tells whether a unit runs.
+func running(ctx context.Context, bus units, unit string) (systemd.Unit, error) {
+	u, err := bus.Service(ctx, unit)
+	if err != nil {
+		return u, err
+	}
+	if !u.Running() {
+		return u, errNotRunning
+	}
+	return u, nil
+}
+
+// poll asks done every interval until it says so, fails for good, or ctx ends; then it returns the last reason why not.
+func poll(ctx context.Context, interval time.Duration, done func() (ok bool, err error)) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var last error
+	for {
+		ok, err := done()
+		if ok {
+			return err
+		}
+		if err != nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			if last == nil {
+				last = ctx.Err()
+			}
+			return last
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// proofTime is how long a service may take to show that it runs on its new files.
+const proofTime = 15 * time.Second
+
+// haproxyTarget is haproxy.cfg with its certificates.
+type haproxyTarget struct {
+	conf config.HAProxy
+	bus  units
+	run  tool.Runner
+}
+
+func (t *haproxyTarget) name() string { return "haproxy" }
+func (t *haproxyTarget) unit() string { return t.conf.Unit }
+
+func (t *haproxyTarget) paths() []string {
+	return append([]string{t.conf.Config}, t.conf.Certificates...)
+}
+
+func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
+	return haproxy.Check(ctx, t.run, t.conf.Config)
+}
+
+func (t *haproxyTarget) ready(ctx context.Context) error {
+	_, err := running(ctx, t.bus, t.conf.Unit)
+	return err
+}
+
+func (t *haproxyTarget) master() haproxy.Socket { return haproxy.Socket(t.conf.MasterSocket) }
+
+func (t *haproxyTarget) take(ctx context.Context, changed time.Time) error {
+	u, err := running(ctx, t.bus, t.conf.Unit)
+	if err != nil {
+		return err
+	}
+	before, err := t.procs(ctx)
+	if err != nil {
+		return err
+	}
+	// A reload that failed leaves a worker on older files, even if the master is younger than the newest.
+	if u.Started.After(changed) && before.Failed <= 0 && before.Reloads == 0 {
+		return t.proveWorker(ctx, before)
+	}
+	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {
+		return err
+	}
+	return t.proveReload(ctx, before)
+}
+
+// procs asks the master until it answers: while it executes itself anew its socket refuses.
+func (t *haproxyTarget) procs(ctx context.Context) (procs haproxy.Procs, err error) {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	err = poll(ctx, 10*time.Millisecond, func() (bool, error) {
+		procs, err = t.master().ShowProc(ctx)
+		return err == nil, err
+	})
+	return procs, err
+}
+
+// proveReload waits until a worker that was not there before serves. That systemd calls the reload done proves nothing:
+// the master keeps the old worker when the new one fails.
+func (t *haproxyTarget) proveReload(ctx context.Context, before haproxy.Procs) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	return poll(ctx, 10*time.Millisecond, func() (bool, error) {
+		now, err := t.master().ShowProc(ctx)
+		if err != nil {
+			return false, err
+		}
+		if now.Master == before.Master && now.Reloads <= before.Reloads {
+			return false, errors.New("haproxy's master has not reloaded")
+		}
+		w, ok := now.Worker()
+		if ok && !known(before, w.PID) {
+			if err := t.proveWorker(ctx, now); err != nil {
+				return false, err
+			}
+			return true, nil
+		}
+		// The counter is up. Where haproxy counts failures it is one of them; where it does not (2.4) a failure has left no
+		// current worker.
+		if now.Failed > 0 || !ok {
+			return true, t.refused(ctx)
+		}
+		return false, errors.New("haproxy's new worker has not started")
+	})
+}
+
+// proveWorker asks the worker itself: one that has only been forked does not answer yet.
+func (t *haproxyTarget) proveWorker(ctx context.Context, p haproxy.Procs) error {
+	w, ok := p.Worker()
+	if !ok {
+		return errors.New("haproxy has no worker")
+	}
+	info, err := t.master().ShowInfo(ctx, w.PID)
+	if err != nil {
+		return err
+	}
+	if info.PID != w.PID || info.Stopping {
+		return fmt.Errorf("haproxy's worker %d does not serve", w.PID)
+	}
+	return nil
+}
+
+// known tells whether a process was one of haproxy's workers.
+func known(p haproxy.Procs, pid int) bool {
+	for _, w := range append(p.Workers, p.OldWorkers...) {
+		if w.PID == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// refused says what haproxy itself said to the files, where it keeps that.
+func (t *haproxyTarget) refused(ctx context.Context) error {
+	logs, err := t.master().StartupLogs(ctx)
+	if err == nil {
+		for line := range strings.Lines(logs) {
+			if strings.Contains(line, "[ALERT]") {
+				return fmt.Errorf("haproxy could not start a worker on it: %s", strings.TrimSpace(line))
+			}
+		}
+	}
+	return fmt.Errorf("haproxy could not start a worker on it: `journalctl -u %s` tells why", t.conf.Unit)
+}

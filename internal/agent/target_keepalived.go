@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// keepalivedTarget is keepalived.conf with what it includes.
+type keepalivedTarget struct {
+	conf      config.Keepalived
+	bus       units
+	run       tool.Runner
+	states    func() map[string]keepalived.State // as the fifo told them
+	addresses func() ([]vip.Held, error)
+	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
+}
+
+// reloadTime is how long keepalived is watched after a reload: one that a file kills dies within some milliseconds.
+const reloadTime = 700 * time.Millisecond
+
+func (t *keepalivedTarget) name() string { return "keepalived" }
+func (t *keepalivedTarget) unit() string { return t.conf.Unit }
+
+func (t *keepalivedTarget) paths() []string {
+	paths := []string{t.conf.Config}
+	b, err := os.ReadFile(t.conf.Config)
+	if err != nil {
+		return paths
+	}
+	for _, pattern := range keepalived.Read(b).Includes {
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(filepath.Dir(t.conf.Config), pattern)
+		}
+		found, _ := filepath.Glob(pattern)
+		paths = append(paths, found...)
+	}
+	return paths
+}
+
+func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
+	if err := t.unique(); err != nil {
+		return bad("%v", err)
+	}
+	return keepalived.Test(ctx, t.run, t.conf.Config)
+}
+
+// instances are those of all the target's files.
+func (t *keepalivedTarget) instances() []keepalived.Instance {
+	var all []keepalived.Instance
+	for _, p := range t.paths() {
+		if b, err := os.ReadFile(p); err == nil {
+			all = append(all, keepalived.Read(b).Instances...)
+		}
+	}
+	return all
+}
+
+// unique finds a VIP that two instances want: keepalived -t does not.
+func (t *keepalivedTarget) unique() error {
+	owner := map[vip.Held]string{}
+	for _, in := range t.instances() {
+		for _, v := range in.VIPs {
+			key := vip.Held{Interface: v.Interface, Address: v.Address.Addr()}
+			if other, ok := owner[key]; ok && other != in.Name {
+				return fmt.Errorf("%v on %s is in two instances: %s and %s", v.Address, v.Interface, other, in.Name)
+			}
+			owner[key] = in.Name
+		}
+	}
+	return nil
+}
+
+func (t *keepalivedTarget) ready(ctx context.Context) error {
+	_, err := running(ctx, t.bus, t.conf.Unit)
+	return err
+}
+
+func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
+	u, err := running(ctx, t.bus, t.conf.Unit)
+	if err != nil {
+		return err
+	}
+	if u.Started.After(changed) {
+		return t.proveStates(ctx)
+	}
+	exited, done, err := t.watched(u.MainPID)
+	if err != nil {
+		return fmt.Errorf("cannot watch keepalived over its reload: %w", err)
+	}
+	defer done()
+	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {
+		return err
+	}
+	timer := time.NewTimer(reloadTime)
+	defer timer.Stop()
+	select {
+	case <-exited:
+		return errors.New("keepalived ended over its reload")
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	return t.proveStates(ctx)
+}
+
+// proveStates waits until the kernel holds what keepalived says of the file's instances.
+func (t *keepalivedTarget) proveStates(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	return poll(ctx, 50*time.Millisecond, func() (bool, error) {
+		if _, err := running(ctx, t.bus, t.conf.Unit); err != nil {
+			return true, errors.New("keepalived does not run on it")
+		}
+		held, err := t.addresses()
+		if err != nil {
+			return false, err
+		}
+		if err := agree(t.instances(), t.states(), held); err != nil {
+			return false, err
+		}
+		return true, nil
+	})
+}
+
+// agree tells where the kernel has other VIPs than keepalived says. An instance that the fifo has not told of proves
+// nothing either way.
+func agree(instances []keepalived.Instance, states map[string]keepalived.State, held []vip.Held) error {
+	has := map[vip.Held]bool{}
+	for _, h := range held {
+		has[h] = true
+	}
+	for _, in := range instances {
+		state, told := states[in.Name]
+		if !told {
+			continue
+		}
+		for _, v := range in.VIPs {
+			switch is := has[vip.Held{Interface: v.Interface, Address: v.Address.Addr()}]; {
+			case state == keepalived.Master && !is:
+				return fmt.Errorf("%s is MASTER, but %v is not on %s", in.Name, v.Address, v.Interface)
+			case state != keepalived.Master && is:
+				return fmt.Errorf("%s is %s, but %v is on %s", in.Name, state, v.Address, v.Interface)
+			}
+		}
+	}
+	return nil
+}

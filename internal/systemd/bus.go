@@ -1,0 +1,165 @@
+// Package systemd speaks to the service manager: jobs and unit states over D-Bus, and sd_notify.
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+)
+
+// Bus is a connection to systemd. It is made when it is first needed, and again when it was lost.
+type Bus struct {
+	dial func(ctx context.Context) (*dbus.Conn, error)
+
+	mu   sync.Mutex
+	conn *dbus.Conn
+	end  context.CancelFunc // of the connection's context
+}
+
+// System is the bus of this machine: the system bus, or systemd's own socket where there is no D-Bus daemon.
+func System() *Bus { return New(dbus.NewWithContext) }
+
+// New is a bus that dial reaches.
+func New(dial func(ctx context.Context) (*dbus.Conn, error)) *Bus { return &Bus{dial: dial} }
+
+// dialTimeout bounds how long a bus may take to greet.
+const dialTimeout = 5 * time.Second
+
+// connect returns the connection that there is, or a new one.
+func (b *Bus) connect(ctx context.Context) (*dbus.Conn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.conn != nil && b.conn.Connected() {
+		return b.conn, nil
+	}
+	b.drop()
+	type dialed struct {
+		conn *dbus.Conn
+		err  error
+	}
+	// The context of a dial is the connection's for its whole life, so the caller's would end it: only its values pass.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ch := make(chan dialed, 1)
+	go func() {
+		c, err := b.dial(life)
+		ch <- dialed{c, err}
+	}()
+	timer := time.NewTimer(dialTimeout)
+	defer timer.Stop()
+	select {
+	case d := <-ch:
+		if d.err != nil {
+			cancel()
+			return nil, fmt.Errorf("cannot reach systemd: %w", d.err)
+		}
+		b.conn, b.end = d.conn, cancel
+		return b.conn, nil
+	case <-timer.C:
+		cancel()
+		return nil, fmt.Errorf("cannot reach systemd: its bus does not answer within %v", dialTimeout)
+	case <-ctx.Done():
+		cancel()
+		return nil, fmt.Errorf("cannot reach systemd: %w", ctx.Err())
+	}
+}
+
+// Close ends the connection.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drop()
+}
+
+func (b *Bus) drop() {
+	if b.conn != nil {
+		b.conn.Close()
+		b.end()
+		b.conn, b.end = nil, nil
+	}
+}
+
+// Reload reloads a unit and waits for its job, until ctx ends. That a job is done says that the service was told, not
+// that it runs on its new configuration.
+func (b *Bus) Reload(ctx context.Context, unit string) error {
+	return b.job(ctx, "reload", unit, (*dbus.Conn).ReloadUnitContext)
+}
+
+// Restart starts a unit anew and waits for its job, until ctx ends.
+func (b *Bus) Restart(ctx context.Context, unit string) error {
+	return b.job(ctx, "restart", unit, (*dbus.Conn).RestartUnitContext)
+}
+
+type enqueue func(c *dbus.Conn, ctx context.Context, name, mode string, ch chan<- string) (int, error)
+
+func (b *Bus) job(ctx context.Context, verb, unit string, enqueue enqueue) error {
+	conn, err := b.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+	}
+	result := make(chan string, 1) // an unread result must not block the connection
+	if _, err := enqueue(conn, ctx, unit, "replace", result); err != nil {
+		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+	}
+	// A connection that breaks loses the result: nothing else tells.
+	lost := time.NewTicker(time.Second)
+	defer lost.Stop()
+	for {
+		select {
+		case r := <-result:
+			if r != "done" {
+				return fmt.Errorf("cannot %s %s: its job ended as %s: `journalctl -u %s` tells why", verb, unit, r, unit)
+			}
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("cannot %s %s: its job did not end in time: %w", verb, unit, ctx.Err())
+		case <-lost.C:
+			if !conn.Connected() {
+				return fmt.Errorf("cannot %s %s: the connection to systemd was lost meanwhile", verb, unit)
+			}
+		}
+	}
+}
+
+// Unit is the state of a service.
+type Unit struct {
+	Load    string // loaded, not-found, masked, …
+	Active  string // active, reloading, inactive, failed, activating, deactivating
+	Sub     string
+	MainPID int
+	// Started is when the main process was started; zero where there is none.
+	Started time.Time
+}
+
+// Running tells whether the service runs, so that it can be reloaded.
+func (u Unit) Running() bool { return u.Active == "active" || u.Active == "reloading" }
+
+// Service asks for the state of a service.
+func (b *Bus) Service(ctx context.Context, unit string) (Unit, error) {
+	conn, err := b.connect(ctx)
+	if err != nil {
+		return Unit{}, fmt.Errorf("cannot ask for the state of %s: %w", unit, err)
+	}
+	props, err := conn.GetAllPropertiesContext(ctx, unit)
+	if err != nil {
+		return Unit{}, fmt.Errorf("cannot ask for the state of %s: %w", unit, err)
+	}
+	return unitOf(props), nil
+}
+
+// unitOf picks what is needed; what has another type than expected is left out.
+func unitOf(props map[string]any) Unit {
+	var u Unit
+	u.Load, _ = props["LoadState"].(string)
+	u.Active, _ = props["ActiveState"].(string)
+	u.Sub, _ = props["SubState"].(string)
+	if pid, ok := props["MainPID"].(uint32); ok {
+		u.MainPID = int(pid)
+	}
+	if usec, ok := props["ExecMainStartTimestamp"].(uint64); ok && usec > 0 && u.MainPID != 0 {
+		u.Started = time.UnixMicro(int64(usec))
+	}
+	return u
+}
