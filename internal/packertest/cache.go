@@ -13,19 +13,15 @@ import (
 // tool is a program that is built from the Go module proxy.
 type tool struct{ module, version string }
 
-// cached is the path of a tool, which is built where the cache has none. The cache lies where HAPAIR_CACHE says, else in
-// the user's own cache directory.
+// cached is the path of a tool, which is built where the cache has none. The cache is the project's own in the user's
+// cache directory; XDG_CACHE_HOME moves that.
 func cached(t testing.TB, name string, want tool) string {
 	t.Helper()
-	root := os.Getenv("HAPAIR_CACHE")
-	if root == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatalf("cannot find a place for the cache: %v; set HAPAIR_CACHE to a directory", err)
-		}
-		root = filepath.Join(user, "hapair")
+	root, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatalf("cannot find a place for the cache: %v; set XDG_CACHE_HOME", err)
 	}
-	dir := filepath.Join(root, name+"-"+want.version)
+	dir := filepath.Join(root, "hapair", name+"-"+want.version)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,78 @@
+package builder
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/internal/image"
+)
+
+func TestDefaults(t *testing.T) {
+	t.Setenv("PACKER_CACHE_DIR", t.TempDir())
+	c := Config{Output: "/images/c.qcow2"}
+	o, err := c.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Base != image.Bootstrap || o.Format != image.QCOW2 || o.Release.Name != "noble" || o.Size != 0 || filepath.Base(o.CacheDir) != "hapair" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestOptionsTellEverything(t *testing.T) {
+	c := Config{
+		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vmdk", DiskSize: "4Q", CacheDir: "/cache",
+	}
+	_, err := c.options()
+	if err == nil {
+		t.Fatal("a bad configuration was accepted")
+	}
+	for _, want := range []string{
+		"output is missing", `cannot find release "buster"`, `cannot write the format "vmdk"`, "base_sha256 is missing", `cannot use disk_size "4Q"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestCheckBase(t *testing.T) {
+	good := strings.Repeat("0a", 32)
+	for _, c := range []struct {
+		base, digest string
+		ok           bool
+	}{
+		{"bootstrap", "", true},
+		{"/images/base.qcow2", "", true},
+		{"/images/base.qcow2", good, true},
+		{"https://example.org/image", good, true},
+		{"http://example.org/image", "", false},
+		{"/images/base.qcow2", good[1:], false},
+		{"/images/base.qcow2", "sha256:" + good, false},
+	} {
+		if err := checkBase(c.base, c.digest); (err == nil) != c.ok {
+			t.Errorf("%s with %q: got %v", c.base, c.digest, err)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for s, want := range map[string]int64{"": 0, "4096": 4096, "4k": 4 << 10, "2048M": 2 << 30, "4G": 4 << 30, "1T": 1 << 40} {
+		if got, err := size(s); err != nil || got != want {
+			t.Errorf("%q: got %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"0", "-1G", "G", "4GB", "1.5G", "9999999999G", " 4G"} {
+		if got, err := size(s); err == nil {
+			t.Errorf("%q was taken for %d", s, got)
+		}
+	}
+}
+
+func TestProxies(t *testing.T) {
+	b := New([]string{"HOME=/root", "http_proxy=http://p:3128", "NO_PROXY=localhost", "SECRET=x"})
+	if got := strings.Join(b.proxies, " "); got != "http_proxy=http://p:3128 NO_PROXY=localhost" {
+		t.Errorf("got %q", got)
+	}
+}
