@@ -98,14 +98,24 @@ func runCommands(r recipe.Recipe) []any {
 			list = append(list, command{"systemctl", "mask", "--now", u.Name})
 		}
 	}
-	// Only once all of them are enabled: a service that wants another finds it. restart, not start: a package has
-	// started its service with the package's own configuration.
-	for _, u := range r.Units {
+	return append(list, restart(r.Units)...)
+}
+
+// restart comes only once all units are enabled: a service that wants another finds it. It is not start, because packages
+// have started their services with their own configuration. One unit's failure keeps no other from starting: it is told
+// when all have been tried.
+func restart(units []recipe.Unit) []any {
+	const script = `status=0; for unit; do systemctl restart "$unit" || status=1; done; exit "$status"`
+	c := command{"sh", "-c", script, "sh"}
+	for _, u := range units {
 		if u.State == "enabled" {
-			list = append(list, command{"systemctl", "restart", u.Name})
+			c = append(c, u.Name)
 		}
 	}
-	return list
+	if len(c) == 4 {
+		return nil
+	}
+	return []any{c}
 }
 
 // applied puts files in force that systemd's services have read before cloud-init wrote them. It names our own files, so
