@@ -102,7 +102,8 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	if err := b.mmdebstrap(ctx, o); err != nil {
 		return err
 	}
-	if _, err := o.attach(partition{}, false); err != nil { // the whole disk, for grub
+	disk, err := o.attach(partition{}, false) // the whole disk, for grub
+	if err != nil {
 		return err
 	}
 	m, closeMachine, err := newMachine(o, b.o)
@@ -117,7 +118,8 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 			return err
 		}
 	}
-	err = install.Do(ctx, m, []install.Step{{Name: "install the boot loader", Run: install.Script(fmt.Sprintf(grubScript, o.loops[len(o.loops)-1].path()))}}, b.o.Report)
+	script := install.Script(fmt.Sprintf(grubScript, disk.alias()))
+	err = install.Do(ctx, m, []install.Step{{Name: "install the boot loader", Run: script}}, b.o.Report)
 	return errors.Join(err, closeMachine())
 }
 
@@ -147,9 +149,13 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 		return err
 	}
 	r := b.o.Release
-	keyring, err := archive.Keyring(ctx, b.o.CacheDir, r)
+	keys, err := archive.Keyring(ctx, r)
 	if err != nil {
 		return err
+	}
+	keyring := tempDir + "/archive.gpg" // readable by apt's own user
+	if err := o.ns.do(func() error { return os.WriteFile(keyring, keys, 0o644) }); err != nil {
+		return fmt.Errorf("cannot keep the keys of %s: %w", r.Name, err)
 	}
 	cmd, err := sandbox(ctx, "--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
 		"--keyring="+keyring, "--include="+strings.Join(basePackages(r), ","),
@@ -202,6 +208,8 @@ if [ -e /lib/systemd/system/systemd-resolved.service ]; then
 	ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 fi
 systemctl enable systemd-networkd.service
-grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null --modules='part_gpt ext2' %s
+grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null --modules='part_gpt ext2' /dev/%s
 update-grub
+# It ends well when it finds no kernel.
+grep -q '^[[:space:]]*linux.* root=UUID=' /boot/grub/grub.cfg || { echo 'no kernel in grub.cfg' >&2; exit 1; }
 `

@@ -17,6 +17,9 @@ type loop struct {
 
 func (l *loop) path() string { return fmt.Sprintf("/dev/loop%d", l.number) }
 
+// alias is its name in an image's /dev.
+func (l *loop) alias() string { return fmt.Sprintf("hapair%d", l.number) }
+
 // loopMajor is the loop devices' major number; see the kernel's Documentation/admin-guide/devices.txt.
 const loopMajor = 7
 

@@ -51,8 +51,9 @@ func (o *opened) mountSystem() error {
 	return o.root.mkdirAll("/run/lock", 0o1777)
 }
 
-// fillDev makes the nodes. The disk's own are there for update-grub, which names the root by its UUID only where
-// /dev/disk/by-uuid has it, and by this machine's loop device otherwise.
+// fillDev makes the nodes. The disk's own are there for update-grub: it names the root by its UUID only where
+// /dev/disk/by-uuid has it, and finds no kernel at all on a root whose name begins with /dev/loop (10_linux takes that for
+// a file on another disk). So they bear another name, to which the one in /proc/self/mountinfo leads.
 func (o *opened) fillDev() error {
 	dev, err := o.root.dir("/dev")
 	if err != nil {
@@ -65,7 +66,10 @@ func (o *opened) fillDev() error {
 		}
 	}
 	for _, l := range o.loops {
-		if err := dev.mknod(fmt.Sprintf("loop%d", l.number), unix.S_IFBLK|0o660, loopMajor, l.number); err != nil {
+		if err := dev.mknod(l.alias(), unix.S_IFBLK|0o660, loopMajor, l.number); err != nil {
+			return err
+		}
+		if err := o.root.symlink(l.alias(), l.path()); err != nil {
 			return err
 		}
 	}
@@ -77,7 +81,7 @@ func (o *opened) fillDev() error {
 	links := map[string]string{
 		"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0",
 		"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2",
-		"/dev/disk/by-uuid/" + o.uuid: fmt.Sprintf("../../loop%d", o.device.number),
+		"/dev/disk/by-uuid/" + o.uuid: "../../" + o.device.alias(),
 	}
 	for name, target := range links {
 		if err := o.root.symlink(target, name); err != nil {
