@@ -1,0 +1,46 @@
+# What each target does stands behind its name; `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Tests make roots of Debian and bake images: on a slow machine with an empty cache they take their time.
+export TIMEOUT ?= 25m
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: bake
+bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE=NAME insists on a release)
+	@scripts/setup
+	@scripts/bake
+
+.PHONY: build
+build: ## build bake, ha-agent and packer-plugin-hapair, in bin/
+	go build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## run every test; needs root (by sudo)
+	@scripts/setup test
+	@scripts/test
+
+.PHONY: test-qemu
+test-qemu: ## bake by Packer's qemu builder, and boot the image, under software emulation: slow
+	@scripts/setup test
+	@scripts/test qemu
+
+.PHONY: bench
+bench: ## measure rendering, checking and failing over
+	@scripts/setup test
+	@scripts/test bench
+
+.PHONY: generate
+generate: ## write anew what is generated: documentation, schemas, HCL specs
+	go generate ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, shellcheck
+	@scripts/lint
+
+.PHONY: clean
+clean: ## remove what was built and baked
+	rm -rf bin out
