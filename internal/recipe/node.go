@@ -35,7 +35,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 		Sysctl:   config.Sysctl{File: units.SysctlPath},
 		Packages: packages(s),
 	}
-	if s.Stats != nil && len(n.Addresses) > 0 {
+	if s.Stats != nil && s.HAProxy.Config == "" && len(n.Addresses) > 0 {
 		c.HAProxy.Stats = &config.Stats{Address: netip.AddrPortFrom(n.Addresses[0].Addr, uint16(s.Stats.Port))}
 	}
 	for _, peer := range s.Peers(n) {

@@ -25,7 +25,7 @@ func parse(t *testing.T, path string) *spec.Spec {
 func parseBytes(t *testing.T, path string, data []byte) *spec.Spec {
 	t.Helper()
 	s, problems := spec.Parse(path, data, spec.Sources{
-		ReadFile:  func(string) ([]byte, error) { return []byte(secret + "\n"), nil },
+		ReadFile:  readFile,
 		LookupEnv: func(string) (string, bool) { return secret, true },
 	})
 	if problems.HasErrors() {
@@ -34,6 +34,13 @@ func parseBytes(t *testing.T, path string, data []byte) *spec.Spec {
 		t.Fatal(out.String())
 	}
 	return s
+}
+
+func readFile(name string) ([]byte, error) {
+	if name == "own.cfg" {
+		return []byte("# a haproxy.cfg of one's own\n"), nil
+	}
+	return []byte(secret + "\n"), nil
 }
 
 // examples are all specs that must work: those for users, and those of the tests, by name.

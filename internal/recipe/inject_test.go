@@ -1,0 +1,156 @@
+package recipe_test
+
+import (
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// injectable are the values of a spec that are text and reach a file of a node, with what is good in their place.
+var injectable = []struct{ field, good string }{
+	{"cluster", "c"}, {"node", "n"}, {"interface", "eth0"}, {"vip", "v"}, {"vip interface", "eth1"},
+	{"stats user", "u"}, {"log address", "192.0.2.9"}, {"facility", "local0"}, {"service", "s"}, {"balance", "roundrobin"},
+	{"check", "GET /"}, {"certificate", "/etc/haproxy/a.pem"}, {"server", "w"}, {"login", "ops"}, {"ssh key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp ops"},
+	{"package", "tcpdump"}, {"release", "noble"},
+}
+
+// injected is a spec with values in the places of injectable, as YAML: quoted in whatever way they need.
+func injected(t *testing.T, value func(field string) string) []byte {
+	t.Helper()
+	type m = map[string]any
+	v := value
+	out, err := yaml.Marshal(m{
+		"apiVersion": "hapair/v1", "cluster": v("cluster"), "firewall": true,
+		"image": m{"release": v("release"), "packages": []string{v("package")}},
+		"nodes": []m{
+			{"name": v("node"), "address": "192.0.2.1/24", "interface": v("interface")},
+			{"name": "other", "address": "192.0.2.2/24", "interface": "eth0"},
+		},
+		"vips":   []m{{"name": v("vip"), "address": "198.51.100.1/24", "interface": v("vip interface"), "prefer": v("node")}},
+		"stats":  m{"user": v("stats user"), "password": m{"file": "p"}, "allow": []string{"10.0.0.0/8"}},
+		"log":    m{"address": v("log address"), "facility": v("facility")},
+		"access": m{"users": []m{{"name": v("login"), "ssh_authorized_keys": []string{v("ssh key")}}}},
+		"services": []m{{
+			"name": v("service"), "vip": v("vip"), "port": 443, "mode": "http", "balance": v("balance"), "check": m{"http": v("check")},
+			"tls": m{"certificate": v("certificate")}, "servers": []m{{"name": v("server"), "address": "192.0.2.20"}},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// FuzzNoValueAddsALine puts any text into any field. What validation lets through must leave every line of every file
+// beginning as it does with a good value.
+func FuzzNoValueAddsALine(f *testing.F) {
+	for i := range injectable {
+		for _, text := range []string{"a\nuser root", "a\r\nb", "a # b", "a\"b", "a b", "a'", "a\\", "a}", "$HOME", "${A}", "@x", "!x", "\u2028x", "\x00", "a,b", "../a", "%[env(A)]", "*"} {
+			f.Add(uint8(i), text)
+			f.Add(uint8(i), injectable[i].good+text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, index uint8, text string) {
+		at := injectable[int(index)%len(injectable)]
+		good := func(field string) string {
+			for _, i := range injectable {
+				if i.field == field {
+					return i.good
+				}
+			}
+			t.Fatalf("no good value of %s", field)
+			return ""
+		}
+		s, problems := parseInjected(injected(t, func(field string) string {
+			if field == at.field {
+				return text
+			}
+			return good(field)
+		}))
+		if problems {
+			return
+		}
+		want, problems := parseInjected(injected(t, good))
+		if problems {
+			t.Fatal("the good values are not")
+		}
+		if strings.HasSuffix(at.field, "interface") && (text == good("interface") || text == good("vip interface")) {
+			return // one interface for both needs fewer lines
+		}
+		sameLines(t, at.field, render(t, want), render(t, s), func(word string) string {
+			if word == text {
+				return at.good
+			}
+			return word
+		})
+	})
+}
+
+func parseInjected(data []byte) (s *spec.Spec, problems bool) {
+	s, p := spec.Parse("spec.yaml", data, spec.Sources{ReadFile: readFile})
+	return s, p.HasErrors()
+}
+
+// render gives the files of the first node. Their names can depend on the spec: they are in order.
+func render(t *testing.T, s *spec.Spec) []recipe.File {
+	t.Helper()
+	r, err := release.Get(s.Image.Release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := recipe.Node(s, &s.Nodes[0], r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recipe.Merge(image, node).Files
+}
+
+// sameLines compares the words that lines begin with. agent.yaml is written by a YAML library, which may quote and fold:
+// there it is enough that it can be read.
+func sameLines(t *testing.T, field string, want, got []recipe.File, restore func(word string) string) {
+	t.Helper()
+	byPath := map[string]string{}
+	for _, f := range got {
+		byPath[f.Path] = string(f.Content)
+	}
+	for _, f := range want {
+		content, ok := byPath[f.Path]
+		if !ok {
+			if field == "vip interface" || field == "log address" || field == "interface" {
+				continue // they decide on files
+			}
+			t.Errorf("%s: %s is gone", field, f.Path)
+		}
+		if f.Path == config.Path {
+			if _, problems := config.Parse(f.Path, []byte(content)); problems.HasErrors() {
+				t.Errorf("%s: %v", field, problems)
+			}
+			continue
+		}
+		if a, b := beginnings(string(f.Content), restore), beginnings(content, restore); a != b && field != "release" && field != "log address" {
+			t.Errorf("%s changes the lines of %s:\n%s\nwant\n%s", field, f.Path, b, a)
+		}
+	}
+}
+
+// beginnings are the first words of all lines, after restore: a line may begin with the value itself.
+func beginnings(text string, restore func(word string) string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if words := strings.Fields(line); len(words) > 0 {
+			out.WriteString(restore(words[0]))
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
