@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// fault is something that goes wrong on the node that holds the VIP, and how it is put right again.
+type fault struct {
+	name   string
+	strike func(ctx context.Context, h *lab.Host) error
+	repair func(ctx context.Context, h *lab.Host) error
+}
+
+func sh(script string) func(context.Context, *lab.Host) error {
+	return func(ctx context.Context, h *lab.Host) error {
+		_, err := h.Must(ctx, "sh", "-euc", script)
+		return err
+	}
+}
+
+func start(ctx context.Context, h *lab.Host) error { return h.Start(ctx) }
+
+func nothing(context.Context, *lab.Host) error { return nil }
+
+func faults() []fault {
+	return []fault{
+		{"haproxy killed, its unit masked",
+			sh("systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service"),
+			sh("systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")},
+		{"haproxy stopped by SIGSTOP", sh("systemctl kill --signal=STOP haproxy.service"), sh("systemctl kill --signal=CONT haproxy.service")},
+		{"keepalived stopped", sh("systemctl stop keepalived.service"), sh("systemctl start keepalived.service")},
+		{"node shut down", func(ctx context.Context, h *lab.Host) error { return h.Stop(ctx) }, start},
+		{"power cut", func(_ context.Context, h *lab.Host) error { h.Kill(); return nil }, start},
+		{"link of the nodes' network cut", cut("eth3"), heal("eth3")},
+		{"link of the VIP's network cut", cut("eth4"), heal("eth4")},
+		{"node rebooted", func(ctx context.Context, h *lab.Host) error { return h.Reboot(ctx) }, nothing},
+	}
+}
+
+func cut(iface string) func(context.Context, *lab.Host) error {
+	return func(_ context.Context, h *lab.Host) error { return h.Cut(iface) }
+}
+
+func heal(iface string) func(context.Context, *lab.Host) error {
+	return func(_ context.Context, h *lab.Host) error { return h.Heal(iface) }
+}
+
+// testFaults breaks the holder in every way. Each time the VIP must move to the other node and the client be served
+// again; and when the broken one is back, exactly one must hold the VIP.
+func testFaults(t *testing.T, c *cluster) {
+	for _, f := range faults() {
+		t.Run(f.name, func(t *testing.T) { c.suffer(t, f) })
+	}
+}
+
+func (c *cluster) suffer(t *testing.T, f fault) {
+	holder, other := c.settle(t)
+	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
+	defer cancel()
+	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+		t.Fatalf("before the fault: %v", err)
+	}
+	watch := c.client.Watch(ctx, serviceURL, 5*time.Millisecond, 250*time.Millisecond)
+	defer watch.Stop()
+	began := time.Now()
+	if err := f.strike(ctx, holder); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.holders.WaitHolder(ctx, other.Name, 0); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, holder.Logs(t.Context(), 80), other.Logs(t.Context(), 80))
+	}
+	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+		t.Fatalf("after the fault: %v\n%s", err, other.Logs(t.Context(), 80))
+	}
+	outage := watch.Stop()
+	if err := f.repair(ctx, holder); err != nil {
+		t.Fatal(err)
+	}
+	c.waitRunning(ctx, t)
+	after, _ := c.settle(t)
+	t.Logf("from %s to %s; the client had no answer for %v; two holders for %v; after the repair %s holds it",
+		holder.Name, other.Name, outage.Longest.Duration().Round(time.Millisecond), c.holders.Overlap(began).Round(time.Millisecond), after.Name)
+	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+		t.Errorf("after the repair: %v", err)
+	}
+}
+
+// networkdRestart sees that networkd leaves the VIP alone, also when it is told to configure everything anew.
+func networkdRestart(t *testing.T, c *cluster) {
+	holder, _ := c.settle(t)
+	before := c.holders.Spans()
+	watch := c.client.Watch(t.Context(), serviceURL, 10*time.Millisecond, 250*time.Millisecond)
+	defer watch.Stop()
+	for _, command := range []string{"systemctl restart systemd-networkd.service", "networkctl reload", "networkctl reconfigure eth4"} {
+		if _, err := holder.Must(t.Context(), "sh", "-c", command); err != nil {
+			t.Error(err)
+		}
+		if again, _ := c.settle(t); again != holder {
+			t.Fatalf("after %s the VIP is on %s", command, again.Name)
+		}
+		if after := c.holders.Spans(); !slices.Equal(before, after) {
+			t.Errorf("after %s the VIP went and came: %v", command, after[len(before)-1:])
+		}
+	}
+	if r := watch.Stop(); r.Failures > 0 {
+		t.Errorf("%d requests failed, the last with %v", r.Failures, r.LastErr)
+	}
+}

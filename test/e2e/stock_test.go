@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+)
+
+// TestStock boots both nodes from a base that is not ours, with user-data alone: packages, agent and all else come at
+// the first boot. Only downloads by apt leave the lab.
+func TestStock(t *testing.T) {
+	b := build(t)
+	root := labtest.Root(t, "trixie", lab.StockPackages()...)
+	seeds := filepath.Join(b.dir, "seeds")
+	b.run(t, "cloud-init", b.spec, "--image", "stock", "--release", "trixie", "-o", seeds)
+	l := labtest.Lab(t)
+	base, err := l.Directory(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := l.AddProxy("management", netip.MustParsePrefix("192.168.56.250/24"), "debian.invalid", "secu.debian.invalid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t, l, base, seeds)
+	for _, h := range c.nodes {
+		if err := h.WriteFile("/etc/apt/apt.conf.d/90lab", 0o644, proxy.AptConf()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.boot(t)
+	testJob(t, c)
+	t.Run("node shut down", func(t *testing.T) { c.suffer(t, faultNamed(t, "node shut down")) })
+	t.Run("node rebooted", func(t *testing.T) { c.suffer(t, faultNamed(t, "node rebooted")) })
+	t.Run("ha-agent verify at the end", func(t *testing.T) { c.verify(t) })
+}
+
+func faultNamed(t *testing.T, name string) fault {
+	t.Helper()
+	for _, f := range faults() {
+		if f.name == name {
+			return f
+		}
+	}
+	t.Fatalf("there is no fault %q", name)
+	return fault{}
+}
