@@ -90,6 +90,10 @@ func (n *Node) decodeStruct(v reflect.Value) {
 // unknown tells of a key that the struct does not have. What it may have meant counts as written, and where that is a
 // secret, the value is not shown.
 func (n *Node) unknown(key, value *yaml.Node, names []string) {
+	if len(n.doc.problems) >= maxProblems {
+		n.doc.dropped[diag.Error]++
+		return
+	}
 	hint := "known here: " + strings.Join(names, ", ")
 	if near := Nearest(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)

@@ -20,6 +20,7 @@ const (
 	maxKey      = 256     // bytes of a key
 	maxProblems = 100     // that are told; what comes after is only counted
 	maxSource   = 200     // characters of a line that are shown
+	maxLine     = 4 << 10 // bytes of a line that are searched for a secret's key
 	maxQuote    = 60      // characters of a value that a message quotes
 )
 
@@ -35,7 +36,7 @@ type Document struct {
 	told     map[string]bool // paths that an error was added about
 	misspelt map[string]bool // paths whose key was written wrong
 	problems diag.Problems
-	dropped  diag.Problems // beyond those that are told
+	dropped  map[diag.Severity]int // how many more there are
 
 	nodes, text int
 	full        bool // a bound was hit: nothing more is decoded
@@ -81,15 +82,13 @@ func (d *Document) Problems() diag.Problems {
 		ps[i].Source = d.source(place{ps[i].Line, ps[i].Column})
 	}
 	ps.Sort()
-	if len(d.dropped) > 0 {
-		severity := diag.Warning
-		if d.dropped.HasErrors() {
-			severity = diag.Error
+	for _, severity := range []diag.Severity{diag.Error, diag.Warning} {
+		if n := d.dropped[severity]; n > 0 {
+			ps = append(ps, diag.Problem{
+				Severity: severity, File: d.file, Line: 1, Column: 1,
+				Message: plural(n, "more "+string(severity)+" is", "more "+string(severity)+"s are") + " not shown",
+			})
 		}
-		ps = append(ps, diag.Problem{
-			Severity: severity, File: d.file, Line: 1, Column: 1,
-			Message: plural(len(d.dropped), "more problem is", "more problems are") + " not shown",
-		})
 	}
 	return ps
 }
@@ -119,7 +118,7 @@ func (d *Document) at(severity diag.Severity, p place, path, message, hint strin
 		d.told[path] = true
 	}
 	if len(d.problems) >= maxProblems {
-		d.dropped = append(d.dropped, diag.Problem{Severity: severity})
+		d.dropped[severity]++
 		return
 	}
 	d.problems = append(d.problems, diag.Problem{

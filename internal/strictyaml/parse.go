@@ -18,7 +18,7 @@ import (
 // Problems; out holds what could be decoded.
 func Decode(file string, data []byte, out any) *Document {
 	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{},
-		told: map[string]bool{}, misspelt: map[string]bool{}}
+		told: map[string]bool{}, misspelt: map[string]bool{}, dropped: map[diag.Severity]int{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !d.readable(data) {
 		return d

@@ -23,21 +23,38 @@ func (d *Document) source(p place) string {
 	if p.line < 1 || p.line > len(d.lines) {
 		return ""
 	}
-	line := strings.TrimRight(d.lines[p.line-1], "\r")
+	whole := strings.TrimRight(d.lines[p.line-1], "\r")
 	if d.belowSecret(p.line - 1) {
-		return indentOf(line) + "***"
+		return cut(indentOf(whole), maxSource) + "***"
 	}
-	line = maskLine(line)
+	line := cut(whole, maxSource)
+	if line != whole && p.column > maxSource {
+		return ""
+	}
+	masked := maskLine(line)
 	if from, ok := d.masked[p.line]; ok {
-		if r := []rune(line); len(r) >= from {
-			line = string(r[:from-1]) + "***"
+		masked = maskFrom(masked, from)
+	}
+	if masked == line && line != whole {
+		masked += "…"
+	}
+	return masked
+}
+
+// cut is at most the first n characters of a text.
+func cut(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
 		}
 	}
-	if r := []rune(line); len(r) > maxSource {
-		if p.column > maxSource {
-			return ""
-		}
-		line = string(r[:maxSource]) + "…"
+	return s
+}
+
+// maskFrom replaces what stands at a column and after it.
+func maskFrom(line string, column int) string {
+	if kept := cut(line, column-1); kept != line {
+		return kept + "***"
 	}
 	return line
 }
@@ -78,7 +95,7 @@ func (d *Document) belowSecret(i int) bool {
 		}
 		if in := len(indentOf(line)); in < depth {
 			depth = in
-			if literalSecret(line) >= 0 {
+			if len(line) > maxLine || literalSecret(line) >= 0 {
 				return true
 			}
 		}
