@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Generate writes the schema, of draft 2020-12, as indented JSON.
-func Generate() ([]byte, error) {
+// Spec is the schema of a spec, of draft 2020-12.
+func Spec() (*jsonschema.Schema, error) {
 	docs, err := comments(spec.Source)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the comments of the schema: %w", err)
@@ -25,6 +25,15 @@ func Generate() ([]byte, error) {
 	s := g.object(reflect.TypeFor[spec.Spec]())
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "hapair: a set of load balancers that share virtual IPs"
+	return s, nil
+}
+
+// Generate writes the schema as indented JSON.
+func Generate() ([]byte, error) {
+	s, err := Spec()
+	if err != nil {
+		return nil, err
+	}
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the schema: %w", err)
