@@ -1,0 +1,178 @@
+package recipe_test
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+)
+
+const reloadSpec = `
+apiVersion: hapair/v1
+cluster: reload
+nodes:
+  - {name: a, address: 192.0.2.1/24, interface: eth0}
+  - {name: b, address: 192.0.2.2/24, interface: eth0}
+vips: [{name: v, address: 192.0.2.10/24}]
+services:
+  - name: web
+    vip: v
+    port: 80
+    mode: http
+    servers:
+      - {name: drained, address: 192.0.2.21}
+      - {name: moved, address: 192.0.2.22, port: 81}
+      - {name: six, address: "2001:db8::23", port: 82}
+      - {name: secured, address: 192.0.2.24, port: 83}
+`
+
+// TestReloadKeepsWhatWasSetByHand drains servers of a real haproxy and reloads it on an edited file: the drain stays, and
+// so does nothing that the edit changed.
+func TestReloadKeepsWhatWasSetByHand(t *testing.T) {
+	for _, name := range testReleases {
+		t.Run(name, func(t *testing.T) {
+			s := parseBytes(t, "spec.yaml", []byte(reloadSpec))
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s, &s.Nodes[0], r)
+			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+			h.must(t, "mkdir", "-p", "/run/haproxy")
+			h.startHAProxy(t)
+			for _, server := range []string{"drained", "moved", "six", "secured"} {
+				h.ask(t, "set server web/"+server+" state drain")
+			}
+
+			cfg, err := h.ReadFile(recipe.HAProxyConfig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg = bytes.Replace(cfg, []byte("server moved 192.0.2.22:81"), []byte("server moved 192.0.2.22:8181"), 1)
+			cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
+			if err := h.WriteFile(deadline(t), recipe.HAProxyConfig, 0o640, "root:haproxy", cfg); err != nil {
+				t.Fatal(err)
+			}
+			before := h.ask(t, "show info")
+			h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
+			h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
+			h.eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
+
+			servers := serversOf(t, h.ask(t, "show servers state"))
+			for name, want := range map[string]string{
+				"drained": "drain 80 plain", "six": "drain 82 plain", "moved": "ready 8181 plain", "secured": "ready 83 tls",
+			} {
+				if got := servers[name]; got != want {
+					t.Errorf("server %s is %q after the reload, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestStateOfADeadHAProxyIsNotKept has no haproxy to ask: a state from earlier must not outlive it.
+func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
+	s := parseBytes(t, "spec.yaml", []byte(reloadSpec))
+	r, err := release.Get("trixie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, s, &s.Nodes[0], r)
+	const state = "/var/lib/haproxy/server-state"
+	if err := h.WriteFile(deadline(t), state, 0o644, "", []byte("1\n")); err != nil {
+		t.Fatal(err)
+	}
+	out, status, err := h.Run(deadline(t), "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig)
+	if err != nil || status == 0 {
+		t.Errorf("saving the state of no haproxy: status %d, %v\n%s", status, err, out)
+	}
+	if h.has(state) {
+		t.Error("the old state is still there")
+	}
+}
+
+// startHAProxy runs haproxy as the unit does.
+func (h *host) startHAProxy(t *testing.T) {
+	t.Helper()
+	cmd := h.Command(t.Context(), "haproxy", "-Ws", "-f", recipe.HAProxyConfig, "-p", "/run/haproxy.pid", "-S", "/run/haproxy-master.sock")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+	h.eventually(t, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
+}
+
+// ask asks haproxy's admin socket; an answer of nothing means that it does not answer.
+func (h *host) ask(t *testing.T, command string) string {
+	t.Helper()
+	out, status, err := h.Run(deadline(t), "sh", "-c", `echo "$1" | socat -t 5 /run/haproxy/admin.sock -`, "sh", command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status != 0 {
+		return ""
+	}
+	return out
+}
+
+func (h *host) eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for end := deadline(t); !f(); {
+		select {
+		case <-end.Done():
+			t.Fatalf("it never came to pass that %s", what)
+		case <-ticker.C:
+		}
+	}
+}
+
+// pidOf reads the worker's pid out of "show info".
+func pidOf(info string) int {
+	for line := range strings.Lines(info) {
+		if pid, ok := strings.CutPrefix(line, "Pid: "); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(pid))
+			return n
+		}
+	}
+	return 0
+}
+
+// serversOf reads "show servers state" (management.txt): admin state, port and TLS of each server.
+func serversOf(t *testing.T, answer string) map[string]string {
+	t.Helper()
+	servers := map[string]string{}
+	for line := range strings.Lines(answer) {
+		f := strings.Fields(line)
+		if len(f) < 21 || f[0] == "#" {
+			continue
+		}
+		admin, err := strconv.Atoi(f[6])
+		if err != nil {
+			t.Fatalf("cannot read %q", line)
+		}
+		state, tls := "ready", "plain"
+		if admin&0x08 != 0 { // SRV_ADMF_FDRAIN
+			state = "drain"
+		}
+		if f[20] == "1" {
+			tls = "tls"
+		}
+		servers[f[3]] = fmt.Sprintf("%s %s %s", state, f[18], tls)
+	}
+	return servers
+}
