@@ -32,6 +32,10 @@ func (s Socket) Ask(ctx context.Context, command string) (string, error) {
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		return "", s.unanswered(ctx, command, err)
 	}
+	// A master goes on listening for commands until it is told that there are no more.
+	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+		return "", s.unanswered(ctx, command, err)
+	}
 	answer, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
 	if err != nil {
 		return "", s.unanswered(ctx, command, err)
