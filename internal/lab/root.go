@@ -83,10 +83,11 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 
 // bootstrap runs mmdebstrap in namespaces of its own, so that it ends with this process and leaves no mount behind.
 func bootstrap(ctx context.Context, r release.Release, packages []string, dir string) error {
-	keyring, err := archive.Keyring(ctx, filepath.Dir(dir), r)
+	keyring, err := keyringFile(ctx, r)
 	if err != nil {
 		return err
 	}
+	defer os.Remove(keyring)
 	space, err := newSpace(ctx, spaceOptions{hostNetwork: true})
 	if err != nil {
 		return err
@@ -98,6 +99,23 @@ func bootstrap(ctx context.Context, r release.Release, packages []string, dir st
 		err = fmt.Errorf("cannot make a root of %s: mmdebstrap ended with status %d:\n%s", r.Name, status, lastLines(out, 20))
 	}
 	return errors.Join(err, space.close())
+}
+
+// keyringFile writes the keys of a release's archive to a file that apt's own user may read: in no user's home.
+func keyringFile(ctx context.Context, r release.Release) (string, error) {
+	keys, err := archive.Keyring(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", "hapair-*.gpg")
+	if err == nil {
+		_, err = f.Write(keys)
+		err = errors.Join(err, f.Chmod(0o644), f.Close())
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot keep the keys of %s: %w", r.Name, err)
+	}
+	return f.Name(), nil
 }
 
 // lock waits for the lock of a file, which is made if need be, until ctx ends.
