@@ -19,19 +19,24 @@ func Packer(t testing.TB) string {
 	return cached(t, "packer", tool{module: "github.com/hashicorp/packer", version: "v1.11.2"})
 }
 
-// Plugin builds the project's plugin and installs it into a plugin folder of the test's own. It returns the environment
-// in which Packer finds that plugin and nothing of the machine's user.
-func Plugin(t testing.TB) []string {
+// Env is an environment in which Packer finds nothing of the machine's user: its plugins, its settings and its cache are
+// the test's own.
+func Env(t testing.TB) []string {
 	t.Helper()
 	dir := t.TempDir()
-	env := append(os.Environ(),
+	return append(os.Environ(),
 		"PACKER_PLUGIN_PATH="+filepath.Join(dir, "plugins"),
 		"PACKER_CONFIG_DIR="+dir,
 		"PACKER_CACHE_DIR="+filepath.Join(dir, "cache"),
 		"CHECKPOINT_DISABLE=1",
-		"PACKER_NO_COLOR=1",
 	)
-	install(t, env, Binary(t, "packer-plugin-hapair"), "github.com/hapair/hapair")
+}
+
+// Plugin builds the project's plugin and returns an environment in which Packer finds it.
+func Plugin(t testing.TB) []string {
+	t.Helper()
+	env := Env(t)
+	Install(t, env, Binary(t, "packer-plugin-hapair"), "github.com/hapair/hapair")
 	return env
 }
 
@@ -39,7 +44,7 @@ func Plugin(t testing.TB) []string {
 func Qemu(t testing.TB, env []string) {
 	t.Helper()
 	plugin := cached(t, "packer-plugin-qemu", tool{module: "github.com/hashicorp/packer-plugin-qemu", version: "v1.0.9"})
-	install(t, env, plugin, "github.com/hashicorp/qemu")
+	Install(t, env, plugin, "github.com/hashicorp/qemu")
 }
 
 // Binary builds one of the project's commands and returns its path.
@@ -70,7 +75,8 @@ func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...st
 	return out.String(), err
 }
 
-func install(t testing.TB, env []string, bin, source string) {
+// Install has Packer take a plugin's binary over as the plugin of that source.
+func Install(t testing.TB, env []string, bin, source string) {
 	t.Helper()
 	if out, err := Run(t.Context(), t, env, t.TempDir(), "plugins", "install", "--path", bin, source); err != nil {
 		t.Fatalf("%v\n%s", err, out)

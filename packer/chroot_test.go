@@ -1,0 +1,93 @@
+package packer
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+)
+
+// chroot bakes a golden image with the builder hapair-chroot from a bootstrapped base.
+func (w *world) chroot(t *testing.T) {
+	labtest.Need(t)
+	spec := cluster(t)
+	dir := w.write(t, spec, "hapair-chroot", "--release", "trixie")
+	w.shareBases(t, dir)
+	t.Run("failing step", func(t *testing.T) { w.failingStep(t, spec, dir) })
+	t.Run("build", func(t *testing.T) { w.chrootBuild(t, dir) })
+}
+
+// shareBases has the build keep bootstrapped bases where the project's other tests do.
+func (w *world) shareBases(t *testing.T, dir string) {
+	t.Helper()
+	cache, err := lab.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := filepath.Join(dir, "build.pkr.hcl")
+	with := strings.Replace(read(t, build), `format      = "qcow2"`, `format = "qcow2"`+"\n  cache_dir = \""+cache+`"`, 1)
+	writeFile(t, build, with)
+}
+
+func (w *world) chrootBuild(t *testing.T, dir string) {
+	start := time.Now()
+	out := w.must(t, dir, "build", ".")
+	t.Logf("packer build with hapair-chroot took %v", time.Since(start).Round(100*time.Millisecond))
+	for _, want := range []string{"verify the image", "check the seal", "controllers-trixie.qcow2 (trixie, qcow2,"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	output := filepath.Join(dir, "controllers-trixie.qcow2")
+	var m image.Manifest
+	if err := json.Unmarshal([]byte(read(t, output+".json")), &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"/usr/bin/ha-agent", "/etc/haproxy/haproxy.cfg", "/etc/sysctl.d/60-hapair.conf"} {
+		if m.Files[file] == "" {
+			t.Errorf("the manifest lacks %s", file)
+		}
+	}
+	for file := range m.Files {
+		if strings.HasPrefix(file, "/tmp/") {
+			t.Errorf("the manifest lists %s, which was there on the way only", file)
+		}
+	}
+	if m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
+		t.Errorf("the manifest has haproxy %q, keepalived %q, spec %q", m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])
+	}
+	// An image that is there is kept, unless Packer is told otherwise.
+	again, err := w.packer(t, dir, "build", ".")
+	if err == nil || !strings.Contains(again, "it is there already") {
+		t.Errorf("got %v:\n%s", err, again)
+	}
+}
+
+// failingStep: a step that fails fails the build, with what it said, and no image comes of it.
+func (w *world) failingStep(t *testing.T, spec, dir string) {
+	good := read(t, spec)
+	writeFile(t, spec, strings.Replace(good, "packages: [tcpdump]", "packages: [no-such-package]", 1))
+	defer writeFile(t, spec, good)
+	out, err := w.packer(t, dir, "build", ".")
+	if err == nil {
+		t.Fatal("the build succeeded")
+	}
+	for _, want := range []string{"cannot install packages", "Unable to locate package no-such-package"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*qcow2*"))
+	if err != nil || left != nil {
+		t.Errorf("%v is left (%v)", left, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("got %v (%v), want the template alone", entries, err)
+	}
+}
