@@ -95,13 +95,14 @@ func (d *Daemon) open() error {
 	}
 	d.vrrp = &vrrp{path: d.Conf.Keepalived.NotifyFIFO, log: d.Log, now: d.Now}
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
-	d.changer = &changer{store: s, log: d.Log, now: d.Now, judged: map[string]string{}, targets: d.targets()}
+	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
+		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}}
 	goods, err := s.Goods()
 	if err != nil {
 		return err
 	}
 	for name, g := range goods {
-		d.changer.judged[name] = digestOf(g)
+		d.changer.prove(name, digestOf(g))
 	}
 	changes, err := s.Changes()
 	if err != nil {

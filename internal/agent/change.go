@@ -27,6 +27,11 @@ type changer struct {
 	now     func() time.Time
 	// judged is the digest that each target had when the last verdict was given: unchanged bytes are no change.
 	judged map[string]string
+	// runs is the digest that each target runs on, as far as it was proven.
+	runs map[string]string
+	// waits is the digest of each target that was refused only because of another one in the same change. It comes along
+	// with the next change of any.
+	waits  map[string]string
 	number int    // of the last change
 	told   string // why files were refused that are looked at again
 }
@@ -40,17 +45,30 @@ type pending struct {
 // errNoVerdict says that nothing was judged: the same files are looked at again later.
 var errNoVerdict = errors.New("no verdict yet")
 
-// look finds the targets whose files have changed since the last verdict.
+// look finds the targets whose files have changed since the last verdict, and those that wait for them.
 func (c *changer) look() ([]pending, error) {
 	var changed []pending
+	news := false
 	for _, t := range c.targets {
 		s, err := read(t.paths())
 		if err != nil {
 			return nil, err
 		}
-		if s.digest != c.judged[t.name()] {
+		switch name := t.name(); s.digest {
+		case c.judged[name]:
+		case c.runs[name]: // what was refused was taken back
+			c.judged[name] = s.digest
+			delete(c.waits, name)
+			news = true
+		case c.waits[name]:
 			changed = append(changed, pending{t, s})
+		default:
+			changed = append(changed, pending{t, s})
+			news = true
 		}
+	}
+	if !news {
+		return nil, nil
 	}
 	return changed, nil
 }
@@ -64,7 +82,7 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 		}
 	}
 	ch := control.Change{Number: c.number + 1, Time: since.UTC(), Targets: names(changed)}
-	verdict, reason := c.validate(ctx, changed)
+	verdict, reason, good := c.validate(ctx, changed)
 	if verdict == tool.None {
 		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
 	}
@@ -73,7 +91,7 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 			return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
 		}
 		ch.Verdict, ch.Reason = control.Refused, reason
-		c.refuse(changed, reason)
+		c.refuse(changed, good, reason)
 	} else if target, err := c.take(ctx, changed); ctx.Err() != nil {
 		// The agent ends. At its next start these files are other than the last known good ones: a change.
 		return control.Change{}, fmt.Errorf("%w: the agent ends", errNoVerdict)
@@ -83,7 +101,6 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
 		return control.Change{}, fmt.Errorf("%w: the files changed again meanwhile", errNoVerdict)
 	} else {
-		c.judge(changed)
 		ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
 	}
 	if ch.Verdict != control.Refused {
@@ -95,15 +112,17 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 	return ch, nil
 }
 
-// validate judges the new files. One that is bad makes all of them bad; one that cannot be judged leaves all unjudged.
-func (c *changer) validate(ctx context.Context, changed []pending) (tool.Verdict, string) {
-	verdict := tool.Good
+// validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
+// cannot be judged leaves all of it unjudged.
+func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool.Verdict, reason string, good map[string]bool) {
+	verdict, good = tool.Good, map[string]bool{}
 	var reasons []string
 	for _, p := range changed {
 		vctx, cancel := context.WithTimeout(ctx, validateTime)
 		a := p.target.validate(vctx)
 		cancel()
 		if a.Verdict == tool.Good {
+			good[p.name()] = true
 			continue
 		}
 		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.name(), a.Verdict, a.Reason()))
@@ -112,22 +131,27 @@ func (c *changer) validate(ctx context.Context, changed []pending) (tool.Verdict
 		}
 	}
 	if ctx.Err() != nil {
-		return tool.None, "the agent ends"
+		return tool.None, "the agent ends", nil
 	}
-	return verdict, strings.Join(reasons, "; ")
+	return verdict, strings.Join(reasons, "; "), good
 }
 
-// refuse remembers files that are bad, so that they are not looked at again. Where a target has nothing better yet they
+// refuse remembers files that are bad, so that they are not looked at again. Where a target runs on nothing proven yet they
 // are: at boot a file may be bad only because an interface is not there yet.
-func (c *changer) refuse(changed []pending, reason string) {
-	goods, err := c.store.Goods()
+func (c *changer) refuse(changed []pending, good map[string]bool, reason string) {
 	for _, p := range changed {
-		if _, ok := goods[p.name()]; err == nil && !ok {
+		if c.runs[p.name()] == "" {
 			c.told = reason
 			return
 		}
 	}
-	c.judge(changed)
+	for _, p := range changed {
+		if good[p.name()] {
+			c.waits[p.name()] = p.snapshot.digest
+		} else {
+			c.judged[p.name()] = p.snapshot.digest
+		}
+	}
 }
 
 // take makes the services run on the new files, one after the other, and names the first that does not prove.
@@ -154,16 +178,25 @@ func (c *changer) unchanged(changed []pending) (bool, error) {
 	return true, nil
 }
 
+// judge remembers that there is a verdict on these files.
 func (c *changer) judge(changed []pending) {
 	for _, p := range changed {
 		c.judged[p.name()] = p.snapshot.digest
+		delete(c.waits, p.name())
 	}
+}
+
+// prove remembers that a target runs on files of a digest.
+func (c *changer) prove(name, digest string) {
+	c.judged[name], c.runs[name] = digest, digest
+	delete(c.waits, name)
 }
 
 // commit makes the proven files the last known good ones.
 func (c *changer) commit(changed []pending, number int) (control.Verdict, string) {
 	states := map[string]store.Good{}
 	for _, p := range changed {
+		c.prove(p.name(), p.snapshot.digest)
 		states[p.name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.files}
 	}
 	if err := c.store.Commit(states); err != nil {

@@ -30,7 +30,7 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, number int, c
 			c.judge(changed)
 			return control.Failed, fmt.Sprintf("%v; cannot go back: %v", cause, err)
 		}
-		c.judged[p.name()] = digestOf(goods[p.name()])
+		c.prove(p.name(), digestOf(goods[p.name()]))
 	}
 	for _, p := range changed {
 		tctx, cancel := context.WithTimeout(ctx, takeTime)

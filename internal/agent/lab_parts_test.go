@@ -1,0 +1,185 @@
+package agent_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+func testVerify(t *testing.T, n *node) {
+	out, status, err := n.Run(t.Context(), "ha-agent", "verify")
+	if err != nil || status != 0 {
+		t.Fatalf("exit status %d, %v:\n%s", status, err, out)
+	}
+	if strings.Contains(out, "no verdict") {
+		t.Errorf("a file was not judged:\n%s", out)
+	}
+}
+
+func testGoodEdit(t *testing.T, n *node) {
+	before, err := n.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.save(haproxyCfg, n.read(haproxyCfg)+"\nfrontend more\n    mode http\n    bind 192.168.1.32:5001\n    http-request return status 200\n")
+	c := n.change(before.LastChange.Number)
+	if c.Verdict != control.Proven || fmt.Sprint(c.Targets) != "[haproxy]" {
+		t.Fatalf("%+v", c)
+	}
+	n.must("sh", "-c", "ss -Hltn 'src 192.168.1.32:5001' | grep -q LISTEN")
+	after, err := n.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range after.Targets {
+		if target.Name == "haproxy" && (target.Generation != c.Number || target.Files[0].State != "good") {
+			t.Errorf("%+v", target)
+		}
+	}
+}
+
+func testRefused(t *testing.T, n *node) {
+	before, _ := n.status()
+	good, pid := n.read(haproxyCfg), before.HAProxy.PID
+	for _, content := range []string{good + "\nfrontend broken\n    bind nonsense\n", ""} {
+		s, _ := n.status()
+		n.save(haproxyCfg, content)
+		if c := n.change(s.LastChange.Number); c.Verdict != control.Refused || c.Reason == "" {
+			t.Fatalf("%+v", c)
+		}
+		if n.read(haproxyCfg) != content {
+			t.Error("the file is not as it was saved")
+		}
+	}
+	after, _ := n.status()
+	if after.HAProxy.PID != pid || after.Targets[1].Files[0].State != "drift" {
+		t.Errorf("worker %d was %d; %+v", after.HAProxy.PID, pid, after.Targets[1])
+	}
+	n.save(haproxyCfg, good)
+	n.eventually("no drift", func() error {
+		if s, err := n.status(); err != nil || s.Targets[1].Files[0].State != "good" {
+			return fmt.Errorf("%+v, %v", s.Targets[1], err)
+		}
+		return nil
+	})
+}
+
+func testRolledBack(t *testing.T, n *node) {
+	before, _ := n.status()
+	good := n.read(haproxyCfg)
+	n.must("systemd-run", "--unit=squatter", "socat", "TCP-LISTEN:5999,bind=192.168.56.101", "-")
+	n.eventually("the port is taken", func() error {
+		if out, _, err := n.Run(t.Context(), "ss", "-Hltn", "src 192.168.56.101:5999"); err != nil || out == "" {
+			return fmt.Errorf("nobody listens: %v", err)
+		}
+		return nil
+	})
+	bad := good + "\nfrontend taken\n    mode http\n    bind 192.168.56.101:5999\n"
+	n.save(haproxyCfg, bad)
+	c := n.change(before.LastChange.Number)
+	if c.Verdict != control.RolledBack {
+		t.Fatalf("%+v", c)
+	}
+	if n.read(haproxyCfg) != good {
+		t.Error("the last known good file is not back")
+	}
+	aside := strings.TrimSpace(n.must("sh", "-c", "ls "+haproxyCfg+".rejected-*"))
+	if n.read(aside) != bad {
+		t.Errorf("%s is not what was rejected", aside)
+	}
+	if err := n.holds(true); err != nil {
+		t.Errorf("%v\n%s", err, n.Logs(t.Context(), 100))
+	}
+	n.must("ha-agent", "check")
+	n.must("systemctl", "stop", "squatter")
+	n.must("rm", aside)
+}
+
+func testBothAtOnce(t *testing.T, n *node) {
+	before, _ := n.status()
+	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
+	n.write("/run/h", 0o640, []byte(hap+"\n# a comment\n"))
+	n.write("/run/k", 0o600, []byte(keep+"\nvrrp_instance {\n"))
+	n.must("sh", "-c", "cp /run/h "+haproxyCfg+"; cp /run/k "+keepalivedConf)
+	if c := n.change(before.LastChange.Number); c.Verdict != control.Refused || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
+		t.Fatalf("%+v", c)
+	}
+	if err := n.holds(true); err != nil {
+		t.Error(err)
+	}
+	after, _ := n.status()
+	n.write("/run/k", 0o600, []byte(keep+"\n# a comment\n"))
+	n.must("cp", "/run/k", keepalivedConf)
+	if c := n.change(after.LastChange.Number); c.Verdict != control.Proven || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
+		t.Fatalf("%+v", c)
+	}
+	if err := n.holds(true); err != nil {
+		t.Error(err)
+	}
+}
+
+func testNewVIP(t *testing.T, n *node) {
+	before, _ := n.status()
+	keep := n.read(keepalivedConf)
+	n.save(keepalivedConf, strings.Replace(keep, "192.168.1.32/24 dev eth4", "192.168.1.32/24 dev eth4\n        192.168.1.33/24 dev eth4", 1))
+	if c := n.change(before.LastChange.Number); c.Verdict != control.Proven {
+		t.Fatalf("%+v", c)
+	}
+	n.must("sh", "-c", "ip -4 addr show dev eth4 | grep -q 192.168.1.33/24")
+	between, _ := n.status()
+	n.save(keepalivedConf, keep)
+	if c := n.change(between.LastChange.Number); c.Verdict != control.Proven {
+		t.Fatalf("%+v", c)
+	}
+}
+
+func testStuck(t *testing.T, n *node) {
+	n.eventually("haproxy is known to answer", n.track("0"))
+	s, _ := n.status()
+	pid := fmt.Sprint(s.HAProxy.PID)
+	start := time.Now()
+	n.must("kill", "-STOP", pid)
+	n.eventually("the track file says 1", n.track("1"))
+	t.Logf("told %v after SIGSTOP", time.Since(start).Round(time.Millisecond))
+	n.eventually("the VIP is given away", func() error { return n.holds(false) })
+	if out, status, err := n.Run(t.Context(), "ha-agent", "check"); err != nil || status != 1 {
+		t.Errorf("ha-agent check: exit status %d, %v: %s", status, err, out)
+	}
+	n.must("kill", "-CONT", pid)
+	n.eventually("the track file says 0", n.track("0"))
+	n.eventually("the VIP is back", func() error { return n.holds(true) })
+
+	start = time.Now()
+	n.must("kill", "-KILL", pid)
+	n.eventually("the track file says 1", n.track("1"))
+	t.Logf("told %v after SIGKILL", time.Since(start).Round(time.Millisecond))
+	n.eventually("the VIP is back", func() error { return n.holds(true) })
+}
+
+func testKilled(t *testing.T, n *node) {
+	before := n.settled()
+	n.must("systemctl", "kill", "-s", "KILL", "ha-agent")
+	n.eventually("the agent is another process", func() error {
+		s, err := n.status()
+		if err == nil && (!s.Daemon.Running || s.Daemon.PID == before.Daemon.PID) {
+			err = fmt.Errorf("%+v", s.Daemon)
+		}
+		return err
+	})
+	after := n.settled()
+	if fmt.Sprint(after.Targets) != fmt.Sprint(before.Targets) || after.LastChange.Number != before.LastChange.Number {
+		t.Errorf("before:\n%+v\nafter:\n%+v", before, after)
+	}
+	n.must("systemctl", "stop", "ha-agent")
+	if err := n.track("0")(); err != nil {
+		t.Error(err)
+	}
+	dead, err := n.status()
+	if err != nil || dead.Daemon.Running || dead.Daemon.Why == "" || !dead.VIPs[0].Held {
+		t.Errorf("%+v, %v", dead, err)
+	}
+	n.must("systemctl", "start", "ha-agent")
+}

@@ -1,0 +1,262 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+const (
+	haproxyCfg     = "/etc/haproxy/haproxy.cfg"
+	keepalivedConf = "/etc/keepalived/keepalived.conf"
+	trackFile      = "/run/ha-agent/haproxy.track"
+	limit          = 30 * time.Second // of what is waited for: the machine may be busy
+)
+
+var theVIP = netip.MustParseAddr("192.168.1.32")
+
+// node is the first controller of the example, alone, with the agent of this source.
+type node struct {
+	*lab.Host
+	t *testing.T
+}
+
+func newNode(t *testing.T, releaseName string) *node {
+	t.Helper()
+	root := labtest.Root(t, releaseName, lab.NodePackages()...)
+	l := labtest.Lab(t)
+	base, err := l.Directory(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := l.AddHost(lab.HostConfig{Name: "controller-1", Base: base, Interfaces: []lab.Interface{
+		{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{h, t}
+	r := nodeRecipe(t, releaseName)
+	for _, f := range r.Files {
+		n.write(f.Path, f.Mode, f.Content)
+	}
+	n.write("/usr/bin/ha-agent", 0o755, agentBinary(t))
+	n.write("/etc/hostname", 0o644, []byte("controller-1\n"))
+	n.write("/etc/systemd/network/10-eth3.network", 0o644, []byte("[Match]\nName=eth3\n[Network]\nAddress=192.168.56.101/24\n"))
+	n.write("/etc/systemd/network/10-eth4.network", 0o644, []byte("[Match]\nName=eth4\n[Network]\nLinkLocalAddressing=no\n"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := h.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n.eventually("systemd has started what it starts", func() error {
+		out, _, err := n.Run(ctx, "systemctl", "is-system-running")
+		if out = strings.TrimSpace(out); err == nil && out != "running" && out != "degraded" { // keepalived's user is not there yet
+			err = fmt.Errorf("it is %s", out)
+		}
+		return err
+	})
+	n.must("sh", "-euc", `mkdir -p /var/lib/ha-agent
+		systemd-sysusers; systemd-tmpfiles --create
+		systemctl enable --now systemd-networkd haproxy keepalived ha-agent
+		systemctl restart haproxy keepalived`)
+	return n
+}
+
+// nodeRecipe is all that makes a machine the first controller.
+func nodeRecipe(t *testing.T, releaseName string) recipe.Recipe {
+	t.Helper()
+	data, _ := examples.Get("controllers")
+	s, problems := spec.Parse("controllers.yaml", data, spec.Sources{ReadFile: func(string) ([]byte, error) { return []byte("secret\n"), nil }})
+	if problems.HasErrors() {
+		t.Fatal(problems)
+	}
+	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no more than is needed
+	r, err := release.Get(releaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := recipe.Node(s, &s.Nodes[0], r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recipe.Merge(image, own)
+}
+
+// agentBinary is built anew, with the race detector's slower cousin where that is wanted: the plain binary runs in any root.
+func agentBinary(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (n *node) write(path string, mode os.FileMode, content []byte) {
+	n.t.Helper()
+	if err := n.WriteFile(path, mode, content); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) read(path string) string {
+	n.t.Helper()
+	b, err := n.ReadFile(path)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (n *node) must(name string, args ...string) string {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), limit)
+	defer cancel()
+	out, err := n.Must(ctx, name, args...)
+	if err != nil {
+		n.t.Fatalf("%v\n%s", err, n.Logs(n.t.Context(), 60))
+	}
+	return out
+}
+
+// save writes a file as an editor does that renames.
+func (n *node) save(path, content string) {
+	n.t.Helper()
+	n.write(path+".new", 0o640, []byte(content))
+	n.must("mv", path+".new", path)
+}
+
+func (n *node) status() (control.Status, error) {
+	var s control.Status
+	out, code, err := n.Run(n.t.Context(), "ha-agent", "status", "--json")
+	if err == nil && code != 0 {
+		err = fmt.Errorf("ha-agent status: exit status %d\n%s", code, out)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &s)
+	}
+	return s, err
+}
+
+// eventually waits until done says nil.
+func (n *node) eventually(what string, done func() error) {
+	n.t.Helper()
+	end := time.Now().Add(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := done()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			n.t.Fatalf("%s: %v\n%s", what, err, n.Logs(n.t.Context(), 80))
+		}
+		<-tick.C
+	}
+}
+
+// change waits for the verdict on the change after number.
+func (n *node) change(after int) control.Change {
+	n.t.Helper()
+	var c control.Change
+	n.eventually("a change", func() error {
+		s, err := n.status()
+		if err != nil {
+			return err
+		}
+		if s.LastChange == nil || s.LastChange.Number <= after {
+			return fmt.Errorf("the last change is %+v", s.LastChange)
+		}
+		c = *s.LastChange
+		return nil
+	})
+	n.t.Logf("change %d of %v: %s in %s %s", c.Number, c.Targets, c.Verdict, c.Took, c.Reason)
+	return c
+}
+
+func (n *node) holds(want bool) error {
+	has, err := n.Holds(theVIP)
+	if err == nil && has != want {
+		err = fmt.Errorf("the node holds %v: %v", theVIP, has)
+	}
+	return err
+}
+
+func (n *node) track(want string) func() error {
+	return func() error {
+		if got := strings.TrimSpace(n.read(trackFile)); got != want {
+			return fmt.Errorf("the track file says %q, want %q", got, want)
+		}
+		return nil
+	}
+}
+
+// settled waits until all three targets are proven and the VIP is held.
+func (n *node) settled() control.Status {
+	n.t.Helper()
+	var s control.Status
+	n.eventually("all targets proven", func() (err error) {
+		if s, err = n.status(); err != nil {
+			return err
+		}
+		for _, t := range s.Targets {
+			if t.Generation == 0 {
+				return fmt.Errorf("%s has no last known good files", t.Name)
+			}
+		}
+		return n.holds(true)
+	})
+	return s
+}
+
+func TestAgentOnANode(t *testing.T) {
+	for _, releaseName := range []string{"trixie", "bookworm"} {
+		t.Run(releaseName, func(t *testing.T) {
+			n := newNode(t, releaseName)
+			n.settled()
+			for _, part := range []struct {
+				name string
+				test func(t *testing.T, n *node)
+			}{
+				{"verify finds nothing wrong", testVerify},
+				{"a good haproxy.cfg is taken over", testGoodEdit},
+				{"a bad haproxy.cfg is refused and stays", testRefused},
+				{"one that cannot bind is rolled back", testRolledBack},
+				{"both files at once are one change", testBothAtOnce},
+				{"a new VIP in keepalived.conf is held", testNewVIP},
+				{"a stuck haproxy is told to keepalived", testStuck},
+				{"an agent that is killed carries on", testKilled},
+			} {
+				t.Run(part.name, func(t *testing.T) {
+					part.test(t, &node{n.Host, t})
+				})
+			}
+		})
+	}
+}
