@@ -49,6 +49,10 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 		dir := labDir + "/hosts/" + h.Name
 		return mountOverlay(dir+"/upper", dir+"/work", dir+"/root")
 	})
+	if err == nil {
+		// A disk image's own table names its partitions, and the host's disk is none of them.
+		err = h.WriteFile("/etc/fstab", 0o644, []byte("# the lab has mounted everything\n"))
+	}
 	if err == nil && config.Seed != "" {
 		err = h.layDownSeed(config.Seed)
 	}

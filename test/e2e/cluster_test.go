@@ -163,7 +163,7 @@ func (c *cluster) waitRunning(ctx context.Context, t *testing.T) {
 
 // firstBoot is what cloud-init has to say.
 func (c *cluster) firstBoot(ctx context.Context, h *lab.Host) string {
-	out, _, _ := h.Run(ctx, "sh", "-c", "cloud-init status --long; tail -n 60 /var/log/cloud-init-output.log")
+	out, _, _ := h.Run(ctx, "sh", "-c", "cloud-init status --long; tail -n 25 /var/log/cloud-init-output.log")
 	return out
 }
 
