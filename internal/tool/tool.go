@@ -40,7 +40,7 @@ func Run(ctx context.Context, name string, args ...string) (Result, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
-	r := Result{Output: out.String(), TimedOut: ctx.Err() != nil}
+	r := Result{Output: out.buf.String(), TimedOut: ctx.Err() != nil}
 	var exit *exec.ExitError
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
@@ -72,15 +72,15 @@ func (r Result) Lines() []string {
 	return lines
 }
 
-// limited keeps the first max bytes and forgets the rest.
+// limited keeps the first max bytes and forgets the rest. It is no bytes.Buffer, whose ReadFrom would take all.
 type limited struct {
-	bytes.Buffer
+	buf bytes.Buffer
 	max int
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	if room := l.max - l.Len(); room > 0 {
-		l.Buffer.Write(p[:min(room, len(p))])
+	if room := l.max - l.buf.Len(); room > 0 {
+		l.buf.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }

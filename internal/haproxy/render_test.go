@@ -1,0 +1,158 @@
+package haproxy
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-crypt/crypt/algorithm/shacrypt"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+func pair() *spec.Spec {
+	address := func(s string) []spec.Address {
+		p := netip.MustParsePrefix(s)
+		return []spec.Address{{Addr: p.Addr(), Bits: p.Bits()}}
+	}
+	return &spec.Spec{
+		Cluster: "c",
+		Nodes:   []spec.Node{{Name: "a", Interface: "eth0", Addresses: address("192.0.2.1/24")}, {Name: "b", Interface: "eth0", Addresses: address("192.0.2.2/24")}},
+		VIPs:    []spec.VIP{{Name: "v", Addresses: address("192.0.2.10/24")}},
+		Log:     spec.Log{Target: "/dev/log", Facility: "local0"},
+		Services: []spec.Service{{
+			Name: "web", VIP: "v", Port: 80, Mode: spec.HTTP, Balance: "url_param id",
+			Servers: []spec.Server{{Name: "w", Address: netip.MustParseAddr("192.0.2.20")}},
+		}},
+	}
+}
+
+func mustRender(t *testing.T, s *spec.Spec, v release.Version) string {
+	t.Helper()
+	out, err := Render(s, &s.Nodes[0], v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestRenderByVersion(t *testing.T) {
+	for v, want := range map[release.Version]bool{{2, 4, 30}: false, {2, 6, 12}: true, {3, 2, 9}: true} {
+		if got := strings.Contains(mustRender(t, pair(), v), "close-spread-time infinite"); got != want {
+			t.Errorf("%v: close-spread-time is %v, want %v", v, got, want)
+		}
+	}
+}
+
+func TestRenderLog(t *testing.T) {
+	for target, want := range map[string]string{
+		"/dev/log":         "    log /dev/log local0\n    chroot",
+		"node":             "    log 192.0.2.1:514 local0\n    chroot",
+		"192.0.2.1":        "    log 192.0.2.1:514 local0\n    chroot",
+		"203.0.113.9:5514": "    log 203.0.113.9:5514 local0\n    log-send-hostname\n",
+		"2001:db8::9":      "    log [2001:db8::9]:514 local0\n    log-send-hostname\n",
+	} {
+		s := pair()
+		s.Log.Target = target
+		if out := mustRender(t, s, release.Version{2, 8, 0}); !strings.Contains(out, want) {
+			t.Errorf("%s: no %q in\n%s", target, want, out)
+		}
+	}
+}
+
+func TestRenderStats(t *testing.T) {
+	s := pair()
+	s.Stats = &spec.Stats{Port: 1936, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	s.Services[0].Name = "hapair-stats"
+	out := mustRender(t, s, release.Version{2, 8, 0})
+	for _, want := range []string{"frontend hapair-stats-\n", "bind 192.0.2.1:1936\n", "http-request deny unless allowed\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "userlist") {
+		t.Errorf("a list of no users in\n%s", out)
+	}
+	for _, stats := range []*spec.Stats{{Port: 1936}, {Port: 1936, User: "u", Password: spec.Secret{Env: "NOT_SET"}}} {
+		s.Stats = stats
+		_, err := Render(s, &s.Nodes[0], release.Version{2, 8, 0})
+		var problems diag.Problems
+		if !errors.As(err, &problems) || problems[0].Hint == "" {
+			t.Errorf("%+v: %v", stats, err)
+		}
+	}
+}
+
+func TestRenderRefusesWhatIsNoWord(t *testing.T) {
+	for name, spoil := range map[string]func(*spec.Spec){
+		"a line":      func(s *spec.Spec) { s.Services[0].Name = "a\nuser root" },
+		"a comment":   func(s *spec.Spec) { s.Services[0].Servers[0].Name = "a#" },
+		"a quote":     func(s *spec.Spec) { s.Services[0].TLS = &spec.TLS{Certificate: `/a"b`} },
+		"a tab":       func(s *spec.Spec) { s.Services[0].Balance = "source\thash" },
+		"a space":     func(s *spec.Spec) { s.Services[0].Check = &spec.Check{HTTP: "GET /a b"} },
+		"a backslash": func(s *spec.Spec) { s.Log.Target = `/dev/log\` },
+	} {
+		s := pair()
+		spoil(s)
+		if out, err := Render(s, &s.Nodes[0], release.Version{2, 8, 0}); err == nil {
+			t.Errorf("%s got into\n%s", name, out)
+		}
+	}
+}
+
+func TestOwnConfigReplacesAll(t *testing.T) {
+	s := pair()
+	s.HAProxy.Config, s.HAProxy.ConfigContent = "own.cfg", []byte("global\n")
+	if out := mustRender(t, s, release.Version{2, 8, 0}); out != "global\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestHash(t *testing.T) {
+	hash, err := hashPassword("correct-horse", salt("c", "admin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := hashPassword("correct-horse", salt("c", "admin")); again != hash {
+		t.Errorf("equal input gives %s and %s", hash, again)
+	}
+	if !strings.HasPrefix(hash, "$6$rounds=1000$"+salt("c", "admin")+"$") || salt("c", "admin") == salt("d", "admin") {
+		t.Errorf("hash %s", hash)
+	}
+	digest, err := shacrypt.Decode(hash)
+	if err != nil || !digest.Match("correct-horse") || digest.Match("wrong") {
+		t.Errorf("the hash does not tell the password from another: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	answers := func(status int, output string) tool.Runner {
+		return func(context.Context, string, ...string) (tool.Result, error) {
+			return tool.Result{Status: status, Output: output}, nil
+		}
+	}
+	const said = "[NOTICE] (1) : haproxy version is 2.6.12\n[WARNING] (1) : w\n[ALERT] (1) : a\nConfiguration file is valid\n"
+	if a := Check(t.Context(), answers(0, said), path); a.Verdict != tool.Good || a.Reason() != "[WARNING] (1) : w" {
+		t.Errorf("good: %v (%s)", a.Verdict, a.Reason())
+	}
+	if a := Check(t.Context(), answers(1, said), path); a.Verdict != tool.Bad || a.Reason() != "[ALERT] (1) : a" {
+		t.Errorf("bad: %v (%s)", a.Verdict, a.Reason())
+	}
+	if a := Check(t.Context(), answers(139, ""), path); a.Verdict != tool.None {
+		t.Errorf("a crash: %v (%s)", a.Verdict, a.Reason())
+	}
+	if a := Check(t.Context(), answers(0, ""), path+".missing"); a.Verdict != tool.Bad {
+		t.Errorf("a missing file: %v", a.Verdict)
+	}
+}

@@ -1,0 +1,139 @@
+package keepalived
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+func address(s string) spec.Address {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return spec.Address{Addr: p.Addr(), Bits: p.Bits()}
+	}
+	return spec.Address{Addr: netip.MustParseAddr(s)}
+}
+
+func pair() *spec.Spec {
+	return &spec.Spec{
+		Cluster: "c",
+		Nodes: []spec.Node{
+			{Name: "a", Interface: "eth0", Addresses: []spec.Address{address("192.0.2.1/24")}},
+			{Name: "b", Interface: "eth0", Addresses: []spec.Address{address("192.0.2.2/24")}},
+		},
+		VIPs: []spec.VIP{{Name: "v", Interface: "eth1", VirtualRouterID: 7, Addresses: []spec.Address{address("198.51.100.1/24"), address("2001:db8::1")}}},
+		VRRP: spec.VRRP{AdvertInt: 250 * time.Millisecond, Transport: spec.Unicast},
+	}
+}
+
+func mustRender(t *testing.T, s *spec.Spec, v release.Version) string {
+	t.Helper()
+	out, err := Render(s, &s.Nodes[0], v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestRenderByVersion(t *testing.T) {
+	for _, c := range []struct {
+		version     release.Version
+		reloadCheck bool
+		testID      bool
+	}{
+		{release.Version{2, 2, 4}, true, false},
+		{release.Version{2, 2, 5}, false, true},
+		{release.Version{2, 2, 7}, false, true},
+		{release.Version{2, 2, 8}, true, false},
+		{release.Version{2, 3, 4}, true, false},
+	} {
+		out := mustRender(t, pair(), c.version)
+		if got := strings.Contains(out, "reload_check_config"); got != c.reloadCheck {
+			t.Errorf("%v: reload_check_config is %v, want %v", c.version, got, c.reloadCheck)
+		}
+		if got := strings.Contains(out, "@^hapair-test script_user hapair-check"); got != c.testID {
+			t.Errorf("%v: script_user by config-id is %v, want %v", c.version, got, c.testID)
+		}
+	}
+}
+
+func TestRenderInstance(t *testing.T) {
+	s := pair()
+	out := mustRender(t, s, release.Version{2, 2, 8})
+	for _, want := range []string{
+		"router_id a\n", "state BACKUP\n    nopreempt\n", "advert_int 0.25\n", "priority 254\n", "unicast_src_ip 192.0.2.1\n",
+		"unicast_peer {\n        192.0.2.2\n    }", "track_interface {\n        eth1\n    }",
+		"virtual_ipaddress {\n        198.51.100.1/24 dev eth1\n    }", "virtual_ipaddress_excluded {\n        2001:db8::1/128 dev eth1\n    }",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	s.VRRP.Preempt, s.VRRP.Transport, s.VIPs[0].Prefer, s.VIPs[0].Interface = true, spec.Multicast, "b", "eth0"
+	out = mustRender(t, s, release.Version{2, 2, 8})
+	for _, not := range []string{"nopreempt", "unicast", "track_interface", "priority 254"} {
+		if strings.Contains(out, not) {
+			t.Errorf("%q in\n%s", not, out)
+		}
+	}
+	if !strings.Contains(out, "mcast_src_ip 192.0.2.1\n") {
+		t.Errorf("multicast without its source:\n%s", out)
+	}
+}
+
+func TestRenderRefusesWhatIsNoWord(t *testing.T) {
+	for _, name := range []string{"a b", "a\nb", "a#b", "a!b", `a"b`, "a{b", "$a", "@a", ""} {
+		s := pair()
+		s.Nodes[0].Name = name
+		if name == "" {
+			s.Nodes[0].Name, s.Nodes[0].Interface = "a", ""
+		}
+		if out, err := Render(s, &s.Nodes[0], release.Version{2, 2, 8}); err == nil {
+			t.Errorf("%q got into\n%s", name, out)
+		}
+	}
+}
+
+func TestRenderNeedsAFamily(t *testing.T) {
+	s := pair()
+	s.VIPs[0].Addresses = []spec.Address{address("2001:db8::1/64")}
+	if _, err := Render(s, &s.Nodes[0], release.Version{2, 2, 8}); err == nil || !strings.Contains(err.Error(), "family") {
+		t.Errorf("an IPv6 VIP over nodes of IPv4: %v", err)
+	}
+}
+
+// TestTest has keepalived 2.2.7 in mind, which ends by SIGTERM unless the test runs under the config-id.
+func TestTest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keepalived.conf")
+	if err := os.WriteFile(path, []byte(mustRender(t, pair(), release.Version{2, 2, 7})), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var calls [][]string
+	dying := func(_ context.Context, name string, args ...string) (tool.Result, error) {
+		calls = append(calls, args)
+		if slices.Contains(args, "-i") {
+			return tool.Result{Status: 5, Output: "Unknown keyword 'x'\n"}, nil
+		}
+		return tool.Result{Status: 143}, nil
+	}
+	if a := Test(t.Context(), dying, path); a.Verdict != tool.Bad || a.Reason() != "Unknown keyword 'x'" {
+		t.Errorf("%v (%s) after %v", a.Verdict, a.Reason(), calls)
+	}
+	if err := os.WriteFile(path, Base(release.Version{2, 2, 8}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := Test(t.Context(), dying, path); a.Verdict != tool.None {
+		t.Errorf("a file that names its script user in one way: %v (%s)", a.Verdict, a.Reason())
+	}
+	if a := Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != tool.Bad {
+		t.Errorf("a missing file: %v", a.Verdict)
+	}
+}
