@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -30,7 +31,18 @@ func (t *haproxyTarget) paths() []string {
 }
 
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
-	return haproxy.Check(ctx, t.run, t.conf.Config)
+	a := haproxy.Check(ctx, t.run, t.conf.Config)
+	if a.Verdict != tool.Good {
+		return a
+	}
+	b, err := os.ReadFile(t.conf.Config)
+	if err != nil {
+		return tool.Answer{Messages: []string{err.Error()}}
+	}
+	if err := bindable(string(b)); err != nil {
+		return bad("%v", err)
+	}
+	return a
 }
 
 func (t *haproxyTarget) ready(ctx context.Context) error {

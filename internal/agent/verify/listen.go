@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/haproxy"
 )
 
 // socket is a line of /proc/net/tcp or udp.
@@ -159,7 +160,7 @@ func (m *Machine) log(c *config.Config) step {
 		if err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", c.HAProxy.Config, reason(err))
 		}
-		targets := logTargets(string(b))
+		targets := haproxy.LogTargets(string(b))
 		if targets == nil {
 			return "", not("write a log line to the global section", "%s logs nowhere", c.HAProxy.Config)
 		}
@@ -170,29 +171,6 @@ func (m *Machine) log(c *config.Config) step {
 		}
 		return strings.Join(targets, ", "), nil
 	}}
-}
-
-// haproxySections are the words that begin a section of haproxy.cfg, whether indented or not.
-var haproxySections = [...]string{"global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "resolvers",
-	"mailers", "cache", "program", "http-errors", "ring", "log-forward", "fcgi-app", "crt-store", "traces"}
-
-// logTargets are the targets of the log lines of the global section.
-func logTargets(conf string) []string {
-	var targets []string
-	global := false
-	for line := range strings.Lines(conf) {
-		f := strings.Fields(line)
-		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
-			continue
-		}
-		if slices.Contains(haproxySections[:], f[0]) {
-			global = f[0] == "global"
-		}
-		if global && f[0] == "log" && len(f) > 1 {
-			targets = append(targets, f[1])
-		}
-	}
-	return targets
 }
 
 // taken tells why nobody takes what is logged to a target, or nil.
