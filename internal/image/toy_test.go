@@ -81,12 +81,14 @@ func toyBase(t *testing.T, more ...func(dir string)) string {
 func toyTree(t *testing.T) string {
 	t.Helper()
 	tree := t.TempDir()
-	for _, dir := range []string{"bin", "etc/ssh", "dev", "proc", "run", "sys", "tmp", "root", "home", "var/log", "var/lib", "usr"} {
+	for _, dir := range []string{"bin", "etc/ssh", "dev", "proc", "run", "sys", "tmp", "root", "home", "var/log", "var/lib", "usr/sbin"} {
 		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(t, filepath.Join(tree, "etc/os-release"), "ID=debian\nVERSION_CODENAME=trixie\n")
+	write(t, filepath.Join(tree, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")
+	write(t, filepath.Join(tree, "etc/group"), "root:x:0:\n")
 	write(t, filepath.Join(tree, "etc/machine-id"), "0123456789abcdef0123456789abcdef\n")
 	for _, name := range toyTools() {
 		path, err := exec.LookPath(name)

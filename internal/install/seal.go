@@ -58,7 +58,8 @@ for f in /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init
 for f in /var/lib/apt/lists/*Release* /var/lib/apt/lists/*Packages*; do [ ! -e "$f" ] || left "$f is left"; done
 [ ! -d /var/log/journal ] || left "/var/log/journal is left"
 if [ -d /var/log ]; then
-	for f in $(find /var/log -xdev -type f -size +0); do left "$f is not empty"; done
+	full=$(find /var/log -xdev -type f -size +0)
+	[ -z "$full" ] || left "logs are not empty: $full"
 fi
 for f in /root/.bash_history /usr/sbin/policy-rc.d.hapair-kept; do [ ! -e $f ] || left "$f is left"; done
 if grep -qs 'hapair: nothing starts' /usr/sbin/policy-rc.d; then left "/usr/sbin/policy-rc.d is left: no service could be started"; fi
