@@ -19,7 +19,6 @@ func required(t reflect.Type) []string {
 		reflect.TypeFor[spec.Spec]():    {"apiVersion", "cluster", "nodes", "vips"},
 		reflect.TypeFor[spec.Node]():    {"name", "address", "interface"},
 		reflect.TypeFor[spec.VIP]():     {"name", "address"},
-		reflect.TypeFor[spec.Stats]():   {"user", "password"},
 		reflect.TypeFor[spec.Service](): {"name", "vip", "port", "servers"},
 		reflect.TypeFor[spec.TLS]():     {"certificate"},
 		reflect.TypeFor[spec.Server]():  {"name", "address"},
@@ -37,6 +36,7 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Image.Release":          words(release.Names()...),
 		"VIP.VirtualRouterID":    between(1, 255),
 		"VRRP.Transport":         words(string(spec.Unicast), string(spec.Multicast)),
+		"Spec.Stats":             login,
 		"Stats.Port":             port,
 		"Log.Facility":           words(spec.Facilities()...),
 		"Service.Port":           port,
@@ -46,6 +46,12 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Server.Port":            port,
 		"User.SSHAuthorizedKeys": atLeast(1),
 	}
+}
+
+// login demands a user with a password, unless networks are allowed instead.
+func login(s *jsonschema.Schema) {
+	s.DependentRequired = map[string][]string{"user": {"password"}, "password": {"user"}}
+	s.AnyOf = []*jsonschema.Schema{{Required: []string{"user"}}, {Required: []string{"allow"}}}
 }
 
 func words(list ...string) func(*jsonschema.Schema) {

@@ -91,6 +91,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"word":             {"mode: http", "mode: https"},
 		"one node":         {"  - {name: lb2, address: 192.0.2.2/24, interface: eth0}\n", ""},
 		"literal secret":   {"{env: PW}", "hunter2"},
+		"no password":      {", password: {env: PW}", ""},
+		"nobody may look":  {"user: admin, password: {env: PW}", "port: 1936"},
 		"two secrets":      {"{env: PW}", "{env: PW, file: pw}"},
 		"address":          {"192.0.2.10/24", "www.example.org"},
 		"three addresses":  {"address: 192.0.2.10/24", "address: [192.0.2.10, 192.0.2.11, 192.0.2.12]"},

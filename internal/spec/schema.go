@@ -113,7 +113,7 @@ type VRRP struct {
 type Stats struct {
 	// Port on each node's own address. Default: 1936.
 	Port int `yaml:"port"`
-	// User who may see the page.
+	// User who may see the page. Left out with the password, those in allow alone may.
 	User string `yaml:"user"`
 	// Password of that user; never in clear text in the spec.
 	Password Secret `yaml:"password"`

@@ -419,7 +419,7 @@ func wordsOf(s *Spec) []string {
 	for _, u := range s.Access.Users {
 		words = append(words, u.Name)
 	}
-	if s.Stats != nil {
+	if s.Stats != nil && s.Stats.User != "" {
 		words = append(words, s.Stats.User)
 	}
 	return words

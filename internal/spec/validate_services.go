@@ -14,20 +14,29 @@ func (c check) stats() {
 		return
 	}
 	c.port("stats.port", s.Port)
-	if c.required("stats.user") {
-		c.name("stats.user", s.User, statsUserRule)
-	}
-	if c.required("stats.password") {
-		if c.Has("stats.password.file") && s.Password.File == "" && !c.Told("stats.password.file") {
-			c.Problem("stats.password.file", "names no file", "")
-		}
-		if c.Has("stats.password.env") && s.Password.Env == "" && !c.Told("stats.password.env") {
-			c.Problem("stats.password.env", "names no environment variable", "")
-		}
-	}
+	c.statsLogin(s)
 	for i, p := range s.Allow {
 		if p.IsValid() && p != p.Masked() {
 			c.Problem(fmt.Sprintf("stats.allow[%d]", i), fmt.Sprintf("%s is an address in a network", p), "write the network: "+p.Masked().String())
+		}
+	}
+}
+
+// statsLogin demands a user with a password, unless networks are allowed instead.
+func (c check) statsLogin(s *Stats) {
+	user, password := c.Has("stats.user"), c.Has("stats.password")
+	if len(s.Allow) > 0 && !user && !password {
+		return
+	}
+	if c.required("stats.user") {
+		c.name("stats.user", s.User, statsUserRule)
+	}
+	if !c.required("stats.password") {
+		return
+	}
+	for path, value := range map[string]string{"stats.password.file": s.Password.File, "stats.password.env": s.Password.Env} {
+		if c.written(path) && value == "" {
+			c.Problem(path, "is empty", "")
 		}
 	}
 }
