@@ -1,8 +1,12 @@
 package packer
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/packertest"
 )
 
 // chroot bakes a golden image with the builder hapair-chroot from a bootstrapped base.
@@ -19,6 +24,7 @@ func (w *world) chroot(t *testing.T) {
 	spec := cluster(t)
 	dir := w.write(t, spec, "hapair-chroot", "--release", "trixie")
 	w.shareBases(t, dir)
+	t.Run("interrupt", func(t *testing.T) { w.interrupt(t, dir) })
 	t.Run("failing step", func(t *testing.T) { w.failingStep(t, spec, dir) })
 	t.Run("build", func(t *testing.T) { w.chrootBuild(t, dir) })
 }
@@ -83,11 +89,58 @@ func (w *world) failingStep(t *testing.T, spec, dir string) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}
 	}
-	left, err := filepath.Glob(filepath.Join(dir, "*qcow2*"))
-	if err != nil || left != nil {
-		t.Errorf("%v is left (%v)", left, err)
+	templateAlone(t, dir)
+}
+
+// interrupt: a build that is told to end leaves nothing behind.
+func (w *world) interrupt(t *testing.T, dir string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	cmd := packertest.Command(ctx, t, w.env, dir, "build", ".")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	var all strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		fmt.Fprintln(&all, lines.Text())
+		if !told && strings.Contains(lines.Text(), "read the package lists") {
+			told = true
+			cancel()
+		}
+	}
+	if err := cmd.Wait(); err == nil || !told {
+		t.Errorf("got %v, told to end: %v\n%s", err, told, all.String())
+	}
+	templateAlone(t, dir)
+	if mounts := read(t, "/proc/self/mounts"); strings.Contains(mounts, dir) {
+		t.Errorf("something is still mounted:\n%s", mounts)
+	}
+	// The plugin is gone too, and what it ran in the image.
+	if out, err := exec.CommandContext(t.Context(), "pgrep", "-f", filepath.Dir(pluginPath(w.env))).Output(); err == nil {
+		t.Errorf("processes are left: %s", out)
+	}
+}
+
+// pluginPath is where Packer keeps the test's plugins.
+func pluginPath(env []string) string {
+	path := ""
+	for _, setting := range env {
+		if value, ok := strings.CutPrefix(setting, "PACKER_PLUGIN_PATH="); ok {
+			path = value
+		}
+	}
+	return path
+}
+
+func templateAlone(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
 		t.Errorf("got %v (%v), want the template alone", entries, err)
 	}
 }

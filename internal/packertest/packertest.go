@@ -3,14 +3,15 @@
 package packertest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
@@ -59,20 +60,27 @@ func Binary(t testing.TB, command string) string {
 	return bin
 }
 
-// Run runs Packer in dir and returns what it prints on both of its outputs.
-func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...string) (string, error) {
+// Command is Packer in dir. When ctx ends it is told to end, and has a minute to clean up.
+func Command(ctx context.Context, t testing.TB, env []string, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, Packer(t), args...)
 	cmd.Dir, cmd.Env = dir, env
-	// An interrupt lets Packer and its plugins clean up.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	// Packer is two processes. The outer one hands SIGTERM on to the one that works, and SIGINT not: that is what a
+	// terminal sends to both.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	return cmd
+}
+
+// Run runs Packer in dir and returns what it prints on both of its outputs.
+func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...string) (string, error) {
+	t.Helper()
+	cmd := Command(ctx, t, env, dir, args...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("packer %s: %w", strings.Join(args, " "), err)
 	}
-	return out.String(), err
+	return string(out), err
 }
 
 // Install has Packer take a plugin's binary over as the plugin of that source.
