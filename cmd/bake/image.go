@@ -52,6 +52,17 @@ it as FILE.json. It needs root.`,
 	return cmd
 }
 
+// check finds wrong use, and reads the size.
+func (f *imageFlags) check() (size int64, err error) {
+	if f.format != string(image.QCOW2) && f.format != string(image.Raw) {
+		return 0, fmt.Errorf("cannot write an image as %q: known are %s and %s", f.format, image.QCOW2, image.Raw)
+	}
+	if strings.Contains(f.base, "://") && f.sha256 == "" {
+		return 0, fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", f.base)
+	}
+	return parseSize(f.size)
+}
+
 func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	s, err := e.load(path)
 	if err != nil {
@@ -61,7 +72,7 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	if err != nil {
 		return err
 	}
-	size, err := parseSize(f.size)
+	size, err := f.check()
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -187,7 +187,7 @@ func copySparse(ctx context.Context, from, to *os.File) error {
 	const chunk = 64 << 20
 	for at := int64(0); at < info.Size(); {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 		start, err := from.Seek(at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,8 +56,9 @@ func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo,
 	digest := b.digest()
 	info = BaseInfo{Source: Bootstrap, Digest: "sha256:" + digest}
 	file = filepath.Join(o.CacheDir, "bootstrap-"+r.Name+"-"+digest[:16]+".raw")
-	if _, err := os.Stat(file); err == nil {
-		return file, info, o.stage("take the bootstrapped base from "+o.CacheDir, func() error { return nil })
+	if have, err := os.Stat(file); err == nil {
+		name := "take " + file + ", bootstrapped on " + have.ModTime().Format(time.DateOnly)
+		return file, info, o.stage(name, func() error { return nil })
 	}
 	return file, info, b.make(ctx, file)
 }
@@ -171,7 +173,7 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 		cmd.Stdout, cmd.Stderr = w, w
 		err := o.run(cmd)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 		return err
 	})

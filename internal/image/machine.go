@@ -64,7 +64,7 @@ func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	err = m.opened.run(cmd)
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return 0, ctx.Err()
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -43,7 +43,7 @@ func reachable(ctx context.Context, client *http.Client, all []suite) ([]suite, 
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, ctx.Err()
 		}
 		if !s.optional {
 			return nil, fmt.Errorf("cannot bootstrap %s: the archive %s does not answer (%w): name a mirror by --mirror, or an image by --base", s.name, s.archive, err)

@@ -78,7 +78,7 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

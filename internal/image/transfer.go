@@ -139,7 +139,7 @@ type cancelled struct {
 
 func (c *cancelled) Read(p []byte) (int, error) {
 	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
+		return 0, c.ctx.Err()
 	}
 	return c.r.Read(p)
 }

@@ -57,6 +57,9 @@ func (w *Work) copy(ctx context.Context, file string) (err error) {
 		return fmt.Errorf("cannot read the base: %w", err)
 	}
 	defer base.Close()
+	if err := checkSpace(base, w.o.Output); err != nil {
+		return err
+	}
 	if w.disk, err = newScratch(filepath.Dir(w.o.Output)); err != nil {
 		return err
 	}
@@ -67,6 +70,26 @@ func (w *Work) copy(ctx context.Context, file string) (err error) {
 		return nil
 	}
 	return grow(ctx, w.disk.File, w.o.Size)
+}
+
+// checkSpace refuses a disk that is too full before it is: in the image that would look like a broken file system.
+func checkSpace(base *os.File, output string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(base.Fd()), &st); err != nil {
+		return fmt.Errorf("cannot read the base: %w", err)
+	}
+	dir := filepath.Dir(output)
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("cannot write in %s: %w", dir, err)
+	}
+	const mib = 1 << 20
+	// What is in the base (a qcow2 may hold more than it takes up), and what a recipe installs.
+	need := st.Blocks*512 + min(st.Size/4, 512*mib)
+	if free := int64(fs.Bavail) * fs.Bsize; free < need {
+		return fmt.Errorf("cannot bake in %s: no space left on device: %d MiB are free, and %d are needed", dir, free/mib, need/mib)
+	}
+	return nil
 }
 
 func (w *Work) open(ctx context.Context) (err error) {
@@ -193,7 +216,7 @@ func (w *Work) write(ctx context.Context, m Manifest) error {
 		}
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	if err := result.publish(w.o.Output, 0o644); err != nil {
 		return err
