@@ -51,7 +51,7 @@ func rules() map[string]func(*jsonschema.Schema) {
 // login demands a user with a password, unless networks are allowed instead.
 func login(s *jsonschema.Schema) {
 	s.DependentRequired = map[string][]string{"user": {"password"}, "password": {"user"}}
-	s.AnyOf = []*jsonschema.Schema{{Required: []string{"user"}}, {Required: []string{"allow"}}}
+	s.AllOf = []*jsonschema.Schema{{AnyOf: []*jsonschema.Schema{{Required: []string{"user"}}, {Required: []string{"allow"}}}}}
 }
 
 func words(list ...string) func(*jsonschema.Schema) {
