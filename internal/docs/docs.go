@@ -90,6 +90,8 @@ func takes(s *jsonschema.Schema) string {
 		return strings.Join(words, ", ")
 	case len(s.OneOf) > 0: // the references of a secret
 		return "`{file: PATH}` or `{env: NAME}`"
+	case len(s.PropertyOrder) > 0: // anyOf may then say which keys need each other
+		return "a mapping"
 	case len(s.AnyOf) > 0:
 		return either(s.AnyOf)
 	case s.Type == "array":
