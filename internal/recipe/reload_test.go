@@ -61,7 +61,7 @@ func TestReloadKeepsWhatWasSetByHand(t *testing.T) {
 			before := h.ask(t, "show info")
 			h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
 			h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
-			h.eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
+			eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
 
 			servers := serversOf(t, h.ask(t, "show servers state"))
 			for name, want := range map[string]string{
@@ -112,7 +112,7 @@ func (h *host) startHAProxy(t *testing.T) {
 			t.Log(out.String())
 		}
 	})
-	h.eventually(t, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
+	eventually(t, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
 }
 
 // ask asks haproxy's admin socket; an answer of nothing means that it does not answer.
@@ -128,7 +128,7 @@ func (h *host) ask(t *testing.T, command string) string {
 	return out
 }
 
-func (h *host) eventually(t *testing.T, what string, f func() bool) {
+func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

@@ -1,0 +1,204 @@
+package recipe_test
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+const hostSpec = `
+apiVersion: hapair/v1
+cluster: alone
+nodes:
+  - {name: a, address: 192.168.56.101/24, interface: eth3}
+  - {name: b, address: 192.168.56.102/24, interface: eth3}
+vips: [{name: v, address: 192.168.1.32/24, interface: eth4}]
+stats: {user: admin, password: {file: p}, allow: [192.168.56.0/24]}
+firewall: true
+services:
+  - name: web
+    vip: v
+    port: 443
+    mode: http
+    tls: {certificate: /etc/haproxy/certs/web.pem}
+    servers: [{name: w, address: 192.168.56.201, port: 80}]
+`
+
+// TestABootedHost boots a node's recipe under a real systemd, with its peer away, and does to it what takes virtual IPs
+// off elsewhere.
+func TestABootedHost(t *testing.T) {
+	for _, name := range testReleases {
+		t.Run(name, func(t *testing.T) {
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := parseBytes(t, "spec.yaml", []byte(hostSpec))
+			h := bootHost(t, s, &s.Nodes[0], r)
+			eventually(t, "it holds the VIP", h.holdsVIP)
+
+			for _, unit := range []string{"hapair-firewall", "haproxy", "ha-agent", "keepalived"} {
+				if out := h.must(t, "systemctl", "is-active", unit); strings.TrimSpace(out) != "active" {
+					t.Errorf("%s is %s", unit, out)
+				}
+			}
+			if out := h.must(t, "openssl", "x509", "-noout", "-subject", "-in", "/etc/haproxy/certs/web.pem"); !strings.Contains(out, "placeholder") {
+				t.Errorf("the certificate is %s", out)
+			}
+			if out := h.must(t, "stat", "-c", "%a %U %G", "/etc/haproxy/certs/web.pem"); strings.TrimSpace(out) != "640 root haproxy" {
+				t.Errorf("the certificate is %s", out)
+			}
+			h.must(t, "systemctl", "restart", "systemd-networkd")
+			h.must(t, "networkctl", "reload")
+			h.must(t, "systemctl", "reload", "haproxy")
+			h.steadilyHoldsVIP(t, "after systemd-networkd was restarted")
+
+			h.must(t, "systemctl", "kill", "-s", "KILL", "keepalived")
+			eventually(t, "keepalived runs again", func() bool {
+				out, _, err := h.Run(deadline(t), "systemctl", "is-active", "keepalived")
+				return err == nil && strings.TrimSpace(out) == "active"
+			})
+			eventually(t, "it holds the VIP again", h.holdsVIP)
+
+			h.must(t, "nft", "flush", "ruleset")
+			h.must(t, "systemctl", "reload", "hapair-firewall")
+			h.must(t, "nft", "list", "table", "inet", "hapair")
+			if out := h.must(t, "journalctl", "-b", "-p", "warning", "-u", "haproxy", "-u", "keepalived", "-u", "ha-agent", "-o", "cat"); strings.Contains(out, "denied") || strings.Contains(out, "not permitted") {
+				t.Errorf("something was not allowed:\n%s", out)
+			}
+		})
+	}
+}
+
+// bootedHost is a host of the lab that was made by a recipe.
+type bootedHost struct{ *lab.Host }
+
+func bootHost(t *testing.T, s *spec.Spec, n *spec.Node, r release.Release) *bootedHost {
+	t.Helper()
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := recipe.Node(s, n, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := labtest.Lab(t)
+	base, err := l.Directory(labtest.Root(t, r.Name, lab.NodePackages()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := l.AddHost(lab.HostConfig{Name: "a", Base: base, Seed: networkSeed(t, node),
+		Interfaces: []lab.Interface{{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &bootedHost{host}
+	whole := recipe.Merge(image, node)
+	for _, f := range whole.Files {
+		if err := h.WriteFile(f.Path, f.Mode, f.Content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.WriteFile(whole.Agent, 0o755, buildAgent(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range whole.Units {
+		dropIn := "[Unit]\nWants=" + u.Name + "\n"
+		if err := h.WriteFile("/etc/systemd/system/multi-user.target.d/"+u.Name+".conf", 0o644, []byte(dropIn)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := deadline(t)
+	if err := h.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.WaitRunning(ctx); err != nil {
+		t.Fatalf("%v\n%s", err, h.Logs(ctx, 100))
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			t.Log(h.Logs(ctx, 80))
+		}
+	})
+	return h
+}
+
+// networkSeed gives the host the recipe's network by the real cloud-init.
+func networkSeed(t *testing.T, node recipe.Recipe) string {
+	t.Helper()
+	network, err := yaml.Marshal(node.Network.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"meta-data": "instance-id: a\nlocal-hostname: " + node.Hostname + "\n", "user-data": "#cloud-config\nlocale: C.UTF-8\n", "network-config": string(network),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func buildAgent(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build ha-agent: %v\n%s", err, out)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+func (h *bootedHost) must(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := h.Must(deadline(t), name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (h *bootedHost) holdsVIP() bool {
+	ok, err := h.Holds(netip.MustParseAddr("192.168.1.32"))
+	return ok && err == nil
+}
+
+// steadilyHoldsVIP looks for two seconds: systemd-networkd takes a while to find what is foreign to it.
+func (h *bootedHost) steadilyHoldsVIP(t *testing.T, when string) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.After(2 * time.Second); ; {
+		select {
+		case <-end:
+			return
+		case <-ticker.C:
+			if !h.holdsVIP() {
+				t.Fatalf("the VIP went away %s", when)
+			}
+		}
+	}
+}
