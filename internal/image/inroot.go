@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,12 +23,21 @@ func (r root) open(p string, flags int, mode fs.FileMode) (*os.File, error) {
 		Mode:    uint64(mode.Perm()),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	fd, err := unix.Openat2(int(r.Fd()), p, &how)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: p, Err: err}
+	for try := 0; ; try++ {
+		fd, err := unix.Openat2(int(r.Fd()), p, &how)
+		if err == nil {
+			return os.NewFile(uintptr(fd), p), nil
+		}
+		// The kernel gives up on a ".." while anything on this machine is renamed or mounted, and wants to be asked again.
+		if (err != unix.EAGAIN && err != unix.EINTR) || try == openTries {
+			return nil, &fs.PathError{Op: "open", Path: p, Err: err}
+		}
+		runtime.Gosched()
 	}
-	return os.NewFile(uintptr(fd), p), nil
 }
+
+// openTries bounds how often the kernel is asked again: a machine that is busy renaming lets one through soon.
+const openTries = 100_000
 
 // dir opens a directory.
 func (r root) dir(p string) (root, error) {

@@ -126,10 +126,14 @@ func (o *opened) mountRoot(readOnly bool) error {
 		if err := o.openRoot(); err != nil {
 			return err
 		}
-		if f, err := o.root.readFile("/etc/os-release"); err == nil {
+		f, err := o.root.readFile("/etc/os-release")
+		if err == nil {
 			f.Close()
 			o.device, o.uuid = l, p.fs.uuid
 			return o.writable(readOnly)
+		}
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
+			return fmt.Errorf("cannot look into partition %d of the image: %w", p.number, err)
 		}
 		o.root.Close()
 		o.root = root{}
