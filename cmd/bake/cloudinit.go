@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/cloudinit"
-	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -162,16 +161,12 @@ func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudini
 	return seeds, nil
 }
 
-// cloudInitError gives an error its exit status: what only another spec can mend is a no.
+// cloudInitError gives an error its exit status: what another spec or cloud can mend is a no.
 func (e *env) cloudInitError(err error) error {
-	var problems diag.Problems
-	switch {
-	case errors.As(err, &problems):
-		return e.tell(problems)
-	case errors.Is(err, cloudinit.ErrTooLarge):
+	if errors.Is(err, cloudinit.ErrTooLarge) {
 		return &exitError{exitNo, err}
 	}
-	return &exitError{exitFailure, err}
+	return e.renderError(err)
 }
 
 func (e *env) printWritten(written []cloudinit.Written, seeds []cloudinit.NodeSeed) error {
