@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/keepalived"
+)
+
+// until polls until done says so.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within 10s", what)
+		}
+		<-tick.C
+	}
+}
+
+// tell writes to a fifo as keepalived does: opened for both ways, without blocking.
+func tell(t *testing.T, path, line string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if _, err := f.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify.fifo")
+	v := &vrrp{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { v.read(ctx); close(ended) }()
+	exists := func() bool { _, err := os.Stat(path); return err == nil }
+	until(t, "the fifo is made", exists)
+	if fi, err := os.Stat(path); err != nil || fi.Mode() != os.ModeNamedPipe|0o600 {
+		t.Fatalf("mode %v, %v", fi.Mode(), err)
+	}
+	tell(t, path, `INSTANCE "VI_public" MASTER 100`)
+	until(t, "MASTER", func() bool { return v.states()["VI_public"] == keepalived.Master })
+	tell(t, path, "nonsense")
+	tell(t, path, `INSTANCE "VI_public" MASTER_RX_LOWER_PRI 100`)
+	tell(t, path, `INSTANCE "VI_other" BACKUP 90`)
+	until(t, "BACKUP", func() bool { return v.states()["VI_other"] == keepalived.Backup })
+	if v.states()["VI_public"] != keepalived.Master {
+		t.Errorf("%v", v.states())
+	}
+
+	// keepalived removes a fifo that it made, and makes another when it starts.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "another fifo", exists)
+	tell(t, path, `INSTANCE "VI_public" FAULT 100`)
+	until(t, "FAULT", func() bool { return v.states()["VI_public"] == keepalived.Fault })
+	tell(t, path, `INSTANCE "VI_other" DELETED 90`)
+	until(t, "it is gone", func() bool { _, ok := v.states()["VI_other"]; return !ok })
+	cancel()
+	<-ended
+}
+
+func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify.fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
+	v := &vrrp{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { v.read(ctx); close(ended) }()
+	until(t, "BACKUP", func() bool { return v.states()["VI_public"] == keepalived.Backup })
+	cancel()
+	<-ended
+}

@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
+	events := make(chan struct{}, 1)
+	start := time.Now()
+	if !settle(t.Context(), events) || time.Since(start) < quiet {
+		t.Errorf("without events it waited %v, want %v", time.Since(start), quiet)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { // an editor that never stops
+		for tick := time.NewTicker(quiet / 10); ; <-tick.C {
+			select {
+			case events <- struct{}{}:
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	start = time.Now()
+	if !settle(t.Context(), events) || time.Since(start) < longest-quiet || time.Since(start) > 5*longest {
+		t.Errorf("under steady events it waited %v, want %v", time.Since(start), longest)
+	}
+	cancel()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if settle(ended, make(chan struct{})) {
+		t.Error("it settled though it was to end")
+	}
+}
+
+func TestSettledWaitsForTheSameBytesTwice(t *testing.T) {
+	bn := newBench(t)
+	n := 0
+	got, err := settled(t.Context(), func() ([]pending, error) {
+		if n < 3 {
+			n++
+			bn.write(bn.a, string(rune('0'+n)))
+		}
+		return bn.look()
+	})
+	if err != nil || len(got) != 1 || string(got[0].snapshot.files[0].Data) != "3" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}

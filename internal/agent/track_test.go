@@ -1,0 +1,155 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// fakeHAProxy answers as the worker pid, stopping or not at all.
+type fakeHAProxy struct {
+	path     string
+	pid      atomic.Int64
+	stopping atomic.Bool
+	silent   atomic.Bool
+}
+
+func newFakeHAProxy(t *testing.T) *fakeHAProxy {
+	t.Helper()
+	f := &fakeHAProxy{path: filepath.Join(t.TempDir(), "check.sock")}
+	f.pid.Store(int64(os.Getpid()))
+	l, err := net.Listen("unix", f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f.serve(c)
+		}
+	}()
+	return f
+}
+
+func (f *fakeHAProxy) serve(c net.Conn) {
+	defer c.Close()
+	prompt := false
+	for s := bufio.NewScanner(c); s.Scan(); {
+		if f.silent.Load() {
+			continue
+		}
+		if s.Text() == "prompt" {
+			prompt = true
+			fmt.Fprint(c, "\n> ")
+			continue
+		}
+		stopping := 0
+		if f.stopping.Load() {
+			stopping = 1
+		}
+		fmt.Fprintf(c, "Name: HAProxy\nPid: %d\nStopping: %d\n\n", f.pid.Load(), stopping)
+		if !prompt {
+			return
+		}
+		fmt.Fprint(c, "> ")
+	}
+}
+
+func startTracker(t *testing.T, f *fakeHAProxy) (says func() string, mark string, stop func()) {
+	t.Helper()
+	dir := t.TempDir()
+	tr := &tracker{file: filepath.Join(dir, "track"), socket: f.path, mark: filepath.Join(dir, "maintenance"), log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { tr.run(ctx); close(ended) }()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return func() string { b, _ := os.ReadFile(tr.file); return string(b) }, tr.mark, stop
+}
+
+func TestTrackFileFollowsHAProxy(t *testing.T) {
+	f := newFakeHAProxy(t)
+	says, _, stop := startTracker(t, f)
+	until(t, "it answers", func() bool { return says() == "0\n" })
+	f.silent.Store(true)
+	until(t, "it is stuck", func() bool { return says() == "1\n" })
+	f.silent.Store(false)
+	until(t, "it answers again", func() bool { return says() == "0\n" })
+	f.stopping.Store(true)
+	until(t, "it stops", func() bool { return says() == "1\n" })
+	stop()
+	if says() != "0\n" {
+		t.Errorf("the tracker ended and the file says %q", says())
+	}
+}
+
+func TestTrackFileSaysThatTheWorkerDiedWithoutAsking(t *testing.T) {
+	f := newFakeHAProxy(t)
+	worker := exec.Command("sleep", "60")
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.pid.Store(int64(worker.Process.Pid))
+	says, _, _ := startTracker(t, f)
+	until(t, "it answers", func() bool { return says() == "0\n" })
+	// The socket stays open, so only the pidfd can tell; nobody answers as the old worker any more.
+	f.silent.Store(true)
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	worker.Wait()
+	until(t, "it died", func() bool { return says() == "1\n" })
+}
+
+func TestTrackFileSaysMaintenance(t *testing.T) {
+	f := newFakeHAProxy(t)
+	says, mark, stop := startTracker(t, f)
+	until(t, "it answers", func() bool { return says() == "0\n" })
+	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "maintenance", func() bool { return says() == "1\n" })
+	stop()
+	if says() != "1\n" {
+		t.Errorf("the tracker ended under maintenance and the file says %q", says())
+	}
+}
+
+func TestExitedTellsWhenAProcessEnds(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended, done, err := exited(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	select {
+	case <-ended:
+		t.Fatal("it has not ended")
+	default:
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("its end was not noticed")
+	}
+	if _, _, err := exited(cmd.Process.Pid); err == nil {
+		t.Error("a process that is gone can be watched")
+	}
+}
