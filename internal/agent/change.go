@@ -99,6 +99,7 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch.Number, fmt.Errorf("%s: %w", target, err))
 	} else if same, err := c.unchanged(changed); err != nil || !same {
 		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
+		c.unsettle(changed)
 		return control.Change{}, fmt.Errorf("%w: the files changed again meanwhile", errNoVerdict)
 	} else {
 		ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
@@ -176,6 +177,18 @@ func (c *changer) unchanged(changed []pending) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// unproven stands for what a target runs on when nobody knows which bytes those are. It is no digest.
+const unproven = "unproven"
+
+// unsettle remembers that targets run on other files than the last proven ones: those are a change too when they come
+// back.
+func (c *changer) unsettle(changed []pending) {
+	for _, p := range changed {
+		c.runs[p.name()] = unproven
+		delete(c.judged, p.name())
+	}
 }
 
 // judge remembers that there is a verdict on these files.

@@ -204,3 +204,20 @@ func testKilled(t *testing.T, n *node) {
 	}
 	n.must("systemctl", "start", "ha-agent")
 }
+
+// testCost measures the agent at rest: what it holds of memory, and what it takes of the processor over five seconds.
+func testCost(t *testing.T, n *node) {
+	before := n.settled()
+	pid := fmt.Sprint(before.Daemon.PID)
+	const script = `sed -n 's/VmRSS:\s*\([0-9]*\) kB/\1/p' /proc/$1/status; awk '{print $14 + $15}' /proc/$1/stat; sleep 5; awk '{print $14 + $15}' /proc/$1/stat`
+	var rss, first, last int
+	out := n.must("sh", "-c", script, "sh", pid)
+	if _, err := fmt.Sscan(out, &rss, &first, &last); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cpu := float64(last-first) / 5 // ticks of 10 ms
+	t.Logf("at rest: %.1f MiB resident, %.1f %% of a processor", float64(rss)/1024, cpu)
+	if rss > 64<<10 || cpu > 10 {
+		t.Errorf("at rest: %d KiB resident, %.1f %% of a processor; want 64 MiB and 10 %% at most", rss, cpu)
+	}
+}

@@ -253,6 +253,7 @@ func TestAgentOnANode(t *testing.T) {
 				{"a new VIP in keepalived.conf is held", testNewVIP},
 				{"a stuck haproxy is told to keepalived", testStuck},
 				{"an agent that is killed carries on", testKilled},
+				{"it costs little", testCost},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					part.test(t, &node{n.Host, t})

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// type of what a person would type, with what comes of it.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestUse(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "agent.yaml")
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	if err := os.WriteFile(broken, []byte("apiVersion: hapair-agent/v1\nnoed: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args           []string
+		code           int
+		stdout, stderr string // what must be in it; empty: nothing may be
+	}{
+		{nil, exitUsage, "", "no command is given"},
+		{[]string{"dance"}, exitUsage, "", `there is no command "dance"`},
+		{[]string{"help"}, exitOK, "ha-agent COMMAND", ""},
+		{[]string{"check", "-h"}, exitOK, "-timeout", ""},
+		{[]string{"check", "--no-such"}, exitUsage, "", "check: flag provided but not defined"},
+		{[]string{"check", "extra"}, exitUsage, "", "check takes 0 arguments, not 1"},
+		{[]string{"check", "--timeout", "0s"}, exitUsage, "", "too short"},
+		{[]string{"check", "--socket", missing}, exitNo, "", "cannot connect to " + missing},
+		{[]string{"verify", "--stage", "moon"}, exitUsage, "", `"moon" is neither image nor node`},
+		{[]string{"verify", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
+		{[]string{"verify", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
+		{[]string{"status", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
+		{[]string{"run", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			code, stdout, stderr := try(t, tt.args...)
+			if code != tt.code {
+				t.Errorf("exit status %d, want %d", code, tt.code)
+			}
+			for _, s := range []struct{ name, got, want string }{{"stdout", stdout, tt.stdout}, {"stderr", stderr, tt.stderr}} {
+				if !strings.Contains(s.got, s.want) || (s.want == "" && s.got != "") {
+					t.Errorf("%s is %q, want %q in it", s.name, s.got, s.want)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckSaysYesInSilence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "check.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Write([]byte("Pid: 7\nStopping: 0\n\n"))
+			c.(*net.UnixConn).CloseWrite()
+			c.Read(make([]byte, 100))
+			c.Close()
+		}
+	}()
+	if code, stdout, stderr := try(t, "check", "--socket", path); code != exitOK || stdout+stderr != "" {
+		t.Fatalf("exit status %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+func TestRunWaitsForItsConfiguration(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"run", "--config", filepath.Join(t.TempDir(), "agent.yaml")}, strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{})
+	}()
+	select {
+	case code := <-ended:
+		t.Fatalf("it did not wait: exit status %d", code)
+	default:
+	}
+	cancel()
+	if code := <-ended; code != exitOK {
+		t.Fatalf("exit status %d", code)
+	}
+}

@@ -1,0 +1,274 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// machine is one whose programs all say that all is well, and whose files are those of an image.
+func machine(t *testing.T) *Machine {
+	t.Helper()
+	m := &Machine{
+		Root: t.TempDir(), Timeout: 5 * time.Second,
+		Run: func(_ context.Context, name string, args ...string) (tool.Result, error) {
+			switch name {
+			case "dpkg-query":
+				return tool.Result{Output: "installed 1.2.3"}, nil
+			case "systemctl":
+				return tool.Result{Output: map[string]string{"is-enabled": "enabled", "is-active": "active"}[args[0]] + "\n"}, nil
+			}
+			return tool.Result{}, nil
+		},
+		Addresses: func() ([]vip.Held, error) { return nil, nil },
+		Hostname:  func() (string, error) { return "controller-1.example", nil },
+		Check:     func(string) error { return nil },
+		States:    func(context.Context) (map[string]string, error) { return nil, errors.New("no daemon") },
+	}
+	for _, p := range shipped {
+		put(t, m, p, "x", 0o644)
+	}
+	put(t, m, agentPath, "x", 0o755)
+	put(t, m, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nhapair-check:x:990:990::/nonexistent:/usr/sbin/nologin\n", 0o644)
+	put(t, m, sysctlFile, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
+	put(t, m, haproxyConf, "global\n  log 10.0.0.9 local0\n", 0o640)
+	put(t, m, keepalivedConf, "global_defs {\n}\n", 0o600)
+	return m
+}
+
+// needRoot skips a test that looks at files of root's. With CI=true that is a failure.
+func needRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal("files of root's are looked at: run the tests as root")
+	default:
+		t.Skip("files of root's are looked at: run the tests as root")
+	}
+}
+
+func put(t *testing.T, m *Machine, path, content string, mode fs.FileMode) {
+	t.Helper()
+	p := m.path(path)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(p, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, m *Machine, path string) {
+	t.Helper()
+	if err := os.Remove(m.path(path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wrong are the steps that do not hold.
+func wrong(rs Results) []string {
+	var all []string
+	for _, r := range rs {
+		if !r.OK {
+			all = append(all, r.What+": "+r.Why)
+		}
+	}
+	return all
+}
+
+func TestImage(t *testing.T) {
+	needRoot(t)
+	tests := map[string]struct {
+		spoil func(t *testing.T, m *Machine)
+		want  string // of the one step that does not hold; empty: all do
+	}{
+		"an image": {func(*testing.T, *Machine) {}, ""},
+		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, agentPath, "x", 0o775) },
+			"keepalived would not run the check"},
+		"no binary":     {func(t *testing.T, m *Machine) { remove(t, m, agentPath) }, "/usr/bin/ha-agent is not there"},
+		"a drop-in":     {func(t *testing.T, m *Machine) { remove(t, m, shipped[1]) }, "missing: " + shipped[1]},
+		"no user":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "does not name it"},
+		"a login":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
+		"sysctl of v4":  {func(t *testing.T, m *Machine) { put(t, m, sysctlFile, "net.ipv4.ip_nonlocal_bind=1\n", 0o644) }, "ipv6"},
+		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, config.Path, "x", 0o644) }, "/etc/ha-agent/agent.yaml is there"},
+		"a router_id": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "global_defs {\nrouter_id n\n}\n", 0o600) },
+			"has router_id n"},
+		"an instance": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "vrrp_instance V {\n}\n", 0o600) }, "has vrrp_instance V"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := machine(t)
+			tt.spoil(t, m)
+			got := wrong(m.Image(t.Context()))
+			if tt.want == "" && got != nil || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+				t.Fatalf("got %q, want one with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestImageSaysWhatPackagesAndUnitsLack(t *testing.T) {
+	m := machine(t)
+	m.Run = func(_ context.Context, name string, args ...string) (tool.Result, error) {
+		switch {
+		case name == "dpkg-query" && args[len(args)-1] == "haproxy":
+			return tool.Result{Status: 1, Output: "dpkg-query: no packages found"}, nil
+		case name == "dpkg-query":
+			return tool.Result{Output: "config-files 1.2"}, nil
+		case name == "systemctl":
+			return tool.Result{Status: 1, Output: "a warning\ndisabled\n"}, nil
+		}
+		return tool.Result{Status: 1, Output: "[ALERT] wrong\n"}, nil
+	}
+	got := strings.Join(wrong(m.Image(t.Context())), "\n")
+	for _, want := range []string{"haproxy is installed: dpkg does not know", "keepalived is installed: dpkg says it is config-files",
+		"ha-agent.service is enabled: systemctl says: disabled", "haproxy.cfg is valid: [ALERT] wrong"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in:\n%s", want, got)
+		}
+	}
+}
+
+// nodeOf makes the machine a node that listens on a free port of its own.
+func nodeOf(t *testing.T, m *Machine) *config.Config {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, "HTTP/1.0 401 Unauthorized\r\n\r\n")
+			c.Close()
+		}
+	}()
+	tcp, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, m, "/proc/net/tcp", string(tcp), 0o644)
+	put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "1\n", 0o644)
+	put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
+	return &config.Config{
+		Node:       "controller_1",
+		HAProxy:    config.HAProxy{Config: haproxyConf, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
+		Keepalived: config.Keepalived{Config: keepalivedConf, Unit: "keepalived.service"},
+		Sysctl:     config.Sysctl{File: sysctlFile},
+		VIPs: []config.VIP{{Name: "public", Interface: "eth4", Instances: []string{"VI_public"},
+			Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
+		Listeners: []config.Listener{{Service: "keystone", Address: at}},
+	}
+}
+
+func TestNode(t *testing.T) {
+	needRoot(t)
+	held := func() ([]vip.Held, error) {
+		return []vip.Held{{Interface: "eth4", Address: netip.MustParseAddr("192.0.2.1")}}, nil
+	}
+	state := func(s string) func(context.Context) (map[string]string, error) {
+		return func(context.Context) (map[string]string, error) { return map[string]string{"VI_public": s}, nil }
+	}
+	tests := map[string]struct {
+		spoil func(t *testing.T, m *Machine, c *config.Config)
+		want  string
+	}{
+		"a backup": {func(*testing.T, *Machine, *config.Config) {}, ""},
+		"a master": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("MASTER") }, ""},
+		"a master without the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.States = state("MASTER") },
+			"keepalived is MASTER, but the kernel has only"},
+		"a backup with the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("BACKUP") },
+			"keepalived is not MASTER, but the kernel has"},
+		"not in force": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "0\n", 0o644)
+		}, "net.ipv4.ip_nonlocal_bind is 0"},
+		"another router_id": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_2\n}\n", 0o600)
+		}, `it is "controller_2"`},
+		"another host": {func(_ *testing.T, m *Machine, _ *config.Config) {
+			m.Hostname = func() (string, error) { return "debian", nil }
+		}, "it is debian"},
+		"haproxy is ill": {func(_ *testing.T, m *Machine, _ *config.Config) {
+			m.Check = func(string) error { return errors.New("stuck") }
+		}, "haproxy answers: stuck"},
+		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
+			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
+		}, "nobody listens there"},
+		"no stats page": {func(_ *testing.T, _ *Machine, c *config.Config) {
+			c.HAProxy.Stats.Address = netip.MustParseAddrPort("127.0.0.1:1")
+		}, "connection refused"},
+		"no log": {func(t *testing.T, m *Machine, _ *config.Config) { put(t, m, haproxyConf, "global\n", 0o640) }, "logs nowhere"},
+		"no journal": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, haproxyConf, "global\n log /dev/log local0\n", 0o640)
+		}, "/dev/log is no socket"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := machine(t)
+			c := nodeOf(t, m)
+			tt.spoil(t, m, c)
+			got := wrong(m.Node(t.Context(), c))
+			if tt.want == "" && got != nil || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+				t.Fatalf("got %q, want one with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPrintIsForPeopleAndJSONForPrograms(t *testing.T) {
+	rs := Results{{What: "a", OK: true, Detail: "1.2"}, {What: "b", Why: "it is not", WayOut: "make it so"}, {What: "c", OK: true}}
+	var b bytes.Buffer
+	rs.Print(&b)
+	if want := "ok  a: 1.2\nNOT b: it is not — make it so\nok  c\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+	b.Reset()
+	if err := rs.PrintJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back Results
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || len(back) != 3 || back.OK() {
+		t.Errorf("%+v, %v", back, err)
+	}
+}
+
+func TestParseHexAddrReadsWhatTheKernelPrints(t *testing.T) {
+	for s, want := range map[string]string{
+		"0100007F:1F90":                         "127.0.0.1:8080",
+		"00000000000000000000000001000000:0050": "[::1]:80",
+		"0000000000000000FFFF00000100007F:0050": "127.0.0.1:80",
+	} {
+		got, err := parseHexAddr(s)
+		if err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v; want %s", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", ":", "zz:1", "01:1", "0100007F:", "0100007F:10000"} {
+		if got, err := parseHexAddr(s); err == nil {
+			t.Errorf("%q was read as %v", s, got)
+		}
+	}
+}
