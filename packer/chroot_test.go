@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,9 +119,15 @@ func (w *world) interrupt(t *testing.T, dir string) {
 	if mounts := read(t, "/proc/self/mounts"); strings.Contains(mounts, dir) {
 		t.Errorf("something is still mounted:\n%s", mounts)
 	}
-	// The plugin is gone too, and what it ran in the image.
-	if out, err := exec.CommandContext(t.Context(), "pgrep", "-f", filepath.Dir(pluginPath(w.env))).Output(); err == nil {
-		t.Errorf("processes are left: %s", out)
+	// The plugin is gone too.
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range commands {
+		if command, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(command), pluginPath(w.env)) {
+			t.Errorf("%s is left: %q", name, command)
+		}
 	}
 }
 

@@ -120,7 +120,6 @@ func (w *world) pluginCheck(t *testing.T) {
 
 // validate has Packer accept what bake writes, for each builder as far as its own plugin is here.
 func (w *world) validate(t *testing.T) {
-	spec := cluster(t)
 	private, _, err := template.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +135,7 @@ func (w *world) validate(t *testing.T) {
 	} {
 		t.Run(builder, func(t *testing.T) {
 			for _, release := range []string{"noble", "trixie"} {
-				dir := w.write(t, spec, builder, "--release", release)
+				dir := w.write(t, cluster(t), builder, "--release", release)
 				w.must(t, dir, append(append([]string{"validate"}, args...), ".")...)
 				// What bake writes is formatted as packer fmt would.
 				w.must(t, dir, "fmt", "-check", ".")

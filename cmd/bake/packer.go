@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +38,10 @@ func newPacker(e *env) *cobra.Command {
 
 func (e *env) packer(path string, f packerFlags) error {
 	if f.output == "" {
-		return &exitError{exitUsage, fmt.Errorf("cannot write anywhere: name a folder with -o DIR")}
+		return &exitError{exitUsage, errors.New("cannot write anywhere: name a folder with -o DIR")}
+	}
+	if err := template.CheckBuilder(f.builder); err != nil {
+		return &exitError{exitUsage, err}
 	}
 	s, err := e.load(path)
 	if err != nil {
@@ -46,18 +52,18 @@ func (e *env) packer(path string, f packerFlags) error {
 		return err
 	}
 	b := template.Build{Builder: f.builder, Cluster: s.Cluster, Release: r}
+	if b.Agent, err = f.agentPath(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(f.output, 0o755); err != nil {
 		return cannot("make the folder: %v", err)
 	}
 	if b.Spec, err = fromFolder(f.output, path); err != nil {
 		return cannot("name the spec in the build: %v", err)
 	}
-	if b.Agent, err = f.agentPath(); err != nil {
-		return err
-	}
 	hcl, err := template.HCL(b)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return &exitError{exitFailure, err}
 	}
 	written, err := writeBuild(f.output, b, hcl)
 	if err != nil {
@@ -111,28 +117,39 @@ func (f packerFlags) agentPath() (string, error) {
 	return beside, nil
 }
 
-// writeBuild writes the template, and the build's key where it needs one and has none yet.
+// writeBuild writes the template, and the build's key where it needs one and has none yet. A template that somebody has
+// edited is left alone.
 func writeBuild(dir string, b template.Build, hcl []byte) ([]string, error) {
-	var written []string
-	write := func(name string, data []byte, mode os.FileMode) error {
-		path := filepath.Join(dir, name)
-		written = append(written, path)
-		return durable.WriteFile(path, data, mode, durable.Keep, durable.Keep)
+	path := filepath.Join(dir, template.File)
+	switch old, err := os.ReadFile(path); {
+	case err == nil && !bytes.Equal(old, hcl):
+		return nil, fmt.Errorf("cannot write %s: there is another one, which may have been edited; remove it, or name another folder with -o", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	if err := write(template.File, hcl, 0o644); err != nil {
+	if err := durable.WriteFile(path, hcl, 0o644, durable.Keep, durable.Keep); err != nil {
 		return nil, err
 	}
 	if !template.NeedsKey(b.Builder) {
-		return written, nil
+		return []string{path}, nil
 	}
-	private, public, err := template.NewKey()
+	private, public := filepath.Join(dir, template.PrivateKey), filepath.Join(dir, template.PublicKey)
+	return []string{path, private, public}, writeKey(private, public)
+}
+
+// writeKey makes a pair of keys unless there is one. The private key comes last: where it is, the public one is too.
+func writeKey(private, public string) error {
+	if _, err := os.Lstat(private); err == nil {
+		return nil
+	}
+	key, line, err := template.NewKey()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := write(template.PrivateKey, private, 0o600); err != nil {
-		return nil, err
+	if err := durable.WriteFile(public, line, 0o644, durable.Keep, durable.Keep); err != nil {
+		return err
 	}
-	return written, write(template.PublicKey, public, 0o644)
+	return durable.WriteFile(private, key, 0o600, durable.Keep, durable.Keep)
 }
 
 func (e *env) printBuild(dir string, b template.Build, written []string) error {

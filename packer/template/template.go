@@ -81,6 +81,12 @@ func find(name string) (builder, error) {
 	return all[i], nil
 }
 
+// CheckBuilder tells whether a template can be written for the builder, and what else there is.
+func CheckBuilder(name string) error {
+	_, err := find(name)
+	return err
+}
+
 // NeedsKey tells whether the build logs in with PrivateKey, which must lie beside the template with PublicKey.
 func NeedsKey(builder string) bool {
 	b, err := find(builder)
