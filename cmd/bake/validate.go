@@ -14,11 +14,22 @@ func newValidate(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate SPEC",
 		Short: "Tell everything that is wrong with a spec",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: `Tell everything that is wrong with a spec, each with its place and the way out.
+
+Where haproxy is installed, it judges the haproxy.cfg that would be generated for it, and with it the lines that the
+spec passes through.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
 			s, problems, err := spec.Read(args[0])
 			if err != nil {
 				return &exitError{exitFailure, err}
+			}
+			if !problems.HasErrors() {
+				refused, err := judgeHAProxy(c.Context(), runHAProxy, s)
+				if err != nil {
+					return err
+				}
+				problems = append(problems, refused...)
 			}
 			return e.tellValidity(args[0], s, problems)
 		},
