@@ -186,7 +186,9 @@ const unproven = "unproven"
 // back.
 func (c *changer) unsettle(changed []pending) {
 	for _, p := range changed {
-		c.runs[p.name()] = unproven
+		if c.runs[p.name()] != "" {
+			c.runs[p.name()] = unproven
+		}
 		delete(c.judged, p.name())
 	}
 }
