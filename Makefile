@@ -16,20 +16,25 @@ bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE
 
 .PHONY: build
 build: ## build bake, ha-agent and packer-plugin-hapair, in bin/
-	go build -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: test
 test: ## run every test; needs root (by sudo)
 	@scripts/setup test
 	@scripts/test
 
-.PHONY: test-qemu
-test-qemu: ## bake by Packer's qemu builder, and boot the image, under software emulation: slow
+.PHONY: race
+race: ## run the tests of everything but whole clusters with the race detector; needs root
 	@scripts/setup test
+	@scripts/test race
+
+.PHONY: test-qemu
+test-qemu: ## bake by Packer's builder for QEMU, under software emulation: slow
+	@scripts/setup qemu
 	@scripts/test qemu
 
 .PHONY: bench
-bench: ## measure rendering, checking and failing over
+bench: ## measure how fast it is
 	@scripts/setup test
 	@scripts/test bench
 
