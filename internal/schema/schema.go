@@ -71,9 +71,11 @@ func (g generator) object(t reflect.Type) *jsonschema.Schema {
 	return s
 }
 
-// describe makes a key's description of its field's comment: a Go comment begins with the field's own name.
+// describe makes a key's description of its field's comment: a Go comment begins with the field's own name, which is the
+// key's but for its spelling.
 func describe(comment, field, key string) string {
-	if rest, ok := strings.CutPrefix(comment, field+" "); ok {
+	rest, ok := strings.CutPrefix(comment, field+" ")
+	if ok && strings.EqualFold(field, strings.ReplaceAll(key, "_", "")) {
 		return key + " " + rest
 	}
 	return comment

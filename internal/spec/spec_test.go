@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -11,14 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gopkg.in/yaml.v3"
-
-	"github.com/hapair/hapair/internal/diag"
 )
-
-// wantPublicID is the id that is derived for VIP public of cluster test.
-const wantPublicID = 124
 
 const small = `apiVersion: hapair/v1
 cluster: test
@@ -183,143 +175,6 @@ func TestVRRPFamily(t *testing.T) {
 	}
 }
 
-func withVIPs(names ...string) *Spec {
-	s := &Spec{Cluster: "test"}
-	for _, name := range names {
-		s.VIPs = append(s.VIPs, VIP{Name: name})
-	}
-	s.assignRouterIDs()
-	return s
-}
-
-func TestRouterIDsStayTheSame(t *testing.T) {
-	alone, more := withVIPs("public"), withVIPs("public", "a", "b", "c")
-	if alone.VIPs[0].VirtualRouterID != more.VIPs[0].VirtualRouterID {
-		t.Errorf("the id was %d, and is %d beside others", alone.VIPs[0].VirtualRouterID, more.VIPs[0].VirtualRouterID)
-	}
-	// Written down so that a change of the hash, which would make a running cluster's nodes disagree, is noticed.
-	if id := alone.VIPs[0].VirtualRouterID; id != wantPublicID {
-		t.Errorf("the id of public is %d, and was %d", id, wantPublicID)
-	}
-	other := &Spec{Cluster: "other", VIPs: []VIP{{Name: "public"}}}
-	other.assignRouterIDs()
-	if other.VIPs[0].VirtualRouterID == wantPublicID {
-		t.Error("two clusters have one id")
-	}
-}
-
-func TestRouterIDsNeverCollide(t *testing.T) {
-	s := &Spec{Cluster: "test"}
-	for i := range 255 {
-		s.VIPs = append(s.VIPs, VIP{Name: fmt.Sprint("vip", i)})
-	}
-	s.VIPs[200].VirtualRouterID, s.VIPs[254].VirtualRouterID = 1, 255
-	s.assignRouterIDs()
-	seen := map[int]bool{}
-	for _, v := range s.VIPs {
-		if v.VirtualRouterID < 1 || v.VirtualRouterID > 255 || seen[v.VirtualRouterID] {
-			t.Fatalf("%s has the id %d", v.Name, v.VirtualRouterID)
-		}
-		seen[v.VirtualRouterID] = true
-	}
-	if s.VIPs[200].VirtualRouterID != 1 || s.VIPs[254].VirtualRouterID != 255 {
-		t.Error("an explicit id was changed")
-	}
-}
-
-func TestSecretIsNeverPrinted(t *testing.T) {
-	src := Sources{LookupEnv: func(string) (string, bool) { return "hunter2", true }}
-	s := parse(t, small+"stats: {user: admin, password: {env: PW}}\n", src)
-	if s.Stats.Password.Reveal() != "hunter2" || s.Stats.Password.Missing() {
-		t.Fatal("the secret is not there")
-	}
-	asJSON, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	asYAML, err := yaml.Marshal(s.Stats)
-	if err != nil {
-		t.Fatal(err)
-	}
-	printed := fmt.Sprintf("%v %+v %#v %s %q %s %s %v", s.Stats, s.Stats, s.Stats, s.Stats.Password, s.Stats.Password, asJSON, asYAML, *s.Stats)
-	if strings.Contains(printed, "hunter2") {
-		t.Errorf("the secret is printed: %s", printed)
-	}
-}
-
-func TestSecretSources(t *testing.T) {
-	fileSpec, envSpec := small+"stats: {user: admin, password: {file: pw}}\n", small+"stats: {user: admin, password: {env: PW}}\n"
-	file := func(content string, err error) Sources {
-		return Sources{
-			ReadFile: func(string) ([]byte, error) { return []byte(content), err },
-			Mode:     func(string) (fs.FileMode, error) { return 0o640, nil },
-		}
-	}
-	env := func(value string) Sources {
-		return Sources{LookupEnv: func(string) (string, bool) { return value, true }}
-	}
-	readable := file("hunter2", nil)
-	readable.Mode = func(string) (fs.FileMode, error) { return 0o644, nil }
-	for name, c := range map[string]struct {
-		text    string
-		src     Sources
-		value   string
-		problem string // of stats.password; severity and message
-	}{
-		"file":              {fileSpec, file("hunter2\n", nil), "hunter2", ""},
-		"file of Windows":   {fileSpec, file("hunter2\r\n", nil), "hunter2", ""},
-		"spaces are kept":   {fileSpec, file(" hunter 2 \n", nil), " hunter 2 ", ""},
-		"empty file":        {fileSpec, file("\n", nil), "", `error: the file "pw" is empty`},
-		"two lines":         {fileSpec, file("hunter2\nhunter3\n", nil), "", `error: the file "pw" holds a line break or a control character`},
-		"too long":          {fileSpec, file(strings.Repeat("x", 257), nil), "", `error: the file "pw" holds more than 256 bytes`},
-		"not there":         {fileSpec, file("", fs.ErrNotExist), "", `warning: the file "pw" does not exist`},
-		"not readable":      {fileSpec, file("", fs.ErrPermission), "", "error: cannot read the file: permission denied"},
-		"world-readable":    {fileSpec, readable, "hunter2", `warning: every user of this machine can read "pw"`},
-		"no files at all":   {fileSpec, Sources{}, "", "warning: no file can be read here"},
-		"variable":          {envSpec, env("hunter2"), "hunter2", ""},
-		"empty variable":    {envSpec, env(""), "", "error: the environment variable PW is empty"},
-		"unset variable":    {envSpec, Sources{}, "", "warning: the environment variable PW is not set"},
-		"variable of lines": {envSpec, env("a\nb"), "", "error: the environment variable PW holds a line break or a control character"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, problems := Parse("spec.yaml", []byte(c.text), c.src)
-			var got []string
-			for _, p := range problems {
-				if strings.HasPrefix(p.Path, "stats.password") {
-					got = append(got, string(p.Severity)+": "+p.Message)
-				}
-			}
-			if strings.Join(got, "\n") != c.problem {
-				t.Errorf("got %q, want %q", got, c.problem)
-			}
-			if v := s.Stats.Password.Reveal(); v != c.value || s.Stats.Password.Missing() != (v == "") {
-				t.Errorf("got the value %q, want %q", v, c.value)
-			}
-			if strings.Contains(problems.Error(), "hunter") {
-				t.Errorf("the secret is told: %v", problems)
-			}
-		})
-	}
-}
-
-func TestOwnConfig(t *testing.T) {
-	text := small[:strings.Index(small, "services:")] + "haproxy: {config: own.cfg}\n"
-	for content, want := range map[string]string{
-		"global\n": "", "": "the file is empty", " \n": "the file is empty", "a\x00b": "the file holds a NUL byte",
-		strings.Repeat("#", maxFile+1): "the file has more than 1 MiB",
-	} {
-		s, problems := Parse("spec.yaml", []byte(text), Sources{ReadFile: func(string) ([]byte, error) { return []byte(content), nil }})
-		got := problems.At("haproxy.config")
-		if want == "" {
-			if len(got) > 0 || string(s.HAProxy.ConfigContent) != content {
-				t.Errorf("%q: %v, %q", content, got, s.HAProxy.ConfigContent)
-			}
-		} else if len(got) != 1 || got[0].Message != want {
-			t.Errorf("got %v, want %q", got, want)
-		}
-	}
-}
-
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "cluster.yaml"), small+"stats: {user: admin, password: {file: secrets/stats}}\n", 0o644)
@@ -345,82 +200,4 @@ func write(t *testing.T, path, content string, mode fs.FileMode) {
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Where a spec has no errors, nothing in it can bring a line, a word or a path of its own into a generated file.
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(small))
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	examples, err := filepath.Glob("../../examples/*.yaml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range append(files, examples...) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, text, isArchive := strings.Cut(string(data), "-- spec.yaml --\n")
-		if !isArchive {
-			text = string(data)
-		}
-		text, _, _ = strings.Cut(text, "-- problems --\n")
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s, problems := Parse("spec.yaml", data, Sources{})
-		for _, p := range problems {
-			if p.Line < 1 || p.Column < 1 || p.Message == "" || (p.Severity != diag.Error && p.Severity != diag.Warning) {
-				t.Fatalf("a problem without its place: %+v", p)
-			}
-		}
-		if problems.HasErrors() {
-			return
-		}
-		for _, word := range wordsOf(s) {
-			if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'\{}#`, r) }) {
-				t.Fatalf("%q could change the meaning of a file", word)
-			}
-		}
-		for _, v := range s.VIPs {
-			if _, ok := s.VRRPFamily(&v); !ok || v.VirtualRouterID < 1 || v.VirtualRouterID > 255 {
-				t.Fatalf("no instance can be made of %+v", v)
-			}
-		}
-	})
-}
-
-// wordsOf are all values of a spec that are written into files as one word.
-func wordsOf(s *Spec) []string {
-	words := []string{s.Cluster, s.Image.Release, s.Log.Target, s.Log.Facility, string(s.VRRP.Transport)}
-	words = append(words, s.Image.Packages...)
-	for _, n := range s.Nodes {
-		words = append(words, n.Name, n.Hostname, n.Interface)
-	}
-	for _, v := range s.VIPs {
-		words = append(words, v.Name, v.InterfaceOn(&s.Nodes[0]))
-	}
-	for _, svc := range s.Services {
-		words = append(words, svc.Name, svc.VIP, string(svc.Mode))
-		words = append(words, strings.Split(svc.Balance, " ")...)
-		if svc.TLS != nil {
-			words = append(words, svc.TLS.Certificate)
-		}
-		if svc.Check != nil && svc.Check.HTTP != "" {
-			words = append(words, strings.SplitN(svc.Check.HTTP, " ", 2)...)
-		}
-		for _, server := range svc.Servers {
-			words = append(words, server.Name, server.Address.String())
-		}
-	}
-	for _, u := range s.Access.Users {
-		words = append(words, u.Name)
-	}
-	if s.Stats != nil && s.Stats.User != "" {
-		words = append(words, s.Stats.User)
-	}
-	return words
 }

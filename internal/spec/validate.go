@@ -141,8 +141,12 @@ func (c check) addresses(path string, addresses []Address) bool {
 	if !c.required(path) {
 		return false
 	}
-	if len(addresses) == 0 || len(addresses) > 2 {
-		c.Problem(path, fmt.Sprintf("%d addresses", len(addresses)), "one, or one of each family")
+	switch {
+	case len(addresses) == 0:
+		c.Problem(path, "has no address", "one, or one of each family")
+		return false
+	case len(addresses) > 2:
+		c.Problem(path, fmt.Sprintf("has %d addresses", len(addresses)), "one, or one of each family")
 		return false
 	}
 	ok := true

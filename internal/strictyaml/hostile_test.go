@@ -80,7 +80,7 @@ func deepLines() string {
 
 // Each is read, or refused, in bounded time and memory. The bounds are generous: what they must tell from is "without end".
 func TestHostileInput(t *testing.T) {
-	const seconds, mib = 15, 512
+	const seconds, mib = 30, 512
 	for name, text := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats

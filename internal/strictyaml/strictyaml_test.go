@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/hapair/hapair/internal/diag"
 )
@@ -165,55 +164,6 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// Whatever else is wrong with a file, what may be a secret is not shown.
-func TestSecretsAreMasked(t *testing.T) {
-	for name, text := range map[string]string{
-		"literal":          "stats:\n  password: [hunter2]\n",
-		"beside a problem": "stats: {port: x, password: hunter2, name: 5}",
-		"quoted":           `stats: {port: x, "password": "hunter2"}`,
-		"escaped key":      `stats: {port: x, "p\u0061ssword": "hunter2"}`,
-		"misspelt":         "stats: {pasword: hunter2, port: x}",
-		"misspelt badly":   "stats: {passwrd: hunter2, port: x}",
-		"other key":        "free: {a: 0640, api_token: hunter2}",
-		"block":            "stats:\n  port: x\n  password: |\n    hunter2\n  name: 5\n",
-		"block, broken":    "stats:\n  password: |\n    a\n    hunter2\n   - bad\n",
-		"folded":           "stats:\n  password:\n    hunter2: {port: x}\n",
-		"as a key":         "stats: {password: {hunter2: x}}",
-		"as a list":        "stats:\n  password:\n    - hunter2\n    - x: [\n",
-		"broken":           "stats: {password: hunter2",
-		"broken later":     "stats: {password: hunter2}\nitems: [",
-		"literal in value": "stats: {password: {file: a, x: hunter2}, port: x}",
-		"second document":  "name: a\n--- {password: hunter2}\n",
-		"long line":        "stats: {port: x, name: " + strings.Repeat("n", 150) + ", password: hunter2}",
-		"after reference":  "stats: {port: x, password: {file: a}, secret: hunter2}",
-	} {
-		t.Run(name, func(t *testing.T) {
-			var v sample
-			problems := Decode("f.yaml", []byte(text), &v).Problems()
-			if len(problems) == 0 {
-				t.Fatal("there is no problem to show")
-			}
-			var out strings.Builder
-			problems.Print(&out)
-			if err := problems.PrintJSON(&out); err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(out.String(), "hunter2") {
-				t.Errorf("the secret is shown:\n%s", out.String())
-			}
-		})
-	}
-}
-
-// What only says where a secret is helps to understand a problem, and is shown.
-func TestReferencesAreShown(t *testing.T) {
-	var v sample
-	ps := Decode("f.yaml", []byte("stats: {port: x, password: {file: secrets/stats}}"), &v).Problems()
-	if len(ps) == 0 || ps[0].Source != "stats: {port: x, password: {file: secrets/stats}}" {
-		t.Errorf("got %+v", ps)
-	}
-}
-
 func TestProblemAtPath(t *testing.T) {
 	var v sample
 	doc := Decode("f.yaml", []byte("name: a\nitems:\n  - name: b\n    port: 1\n"), &v)
@@ -279,26 +229,4 @@ func TestNearest(t *testing.T) {
 			t.Errorf("Nearest(%q) is %q, want %q", word, got, want)
 		}
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, text := range hostile() {
-		if len(text) < 1<<10 {
-			f.Add([]byte(text))
-		}
-	}
-	f.Add([]byte("name: ä\nfree: {a: [1, *x]}\nstats: {password: hunter2}\n"))
-	f.Add([]byte("a: &a\n  - *a\n---\n\t- b"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var v sample
-		lines := strings.Count(string(data), "\n") + 1
-		for _, p := range Decode("f.yaml", data, &v).Problems() {
-			if p.Line < 1 || p.Line > lines || p.Column < 1 || p.Message == "" {
-				t.Fatalf("a problem without its place: %+v", p)
-			}
-			if strings.ContainsFunc(p.Source, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
-				t.Fatalf("a line with control characters: %q", p.Source)
-			}
-		}
-	})
 }
