@@ -8,7 +8,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.service *.conf placeholder-certificates save-server-state
+//go:embed *.service *.conf *.sh
 var content embed.FS
 
 // File is one of them, as it lies on a node: root's, and readable for everybody.
@@ -36,7 +36,7 @@ func Common() []File {
 		file("/etc/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
 		file("/usr/lib/tmpfiles.d/hapair.conf", "tmpfiles.conf"),
 		file("/usr/lib/sysusers.d/hapair.conf", "sysusers.conf"),
-		script("/usr/lib/hapair/save-server-state", "save-server-state"),
+		script("/usr/lib/hapair/save-server-state", "save-server-state.sh"),
 		file("/etc/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
 		file("/etc/apt/apt.conf.d/60hapair", "apt.conf"),
 		file("/etc/needrestart/conf.d/hapair.conf", "needrestart.conf"),
@@ -52,7 +52,7 @@ func Firewall() File {
 func Certificates() []File {
 	return []File{
 		file("/usr/lib/systemd/system/hapair-certificates.service", "hapair-certificates.service"),
-		script("/usr/lib/hapair/placeholder-certificates", "placeholder-certificates"),
+		script("/usr/lib/hapair/placeholder-certificates", "placeholder-certificates.sh"),
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// syslogFile is read after Debian's 49-haproxy.conf has opened a socket in haproxy's chroot; it needs nothing of it.
+// syslogPath is read after Debian's 49-haproxy.conf has opened a socket in haproxy's chroot; it needs nothing of it.
 const syslogPath = "/etc/rsyslog.d/60-hapair.conf"
 
 // syslog makes rsyslog listen for haproxy's log on the node's own address, and nowhere else. What comes in goes to
@@ -15,7 +15,7 @@ func syslog(addr netip.AddrPort) File {
 	return system(syslogPath, fmt.Appendf(nil, `# haproxy's log, sent by UDP to this node's own address
 module(load="imudp")
 ruleset(name="hapair") {
-    action(type="omfile" file="/var/log/haproxy.log")
+    action(type="omfile" file="/var/log/haproxy.log" fileGroup="adm" fileCreateMode="0640")
 }
 input(type="imudp" address="%s" port="%d" ruleset="hapair")
 `, addr.Addr(), addr.Port()))

@@ -1,0 +1,51 @@
+package recipe_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/internal/release"
+)
+
+// TestPlaceholderCertificates makes what is missing, with a key that nobody else has and nobody else can read, and leaves
+// alone what is there, be it broken.
+func TestPlaceholderCertificates(t *testing.T) {
+	for _, name := range testReleases {
+		t.Run(name, func(t *testing.T) {
+			s := parseBytes(t, "spec.yaml", []byte(hostSpec))
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s, &s.Nodes[0], r)
+			if err := h.WriteFile(deadline(t), "/srv/mine.pem", 0o600, "", []byte("mine\n")); err != nil {
+				t.Fatal(err)
+			}
+			h.must(t, "ln", "-s", "/nowhere", "/srv/link.pem")
+			list := "/srv/mine.pem\n/srv/link.pem\n/srv/deep/er/new.pem\n/srv/with space.pem\n\n/srv/other.pem\n"
+			if err := h.WriteFile(deadline(t), "/srv/list", 0o644, "", []byte(list)); err != nil {
+				t.Fatal(err)
+			}
+			first := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list")
+			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "made a placeholder") != 3 {
+				t.Errorf("the first time it says %q, and then %q", first, again)
+			}
+			if mine := h.must(t, "cat", "/srv/mine.pem"); mine != "mine\n" {
+				t.Errorf("the file that was there is now %q", mine)
+			}
+			h.must(t, "test", "-L", "/srv/link.pem")
+			for _, path := range []string{"/srv/deep/er/new.pem", "/srv/with space.pem", "/srv/other.pem"} {
+				if got := strings.TrimSpace(h.must(t, "stat", "-c", "%a %U:%G %h", path)); got != "640 root:haproxy 1" {
+					t.Errorf("%s is %s", path, got)
+				}
+				h.must(t, "openssl", "pkey", "-noout", "-in", path)
+			}
+			if key := h.must(t, "cat", "/srv/other.pem"); key == h.must(t, "cat", "/srv/deep/er/new.pem") {
+				t.Error("two placeholders have one key")
+			}
+			if left := h.must(t, "find", "/srv", "-name", ".placeholder*"); left != "" {
+				t.Errorf("left behind: %s", left)
+			}
+		})
+	}
+}
