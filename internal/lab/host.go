@@ -220,7 +220,8 @@ func (h *Host) ended(b *boot) {
 	}
 }
 
-// Kill cuts the host's power: its links go down, and all its processes are killed at once.
+// Kill cuts the host's power: everything stops at once, its links go down, and nobody is told. No process gets to see
+// the link or its neighbours die, and say goodbye to a peer or a client.
 func (h *Host) Kill() {
 	h.mu.Lock()
 	b := h.boot
@@ -229,13 +230,36 @@ func (h *Host) Kill() {
 		return
 	}
 	h.boot = nil // it does not come back by itself
+	h.freeze(true)
 	for _, port := range b.hub {
 		_ = setLink(h.lab.links, port, false)
 	}
 	h.stopServices()
 	_ = syscall.Kill(b.leader, syscall.SIGKILL)
+	h.freeze(false) // for nspawn, which has to see that it died
 	h.mu.Unlock()
 	<-b.off
+}
+
+// freeze stops or resumes every process of the host, and waits a moment for the last one to stop: cgroups(7) of the
+// kernel's documentation, cgroup.freeze. That it could not is no reason to spare the host.
+func (h *Host) freeze(frozen bool) {
+	value, event := "0", "frozen 0"
+	if frozen {
+		value, event = "1", "frozen 1"
+	}
+	if err := os.WriteFile(h.cgroup()+"/cgroup.freeze", []byte(value), 0o644); err != nil {
+		return
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		events, err := os.ReadFile(h.cgroup() + "/cgroup.events")
+		if err != nil || strings.Contains(string(events), event) {
+			return
+		}
+		<-tick.C
+	}
 }
 
 // Stop has the host shut down in order and waits until it is off.
