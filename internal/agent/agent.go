@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (d *Daemon) open() error {
 	d.vrrp = &vrrp{path: d.Conf.Keepalived.NotifyFIFO, log: d.Log, now: d.Now}
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
 	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
-		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}}
+		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}
 	goods, err := s.Goods()
 	if err != nil {
 		return err
@@ -239,13 +240,17 @@ func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
 	if changed, err = settled(ctx, d.changer.look); err != nil || len(changed) == 0 {
 		return err
 	}
-	ch, err := d.changer.change(ctx, changed, since)
-	if err != nil {
-		return err
+	var first error
+	for _, group := range d.changer.groups(changed) {
+		ch, err := d.changer.change(ctx, group, since)
+		if err != nil {
+			first = cmp.Or(first, err)
+			continue
+		}
+		d.mu.Lock()
+		d.last = &ch
+		d.mu.Unlock()
+		d.Notify.Status(fmt.Sprintf("change %d %s", ch.Number, ch.Verdict))
 	}
-	d.mu.Lock()
-	d.last = &ch
-	d.mu.Unlock()
-	d.Notify.Status(fmt.Sprintf("change %d %s", ch.Number, ch.Verdict))
-	return nil
+	return first
 }

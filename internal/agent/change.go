@@ -32,8 +32,9 @@ type changer struct {
 	// waits is the digest of each target that was refused only because of another one in the same change. It comes along
 	// with the next change of any.
 	waits  map[string]string
-	number int    // of the last change
-	told   string // why files were refused that are looked at again
+	number int // of the last change
+	// told is why files of a target were refused that are looked at again.
+	told map[string]string
 }
 
 // pending is a target whose files are other than those of the last verdict.
@@ -73,6 +74,25 @@ func (c *changer) look() ([]pending, error) {
 	return changed, nil
 }
 
+// groups are the changes that the new files make: one of all together, but a target that runs on nothing proven yet is
+// taken over by itself. One whose service does not run, or whose files are bad, does not keep the others from their first
+// proof.
+func (c *changer) groups(changed []pending) [][]pending {
+	var groups [][]pending
+	var together []pending
+	for _, p := range changed {
+		if c.runs[p.name()] == "" {
+			groups = append(groups, []pending{p})
+		} else {
+			together = append(together, p)
+		}
+	}
+	if together != nil {
+		groups = append(groups, together)
+	}
+	return groups
+}
+
 // change carries out one change of all targets that have new files: all or none. It returns errNoVerdict where a service
 // does not run, and a change otherwise. since is when the first of it was noticed.
 func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (control.Change, error) {
@@ -87,7 +107,7 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
 	}
 	if verdict == tool.Bad {
-		if c.told == reason {
+		if c.told[changed[0].name()] == reason {
 			return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
 		}
 		ch.Verdict, ch.Reason = control.Refused, reason
@@ -105,7 +125,7 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 		ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
 	}
 	if ch.Verdict != control.Refused {
-		c.told = ""
+		delete(c.told, changed[0].name())
 	}
 	c.number = ch.Number
 	ch.Took = c.now().Sub(since).Round(time.Millisecond).String()
@@ -137,14 +157,12 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 	return verdict, strings.Join(reasons, "; "), good
 }
 
-// refuse remembers files that are bad, so that they are not looked at again. Where a target runs on nothing proven yet they
-// are: at boot a file may be bad only because an interface is not there yet.
+// refuse remembers files that are bad, so that they are not looked at again. Those of a target that runs on nothing proven
+// yet are: at boot a file may be bad only because an interface is not there yet.
 func (c *changer) refuse(changed []pending, good map[string]bool, reason string) {
-	for _, p := range changed {
-		if c.runs[p.name()] == "" {
-			c.told = reason
-			return
-		}
+	if first := changed[0].name(); c.runs[first] == "" {
+		c.told[first] = reason
+		return
 	}
 	for _, p := range changed {
 		if good[p.name()] {
