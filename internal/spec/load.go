@@ -82,12 +82,12 @@ func Read(path string) (*Spec, diag.Problems, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the spec: %w", err)
 	}
-	s, problems := Parse(path, data, SourcesIn(filepath.Dir(path), os.LookupEnv))
+	s, problems := Parse(path, data, sourcesIn(filepath.Dir(path), os.LookupEnv))
 	return s, problems, nil
 }
 
-// SourcesIn finds files relative to a directory.
-func SourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
+// sourcesIn finds files relative to a directory.
+func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 	in := func(name string) string {
 		if filepath.IsAbs(name) {
 			return name

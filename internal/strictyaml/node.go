@@ -46,9 +46,6 @@ func join(path, key string) string {
 // IsMapping tells whether the value has keys.
 func (n *Node) IsMapping() bool { return n != nil && n.y.Kind == yaml.MappingNode }
 
-// IsList tells whether the value is a list.
-func (n *Node) IsList() bool { return n != nil && n.y.Kind == yaml.SequenceNode }
-
 // Text is a scalar as it is written; false where the value is nothing, a list or a mapping.
 func (n *Node) Text() (string, bool) {
 	if n == nil || n.y.Kind != yaml.ScalarNode || n.y.Tag == "!!null" {

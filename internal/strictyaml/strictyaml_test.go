@@ -203,7 +203,7 @@ func TestNilDocument(t *testing.T) {
 	}
 	var n *Node
 	n.Problem("a", "b")
-	if _, ok := n.Text(); ok || n.IsMapping() || n.IsList() || n.Keys() != nil || n.Path() != "" {
+	if _, ok := n.Text(); ok || n.IsMapping() || n.Keys() != nil || n.Path() != "" {
 		t.Error("a nil node holds something")
 	}
 }
