@@ -28,6 +28,7 @@ func basePackages(r release.Release) []string {
 		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "grub-pc", "e2fsprogs", "kmod",
 		"cloud-init", "cloud-guest-utils", "fdisk", "netplan.io", "systemd-timesyncd", "openssh-server", "sudo",
 		"iproute2", "iputils-ping", "procps", "ca-certificates", "nftables", "apt-utils",
+		"lsb-release", // cloud-init warns without it, and a warning makes its status "degraded"
 	}
 	if r.Systemd.AtLeast(250, 0, 0) {
 		list = append(list, "systemd-resolved") // a part of the package systemd before
@@ -188,6 +189,8 @@ func (b *bootstrapper) files() []file {
 		{"/etc/hostname", "localhost\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
 		{"/etc/default/locale", "LANG=C.UTF-8\n"},
+		// Since 24.04 systemd-tmpfiles makes the former a link to the latter at the first boot.
+		{"/etc/locale.conf", "LANG=C.UTF-8\n"},
 		{"/etc/apt/sources.list", b.sources},
 		{"/etc/cloud/cloud.cfg.d/50_hapair_base.cfg", "# A minimal system has no other locale, and making one would fail.\nlocale: C.UTF-8\n"},
 		{"/etc/default/grub.d/50_hapair.cfg", grubDefaults},
