@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,7 +96,9 @@ func (d *Daemon) open() error {
 	if err != nil {
 		return err
 	}
-	d.vrrp = &vrrp{path: d.Conf.Keepalived.NotifyFIFO, log: d.Log, now: d.Now}
+	fifo := d.Conf.Keepalived.NotifyFIFO
+	d.vrrp = &vrrp{path: fifo, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
+	d.vrrp.recall(d.plausible)
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
 	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
 		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}
@@ -115,6 +119,21 @@ func (d *Daemon) open() error {
 	}
 	d.watcher, err = watch.New()
 	return err
+}
+
+// plausible tells whether the kernel bears out a state of the agent's last run: a stale MASTER is worse than none.
+func (d *Daemon) plausible(i control.Instance) bool {
+	held, err := vip.Addresses()
+	if err != nil {
+		return false
+	}
+	for _, v := range d.Conf.VIPs {
+		if slices.Contains(v.Instances, i.Name) {
+			on, _ := vip.Of(v, held)
+			return len(v.Instances) > 1 || (len(on) > 0) == (keepalived.State(i.State) == keepalived.Master)
+		}
+	}
+	return false
 }
 
 // targets are in the order in which they are reloaded: haproxy binds what sysctl lets it, and keepalived comes last because

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,12 +12,14 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // vrrp is what keepalived has told of its instances over the notify fifo.
 type vrrp struct {
 	path string
+	kept string // where the states are kept for the agent's next start: keepalived tells a state only once
 	log  *slog.Logger
 	now  func() time.Time
 
@@ -65,6 +68,39 @@ func (v *vrrp) take(e keepalived.Event) {
 	v.instances[e.Name] = control.Instance{Name: e.Name, State: string(e.State), Priority: e.Priority, Since: v.now().UTC()}
 }
 
+// keep writes the states down. /run is gone after a reboot, as they are.
+func (v *vrrp) keep() {
+	b, err := json.Marshal(v.list())
+	if err == nil {
+		err = durable.WriteFile(v.kept, b, 0o600, durable.Keep, durable.Keep)
+	}
+	if err != nil {
+		v.log.Warn("cannot keep the VRRP states", "error", err)
+	}
+}
+
+// recall takes the states of the last run, as far as plausible says that they still hold. What keepalived has told
+// meanwhile waits in the fifo and comes after them.
+func (v *vrrp) recall(plausible func(control.Instance) bool) {
+	b, err := os.ReadFile(v.kept)
+	if err != nil {
+		return // a first start
+	}
+	var kept map[string]control.Instance
+	if err := json.Unmarshal(b, &kept); err != nil {
+		v.log.Warn("cannot use the kept VRRP states", "error", err)
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.instances = map[string]control.Instance{}
+	for name, i := range kept {
+		if i.Name == name && keepalived.State(i.State).Known() && plausible(i) {
+			v.instances[name] = i
+		}
+	}
+}
+
 // again is how often the fifo is looked for: keepalived removes one that it made, and makes another.
 const again = time.Second
 
@@ -108,6 +144,9 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		taken, bad := events.Add(buf[:max(n, 0)])
 		for _, e := range taken {
 			v.take(e)
+		}
+		if len(taken) > 0 {
+			v.keep()
 		}
 		for _, err := range bad {
 			v.log.Warn(err.Error())

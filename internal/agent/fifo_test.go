@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -42,7 +43,7 @@ func tell(t *testing.T, path, line string) *os.File {
 
 func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
-	v := &vrrp{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
+	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.read(ctx); close(ended) }()
@@ -80,11 +81,35 @@ func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
-	v := &vrrp{path: path, log: slog.New(slog.DiscardHandler), now: time.Now}
+	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.read(ctx); close(ended) }()
 	until(t, "BACKUP", func() bool { return v.states()["VI_public"] == keepalived.Backup })
 	cancel()
 	<-ended
+}
+
+func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vrrp.json")
+	fresh := func() *vrrp { return &vrrp{kept: path, log: slog.New(slog.DiscardHandler), now: time.Now} }
+	first := fresh()
+	first.take(keepalived.Event{Type: "INSTANCE", Name: "a", State: keepalived.Master, Priority: 100})
+	first.take(keepalived.Event{Type: "INSTANCE", Name: "b", State: keepalived.Master, Priority: 100})
+	first.keep()
+	second := fresh()
+	second.recall(func(i control.Instance) bool { return i.Name == "a" })
+	if got := second.states(); len(got) != 1 || got["a"] != keepalived.Master {
+		t.Fatalf("recalled %v", got)
+	}
+	for _, damaged := range []string{"", "{", `{"a": {"name": "b", "state": "MASTER"}}`, `{"a": {"name": "a", "state": "KING"}}`} {
+		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		third := fresh()
+		third.recall(func(control.Instance) bool { return true })
+		if got := third.states(); len(got) != 0 {
+			t.Errorf("%q: recalled %v", damaged, got)
+		}
+	}
 }

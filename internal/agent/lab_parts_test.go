@@ -194,6 +194,9 @@ func testKilled(t *testing.T, n *node) {
 	if fmt.Sprint(after.Targets) != fmt.Sprint(before.Targets) || after.LastChange.Number != before.LastChange.Number {
 		t.Errorf("before:\n%+v\nafter:\n%+v", before, after)
 	}
+	if len(after.Instances) != 1 || after.Instances[0].State != "MASTER" {
+		t.Errorf("instances %+v, want VI_public as MASTER", after.Instances)
+	}
 	n.must("systemctl", "stop", "ha-agent")
 	if err := n.track("0")(); err != nil {
 		t.Error(err)
