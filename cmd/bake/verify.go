@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/verify"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// verifier asks the nodes of a spec over ssh.
+type verifier struct {
+	sshConfig string
+	user      string
+	timeout   time.Duration
+}
+
+// nodeReport is what a node says of itself. Err is why it could not be asked.
+type nodeReport struct {
+	Node  string         `json:"node"`
+	Steps verify.Results `json:"steps,omitempty"`
+	VIPs  []control.VIP  `json:"vips,omitempty"`
+	Err   string         `json:"error,omitempty"`
+}
+
+// clusterReport is what all of them say.
+type clusterReport struct {
+	Nodes   []nodeReport   `json:"nodes"`
+	Cluster verify.Results `json:"cluster"` // what only all nodes together can tell: one holder of each VIP
+}
+
+func newVerify(e *env) *cobra.Command {
+	v := &verifier{}
+	cmd := &cobra.Command{
+		Use:   "verify SPEC",
+		Short: "Ask the nodes over ssh whether all of it holds: every step, and exactly one holder of each VIP",
+		Long: `Ask the nodes over ssh whether all of it holds: every step on each of them, and exactly one holder of each VIP.
+
+It runs "sudo -n ha-agent …" by the ssh program at each node's address, with your own ssh configuration and keys.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := e.load(args[0])
+			if err != nil {
+				return err
+			}
+			return e.report(v.ask(cmd.Context(), s))
+		},
+	}
+	cmd.Flags().StringVar(&v.user, "user", "", "log in as `USER` (default: ssh's own)")
+	cmd.Flags().StringVar(&v.sshConfig, "ssh-config", "", "`FILE` that ssh reads instead of its own configuration")
+	cmd.Flags().DurationVar(&v.timeout, "timeout", time.Minute, "for each node")
+	return cmd
+}
+
+// ask asks all nodes at the same time.
+func (v *verifier) ask(ctx context.Context, s *spec.Spec) clusterReport {
+	report := clusterReport{Nodes: make([]nodeReport, len(s.Nodes))}
+	var group errgroup.Group
+	for i := range s.Nodes {
+		group.Go(func() error {
+			report.Nodes[i] = v.node(ctx, &s.Nodes[i])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for _, vip := range s.VIPs {
+		report.Cluster = append(report.Cluster, oneHolder(vip.Name, report.Nodes))
+	}
+	return report
+}
+
+func (v *verifier) node(ctx context.Context, n *spec.Node) nodeReport {
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	r := nodeReport{Node: n.Name}
+	var status control.Status
+	err := v.run(ctx, n, &r.Steps, "verify", "--json")
+	if err == nil {
+		err = v.run(ctx, n, &status, "status", "--json")
+	}
+	if err != nil {
+		return nodeReport{Node: n.Name, Err: err.Error()}
+	}
+	r.VIPs = status.VIPs
+	return r
+}
+
+// run runs ha-agent on a node and decodes the JSON that it prints. Its status 1 is an answer too.
+func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...string) error {
+	ssh := []string{"-o", "BatchMode=yes", "-o", "ConnectTimeout=10"}
+	if v.sshConfig != "" {
+		ssh = append(ssh, "-F", v.sshConfig)
+	}
+	if v.user != "" {
+		ssh = append(ssh, "-l", v.user)
+	}
+	ssh = append(ssh, "--", n.Addresses[0].Addr.String(), "sudo", "-n", "ha-agent")
+	cmd := exec.CommandContext(ctx, "ssh", append(ssh, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == exitNo && stdout.Len() > 0) {
+		return fmt.Errorf("cannot run ha-agent %s at %s: %w: %s", args[0], n.Addresses[0].Addr, err, strings.TrimSpace(stderr.String()))
+	}
+	if err := json.Unmarshal(stdout.Bytes(), into); err != nil {
+		return fmt.Errorf("cannot read what ha-agent %s says at %s: %w", args[0], n.Addresses[0].Addr, err)
+	}
+	return nil
+}
+
+// oneHolder tells whether exactly one node holds a VIP.
+func oneHolder(vip string, nodes []nodeReport) verify.Result {
+	var holders, silent []string
+	for _, n := range nodes {
+		if n.Err != "" {
+			silent = append(silent, n.Node)
+		}
+		if slices.ContainsFunc(n.VIPs, func(v control.VIP) bool { return v.Name == vip && v.Held }) {
+			holders = append(holders, n.Node)
+		}
+	}
+	r := verify.Result{What: "VIP " + vip + " is on exactly one node"}
+	switch {
+	case len(holders) > 1:
+		r.Why = "held by " + strings.Join(holders, " and ")
+		r.WayOut = "see that VRRP gets from each node to the others (IP protocol 112)"
+	case len(silent) > 0:
+		r.Why = strings.Join(silent, " and ") + " cannot be asked"
+	case len(holders) == 0:
+		r.Why = "no node holds it"
+		r.WayOut = "journalctl -u keepalived on the nodes"
+	default:
+		r.OK, r.Detail = true, holders[0]
+	}
+	return r
+}
+
+// report prints the answers. An error says that not all of it holds, or that a node could not be asked.
+func (e *env) report(r clusterReport) error {
+	if e.json {
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(r); err != nil {
+			return cannot("print the report: %v", err)
+		}
+	} else {
+		r.print(e.stdout)
+	}
+	code := exitOK
+	if !r.Cluster.OK() {
+		code = exitNo
+	}
+	for _, n := range r.Nodes {
+		if !n.Steps.OK() {
+			code = exitNo
+		}
+	}
+	for _, n := range r.Nodes {
+		if n.Err != "" {
+			code = exitFailure
+		}
+	}
+	if code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+func (r clusterReport) print(w io.Writer) {
+	for _, n := range r.Nodes {
+		fmt.Fprintf(w, "%s\n", n.Node)
+		if n.Err != "" {
+			fmt.Fprintf(w, "NOT %s\n", n.Err)
+		}
+		n.Steps.Print(w)
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, "cluster")
+	r.Cluster.Print(w)
+}
