@@ -85,9 +85,6 @@ type VIP struct {
 	Interface string `yaml:"interface"`
 	// VirtualRouterID is VRRP's id, 1 to 255. Default: derived from the names of cluster and VIP.
 	VirtualRouterID int `yaml:"virtual_router_id"`
-	// SecondRouterID is derived: the id of a second instance, where a VIP of two families needs one. With keepalived of
-	// the known releases none does (see VRRPFamily), and it is 0.
-	SecondRouterID int `yaml:"-"`
 	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
 	Prefer string `yaml:"prefer"`
 }

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 		"host name":     s.Nodes[0].Hostname == "lb1" && s.Nodes[1].Hostname == "lb-2",
 		"check and tls": web.Check == nil && web.TLS == nil,
 		"prefix":        s.Nodes[1].Addresses[1].Bits == 0 && s.Nodes[0].Addresses[0].Bits == 24,
-		"router id":     s.VIPs[0].VirtualRouterID > 0 && s.VIPs[0].SecondRouterID == 0,
+		"router id":     s.VIPs[0].VirtualRouterID > 0,
 		"digest":        len(s.Digest) == 64,
 	} {
 		if !ok {
