@@ -85,19 +85,19 @@ func (m *Machine) present() (map[string]string, error) {
 	return files, nil
 }
 
-// write puts the manifest beside the image.
-func (m Manifest) write(image string) error {
+// prepare writes the manifest of an image that is about to be published; it has no name yet.
+func (m Manifest) prepare(image string) (*scratch, error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("cannot write the manifest: %w", err)
+		return nil, fmt.Errorf("cannot write the manifest: %w", err)
 	}
 	f, err := newScratch(filepath.Dir(image))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.discard()
 	if _, err := f.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("cannot write %s.json: %w", image, err)
+		f.discard()
+		return nil, fmt.Errorf("cannot write %s.json: %w", image, err)
 	}
-	return f.publish(image+".json", 0o644)
+	return f, nil
 }

@@ -33,10 +33,12 @@ func toyTools() []string {
 
 const toySize = 64 << 20
 
-// toyBase makes a disk as a bootstrapped one is partitioned, with a system on it that has a shell and little else.
+// toyBase makes a disk as a bootstrapped one is partitioned, with a system on it that has a shell and little else. Tests
+// that use one run at the same time: they wait for the disk most of it.
 func toyBase(t *testing.T, more ...func(dir string)) string {
 	t.Helper()
 	needRoot(t)
+	t.Parallel()
 	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "base.raw")
 	disk, err := os.Create(file)

@@ -202,11 +202,16 @@ func trim(root *os.File) error {
 	return nil
 }
 
-// write publishes the image first: a manifest without its image would tell of what is not there.
+// write publishes image and manifest once both are whole, and the image first: a manifest without its image would tell of
+// what is not there.
 func (w *Work) write(ctx context.Context, m Manifest) error {
+	manifest, err := m.prepare(w.o.Output)
+	if err != nil {
+		return err
+	}
+	defer manifest.discard()
 	result := w.disk
 	if w.o.Format == QCOW2 {
-		var err error
 		if result, err = newScratch(w.disk.dir); err != nil {
 			return err
 		}
@@ -221,7 +226,7 @@ func (w *Work) write(ctx context.Context, m Manifest) error {
 	if err := result.publish(w.o.Output, 0o644); err != nil {
 		return err
 	}
-	return m.write(w.o.Output)
+	return manifest.publish(w.o.Output+".json", 0o644)
 }
 
 // Close gives up whatever Finish has not written. It may be called at any time, and more than once.
