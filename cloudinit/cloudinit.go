@@ -76,6 +76,9 @@ func Generate(r recipe.Recipe, o Options) (Seed, error) {
 	if r.Hostname == "" {
 		return Seed{}, errors.New("cannot make user-data of a recipe without a host name: it is an image's, not a node's")
 	}
+	if a := o.Agent; o.Image == Stock && r.Agent != "" && (a.SHA256 == "" || (a.URL == "" && a.Program == nil)) {
+		return Seed{}, fmt.Errorf("cannot make user-data that installs %s: neither the program nor a URL with its digest is given", r.Agent)
+	}
 	doc, err := newDocument(r, o, plainFiles)
 	if err != nil {
 		return Seed{}, err

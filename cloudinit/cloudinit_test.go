@@ -156,6 +156,16 @@ func TestImageRecipeIsRefused(t *testing.T) {
 	}
 }
 
+func TestStockNeedsTheAgent(t *testing.T) {
+	for name, agent := range map[string]Agent{"nothing": {}, "no digest": {URL: "https://example.org/ha-agent"}, "only a digest": {SHA256: strings.Repeat("ab", 32)}} {
+		o := options(t, Stock, NoCloud)
+		o.Agent = agent
+		if _, err := Generate(stockRecipe(), o); err == nil || !strings.Contains(err.Error(), "/usr/bin/ha-agent") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestInstanceID(t *testing.T) {
 	id := func(change func(*recipe.Recipe, *Options)) string {
 		r, o := stockRecipe(), options(t, Stock, NoCloud)
