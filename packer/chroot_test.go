@@ -50,23 +50,7 @@ func (w *world) chrootBuild(t *testing.T, dir string) {
 		}
 	}
 	output := filepath.Join(dir, "controllers-trixie.qcow2")
-	var m image.Manifest
-	if err := json.Unmarshal([]byte(read(t, output+".json")), &m); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"/usr/bin/ha-agent", "/etc/haproxy/haproxy.cfg", "/etc/sysctl.d/60-hapair.conf"} {
-		if m.Files[file] == "" {
-			t.Errorf("the manifest lacks %s", file)
-		}
-	}
-	for file := range m.Files {
-		if strings.HasPrefix(file, "/tmp/") {
-			t.Errorf("the manifest lists %s, which was there on the way only", file)
-		}
-	}
-	if m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
-		t.Errorf("the manifest has haproxy %q, keepalived %q, spec %q", m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])
-	}
+	checkManifest(t, output+".json")
 	// An image that is there is kept, unless Packer is told otherwise.
 	again, err := w.packer(t, dir, "build", ".")
 	if err == nil || !strings.Contains(again, "it is there already") {
@@ -89,6 +73,28 @@ func (w *world) failingStep(t *testing.T, spec, dir string) {
 		}
 	}
 	templateAlone(t, dir)
+}
+
+// checkManifest checks that a manifest names the image's packages, what was put in, and the spec.
+func checkManifest(t *testing.T, path string) {
+	t.Helper()
+	var m image.Manifest
+	if err := json.Unmarshal([]byte(read(t, path)), &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"/usr/bin/ha-agent", "/etc/haproxy/haproxy.cfg", "/etc/sysctl.d/60-hapair.conf"} {
+		if m.Files[file] == "" {
+			t.Errorf("the manifest lacks %s", file)
+		}
+	}
+	for file := range m.Files {
+		if strings.HasPrefix(file, "/tmp/") {
+			t.Errorf("the manifest lists %s, which was there on the way only", file)
+		}
+	}
+	if m.Release != "trixie" || m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
+		t.Errorf("the manifest has release %q, haproxy %q, keepalived %q, spec %q", m.Release, m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])
+	}
 }
 
 // interrupt: a build that is told to end leaves nothing behind.

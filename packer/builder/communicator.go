@@ -15,6 +15,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/install"
 )
 
 // communicator lets Packer's provisioners work in an image. The SDK has one for a chroot too, which links three clouds'
@@ -42,32 +43,13 @@ func (c *communicator) Start(ctx context.Context, cmd *packersdk.RemoteCmd) erro
 	return nil
 }
 
-// Upload writes a file. What goes to /tmp is a provisioner's own affair and no part of the image: it stays out of the
-// manifest, which lists what the machine uploads itself.
+// Upload writes a file.
 func (c *communicator) Upload(to string, content io.Reader, info *os.FileInfo) error {
-	if strings.HasPrefix(path.Clean(to), "/tmp/") {
-		return c.copy(to, content)
-	}
 	mode := fs.FileMode(0o644)
 	if info != nil {
 		mode = (*info).Mode().Perm()
 	}
 	return c.machine.Upload(c.ctx, to, mode, content)
-}
-
-// copy writes a file by a command in the image.
-func (c *communicator) copy(to string, content io.Reader) error {
-	var out strings.Builder
-	status, err := c.machine.Exec(c.ctx, image.Command{
-		Script: "cat > " + quote(to), Stdin: content, Stdout: &out, Stderr: &out,
-	})
-	if err == nil && status != 0 {
-		err = errors.New(strings.TrimSpace(out.String()))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write %s in the image: %w", to, err)
-	}
-	return nil
 }
 
 // UploadDir copies a directory: src itself, or only what is in it where src ends in a slash.
@@ -95,7 +77,7 @@ func (c *communicator) DownloadDir(src, dst string, exclude []string) error {
 	go func() {
 		var said strings.Builder
 		status, err := c.machine.Exec(c.ctx, image.Command{
-			Script: "tar -C " + quote(src) + " -cf - .", Stdout: w, Stderr: &said,
+			Script: "tar -C " + install.Quote(src) + " -cf - .", Stdout: w, Stderr: &said,
 		})
 		if err == nil && status != 0 {
 			err = errors.New(strings.TrimSpace(said.String()))
@@ -158,6 +140,3 @@ func writeFile(root *os.Root, name string, content io.Reader, mode fs.FileMode) 
 	_, err = io.Copy(f, content)
 	return errors.Join(err, f.Close())
 }
-
-// quote makes one word of a shell's command line of s.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

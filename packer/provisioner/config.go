@@ -29,5 +29,11 @@ type Config struct {
 	// let this provisioner be the last one.
 	Seal config.Trilean `mapstructure:"seal"`
 
+	// A file on the machine that Packer runs on, to write the image's manifest
+	// to (JSON): the release, the packages with their versions, the digests of
+	// what was put in and of the spec. Default: none is written. The builder
+	// `hapair-chroot` writes one by itself.
+	Manifest string `mapstructure:"manifest"`
+
 	ctx interpolate.Context
 }

@@ -22,6 +22,7 @@ type FlatConfig struct {
 	Agent               *string           `mapstructure:"agent" cty:"agent" hcl:"agent"`
 	Release             *string           `mapstructure:"release" cty:"release" hcl:"release"`
 	Seal                *bool             `mapstructure:"seal" cty:"seal" hcl:"seal"`
+	Manifest            *string           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -48,6 +49,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"agent":                      &hcldec.AttrSpec{Name: "agent", Type: cty.String, Required: false},
 		"release":                    &hcldec.AttrSpec{Name: "release", Type: cty.String, Required: false},
 		"seal":                       &hcldec.AttrSpec{Name: "seal", Type: cty.Bool, Required: false},
+		"manifest":                   &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
 	}
 	return s
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/hapair/hapair/internal/install"
 )
 
 // machine is what Packer's communicator reaches, as the steps of a recipe want it: everything runs as root. Scripts
@@ -25,6 +27,8 @@ type machine struct {
 	dir  string // a directory of the login's own, with mode 0700
 	// direct: the communicator itself writes files atomically and as root, and lists them in the image's manifest.
 	direct bool
+
+	uploaded []string // where files were put
 }
 
 // ownChroot is how our own builder names its communicator.
@@ -78,6 +82,7 @@ func (m *machine) Upload(ctx context.Context, to string, mode fs.FileMode, conte
 	if err != nil {
 		return fmt.Errorf("cannot read what goes to %s: %w", to, err)
 	}
+	m.uploaded = append(m.uploaded, to)
 	if m.direct {
 		var info fs.FileInfo = file{path.Base(to), int64(len(data)), mode}
 		return m.comm.Upload(to, bytes.NewReader(data), &info)
@@ -116,7 +121,7 @@ trap 'rm -f "$to.hapair-new"' EXIT
 install -o root -g root -m %04o %s "$to.hapair-new"
 mv -T "$to.hapair-new" "$to"
 rm -f %s
-`, quote(to), digest, from, mode.Perm(), from, from)
+`, install.Quote(to), digest, from, mode.Perm(), from, from)
 }
 
 // output runs a command as the login itself and returns what it prints.
@@ -172,6 +177,3 @@ func (g *gate) shut() {
 	defer g.mu.Unlock()
 	g.down = true
 }
-
-// quote makes one word of a shell's command line of s.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

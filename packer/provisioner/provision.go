@@ -39,7 +39,14 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	if !p.config.Seal.False() {
 		steps = append(steps, install.Seal()...)
 	}
-	return install.Do(ctx, m, steps, report(ui, steps))
+	if err := install.Do(ctx, m, steps, report(ui, steps)); err != nil {
+		return err
+	}
+	if p.config.Manifest == "" {
+		return nil
+	}
+	ui.Say("write the manifest " + p.config.Manifest)
+	return p.writeManifest(ctx, m)
 }
 
 // report shows people how the work goes on.

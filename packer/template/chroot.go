@@ -7,8 +7,9 @@ import (
 // chrootBuilder is our own builder: it works in a chroot of the image on the machine that Packer runs on.
 func chrootBuilder() builder {
 	return builder{
-		name: "hapair-chroot",
-		root: true,
+		name:     "hapair-chroot",
+		root:     true,
+		manifest: true,
 		variables: func(Build) []variable {
 			return []variable{
 				may("base", "What the image is made of: bootstrap (out of the release's archive), or the path or URL of an image, raw or qcow2.", "bootstrap"),

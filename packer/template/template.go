@@ -48,6 +48,8 @@ type builder struct {
 	key bool
 	// root: the build works on this machine as root.
 	root bool
+	// manifest: the builder itself writes the image's manifest.
+	manifest bool
 }
 
 // plugin is an entry of required_plugins.
@@ -139,7 +141,7 @@ func HCL(b Build) ([]byte, error) {
 	source := body.AppendNewBlock("source", []string{b.Builder, sourceName})
 	k.source(source.Body(), b)
 	body.AppendNewline()
-	build(body, b)
+	build(body, b, k)
 	return hclwrite.Format(f.Bytes()), nil
 }
 
@@ -160,7 +162,7 @@ func plugins(body *hclwrite.Body, k builder) {
 	}
 }
 
-func build(body *hclwrite.Body, b Build) {
+func build(body *hclwrite.Body, b Build, k builder) {
 	build := body.AppendNewBlock("build", nil).Body()
 	text(build, "name", b.Cluster)
 	build.SetAttributeValue("sources", cty.ListVal([]cty.Value{cty.StringVal("source." + b.Builder + "." + sourceName)}))
@@ -170,5 +172,8 @@ func build(body *hclwrite.Body, b Build) {
 	text(p, "release", b.Release.Name)
 	if b.Agent != "" {
 		beside(p, "agent", b.Agent)
+	}
+	if !k.manifest {
+		beside(p, "manifest", beginning(b)+".json")
 	}
 }

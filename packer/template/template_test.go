@@ -56,7 +56,7 @@ func TestNothingOfTheUsersIsAnExpression(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`spec    = "${path.root}/../a\"b$${file(\"x\")}%%{if}.yaml"`,
+		`spec     = "${path.root}/../a\"b$${file(\"x\")}%%{if}.yaml"`,
 		`name    = "c\"$${env(\"HOME\")}"`,
 	} {
 		if !strings.Contains(string(got), want) {

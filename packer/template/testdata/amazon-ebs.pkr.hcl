@@ -60,8 +60,9 @@ build {
   sources = ["source.amazon-ebs.golden"]
 
   provisioner "hapair" {
-    spec    = "${path.root}/../controllers.yaml"
-    release = "noble"
-    agent   = "/opt/hapair/ha-agent"
+    spec     = "${path.root}/../controllers.yaml"
+    release  = "noble"
+    agent    = "/opt/hapair/ha-agent"
+    manifest = "${path.root}/controllers-noble.json"
   }
 }

@@ -45,8 +45,9 @@ build {
   sources = ["source.null.golden"]
 
   provisioner "hapair" {
-    spec    = "${path.root}/../controllers.yaml"
-    release = "noble"
-    agent   = "/opt/hapair/ha-agent"
+    spec     = "${path.root}/../controllers.yaml"
+    release  = "noble"
+    agent    = "/opt/hapair/ha-agent"
+    manifest = "${path.root}/controllers-noble.json"
   }
 }
