@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/hapair/hapair/internal/systemd"
@@ -65,7 +66,9 @@ func poll(ctx context.Context, interval time.Duration, done func() (ok bool, err
 		if ok {
 			return err
 		}
-		if err != nil {
+		// What fails because the time is up tells less than what failed before.
+		late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && (!late || last == nil) {
 			last = err
 		}
 		select {
