@@ -72,10 +72,10 @@ func (w *world) write(t *testing.T, spec, builder string, args ...string) string
 	return dir
 }
 
-// packer runs Packer for at most ten minutes.
+// packer runs Packer for at most half an hour: under emulation a build takes minutes.
 func (w *world) packer(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
 	return packertest.Run(ctx, t, w.env, dir, args...)
 }
