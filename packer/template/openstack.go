@@ -21,8 +21,9 @@ func openstackBuilder() builder {
 			expression(body, "networks", "[var.network_id]")
 			reference(body, "floating_ip_network", "floating_ip_network")
 			body.SetAttributeRaw("image_name", stamped(b))
-			text(body, "image_disk_format", "qcow2")
 			text(body, "ssh_username", b.Release.Images().User)
+			temporaryKey(body)
+			body.AppendNewline()
 			tags(body, "metadata", b)
 		},
 	}

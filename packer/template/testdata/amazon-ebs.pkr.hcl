@@ -32,12 +32,13 @@ variable "subnet_id" {
 }
 
 source "amazon-ebs" "golden" {
-  region                  = var.region
-  instance_type           = var.instance_type
-  subnet_id               = var.subnet_id
-  ami_name                = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
-  ssh_username            = "ubuntu"
-  temporary_key_pair_type = "ed25519"
+  region                    = var.region
+  instance_type             = var.instance_type
+  subnet_id                 = var.subnet_id
+  ami_name                  = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
+  ssh_username              = "ubuntu"
+  temporary_key_pair_type   = "ed25519"
+  ssh_clear_authorized_keys = true
 
   source_ami_filter {
     filters = {

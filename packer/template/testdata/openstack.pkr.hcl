@@ -37,13 +37,15 @@ variable "floating_ip_network" {
 }
 
 source "openstack" "golden" {
-  source_image_name   = var.source_image_name
-  flavor              = var.flavor
-  networks            = [var.network_id]
-  floating_ip_network = var.floating_ip_network
-  image_name          = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
-  image_disk_format   = "qcow2"
-  ssh_username        = "ubuntu"
+  source_image_name         = var.source_image_name
+  flavor                    = var.flavor
+  networks                  = [var.network_id]
+  floating_ip_network       = var.floating_ip_network
+  image_name                = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
+  ssh_username              = "ubuntu"
+  temporary_key_pair_type   = "ed25519"
+  ssh_clear_authorized_keys = true
+
   metadata = {
     hapair-cluster = "controllers"
     hapair-release = "noble"
