@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// type of what a person would type, with what comes of it.
+// try runs what a person would type.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer

@@ -101,7 +101,7 @@ func nodeRecipe(t *testing.T, releaseName string) recipe.Recipe {
 	return recipe.Merge(image, own)
 }
 
-// agentBinary is built anew, with the race detector's slower cousin where that is wanted: the plain binary runs in any root.
+// agentBinary is the agent of this source, static, so that it runs in any root.
 func agentBinary(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
