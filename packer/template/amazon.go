@@ -30,7 +30,9 @@ func amazonBuilder() builder {
 			reference(body, "subnet_id", "subnet_id")
 			body.SetAttributeRaw("ami_name", stamped(b))
 			text(body, "ssh_username", images.AMIUser)
-			temporaryKey(body)
+			text(body, "temporary_key_pair_type", "ed25519")
+			// Packer leaves the build's key in the image unless it is told not to.
+			boolean(body, "ssh_clear_authorized_keys", true)
 			body.AppendNewline()
 			filter := body.AppendNewBlock("source_ami_filter", nil).Body()
 			filter.SetAttributeValue("filters", cty.ObjectVal(map[string]cty.Value{
@@ -44,12 +46,6 @@ func amazonBuilder() builder {
 			tags(body, "tags", b)
 		},
 	}
-}
-
-// temporaryKey has Packer make the build's key, and take it out of the image at the end, which it does not by itself.
-func temporaryKey(body *hclwrite.Body) {
-	text(body, "temporary_key_pair_type", "ed25519")
-	boolean(body, "ssh_clear_authorized_keys", true)
 }
 
 func tags(body *hclwrite.Body, name string, b Build) {

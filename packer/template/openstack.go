@@ -22,7 +22,7 @@ func openstackBuilder() builder {
 			reference(body, "floating_ip_network", "floating_ip_network")
 			body.SetAttributeRaw("image_name", stamped(b))
 			text(body, "ssh_username", b.Release.Images().User)
-			temporaryKey(body)
+			boolean(body, "ssh_clear_authorized_keys", true)
 			body.AppendNewline()
 			tags(body, "metadata", b)
 		},

@@ -43,7 +43,6 @@ source "openstack" "golden" {
   floating_ip_network       = var.floating_ip_network
   image_name                = "controllers-noble-${formatdate("YYYYMMDDhhmmss", timestamp())}"
   ssh_username              = "ubuntu"
-  temporary_key_pair_type   = "ed25519"
   ssh_clear_authorized_keys = true
 
   metadata = {
