@@ -7,9 +7,13 @@ import (
 	"github.com/hapair/hapair/internal/lab/labtest"
 )
 
-// TestGolden boots both nodes from the golden image with their seeds, and breaks them in every way.
-func TestGolden(t *testing.T) {
-	c := goldenCluster(t, "trixie")
+// The two stand-ins for the releases that the project is for lie on either side of them.
+func TestGoldenBookworm(t *testing.T) { testGolden(t, "bookworm") }
+func TestGoldenTrixie(t *testing.T)   { testGolden(t, "trixie") }
+
+// testGolden boots both nodes from the golden image with their seeds, and breaks them in every way.
+func testGolden(t *testing.T, release string) {
+	c := goldenCluster(t, release)
 	testJob(t, c)
 	testFaults(t, c)
 	testEdits(t, c)
