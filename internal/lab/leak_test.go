@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,16 +33,24 @@ func TestVictim(t *testing.T) {
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		t.Fatal(err)
 	}
+	fill(t, c.Root, c.Image)
+	fmt.Println("victim is ready")
+	<-t.Context().Done() // never: the kill comes first
+}
+
+// fill makes one of everything that a lab can have.
+func fill(t *testing.T, root, disk string) (*lab.Lab, *lab.Sandbox) {
+	t.Helper()
 	ctx := t.Context()
 	l, err := lab.New(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	directory, err := l.Directory(c.Root)
+	directory, err := l.Directory(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := l.Image(ctx, c.Image)
+	image, err := l.Image(ctx, disk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,13 +66,12 @@ func TestVictim(t *testing.T) {
 	if _, err := l.AddClient(ctx, "c", "n", netip.MustParsePrefix("192.0.2.1/24")); err != nil {
 		t.Fatal(err)
 	}
-	sb, err := lab.NewSandbox(ctx, c.Root)
+	sb, err := lab.NewSandbox(ctx, root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = sb.Command(ctx, "sleep", "600").Run() }()
-	fmt.Println("victim is ready")
-	<-ctx.Done() // never: the kill comes first
+	return l, sb
 }
 
 // traces is what a lab could leave behind on this machine.
@@ -140,9 +149,9 @@ func TestKilled(t *testing.T) {
 			break
 		}
 	}
-	lab := fmt.Sprintf("hapair-lab-%d-", cmd.Process.Pid)
+	prefix := fmt.Sprintf("hapair-lab-%d-", cmd.Process.Pid)
 	during := traceOf(t, image)
-	if len(during.Loops) != 1 || !strings.Contains(fmt.Sprint(during.Cgroups), lab) {
+	if len(during.Loops) != 1 || !strings.Contains(fmt.Sprint(during.Cgroups), prefix) {
 		t.Errorf("while it lives: %v: want a loop device and cgroups\n%s", during, strings.Join(said, "\n"))
 	}
 	namespaces := descendantNamespaces(cmd.Process.Pid)
@@ -151,26 +160,51 @@ func TestKilled(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+	nothingLeft(ctx, t, image, prefix, namespaces)
+}
+
+// TestClosed takes a lab down in order.
+func TestClosed(t *testing.T) {
+	root := labtest.Root(t, "trixie", lab.NodePackages()...)
+	image := diskImage(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	l, sb := fill(t, root, image)
+	namespaces := descendantNamespaces(os.Getpid())
+	if len(namespaces) < 3 {
+		t.Errorf("%d pid namespaces below this process, want hub, host and sandbox", len(namespaces))
+	}
+	if err := errors.Join(l.Close(), sb.Close()); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(ctx, t, image, fmt.Sprintf("hapair-lab-%d-", os.Getpid()), namespaces)
+}
+
+// nothingLeft waits until no trace is left of a lab whose cgroups' names begin with prefix.
+func nothingLeft(ctx context.Context, t *testing.T, image, prefix string, namespaces map[string]bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		after := traceOf(t, image)
-		left := fmt.Sprint(after.Mounts, after.Links, after.Loops)
+		left := slices.Concat(after.Mounts, after.Links, after.Loops)
 		for _, c := range after.Cgroups {
-			if strings.Contains(c, lab) {
-				left += c
+			if strings.Contains(c, prefix) {
+				left = append(left, c)
 			}
 		}
 		for _, p := range after.Processes {
 			if namespaces[p] {
-				left += p
+				left = append(left, p)
 			}
 		}
-		if left == "[] [] []" {
+		if len(left) == 0 {
 			return
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("it left behind: %s", left)
+			t.Fatalf("it left behind: %q", left)
 		}
 	}
 }

@@ -14,9 +14,9 @@ func Missing() error {
 		return errors.New("cannot run the lab: it needs root; run it by sudo")
 	}
 	packageOf := map[string]string{"unshare": "util-linux", "nsenter": "util-linux", "mmdebstrap": "mmdebstrap",
-		"systemd-nspawn": "systemd-container", "xorriso": "xorriso"}
+		"systemd-nspawn": "systemd-container", "xorriso": "xorriso", "sfdisk": "fdisk", "qemu-img": "qemu-utils"}
 	var missing, packages []string
-	for _, tool := range []string{"unshare", "nsenter", "mmdebstrap", "systemd-nspawn", "xorriso"} {
+	for _, tool := range []string{"unshare", "nsenter", "mmdebstrap", "systemd-nspawn", "xorriso", "sfdisk", "qemu-img"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing, packages = append(missing, tool), append(packages, packageOf[tool])
 		}

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,6 +25,7 @@ func testJob(t *testing.T, c *cluster) {
 	t.Run("ha-agent verify", func(t *testing.T) { c.verify(t) })
 	t.Run("all servers answer through the VIP", func(t *testing.T) { c.answers(t) })
 	t.Run("stats page", func(t *testing.T) { c.stats(t) })
+	t.Run("haproxy's log arrives", func(t *testing.T) { c.logged(t) })
 }
 
 // verify has each node say of itself that every step of the job is done.
@@ -75,6 +78,22 @@ func (c *cluster) stats(t *testing.T) {
 			}
 		}
 	}
+}
+
+// logged asks through the VIP and looks for the request in the holder's log.
+func (c *cluster) logged(t *testing.T) {
+	holder, _ := c.settle(t)
+	const path = "/v3?logged"
+	eventually(t.Context(), t, faultLimit, func() error {
+		if _, err := c.client.WaitAnswer(t.Context(), "http://192.168.1.32:5000"+path); err != nil {
+			return err
+		}
+		log, err := holder.ReadFile("/var/log/haproxy.log")
+		if err == nil && !strings.Contains(string(log), "GET "+path) {
+			err = fmt.Errorf("/var/log/haproxy.log of %s has no line of GET %s", holder.Name, path)
+		}
+		return err
+	})
 }
 
 // eventually polls until f gives no error.
