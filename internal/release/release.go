@@ -88,8 +88,8 @@ const Default = "noble"
 func All() []Release {
 	return []Release{
 		ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
-		ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 16}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 1}, Systemd: Version{255}}),
-		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 9}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 1}, Systemd: Version{259}}),
+		ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 30}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 2}, Systemd: Version{255}}),
+		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}}),
 		debian(Release{Name: "bookworm", Title: "Debian 12", HAProxy: Version{2, 6, 12}, Keepalived: Version{2, 2, 7}, CloudInit: Version{22, 4, 2}, Systemd: Version{252}}),
 		debian(Release{Name: "trixie", Title: "Debian 13", HAProxy: Version{3, 0, 11}, Keepalived: Version{2, 3, 3}, CloudInit: Version{25, 1, 4}, Systemd: Version{257}}),
 	}
