@@ -101,7 +101,11 @@ func (l *Lab) Directory(dir string) (*Base, error) {
 	}
 	defer unix.Close(tree)
 	return l.addBase(func(target string) error {
-		return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+			return err
+		}
+		// Where systemd has made mounts shared, it would still be a peer of the one that it was taken from.
+		return unix.Mount("", target, "", unix.MS_PRIVATE, "")
 	})
 }
 

@@ -36,7 +36,7 @@ var nodeAddress = map[string]netip.Addr{
 const (
 	bootLimit  = 3 * time.Minute
 	faultLimit = 60 * time.Second
-	settled    = 2 * time.Second // how long one holder must stay the only one
+	settled    = 1500 * time.Millisecond // how long one holder must stay the only one
 )
 
 // bake is the program under test, with the spec that it is given.
