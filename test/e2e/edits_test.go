@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const haproxyCfg = "/etc/haproxy/haproxy.cfg"
@@ -33,8 +35,8 @@ const (
 )
 
 // testEdits edits haproxy.cfg on the holder in every way, then breaks it.
-func testEdits(t *testing.T, c *cluster) {
-	holder, _ := c.settle(t)
+func testEdits(t *testing.T, c controllers) {
+	holder, _ := c.Settle(t)
 	original, err := holder.ReadFile(haproxyCfg)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +58,7 @@ func testEdits(t *testing.T, c *cluster) {
 			mark := fmt.Sprintf("edit-%d", i)
 			save(t, e, marked(string(original), mark))
 			saved := time.Now()
-			eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), mark) })
+			cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), mark) })
 			took := time.Since(saved)
 			t.Logf("in force %v after it was saved", took.Round(time.Millisecond))
 			if took > mostInForce {
@@ -70,12 +72,12 @@ func testEdits(t *testing.T, c *cluster) {
 	}
 	t.Run("a broken one is refused", func(t *testing.T) {
 		save(t, edits()[2], marked(string(original), "good"))
-		eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "good") })
-		watch := c.client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
+		cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "good") })
+		watch := c.Client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
 		defer watch.Stop()
 		broken := marked(string(original), "broken") + "\nfrontend broken\n    bind nonsense\n"
 		save(t, edits()[2], broken)
-		eventually(t.Context(), t, faultLimit, func() error {
+		cluster.Eventually(t.Context(), t, faultLimit, func() error {
 			out, status, err := holder.Run(t.Context(), "ha-agent", "status")
 			if err == nil && !strings.Contains(out, "refused") {
 				err = fmt.Errorf("ha-agent status %d does not say that the change was refused:\n%s", status, out)
@@ -93,7 +95,7 @@ func testEdits(t *testing.T, c *cluster) {
 		}
 	})
 	save(t, edits()[2], string(original))
-	eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "") })
+	cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "") })
 }
 
 // marked is a haproxy.cfg that answers GET /mark with a text.
@@ -103,10 +105,10 @@ func marked(cfg, mark string) string {
 }
 
 // serves asks the VIP for the mark; empty means that there is none.
-func (c *cluster) serves(ctx context.Context, mark string) error {
+func (c controllers) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	status, body, err := c.client.Get(ctx, "http://192.168.1.32:5000/mark")
+	status, body, err := c.Client.Get(ctx, "http://192.168.1.32:5000/mark")
 	switch {
 	case err != nil:
 		return err

@@ -52,7 +52,7 @@ func heal(iface string) func(context.Context, *lab.Host) error {
 
 // testFaults breaks the holder in every way. Each time the VIP must move to the other node and the client be served
 // again; and when the broken one is back, exactly one must hold the VIP.
-func testFaults(t *testing.T, c *cluster) {
+func testFaults(t *testing.T, c controllers) {
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) { c.suffer(t, f) })
 	}
@@ -64,37 +64,37 @@ const (
 	mostOverlap = 2 * time.Second
 )
 
-func (c *cluster) suffer(t *testing.T, f fault) {
-	holder, other := c.settle(t)
+func (c controllers) suffer(t *testing.T, f fault) {
+	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
-	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
 		t.Fatalf("before the fault: %v", err)
 	}
-	watch := c.client.Watch(ctx, serviceURL, 5*time.Millisecond, 250*time.Millisecond)
+	watch := c.Client.Watch(ctx, serviceURL, 5*time.Millisecond, 250*time.Millisecond)
 	defer watch.Stop()
 	began := time.Now()
 	if err := f.strike(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.holders.WaitHolder(ctx, other.Name, 0); err != nil {
+	if err := c.Holders.WaitHolder(ctx, other.Name, 0); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, holder.Logs(t.Context(), 80), other.Logs(t.Context(), 80))
 	}
-	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
 		t.Fatalf("after the fault: %v\n%s", err, other.Logs(t.Context(), 80))
 	}
 	outage := watch.Stop()
 	if err := f.repair(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
-	c.waitRunning(ctx, t)
-	after, _ := c.settle(t)
-	gap, overlap := outage.Longest.Duration().Round(time.Millisecond), c.holders.Overlap(began).Round(time.Millisecond)
+	c.WaitRunning(ctx, t)
+	after, _ := c.Settle(t)
+	gap, overlap := outage.Longest.Duration().Round(time.Millisecond), c.Holders.Overlap(began).Round(time.Millisecond)
 	t.Logf("from %s to %s; the client had no answer for %v; two holders for %v; after the repair %s holds it", holder.Name, other.Name, gap, overlap, after.Name)
 	if gap > mostOutage || overlap > mostOverlap {
 		t.Errorf("want no answer for %v at most, and two holders for %v", mostOutage, mostOverlap)
 	}
-	if _, err := c.client.WaitAnswer(ctx, serviceURL); err != nil {
+	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
 		t.Errorf("after the repair: %v", err)
 	}
 }
@@ -104,19 +104,19 @@ func (c *cluster) suffer(t *testing.T, f fault) {
 const patience = 900 * time.Millisecond
 
 // networkdRestart sees that networkd leaves the VIP alone, also when it is told to configure everything anew.
-func networkdRestart(t *testing.T, c *cluster) {
-	holder, _ := c.settle(t)
-	before := c.holders.Spans()
-	watch := c.client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
+func networkdRestart(t *testing.T, c controllers) {
+	holder, _ := c.Settle(t)
+	before := c.Holders.Spans()
+	watch := c.Client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
 	defer watch.Stop()
 	for _, command := range []string{"systemctl restart systemd-networkd.service", "networkctl reload", "networkctl reconfigure eth4"} {
 		if _, err := holder.Must(t.Context(), "sh", "-c", command); err != nil {
 			t.Error(err)
 		}
-		if again, _ := c.settle(t); again != holder {
+		if again, _ := c.Settle(t); again != holder {
 			t.Fatalf("after %s the VIP is on %s", command, again.Name)
 		}
-		if after := c.holders.Spans(); !slices.Equal(before, after) {
+		if after := c.Holders.Spans(); !slices.Equal(before, after) {
 			t.Errorf("after %s the VIP went and came: %v", command, after[len(before)-1:])
 		}
 	}

@@ -6,20 +6,21 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // testJob sees that the two nodes do the job, without breaking anything.
-func testJob(t *testing.T, c *cluster) {
+func testJob(t *testing.T, c controllers) {
 	t.Run("cloud-init is done", func(t *testing.T) {
-		for _, h := range c.nodes {
+		for _, h := range c.Nodes {
 			if out, status, err := h.Run(t.Context(), "cloud-init", "status", "--long"); err != nil || status != 0 {
-				t.Errorf("%s: status %d, %v\n%s\n%s", h.Name, status, err, out, c.firstBoot(t.Context(), h))
+				t.Errorf("%s: status %d, %v\n%s\n%s", h.Name, status, err, out, c.FirstBoot(t.Context(), h))
 			}
 		}
 	})
 	t.Run("exactly one holder", func(t *testing.T) {
-		holder, _ := c.settle(t)
+		holder, _ := c.Settle(t)
 		t.Logf("%s holds the VIP", holder.Name)
 	})
 	t.Run("ha-agent verify", func(t *testing.T) { c.verify(t) })
@@ -29,9 +30,9 @@ func testJob(t *testing.T, c *cluster) {
 }
 
 // verify has each node say of itself that every step of the job is done.
-func (c *cluster) verify(t *testing.T) {
+func (c controllers) verify(t *testing.T) {
 	t.Helper()
-	for _, h := range c.nodes {
+	for _, h := range c.Nodes {
 		out, err := h.Must(t.Context(), "ha-agent", "verify")
 		if err != nil {
 			t.Error(err)
@@ -42,17 +43,17 @@ func (c *cluster) verify(t *testing.T) {
 }
 
 // answers asks through the VIP until every server of the service has answered.
-func (c *cluster) answers(t *testing.T) {
+func (c controllers) answers(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
 	seen := map[string]bool{}
-	for len(seen) < len(nodeAddress) {
-		body, err := c.client.WaitAnswer(ctx, serviceURL)
+	for len(seen) < len(nodeAddress()) {
+		body, err := c.Client.WaitAnswer(ctx, serviceURL)
 		if err != nil {
 			t.Fatalf("answers of %v only: %v", seen, err)
 		}
-		if _, known := nodeAddress[body]; !known {
+		if _, known := nodeAddress()[body]; !known {
 			t.Fatalf("the answer is %q, not a server's name", body)
 		}
 		seen[body] = true
@@ -60,8 +61,8 @@ func (c *cluster) answers(t *testing.T) {
 }
 
 // stats asks each node's own stats page, without and with the password, and for the metrics.
-func (c *cluster) stats(t *testing.T) {
-	for name, addr := range nodeAddress {
+func (c controllers) stats(t *testing.T) {
+	for name, addr := range nodeAddress() {
 		for _, ask := range []struct {
 			path, user string
 			want       int
@@ -71,9 +72,9 @@ func (c *cluster) stats(t *testing.T) {
 				t.Fatal(err)
 			}
 			if ask.user != "" {
-				req.SetBasicAuth(ask.user, password)
+				req.SetBasicAuth(ask.user, cluster.Password)
 			}
-			if status, _, err := c.admin.Do(req); err != nil || status != ask.want {
+			if status, _, err := c.Admin.Do(req); err != nil || status != ask.want {
 				t.Errorf("%s %s as %q: status %d, want %d (%v)", name, ask.path, ask.user, status, ask.want, err)
 			}
 		}
@@ -81,11 +82,11 @@ func (c *cluster) stats(t *testing.T) {
 }
 
 // logged asks through the VIP and looks for the request in the holder's log.
-func (c *cluster) logged(t *testing.T) {
-	holder, _ := c.settle(t)
+func (c controllers) logged(t *testing.T) {
+	holder, _ := c.Settle(t)
 	const path = "/v3?logged"
-	eventually(t.Context(), t, faultLimit, func() error {
-		if _, err := c.client.WaitAnswer(t.Context(), "http://192.168.1.32:5000"+path); err != nil {
+	cluster.Eventually(t.Context(), t, faultLimit, func() error {
+		if _, err := c.Client.WaitAnswer(t.Context(), "http://192.168.1.32:5000"+path); err != nil {
 			return err
 		}
 		log, err := holder.ReadFile("/var/log/haproxy.log")
@@ -94,24 +95,4 @@ func (c *cluster) logged(t *testing.T) {
 		}
 		return err
 	})
-}
-
-// eventually polls until f gives no error.
-func eventually(ctx context.Context, t *testing.T, limit time.Duration, f func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal(err)
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestStock boots both nodes from a base that is not ours, with user-data alone: packages, agent and all else come at
@@ -14,8 +15,8 @@ import (
 func TestStock(t *testing.T) {
 	b := build(t)
 	root := labtest.Root(t, "trixie", lab.StockPackages()...)
-	seeds := filepath.Join(b.dir, "seeds")
-	b.run(t, "cloud-init", b.spec, "--image", "stock", "--release", "trixie", "-o", seeds)
+	seeds := filepath.Join(b.Dir, "seeds")
+	b.Run(t, "cloud-init", b.Spec, "--image", "stock", "--release", "trixie", "-o", seeds)
 	l := labtest.Lab(t)
 	base, err := l.Directory(root)
 	if err != nil {
@@ -25,13 +26,13 @@ func TestStock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCluster(t, l, base, seeds)
-	for _, h := range c.nodes {
+	cl := cluster.New(t, l, base, seeds)
+	for _, h := range cl.Nodes {
 		if err := h.WriteFile("/etc/apt/apt.conf.d/90lab", 0o644, proxy.AptConf()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c.boot(t)
+	c := boot(t, cl)
 	testJob(t, c)
 	t.Run("node shut down", func(t *testing.T) { c.suffer(t, faultNamed(t, "node shut down")) })
 	t.Run("node rebooted", func(t *testing.T) { c.suffer(t, faultNamed(t, "node rebooted")) })

@@ -1,0 +1,212 @@
+// Package cluster boots what bake makes of a spec of two controllers, as real hosts in the lab: for the tests of whole
+// clusters.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+)
+
+// Password is that of the stats page: the tests' own secret.
+const Password = "open sesame"
+
+// VIP is the virtual IP of the controllers, as in examples/controllers.yaml.
+func VIP() netip.Addr { return netip.MustParseAddr("192.168.1.32") }
+
+// Limits of what is waited for: generous, because the machine may be busy with other tests.
+const (
+	bootLimit   = 3 * time.Minute
+	settleLimit = 60 * time.Second
+	settled     = 1500 * time.Millisecond // how long one holder must stay the only one
+)
+
+// Bake is the program under test, with the spec that it is given.
+type Bake struct {
+	Dir  string // of the programs, and to work in
+	Spec string
+}
+
+// Build builds the programs and lays a spec down as a newcomer would have it.
+func Build(t testing.TB, spec []byte) *Bake {
+	t.Helper()
+	labtest.Need(t)
+	b := &Bake{Dir: t.TempDir()}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", b.Dir, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	b.Spec = b.write(t, "controllers.yaml", spec)
+	b.write(t, "secrets/stats", []byte(Password+"\n"))
+	return b
+}
+
+func (b *Bake) write(t testing.TB, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(b.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Run runs bake and fails the test unless it ends well.
+func (b *Bake) Run(t testing.TB, args ...string) {
+	t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("bake %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	t.Logf("bake %s %s: %v", args[0], strings.Join(args[2:], " "), time.Since(start).Round(100*time.Millisecond))
+}
+
+// Golden bakes an image of a release and makes both nodes of it, off.
+func (b *Bake) Golden(t testing.TB, release string) *Cluster {
+	t.Helper()
+	image, seeds := filepath.Join(b.Dir, "golden.qcow2"), filepath.Join(b.Dir, "seeds")
+	b.Run(t, "image", b.Spec, "--release", release, "-o", image)
+	b.Run(t, "cloud-init", b.Spec, "--release", release, "-o", seeds)
+	l := labtest.Lab(t)
+	base, err := l.Image(t.Context(), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(t, l, base, seeds)
+}
+
+// Cluster is the two controllers in the lab, and a client on the network of the VIP.
+type Cluster struct {
+	Lab     *lab.Lab
+	Nodes   map[string]*lab.Host // by their host names
+	Client  *lab.Client          // asks for the service
+	Admin   *lab.Client          // on the nodes' own network
+	Holders *lab.Holders
+}
+
+// New makes both nodes, off, with their seeds.
+func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string) *Cluster {
+	t.Helper()
+	c := &Cluster{Lab: l, Nodes: map[string]*lab.Host{}}
+	for _, name := range []string{"controller_1", "controller_2"} {
+		h, err := l.AddHost(lab.HostConfig{Name: strings.ReplaceAll(name, "_", "-"), Base: base, Seed: filepath.Join(seeds, name, "seed.iso"),
+			Interfaces: []lab.Interface{{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Nodes[h.Name] = h
+	}
+	var err error
+	if c.Client, err = l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24")); err != nil {
+		t.Fatal(err)
+	}
+	if c.Admin, err = l.AddClient(t.Context(), "admin", "management", netip.MustParsePrefix("192.168.56.1/24")); err != nil {
+		t.Fatal(err)
+	}
+	c.Holders = l.Follow(t.Context(), VIP())
+	t.Cleanup(c.Holders.Stop)
+	return c
+}
+
+// Boot starts both nodes and waits until they run.
+func (c *Cluster) Boot(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	defer cancel()
+	start := time.Now()
+	for _, h := range c.Nodes {
+		if err := h.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.WaitRunning(ctx, t)
+	t.Logf("both nodes running after %v", time.Since(start).Round(100*time.Millisecond))
+	for _, h := range c.Nodes {
+		haproxy, keepalived := c.activeAfter(ctx, t, h, "haproxy.service"), c.activeAfter(ctx, t, h, "keepalived.service")
+		t.Logf("%s: haproxy active %v and keepalived %v after its systemd began", h.Name, haproxy, keepalived)
+	}
+}
+
+// activeAfter is how long after its beginning a host's systemd had a unit active.
+func (c *Cluster) activeAfter(ctx context.Context, t testing.TB, h *lab.Host, unit string) time.Duration {
+	t.Helper()
+	var began, active int64 // microseconds of the machine's clock
+	out, err := h.Must(ctx, "sh", "-euc", `systemctl show -P UserspaceTimestampMonotonic; systemctl show -P ActiveEnterTimestampMonotonic "$1"`, "sh", unit)
+	if err == nil {
+		_, err = fmt.Sscan(out, &began, &active)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return (time.Duration(active-began) * time.Microsecond).Round(100 * time.Millisecond)
+}
+
+// WaitRunning waits until both nodes have booted.
+func (c *Cluster) WaitRunning(ctx context.Context, t testing.TB) {
+	t.Helper()
+	for _, h := range c.Nodes {
+		if err := h.WaitRunning(ctx); err != nil {
+			t.Fatalf("%v\n%s\n%s", err, h.Logs(ctx, 150), c.FirstBoot(ctx, h))
+		}
+	}
+}
+
+// FirstBoot is what cloud-init has to say.
+func (c *Cluster) FirstBoot(ctx context.Context, h *lab.Host) string {
+	out, _, _ := h.Run(ctx, "sh", "-c", "cloud-init status --long; tail -n 25 /var/log/cloud-init-output.log")
+	return out
+}
+
+// Settle waits until exactly one node holds the VIP and stays the only one, and tells which and which not.
+func (c *Cluster) Settle(t testing.TB) (holder, other *lab.Host) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), settleLimit)
+	defer cancel()
+	name, err := c.Holders.WaitOne(ctx, settled)
+	if err != nil {
+		for _, h := range c.Nodes {
+			t.Logf("%s:\n%s", h.Name, h.Logs(t.Context(), 60))
+		}
+		t.Fatal(err)
+	}
+	for _, h := range c.Nodes {
+		if h.Name != name {
+			other = h
+		}
+	}
+	return c.Nodes[name], other
+}
+
+// Eventually polls until f gives no error.
+func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(err)
+		}
+	}
+}
