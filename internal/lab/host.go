@@ -185,6 +185,23 @@ func (h *Host) cable(iface string, up bool) error {
 	return setLink(h.lab.links, port, up)
 }
 
+// Isolate keeps an interface from those of all other hosts that are isolated on its network, until it is undone or the
+// host goes off: cables and links stay up, and what else is on the network is reached (bridge(8), isolated).
+func (h *Host) Isolate(iface string, isolated bool) error {
+	b, err := h.running()
+	if err != nil {
+		return err
+	}
+	link, err := h.lab.links.LinkByName(b.hub[iface])
+	if err == nil {
+		err = h.lab.links.LinkSetIsolated(link, isolated)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot isolate interface %s of host %s: %w", iface, h.Name, err)
+	}
+	return nil
+}
+
 // root opens the host's root: of the running system, or its disk.
 func (h *Host) root() (*os.Root, error) {
 	if b, err := h.running(); err == nil {

@@ -30,6 +30,7 @@ type Lab struct {
 	hosts    []*Host
 	clients  []*Client
 	proxy    *Proxy
+	services []*service
 	bases    int
 	ports    int
 }
@@ -67,13 +68,16 @@ func New(ctx context.Context) (*Lab, error) {
 // Close kills all hosts and clients and takes everything down.
 func (l *Lab) Close() error {
 	l.mu.Lock()
-	hosts, clients, proxy := l.hosts, l.clients, l.proxy
+	hosts, clients, proxy, services := l.hosts, l.clients, l.proxy, l.services
 	l.mu.Unlock()
 	for _, c := range clients {
 		c.Close()
 	}
 	if proxy != nil {
 		proxy.close()
+	}
+	for _, s := range services {
+		_ = s.server.Close()
 	}
 	for _, h := range hosts {
 		h.Kill()

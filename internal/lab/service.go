@@ -33,6 +33,21 @@ func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
 	return s.start(h.boot.netns())
 }
 
+// Serve has an HTTP server listen on an address of the lab's own on a network: a server behind the hosts.
+func (l *Lab) Serve(networkName string, prefix netip.Prefix, port uint16, handler http.Handler) error {
+	if err := l.AddAddress(networkName, prefix); err != nil {
+		return err
+	}
+	s := &service{address: netip.AddrPortFrom(prefix.Addr(), port), handler: handler}
+	if err := s.start(l.space.netns()); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.services = append(l.services, s)
+	l.mu.Unlock()
+	return nil
+}
+
 // startServices starts what the host serves. The caller holds the lock.
 func (h *Host) startServices() error {
 	for _, s := range h.services {

@@ -38,18 +38,25 @@ type WatchReport struct {
 // Watch begins to ask for a URL, one request after another, a new one each interval at most. A request without an answer
 // within timeout has failed.
 func (c *Client) Watch(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
+	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
+		body, err := c.ask(ctx, url, timeout)
+		if ctx.Err() == nil {
+			w.note(body, err)
+		}
+	}, func() {})
+}
+
+// newWatch calls ask each interval at most, until the watch is stopped; then it calls end.
+func newWatch(ctx context.Context, interval time.Duration, ask func(context.Context, *Watch), end func()) *Watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watch{cancel: cancel, done: make(chan struct{}), answers: map[string]int{}, last: time.Now()}
 	go func() {
 		defer close(w.done)
+		defer end()
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			body, err := c.ask(ctx, url, timeout)
-			if ctx.Err() != nil {
-				return
-			}
-			w.note(body, err)
+			ask(ctx, w)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -1,0 +1,55 @@
+package lab_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+)
+
+// TestWatchesCountWhatIsLost has a server that hangs up without an answer once in five requests of a connection: who keeps
+// a connection alive loses that request, who takes a new one each time loses nothing.
+func TestWatchesCountWhatIsLost(t *testing.T) {
+	l := labtest.Lab(t)
+	client, err := l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var turns [1 << 16]atomic.Int32 // of each connection: by the port of its other end
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if turns[netip.MustParseAddrPort(r.RemoteAddr).Port()].Add(1) == 5 {
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprint(w, "here")
+	})
+	if err := l.Serve("public", netip.MustParsePrefix("192.168.1.1/24"), 80, handler); err != nil {
+		t.Fatal(err)
+	}
+	const url = "http://192.168.1.1:80/"
+	for _, test := range []struct {
+		name  string
+		watch *lab.Watch
+		loses bool
+	}{
+		{"fresh", client.WatchFresh(t.Context(), url, time.Millisecond, time.Second), false},
+		{"kept alive for four", client.WatchKeptAlive(t.Context(), url, time.Millisecond, time.Second, 4), false},
+		{"kept alive", client.WatchKeptAlive(t.Context(), url, time.Millisecond, time.Second, 100), true},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil && test.watch.Report().Answers["here"] < 20 {
+			<-tick.C
+		}
+		if r := test.watch.Stop(); r.Answers["here"] < 20 || (r.Failures > 0) != test.loses {
+			t.Errorf("%s: %+v", test.name, r)
+		}
+	}
+}
