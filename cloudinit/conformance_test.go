@@ -5,13 +5,39 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// TestSchema hands every example's user-data to the cloud-init of the releases that lie on either side of the others.
+// checker is the cloud-init of a release.
+type checker struct {
+	*lab.Sandbox
+	release release.Release
+}
+
+// schema has cloud-init judge a document by its own schema of a kind.
+func (c checker) schema(t *testing.T, kind string, document []byte) {
+	t.Helper()
+	if err := c.WriteFile(t.Context(), "/tmp/document", 0o600, "", document); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"schema", "-c", "/tmp/document"}
+	if kind != "cloud-config" {
+		if !c.release.CloudInit.AtLeast(24, 1, 0) {
+			return // cloud-init had no schema of it before
+		}
+		args = append(args, "-t", kind)
+	}
+	out, status, err := c.Run(t.Context(), "cloud-init", args...)
+	if err != nil || status != 0 {
+		t.Errorf("cloud-init schema: exit %d (%v):\n%s\n%s", status, err, out, document)
+	}
+}
+
+// TestSchema hands every example's seeds to the cloud-init of the releases that lie on either side of the others.
 func TestSchema(t *testing.T) {
 	examples, err := filepath.Glob("../examples/*.yaml")
 	if err != nil || len(examples) == 0 {
@@ -19,44 +45,43 @@ func TestSchema(t *testing.T) {
 	}
 	for _, name := range []string{"bookworm", "trixie"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r, err := release.Get(name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			sb := labtest.Sandbox(t, name)
-			check := func(t *testing.T, userData []byte) {
-				t.Helper()
-				if err := sb.WriteFile(t.Context(), "/tmp/user-data", 0o600, "", userData); err != nil {
-					t.Fatal(err)
-				}
-				out, status, err := sb.Run(t.Context(), "cloud-init", "schema", "-c", "/tmp/user-data")
-				if err != nil || status != 0 {
-					t.Errorf("cloud-init schema: exit %d (%v):\n%s\n%s", status, err, out, userData)
-				}
-			}
-			if out, status, _ := sb.Run(t.Context(), "sh", "-c", `printf '#cloud-config\nusers: 1\n' >/tmp/bad && cloud-init schema -c /tmp/bad`); status == 0 {
+			c := checker{labtest.Sandbox(t, name), r}
+			if out, status, _ := c.Run(t.Context(), "sh", "-c", `printf '#cloud-config\nusers: 1\n' >/tmp/bad && cloud-init schema -c /tmp/bad`); status == 0 {
 				t.Fatalf("cloud-init schema finds no fault in a bad document: %s", out)
 			}
 			for _, path := range examples {
-				t.Run(filepath.Base(path), func(t *testing.T) {
-					for _, seed := range exampleSeeds(t, path, r) {
-						check(t, seed.UserData)
-					}
-				})
+				t.Run(filepath.Base(path), func(t *testing.T) { c.example(t, path) })
 			}
-			t.Run("everything", func(t *testing.T) {
-				r := stockRecipe()
-				r.Hostname = "a.example.org"
-				r.Files = append(r.Files, file("/b", 0o600, "root", "", "\x00\xff"))
-				for _, image := range []Image{Golden, Stock} {
-					s, err := Generate(r, options(t, image, NoCloud))
-					if err != nil {
-						t.Fatal(err)
-					}
-					check(t, s.UserData)
-				}
-			})
+			t.Run("everything", c.everything)
 		})
+	}
+}
+
+func (c checker) example(t *testing.T, path string) {
+	for _, seed := range exampleSeeds(t, path, c.release) {
+		c.schema(t, "cloud-config", seed.UserData)
+		if seed.NetworkConfig != nil && seed.Agent == nil { // it is the same for both kinds of image
+			c.schema(t, "network-config", seed.NetworkConfig)
+		}
+	}
+}
+
+// everything is what no example has.
+func (c checker) everything(t *testing.T) {
+	r := stockRecipe()
+	r.Hostname = "a.example.org"
+	r.Files = append(r.Files, file("/b", 0o600, "root", "", "\x00\xff"))
+	for _, image := range []Image{Golden, Stock} {
+		s, err := Generate(r, options(t, image, NoCloud))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.schema(t, "cloud-config", s.UserData)
 	}
 }
 
