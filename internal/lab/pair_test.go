@@ -144,7 +144,7 @@ func (p *pair) fault(t *testing.T, name string, do func(ctx context.Context, hol
 	if _, err := p.client.WaitAnswer(ctx, url); err != nil {
 		t.Fatalf("before %s: %v\n%s", name, err, holder.Logs(ctx, 50))
 	}
-	w := p.client.Watch(ctx, url, 5*time.Millisecond, 250*time.Millisecond)
+	w := p.client.WatchFresh(ctx, url, 5*time.Millisecond, 500*time.Millisecond)
 	defer w.Stop()
 	start := time.Now()
 	if err := do(ctx, holder); err != nil {

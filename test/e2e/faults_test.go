@@ -71,7 +71,7 @@ func (c controllers) suffer(t *testing.T, f fault) {
 	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
 		t.Fatalf("before the fault: %v", err)
 	}
-	watch := c.Client.Watch(ctx, serviceURL, 5*time.Millisecond, 250*time.Millisecond)
+	watch := c.Client.WatchFresh(ctx, serviceURL, 5*time.Millisecond, 500*time.Millisecond)
 	defer watch.Stop()
 	began := time.Now()
 	if err := f.strike(ctx, holder); err != nil {
