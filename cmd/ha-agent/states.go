@@ -14,7 +14,9 @@ func states(ctx context.Context) (map[string]string, error) {
 	}
 	m := map[string]string{}
 	for _, i := range s.Instances {
-		m[i.Name] = i.State
+		if i.State != control.Unknown {
+			m[i.Name] = i.State
+		}
 	}
 	return m, nil
 }

@@ -14,10 +14,12 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/neighbor"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
@@ -48,6 +50,7 @@ type Daemon struct {
 	track   *tracker
 	changer *changer
 	watcher *watch.Watcher
+	rivals  *rivals.Watch
 
 	told string // by the loop alone: the last thing that kept it from a verdict
 
@@ -81,6 +84,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	wg.Go(func() { d.vrrp.read(ctx) })
 	wg.Go(func() { d.track.run(ctx) })
+	wg.Go(func() { d.rivals.Run(ctx) })
 	wg.Go(func() { d.serveControl(ctx, l) })
 	if err := d.Notify.Ready("watching"); err != nil {
 		d.Log.Warn("cannot tell systemd that the agent is ready", "error", err)
@@ -99,6 +103,7 @@ func (d *Daemon) open() error {
 	fifo := d.Conf.Keepalived.NotifyFIFO
 	d.vrrp = &vrrp{path: fifo, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
 	d.vrrp.recall(d.plausible)
+	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
 	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
 		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}

@@ -65,7 +65,7 @@ func (v *vrrp) take(e keepalived.Event) {
 	if v.instances[e.Name].State != string(e.State) {
 		v.log.Info("keepalived says", "instance", e.Name, "state", string(e.State), "priority", e.Priority)
 	}
-	v.instances[e.Name] = control.Instance{Name: e.Name, State: string(e.State), Priority: e.Priority, Since: v.now().UTC()}
+	v.instances[e.Name] = control.Instance{Name: e.Name, State: string(e.State), Priority: e.Priority, Since: v.now().UTC(), SinceBoot: sinceBoot()}
 }
 
 // keep writes the states down. /run is gone after a reboot, as they are.

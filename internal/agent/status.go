@@ -5,7 +5,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
@@ -14,6 +13,9 @@ import (
 	"github.com/hapair/hapair/internal/health"
 )
 
+// shownChanges is how many of the last changes status tells.
+const shownChanges = 10
+
 // statusTime bounds how long each question may take that status asks of others.
 const statusTime = time.Second
 
@@ -21,19 +23,8 @@ const statusTime = time.Second
 func (d *Daemon) status(ctx context.Context) control.Status {
 	s := d.Observe(ctx)
 	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC()}
-	keepalived := ""
-	for _, t := range s.Targets {
-		if t.Name == "keepalived" {
-			keepalived = t.Active
-		}
-	}
-	for _, i := range d.vrrp.list() {
-		if keepalived != "" && keepalived != "active" && keepalived != "reloading" {
-			i.State = "not known: keepalived does not run"
-		}
-		s.Instances = append(s.Instances, i)
-	}
-	slices.SortFunc(s.Instances, func(a, b control.Instance) int { return strings.Compare(a.Name, b.Name) })
+	held, _ := vip.Addresses()
+	s.Instances = d.currentInstances(ctx, d.vrrp.list(), held)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.LastChange = d.last
@@ -55,15 +46,14 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 	}
 	if changes, err := st.Changes(); err == nil && len(changes) > 0 {
 		s.LastChange = &changes[len(changes)-1]
+		s.Changes = changes[max(0, len(changes)-shownChanges):]
+		slices.Reverse(s.Changes)
 	}
-	held, err := vip.Addresses()
-	for _, v := range d.Conf.VIPs {
-		on, _ := vip.Of(v, held)
-		cv := control.VIP{Name: v.Name, Interface: v.Interface, Held: err == nil && len(on) > 0}
-		for _, a := range v.Addresses {
-			cv.Addresses = append(cv.Addresses, a.String())
-		}
-		s.VIPs = append(s.VIPs, cv)
+	held, _ := vip.Addresses()
+	s.VIPs = d.vips(held)
+	for _, i := range d.currentInstances(ctx, nil, held) {
+		i.Why = "only the daemon hears what keepalived tells"
+		s.Instances = append(s.Instances, i)
 	}
 	info, err := health.Ask(d.Conf.HAProxy.CheckSocket, time.Now().Add(statusTime))
 	if err != nil {
@@ -91,6 +81,13 @@ func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Go
 		good[f.Path] = f.Digest
 	}
 	paths := t.paths()
+	if now, err := read(paths); err == nil {
+		ct.Digest = now.digest
+	}
+	if ct.Generation > 0 {
+		ct.GoodDigest = digestOf(goods[t.name()])
+		ct.Drift = ct.Digest != ct.GoodDigest
+	}
 	for p := range good {
 		paths = append(paths, p) // one that was removed is drift, too
 	}

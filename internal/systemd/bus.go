@@ -131,6 +131,8 @@ type Unit struct {
 	MainPID int
 	// Started is when the main process was started; zero where there is none.
 	Started time.Time
+	// StartedSinceBoot is the same on the kernel's monotonic clock, which nobody can set.
+	StartedSinceBoot time.Duration
 }
 
 // Running tells whether the service runs, so that it can be reloaded.
@@ -160,6 +162,9 @@ func unitOf(props map[string]any) Unit {
 	}
 	if usec, ok := props["ExecMainStartTimestamp"].(uint64); ok && usec > 0 && u.MainPID != 0 {
 		u.Started = time.UnixMicro(int64(usec))
+	}
+	if usec, ok := props["ExecMainStartTimestampMonotonic"].(uint64); ok && u.MainPID != 0 {
+		u.StartedSinceBoot = time.Duration(usec) * time.Microsecond
 	}
 	return u
 }

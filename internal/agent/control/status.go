@@ -4,16 +4,19 @@ import "time"
 
 // Status is what an operator wants to know of a node.
 type Status struct {
-	Cluster     string     `json:"cluster"`
-	Node        string     `json:"node"`
-	Daemon      Daemon     `json:"daemon"`
-	Maintenance bool       `json:"maintenance"`
-	Versions    Versions   `json:"versions"`
-	Targets     []Target   `json:"targets"`
-	VIPs        []VIP      `json:"vips"`
-	Instances   []Instance `json:"instances,omitempty"` // as keepalived told them; none where the daemon is dead
-	HAProxy     HAProxy    `json:"haproxy"`
-	LastChange  *Change    `json:"last_change,omitempty"`
+	Cluster     string `json:"cluster"`
+	Node        string `json:"node"`
+	Daemon      Daemon `json:"daemon"`
+	Maintenance bool   `json:"maintenance"`
+	// MaintenanceUntil is when the daemon ends the maintenance; zero: it has no end.
+	MaintenanceUntil time.Time  `json:"maintenance_until,omitzero"`
+	Versions         Versions   `json:"versions"`
+	Targets          []Target   `json:"targets"`
+	VIPs             []VIP      `json:"vips"`
+	Instances        []Instance `json:"instances,omitempty"`
+	HAProxy          HAProxy    `json:"haproxy"`
+	LastChange       *Change    `json:"last_change,omitempty"`
+	Changes          []Change   `json:"changes,omitempty"` // the last ones, the newest first
 }
 
 // Daemon is the agent itself.
@@ -37,6 +40,10 @@ type Target struct {
 	Unit       string `json:"unit,omitempty"`
 	Active     string `json:"active,omitempty"` // of the unit: active, failed, …; empty where it is not known
 	Generation int    `json:"generation"`       // the number of the change that proved the last known good files; 0: none yet
+	Drift      bool   `json:"drift"`            // the files are other than the last known good ones, on which the service runs
+	// Digests of all files together are SHA-256, in hexadecimal: equal ones mean equal files.
+	Digest     string `json:"digest,omitempty"`
+	GoodDigest string `json:"good_digest,omitempty"`
 	Files      []File `json:"files"`
 }
 
@@ -55,14 +62,35 @@ type VIP struct {
 	Interface string   `json:"interface"`
 	Held      bool     `json:"held"`
 	Addresses []string `json:"addresses"`
+	// HeldAddresses are those of them that the kernel has: all or none, unless something is wrong.
+	HeldAddresses []string `json:"held_addresses,omitempty"`
+	Instances     []string `json:"instances,omitempty"` // those of keepalived that decide on it
+	// OtherHolders are machines that answer for it on the link while this one holds it: more than one holds it.
+	OtherHolders []OtherHolder `json:"other_holders,omitempty"`
+	// OtherHoldersUnknown is why the link could not be asked. It is not asked where the daemon is dead.
+	OtherHoldersUnknown string `json:"other_holders_unknown,omitempty"`
 }
 
-// Instance is a vrrp_instance as keepalived says it.
+// OtherHolder is a machine that answers for an address.
+type OtherHolder struct {
+	Address         string `json:"address"`
+	HardwareAddress string `json:"hardware_address"`
+}
+
+// Unknown is the state of an instance of which the keepalived that runs now has told nothing.
+const Unknown = "unknown"
+
+// Instance is a vrrp_instance: what the keepalived that runs now says of it, and what the kernel has.
 type Instance struct {
 	Name     string    `json:"name"`
-	State    string    `json:"state"`
-	Priority int       `json:"priority"`
+	State    string    `json:"state"`         // MASTER, BACKUP, FAULT, STOP, or Unknown
+	Why      string    `json:"why,omitempty"` // it is unknown
+	Priority int       `json:"priority,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
+	// SinceBoot is Since on the kernel's monotonic clock, which nobody can set, in nanoseconds.
+	SinceBoot time.Duration `json:"since_boot,omitempty"`
+	// Kernel says whether the addresses are here: "held", "not held", "held in part"; empty where they are not known.
+	Kernel string `json:"kernel,omitempty"`
 }
 
 // HAProxy is whether haproxy answers now.
