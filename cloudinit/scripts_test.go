@@ -17,25 +17,57 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// fromSeed runs agent-from-seed.sh where /var/lib/cloud is a folder of the test's own.
-func fromSeed(t *testing.T, seed, digest, target string) (string, error) {
+// fromSeed runs agent-from-seed.sh where /var/lib/cloud is a folder of the test's own, and blkid finds what it is told to.
+func fromSeed(t *testing.T, seed, blkid, digest, target string) (string, error) {
 	t.Helper()
 	const setUp = `set -e
 mount --make-rprivate /
 mount -t tmpfs none /var/lib
+mount -t tmpfs none /run
 mkdir -p /var/lib/cloud/seed/nocloud
 [ -z "$1" ] || cp "$1" /var/lib/cloud/seed/nocloud/ha-agent
 shift
-exec sh -c "$@"`
+status=0
+sh -c "$@" || status=$?
+find /run -name 'hapair*' -exec echo left {} +
+exit "$status"`
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", setUp, "sh", seed, agentFromSeed, "sh", agentFile, digest, target)
-	// blkid must find no volume, whatever this machine has.
 	fake := t.TempDir()
-	if err := os.WriteFile(filepath.Join(fake, "blkid"), []byte("#!/bin/sh\nexit 2\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(fake, "blkid"), []byte("#!/bin/sh\n"+blkid+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Env = append(os.Environ(), "PATH="+fake+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// volume makes a file system with a folder's files. ext4 will do for ISO 9660, which not every kernel of a test has.
+func volume(t *testing.T, dir string) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "volume")
+	if out, err := exec.Command(tool(t, "mkfs.ext4"), "-q", "-d", dir, image, "1M").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return image
+}
+
+func TestAgentFromVolume(t *testing.T) {
+	needs(t, "root", os.Getuid() == 0)
+	content := t.TempDir()
+	empty := volume(t, content)
+	if err := os.WriteFile(filepath.Join(content, "ha-agent"), []byte("program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full := volume(t, content)
+	target := filepath.Join(t.TempDir(), "bin", "ha-agent")
+	lower := `[ "$2" = cidata ] || exit 2; echo ` // some make the label in lower case
+	if out, err := fromSeed(t, "", lower+empty, sha256Hex("program"), target); err == nil || !strings.Contains(out, "there is no ha-agent in the volume "+empty) || strings.Contains(out, "left") {
+		t.Errorf("an empty volume: %v: %s", err, out)
+	}
+	if out, err := fromSeed(t, "", lower+full, sha256Hex("program"), target); err != nil || out != "" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	checkInstalled(t, target)
 }
 
 func TestAgentFromSeed(t *testing.T) {
@@ -49,7 +81,7 @@ func TestAgentFromSeed(t *testing.T) {
 		{"not there", "", sha256Hex("program"), "found neither a volume labelled CIDATA"},
 		{"another digest", seed, sha256Hex("other"), "has another digest"},
 	} {
-		out, err := fromSeed(t, c.seed, c.digest, target)
+		out, err := fromSeed(t, c.seed, "exit 2", c.digest, target)
 		if err == nil || !strings.Contains(out, c.says) {
 			t.Errorf("%s: %v: %s", c.name, err, out)
 		}
@@ -57,7 +89,7 @@ func TestAgentFromSeed(t *testing.T) {
 			t.Errorf("%s: left %v behind", c.name, left)
 		}
 	}
-	if out, err := fromSeed(t, seed, sha256Hex("program"), target); err != nil {
+	if out, err := fromSeed(t, seed, "exit 2", sha256Hex("program"), target); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	checkInstalled(t, target)
