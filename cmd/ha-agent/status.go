@@ -63,8 +63,13 @@ func printStatus(out io.Writer, s control.Status) {
 	} else {
 		fmt.Fprintf(w, "agent\tNOT RUNNING: %s\n", s.Daemon.Why)
 	}
-	if s.Maintenance {
+	switch {
+	case s.Maintenance && s.MaintenanceUntil.IsZero():
 		fmt.Fprintf(w, "maintenance\tON: this node holds no VIP until `ha-agent maintenance off`\n")
+	case s.Maintenance && !s.Daemon.Running:
+		fmt.Fprintf(w, "maintenance\tON: this node holds no VIP until `ha-agent maintenance off`: the daemon, which would end it at %s, does not run\n", at(s.MaintenanceUntil))
+	case s.Maintenance:
+		fmt.Fprintf(w, "maintenance\tON: this node holds no VIP until %s, or `ha-agent maintenance off`\n", at(s.MaintenanceUntil))
 	}
 	if s.HAProxy.Answers {
 		fmt.Fprintf(w, "haproxy\tanswers, version %s\n", s.Versions.HAProxy)

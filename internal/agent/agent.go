@@ -48,6 +48,7 @@ type Daemon struct {
 	started time.Time
 	vrrp    *vrrp
 	track   *tracker
+	service *maintainer
 	changer *changer
 	watcher *watch.Watcher
 	rivals  *rivals.Watch
@@ -104,7 +105,10 @@ func (d *Daemon) open() error {
 	d.vrrp = &vrrp{path: fifo, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
 	d.vrrp.recall(d.plausible)
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
-	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log}
+	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
+		restart: d.restartHAProxy}
+	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
+	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
 	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
 		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}
 	goods, err := s.Goods()
@@ -157,10 +161,13 @@ func (d *Daemon) targets() []target {
 
 func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
 	err := control.Serve(ctx, l, func(ctx context.Context, req control.Request) (any, error) {
-		if req.Command != "status" {
-			return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
+		switch {
+		case req.Command == "status":
+			return d.status(ctx), nil
+		case req.Command == "maintenance" && req.Maintenance != nil:
+			return d.service.answer(ctx, *req.Maintenance)
 		}
-		return d.status(ctx), nil
+		return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
 	})
 	if err != nil {
 		d.Log.Error(err.Error())
@@ -206,6 +213,9 @@ func (d *Daemon) loop(ctx context.Context) error {
 			done = nil
 			d.report(err)
 		case <-tick.C:
+			if err := d.service.expire(); err != nil {
+				d.reportOnce(err)
+			}
 			if done == nil {
 				if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
 					return ErrConfigChanged

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -56,28 +57,40 @@ func waitReadable(first, second int) bool {
 	}
 }
 
-// pauseMeter counts how long this process did not run though it could have: stopped, starved or with its whole machine
-// asleep. What did not answer in such a time need not be at fault.
-type pauseMeter struct {
-	tick   time.Duration
-	paused func(time.Duration)
+// What waitFor has seen.
+type seen int
+
+const (
+	timeIsUp seen = iota
+	ctxEnded
+	workerEnded
+)
+
+// waitFor waits until a process has ended, wake is readable, or the time is up. It is one system call and no timer of the
+// Go runtime, which would wake up two more threads.
+func waitFor(wake, pidfd int, d time.Duration) seen {
+	fds := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+	end := time.Now().Add(d)
+	for {
+		_, err := unix.Poll(fds, int(max(time.Until(end), 0).Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case fds[0].Revents != 0:
+			return ctxEnded
+		case fds[1].Revents != 0:
+			return workerEnded
+		}
+		return timeIsUp
+	}
 }
 
-// run measures until stop is closed.
-func (m pauseMeter) run(stop <-chan struct{}) {
-	t := time.NewTicker(m.tick)
-	defer t.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-		}
-		now := time.Now()
-		if gap := now.Sub(last); gap > 3*m.tick {
-			m.paused(gap - m.tick)
-		}
-		last = now
+// stopped tells whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
+func stopped(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
 	}
+	i := bytes.LastIndexByte(b, ')')
+	return i >= 0 && i+2 < len(b) && bytes.IndexByte([]byte("TtZX"), b[i+2]) >= 0
 }

@@ -2,12 +2,12 @@ package agent
 
 import (
 	"context"
-	"os"
 	"regexp"
 	"slices"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/health"
@@ -34,8 +34,9 @@ func (d *Daemon) status(ctx context.Context) control.Status {
 // Observe is the status as far as it can be seen without the daemon.
 func (d *Daemon) Observe(ctx context.Context) control.Status {
 	s := control.Status{Cluster: d.Conf.Cluster, Node: d.Conf.Node, Versions: control.Versions{Agent: d.Version}}
-	_, err := os.Lstat(d.Paths.Mark)
-	s.Maintenance = err == nil
+	if mark, _ := maintenance.Read(d.Paths.Mark); mark != nil {
+		s.Maintenance, s.MaintenanceUntil = true, mark.Until
+	}
 	st := store.At(d.Paths.Store)
 	goods, err := st.Goods()
 	if err != nil {

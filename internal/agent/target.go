@@ -81,3 +81,6 @@ func poll(ctx context.Context, interval time.Duration, done func() (ok bool, err
 		}
 	}
 }
+
+// errServes says that a worker answers its master though it does not answer the check.
+var errServes = errors.New("its worker answers its master: perhaps all connections to the check's socket are taken")

@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/health"
 )
 
-// How the tracker asks.
+// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else.
 const (
-	askEvery = 100 * time.Millisecond
-	askTime  = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
-	meter    = 20 * time.Millisecond
+	askEvery  = 120 * time.Millisecond
+	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
+	slice     = 50 * time.Millisecond  // of askTime: then it looks whether haproxy was stopped
+	stuckTime = 10 * time.Second       // then a haproxy that still does not answer is restarted
 )
 
 // tracker tells keepalived by its track file whether haproxy answers: 0, or 1 for FAULT. It asks over a connection that
@@ -24,52 +27,79 @@ const (
 type tracker struct {
 	file, socket, mark string
 	log                *slog.Logger
+	// restart ends a haproxy that stays stuck. It is called once, until haproxy has answered again.
+	restart func(ctx context.Context)
 
-	said   string       // what the file says
-	paused atomic.Int64 // how long this process did not run, in nanoseconds
+	stuck     time.Duration // by the loop alone: how long haproxy has not answered
+	restarted bool
+
+	mu    sync.Mutex
+	said  string // what the file says
+	why   error  // why haproxy does not serve
+	given error  // why this node is to hold no VIP though haproxy serves
 }
 
 // run writes the track file until ctx ends; then the file says 0, or 1 under maintenance: a daemon that is gone must not
 // take a VIP off a healthy node, and the track_script looks on.
 func (t *tracker) run(ctx context.Context) {
-	stop := make(chan struct{})
-	defer close(stop)
-	go pauseMeter{meter, func(d time.Duration) { t.paused.Add(int64(d)) }}.run(stop)
-	defer func() { t.say(t.maintenance()) }()
-	t.say(t.maintenance())
+	defer t.say(nil)
+	wake, stop, err := waker(ctx)
+	if err != nil {
+		t.log.Error("cannot follow haproxy", "error", err)
+		return
+	}
+	defer stop()
 	for ctx.Err() == nil {
-		t.say(t.follow(ctx))
-		if !wait(ctx, nil, askEvery/2) {
+		start := time.Now()
+		why := t.follow(ctx, wake)
+		t.say(why)
+		t.linger(ctx, why, time.Since(start))
+		if waitFor(wake, -1, askEvery/2) != timeIsUp {
 			return
 		}
 	}
 }
 
+// waker gives a descriptor that becomes readable when ctx ends.
+func waker(ctx context.Context) (fd int, stop func(), err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return -1, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	// the other end is closed once, by whatever comes first
+	shut := sync.OnceFunc(func() { unix.Close(p[1]) })
+	context.AfterFunc(ctx, shut)
+	return p[0], func() { shut(); unix.Close(p[0]) }, nil
+}
+
 // follow asks one worker until it is not the one to ask any more, and tells why not; nil where another one serves, or ctx
 // has ended.
-func (t *tracker) follow(ctx context.Context) error {
+func (t *tracker) follow(ctx context.Context, wake int) error {
 	conn, info, err := t.connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ended, done, err := exited(info.PID)
+	// Where it ended meanwhile, or lives where it cannot be seen, its answers alone must do: poll(2) passes over -1.
+	worker, err := unix.PidfdOpen(info.PID, 0)
 	if err != nil {
-		// It ended meanwhile, or lives where it cannot be seen: then its answers alone must do.
-		ended, done = nil, func() {}
+		worker = -1
 	}
-	defer done()
+	defer unix.Close(worker)
+	t.stuck, t.restarted = 0, false
 	for {
-		t.say(t.maintenance())
-		if !wait(ctx, ended, askEvery) {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return t.other(info.PID)
+		t.say(nil)
+		switch waitFor(wake, worker, askEvery) {
+		case ctxEnded:
+			return nil
+		case workerEnded:
+			return t.other()
 		}
-		now, err := t.ask(conn)
-		if err != nil || now.Stopping {
-			return t.other(info.PID)
+		switch now, err := t.ask(conn, info.PID); {
+		case errors.Is(err, errStopped):
+			return t.another(err)
+		case err != nil || now.Stopping:
+			return t.other()
 		}
 	}
 }
@@ -81,11 +111,12 @@ func (t *tracker) connect() (*health.Conn, health.Info, error) {
 	if err != nil {
 		return nil, health.Info{}, err
 	}
-	if err := conn.Interactive(deadline); err != nil {
-		conn.Close()
-		return nil, health.Info{}, err
+	var info health.Info
+	if err = conn.Interactive(deadline); err == nil {
+		if err = conn.Begin(deadline); err == nil {
+			info, err = conn.Answer(deadline)
+		}
 	}
-	info, err := conn.Info(deadline)
 	if err == nil && info.Stopping {
 		err = fmt.Errorf("haproxy's worker %d is stopping", info.PID)
 	}
@@ -96,32 +127,88 @@ func (t *tracker) connect() (*health.Conn, health.Info, error) {
 	return conn, info, nil
 }
 
-func (t *tracker) ask(conn *health.Conn) (health.Info, error) {
-	return conn.Info(time.Now().Add(askTime))
+// errStopped says that haproxy does not answer, and cannot.
+var errStopped = errors.New("haproxy is stopped")
+
+// ask asks a worker. The time that it has is counted in slices that this process was awake for: where it was paused itself,
+// with the whole machine for instance, silence says nothing. A process that was stopped needs no more than one slice.
+func (t *tracker) ask(conn *health.Conn, pid int) (info health.Info, err error) {
+	if err := conn.Begin(time.Now().Add(askTime)); err != nil {
+		return info, err
+	}
+	for awake := time.Duration(0); awake < askTime; awake += slice {
+		info, err = conn.Answer(time.Now().Add(slice))
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return info, err
+		}
+		if stopped(pid) {
+			return info, fmt.Errorf("%w: its worker %d", errStopped, pid)
+		}
+	}
+	return info, err
+}
+
+// another tells whether another worker serves than one that was stopped. It would answer at once.
+func (t *tracker) another(why error) error {
+	if info, err := health.Ask(t.socket, time.Now().Add(slice)); err == nil && !info.Stopping {
+		return nil
+	}
+	return why
 }
 
 // other tells why no worker serves, or nil. The one that was asked ended, or is about to, or keeps silent: after a reload
-// another one serves. Where this process itself was paused meanwhile, silence says nothing, and it asks again.
-func (t *tracker) other(pid int) error {
+// another one serves. An answer that came late because this process was paused is asked for again.
+func (t *tracker) other() error {
 	var err error
 	for range 3 {
-		before := t.paused.Load()
+		start := time.Now()
 		var info health.Info
-		info, err = health.Ask(t.socket, time.Now().Add(askTime))
+		info, err = health.Ask(t.socket, start.Add(askTime))
 		if err == nil && !info.Stopping {
 			return nil
 		}
 		if err == nil {
 			// The old worker may answer for some milliseconds after a reload.
 			err = fmt.Errorf("haproxy's worker %d is stopping", info.PID)
-			time.Sleep(meter)
+			time.Sleep(slice / 2)
 			continue
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || t.paused.Load() == before {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) < askTime+slice {
 			return err
 		}
 	}
 	return err
+}
+
+// linger counts how long haproxy has not answered, and has it restarted. One that has ended is systemd's to start again.
+// What an operator does to a node in maintenance is left alone.
+func (t *tracker) linger(ctx context.Context, why error, since time.Duration) {
+	if !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errStopped) || t.maintenance() != nil {
+		t.stuck = 0
+		return
+	}
+	t.stuck += min(since, 2*askTime) + askEvery/2 // and not how long this process was paused
+	if t.stuck < stuckTime || t.restarted || t.restart == nil {
+		return
+	}
+	t.restarted = true
+	go t.restart(ctx)
+}
+
+// give has keepalived give the VIPs away, for a reason, or lets it have them back with nil.
+func (t *tracker) give(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.given = why
+	t.write()
+}
+
+// say tells keepalived why haproxy does not serve; nil: it does.
+func (t *tracker) say(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.why = why
+	t.write()
 }
 
 // maintenance tells that this node is to hold no VIP, or nil.
@@ -132,8 +219,12 @@ func (t *tracker) maintenance() error {
 	return nil
 }
 
-// say writes what keepalived is to know, when it is something else than before.
-func (t *tracker) say(why error) {
+// write writes what keepalived is to know, when it is something else than before.
+func (t *tracker) write() {
+	why := t.why
+	if why == nil {
+		why = t.given
+	}
 	if why == nil {
 		why = t.maintenance()
 	}
@@ -144,13 +235,7 @@ func (t *tracker) say(why error) {
 	if word == t.said {
 		return
 	}
-	// In place and of the same length: a reader finds the old number or the new one.
-	f, err := os.OpenFile(t.file, os.O_WRONLY|os.O_CREATE, 0o644)
-	if err == nil {
-		_, err = f.WriteAt([]byte(word), 0)
-		err = errors.Join(err, f.Truncate(int64(len(word))), f.Close())
-	}
-	if err != nil {
+	if err := writeTrack(t.file, word); err != nil {
 		t.log.Error("cannot write the track file", "file", t.file, "error", err)
 		return
 	}
@@ -160,16 +245,12 @@ func (t *tracker) say(why error) {
 	t.said = word
 }
 
-// wait waits, and returns false where ctx or the process that is watched ended before.
-func wait(ctx context.Context, ended <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-ended:
-		return false
-	case <-timer.C:
-		return true
+// writeTrack writes in place and of the same length: a reader finds the old number or the new one.
+func writeTrack(file, word string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
 	}
+	_, err = f.WriteAt([]byte(word), 0)
+	return errors.Join(err, f.Truncate(int64(len(word))), f.Close())
 }

@@ -79,6 +79,8 @@ func head(b []byte, n int) []byte {
 type Conn struct {
 	path string
 	fd   int
+	part []byte // of an answer that has not come whole
+	buf  [4096]byte
 }
 
 // Dial connects to a socket, until deadline.
@@ -110,12 +112,15 @@ func (c *Conn) Interactive(deadline time.Time) error {
 	return err
 }
 
-// Info asks for `show info` over a connection that is Interactive. After an error the connection must be closed: an answer
-// that came too late would be taken for the next one.
-func (c *Conn) Info(deadline time.Time) (Info, error) {
-	if err := c.write([]byte("show info\n"), deadline); err != nil {
-		return Info{}, err
-	}
+// Begin asks for `show info` over a connection that is Interactive: Answer is what comes.
+func (c *Conn) Begin(deadline time.Time) error {
+	return c.write([]byte("show info\n"), deadline)
+}
+
+// Answer waits for what Begin has asked for. Where the deadline came first it can be called again, to wait longer. After
+// another error, or when nobody waits any more, the connection must be closed: an answer that came too late would be taken
+// for the next one.
+func (c *Conn) Answer(deadline time.Time) (Info, error) {
 	answer, err := c.readPrompt(deadline)
 	if err != nil {
 		return Info{}, err
@@ -151,25 +156,24 @@ func (c *Conn) readPrompt(deadline time.Time) ([]byte, error) {
 
 // read reads until done says so.
 func (c *Conn) read(deadline time.Time, done func(b []byte, eof bool) bool) ([]byte, error) {
-	var answer []byte
-	buf := make([]byte, 4096)
 	for {
 		var n int
 		err := c.within(syscall.SO_RCVTIMEO, deadline, func() (err error) {
-			n, err = syscall.Read(c.fd, buf)
+			n, err = syscall.Read(c.fd, c.buf[:])
 			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("haproxy does not answer over %s: %w", c.path, err)
 		}
-		answer = append(answer, buf[:max(n, 0)]...)
-		if done(answer, n == 0) {
+		c.part = append(c.part, c.buf[:max(n, 0)]...)
+		if answer := c.part; done(answer, n == 0) {
+			c.part = c.part[:0]
 			return answer, nil
 		}
 		if n == 0 {
 			return nil, fmt.Errorf("haproxy closed %s in the middle of an answer", c.path)
 		}
-		if len(answer) > maxAnswer {
+		if len(c.part) > maxAnswer {
 			return nil, fmt.Errorf("haproxy's answer over %s is longer than %d bytes", c.path, maxAnswer)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // File is what the agent must know of a keepalived.conf. It is no verdict: keepalived -t judges.
@@ -18,7 +19,8 @@ type Instance struct {
 	Name            string
 	Interface       string
 	VirtualRouterID int
-	VIPs            []VIP // of virtual_ipaddress and virtual_ipaddress_excluded
+	AdvertInt       time.Duration // a second where the file has none, as keepalived takes it
+	VIPs            []VIP         // of virtual_ipaddress and virtual_ipaddress_excluded
 }
 
 // VIP is an address of a vrrp_instance.
@@ -82,7 +84,7 @@ func (r *reader) line(ws []string) {
 // opened begins a block.
 func (r *reader) opened(head []string) {
 	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_instance" {
-		r.file.Instances = append(r.file.Instances, Instance{Name: head[1]})
+		r.file.Instances = append(r.file.Instances, Instance{Name: head[1], AdvertInt: time.Second})
 	}
 }
 
@@ -105,6 +107,10 @@ func (r *reader) entry(ws []string) {
 			in.Interface = ws[1]
 		case "virtual_router_id":
 			in.VirtualRouterID, _ = strconv.Atoi(ws[1])
+		case "advert_int":
+			if d, err := time.ParseDuration(ws[1] + "s"); err == nil && d > 0 {
+				in.AdvertInt = d
+			}
 		}
 	case r.within("vrrp_instance", "virtual_ipaddress"), r.within("vrrp_instance", "virtual_ipaddress_excluded"):
 		if v, ok := vip(ws); ok {

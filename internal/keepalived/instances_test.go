@@ -3,6 +3,7 @@ package keepalived
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,6 +23,7 @@ vrrp_instance VI_public {
     state BACKUP
     interface eth3
     virtual_router_id 32
+    advert_int 0.25
     unicast_peer {
         192.168.56.102
     }
@@ -49,11 +51,11 @@ virtual_server 10.0.0.9 80 {
 		RouterID: "controller_1",
 		Includes: []string{"/etc/keepalived/more/*.conf"},
 		Instances: []Instance{
-			{Name: "VI_public", Interface: "eth3", VirtualRouterID: 32, VIPs: []VIP{
+			{Name: "VI_public", Interface: "eth3", VirtualRouterID: 32, AdvertInt: 250 * time.Millisecond, VIPs: []VIP{
 				{netip.MustParsePrefix("192.168.1.32/24"), "eth4"}, {netip.MustParsePrefix("192.168.1.33/32"), "eth3"},
 				{netip.MustParsePrefix("2001:db8::32/64"), "eth4"},
 			}},
-			{Name: "VI_other", Interface: "eth5", VIPs: []VIP{{netip.MustParsePrefix("10.0.0.1/8"), "eth5"}}},
+			{Name: "VI_other", Interface: "eth5", AdvertInt: time.Second, VIPs: []VIP{{netip.MustParsePrefix("10.0.0.1/8"), "eth5"}}},
 		},
 	}
 	got := Read([]byte(conf))

@@ -18,7 +18,9 @@ const Path = "/run/ha-agent/control.sock"
 
 // Request is what a client wants.
 type Request struct {
-	Command string `json:"command"` // status
+	Command     string              `json:"command"` // status, maintenance, apply
+	Maintenance *MaintenanceRequest `json:"maintenance,omitempty"`
+	Apply       *ApplyRequest       `json:"apply,omitempty"`
 }
 
 // response is what the daemon sends.
@@ -29,7 +31,7 @@ type response struct {
 
 // Bounds of both sides.
 const (
-	maxRequest = 64 << 10
+	maxRequest = 128 << 20 // apply sends whole files, in base64
 	maxAnswer  = 4 << 20
 	idle       = 5 * time.Second // a client that says nothing for so long is sent away
 )

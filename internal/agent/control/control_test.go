@@ -38,10 +38,10 @@ func TestAskGetsTheResult(t *testing.T) {
 		return Status{Node: "controller_1"}, nil
 	})
 	var s Status
-	if err := Ask(t.Context(), path, Request{"status"}, &s); err != nil || s.Node != "controller_1" {
+	if err := Ask(t.Context(), path, Request{Command: "status"}, &s); err != nil || s.Node != "controller_1" {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if err := Ask(t.Context(), path, Request{"dance"}, &s); err == nil || err.Error() != "cannot do that" {
+	if err := Ask(t.Context(), path, Request{Command: "dance"}, &s); err == nil || err.Error() != "cannot do that" {
 		t.Fatalf("got %v, want the daemon's own words", err)
 	}
 	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o660 {
@@ -51,7 +51,7 @@ func TestAskGetsTheResult(t *testing.T) {
 
 func TestAskSaysThatNoDaemonAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
-	if err := Ask(t.Context(), path, Request{"status"}, nil); !errors.Is(err, ErrNoDaemon) {
+	if err := Ask(t.Context(), path, Request{Command: "status"}, nil); !errors.Is(err, ErrNoDaemon) {
 		t.Errorf("no socket: %v", err)
 	}
 	l, err := net.Listen("unix", path)
@@ -61,7 +61,7 @@ func TestAskSaysThatNoDaemonAnswers(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := Ask(ctx, path, Request{"status"}, nil); !errors.Is(err, ErrNoDaemon) {
+	if err := Ask(ctx, path, Request{Command: "status"}, nil); !errors.Is(err, ErrNoDaemon) {
 		t.Errorf("silence: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestServeSurvivesNonsense(t *testing.T) {
 		c.Close()
 	}
 	var s string
-	if err := Ask(t.Context(), path, Request{"status"}, &s); err != nil || s != "fine" {
+	if err := Ask(t.Context(), path, Request{Command: "status"}, &s); err != nil || s != "fine" {
 		t.Fatalf("%q, %v", s, err)
 	}
 }

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/haproxy"
+)
+
+// restartTime bounds the restart of a haproxy that is stuck.
+const restartTime = 60 * time.Second
+
+// restartHAProxy ends a worker that stays stuck, and has systemd start haproxy anew. The worker is asked once more over the
+// master's own line to it: that all places of the check's socket are taken is nothing that a restart would mend.
+func (d *Daemon) restartHAProxy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, restartTime)
+	defer cancel()
+	if err := d.killStuck(ctx); err != nil {
+		d.Log.Error("haproxy does not answer the check, but is not restarted", "reason", err)
+		return
+	}
+	d.Log.Error("haproxy has been stuck for " + stuckTime.String() + ": restarting it, once")
+	if err := d.Bus.Restart(ctx, d.Conf.HAProxy.Unit); err != nil {
+		d.Log.Error(err.Error())
+	}
+}
+
+// killStuck kills the worker: one that was stopped would keep its master, which waits for it, from ending. A master that
+// does not answer either is left to systemd, which kills it after its own time.
+func (d *Daemon) killStuck(ctx context.Context) error {
+	if _, err := running(ctx, d.Bus, d.Conf.HAProxy.Unit); err != nil {
+		return err
+	}
+	master := haproxy.Socket(d.Conf.HAProxy.MasterSocket)
+	askCtx, cancel := context.WithTimeout(ctx, 2*askTime)
+	defer cancel()
+	procs, err := master.ShowProc(askCtx)
+	if err != nil {
+		return nil
+	}
+	w, ok := procs.Worker()
+	if !ok {
+		return nil
+	}
+	pidfd, err := unix.PidfdOpen(w.PID, 0)
+	if err != nil {
+		return nil // it is gone
+	}
+	defer unix.Close(pidfd)
+	if info, err := master.ShowInfo(askCtx, w.PID); err == nil && info.PID == w.PID {
+		return errServes
+	}
+	// An error says that it ended meanwhile.
+	_ = unix.PidfdSendSignal(pidfd, syscall.SIGKILL, nil, 0)
+	return nil
+}
