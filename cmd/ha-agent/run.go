@@ -56,6 +56,9 @@ func commands() []command {
 		{"check", "", "may this node hold virtual IPs? 0: yes, 1: no; what keepalived's track_script runs", cmdCheck},
 		{"status", "", "targets, virtual IPs held, VRRP states, the last change and its verdict", cmdStatus},
 		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
+		{"guard", "TARGET", "before a service starts: bad files are set aside and the last known good ones are used", cmdGuard},
+		{"release", "", "takes off virtual IPs that keepalived left behind", cmdRelease},
+		{"maintenance", "on|off", "give the virtual IPs away and stay away, also after a reboot; or come back", cmdMaintenance},
 		{"version", "", "the agent's version", cmdVersion},
 	}
 }

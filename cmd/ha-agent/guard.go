@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent"
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// cmdGuard keeps no service from starting: whatever it cannot do, it tells and exits 0. Only a reload is refused.
+func cmdGuard(ctx context.Context, e *env, args []string) error {
+	flags := e.flags("guard")
+	conf := flags.String("config", config.Path, "the agent's configuration `FILE`")
+	reload := flags.Bool("reload", false, "before a reload: change nothing, exit 1 where the files are bad")
+	if err := e.parse(flags, args, 1); err != nil {
+		return err
+	}
+	name := flags.Arg(0)
+	if !slices.Contains(agent.GuardTargets[:], name) {
+		return usage("guard: there is no target %q: there are %s", name, strings.Join(agent.GuardTargets[:], ", "))
+	}
+	log := logger(e)
+	c, err := config.Load(*conf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // an image that is no node yet has nothing to go back to
+	}
+	if err != nil {
+		// Whoever broke agent.yaml may have broken more.
+		log.Error(err.Error())
+		c = usual()
+	}
+	g := &agent.Guard{Conf: c, Run: tool.Run, Now: time.Now, Log: log, Paths: agent.Paths{Store: store.Dir, ProcSys: "/proc/sys"}}
+	if *reload {
+		if err := g.BeforeReload(ctx, name); err != nil {
+			return &exitError{exitNo, err}
+		}
+		return nil
+	}
+	if err := g.BeforeStart(ctx, name); err != nil {
+		log.Warn(err.Error())
+	}
+	return nil
+}
+
+// usual is what every agent.yaml says of where the files lie.
+func usual() *config.Config {
+	return &config.Config{
+		HAProxy:    config.HAProxy{Config: "/etc/haproxy/haproxy.cfg"},
+		Keepalived: config.Keepalived{Config: "/etc/keepalived/keepalived.conf"},
+		Sysctl:     config.Sysctl{File: "/etc/sysctl.d/60-hapair.conf"},
+	}
+}

@@ -1,0 +1,24 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// setAside gives a file a second name beside it, which says when and why. The first one is never without a file: a write
+// by rename takes it over. The second ends in a way that patterns such as *.conf and *.pem do not find.
+func setAside(path string, now time.Time, why string) (string, error) {
+	aside := fmt.Sprintf("%s.rejected-%s-%s", path, now.UTC().Format("20060102T150405Z"), why)
+	err := os.Link(path, aside)
+	if errors.Is(err, fs.ErrExist) {
+		aside += fmt.Sprintf("-%d", now.Nanosecond())
+		err = os.Link(path, aside)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot set a file aside: %w", err)
+	}
+	return aside, nil
+}
