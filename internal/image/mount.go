@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,11 +89,23 @@ func (o *opened) mount(source, target, fstype string, flags uintptr, data string
 	return nil
 }
 
+// A child that this process is just starting elsewhere holds our descriptors from its fork to its exec: then a file
+// system is busy for a moment.
+const (
+	unmountTries = 200
+	unmountPause = 10 * time.Millisecond
+)
+
 // unmount takes the newest mounts away until keep are left.
 func (o *opened) unmount(keep int) error {
 	for len(o.mounts) > keep {
 		target := o.mounts[len(o.mounts)-1]
-		if err := o.ns.do(func() error { return unix.Unmount(target, unix.UMOUNT_NOFOLLOW) }); err != nil {
+		err := o.ns.do(func() error { return unix.Unmount(target, unix.UMOUNT_NOFOLLOW) })
+		for tries := 0; errors.Is(err, unix.EBUSY) && tries < unmountTries; tries++ {
+			time.Sleep(unmountPause)
+			err = o.ns.do(func() error { return unix.Unmount(target, unix.UMOUNT_NOFOLLOW) })
+		}
+		if err != nil {
 			return fmt.Errorf("cannot unmount %s: %w", target, err)
 		}
 		o.mounts = o.mounts[:len(o.mounts)-1]
