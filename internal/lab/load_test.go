@@ -32,6 +32,11 @@ func TestWatchesCountWhatIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	const url = "http://192.168.1.1:80/"
+	ready, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := client.WaitAnswer(ready, url); err != nil { // what is lost before the links are up is not meant here
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name  string
 		watch *lab.Watch
