@@ -44,6 +44,8 @@ type Daemon struct {
 	Now     func() time.Time
 	PID     int
 	Version string
+	// Point is called with the name of each step of a change; nil: it is not. A build for tests ends the agent there.
+	Point func(name string)
 
 	started time.Time
 	vrrp    *vrrp
@@ -86,6 +88,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	wg.Go(func() { d.vrrp.read(ctx) })
 	wg.Go(func() { d.track.run(ctx) })
 	wg.Go(func() { d.rivals.Run(ctx) })
+	wg.Go(func() { d.serveMetrics(ctx) })
 	wg.Go(func() { d.serveControl(ctx, l) })
 	if err := d.Notify.Ready("watching"); err != nil {
 		d.Log.Warn("cannot tell systemd that the agent is ready", "error", err)
@@ -109,22 +112,10 @@ func (d *Daemon) open() error {
 		restart: d.restartHAProxy}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
-	d.changer = &changer{store: s, log: d.Log, now: d.Now, targets: d.targets(),
-		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}
-	goods, err := s.Goods()
-	if err != nil {
+	d.changer = newChanger(s, d.Log, d.Now, d.targets())
+	d.changer.point = d.Point
+	if d.last, err = d.changer.resume(); err != nil {
 		return err
-	}
-	for name, g := range goods {
-		d.changer.prove(name, digestOf(g))
-	}
-	changes, err := s.Changes()
-	if err != nil {
-		return err
-	}
-	if n := len(changes); n > 0 {
-		d.last = &changes[n-1]
-		d.changer.number = changes[n-1].Number
 	}
 	d.watcher, err = watch.New()
 	return err
@@ -264,6 +255,7 @@ func (d *Daemon) watch() {
 // round waits until the files are left alone and carries out what has changed.
 func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
 	since := d.Now()
+	d.changer.payDebts()
 	changed, err := d.changer.look()
 	if err != nil || len(changed) == 0 {
 		return err

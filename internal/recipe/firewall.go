@@ -20,14 +20,14 @@ var firewallTemplate string
 type firewall struct {
 	Node           string
 	Peers4, Peers6 string // who may speak VRRP
-	Stats          []statsRule
+	Stats, Metrics []portRule
 }
 
-// statsRule lets some networks, and nobody else, reach a port of the node.
-type statsRule struct {
-	Family, Address string // ip or ip6
+// portRule lets some networks, and nobody else, reach a port of the node.
+type portRule struct {
+	Family, Address string // ip or ip6; no address: any
 	Port            int
-	From            string
+	From            string // nobody where it is empty
 }
 
 // newFirewall is /etc/nftables.d/hapair.nft: a table of hapair's own, which says nothing about other traffic.
@@ -42,7 +42,7 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 		// VRRP over IPv6 multicast is spoken from link-local addresses, which no spec knows (RFC 9568, 5.1.2.1)
 		peers = append(peers, netip.MustParsePrefix("fe80::/10"))
 	}
-	f := firewall{Node: n.Name, Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Stats: statsRules(s, n)}
+	f := firewall{Node: n.Name, Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Stats: statsRules(s, n), Metrics: metricsRules(s, n)}
 	t, err := template.New("hapair.nft").Parse(firewallTemplate)
 	if err != nil {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
@@ -54,23 +54,42 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	return system(units.FirewallPath, out.Bytes()), nil
 }
 
-func statsRules(s *spec.Spec, n *spec.Node) []statsRule {
+func statsRules(s *spec.Spec, n *spec.Node) []portRule {
 	if s.Stats == nil || len(s.Stats.Allow) == 0 {
 		return nil // then the password alone decides
 	}
-	allowed := slices.Clone(s.Stats.Allow)
+	var out []portRule
+	for _, a := range n.Addresses {
+		out = append(out, newPortRule(n, netip.AddrPortFrom(a.Addr, uint16(s.Stats.Port)), s.Stats.Allow))
+	}
+	return out
+}
+
+func metricsRules(s *spec.Spec, n *spec.Node) []portRule {
+	at := s.MetricsOn(n)
+	switch {
+	case !at.IsValid() || len(s.Agent.Allow) == 0:
+		return nil // then everyone may ask
+	case at.Addr() == netip.IPv6Unspecified(): // which takes IPv4, too
+		return []portRule{newPortRule(n, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), s.Agent.Allow), newPortRule(n, at, s.Agent.Allow)}
+	}
+	return []portRule{newPortRule(n, at, s.Agent.Allow)}
+}
+
+// newPortRule lets networks, and the node itself, reach one of its ports.
+func newPortRule(n *spec.Node, at netip.AddrPort, allow []netip.Prefix) portRule {
+	allowed := slices.Clone(allow)
 	for _, a := range n.Addresses {
 		allowed = append(allowed, host(a.Addr))
 	}
-	var out []statsRule
-	for _, a := range n.Addresses {
-		r := statsRule{Family: "ip", Address: a.Addr.String(), Port: s.Stats.Port, From: set(allowed, spec.FamilyOf(a.Addr))}
-		if a.Addr.Is6() {
-			r.Family = "ip6"
-		}
-		out = append(out, r)
+	r := portRule{Family: "ip", Port: int(at.Port()), From: set(allowed, spec.FamilyOf(at.Addr()))}
+	if at.Addr().Is6() {
+		r.Family = "ip6"
 	}
-	return out
+	if !at.Addr().IsUnspecified() {
+		r.Address = at.Addr().String()
+	}
+	return r
 }
 
 func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -38,6 +38,9 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 	if s.Stats != nil && s.HAProxy.Config == "" && len(n.Addresses) > 0 {
 		c.HAProxy.Stats = &config.Stats{Address: netip.AddrPortFrom(n.Addresses[0].Addr, uint16(s.Stats.Port))}
 	}
+	if at := s.MetricsOn(n); at.IsValid() {
+		c.Metrics = &config.Metrics{Address: at, Allow: s.Agent.Allow}
+	}
 	for _, peer := range s.Peers(n) {
 		p := config.Peer{Name: peer.Name}
 		for _, a := range peer.Addresses {

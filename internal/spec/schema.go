@@ -25,6 +25,8 @@ type Spec struct {
 	VRRP VRRP `yaml:"vrrp"`
 	// Stats is haproxy's stats page and Prometheus exporter, on each node's own address. Left out, there is none.
 	Stats *Stats `yaml:"stats"`
+	// Agent says what ha-agent offers to others.
+	Agent Agent `yaml:"agent"`
 	// Log is where haproxy logs to.
 	Log Log `yaml:"log"`
 	// Services are what is balanced.
@@ -116,6 +118,14 @@ type Stats struct {
 	// Password of that user; never in clear text in the spec.
 	Password Secret `yaml:"password"`
 	// Allow lists networks that may reach the port without a password, and the only ones that the firewall lets in where there is any.
+	Allow []netip.Prefix `yaml:"allow"`
+}
+
+// Agent says what ha-agent offers to others.
+type Agent struct {
+	// Metrics is where Prometheus is answered: an IP address and a port, or "node" and a port for the node's own address, as in node:9736. Left out, nobody is answered.
+	Metrics string `yaml:"metrics"`
+	// Allow lists networks that may ask for the metrics, and the only ones that the firewall lets in where there is any. Left out, everyone may.
 	Allow []netip.Prefix `yaml:"allow"`
 }
 

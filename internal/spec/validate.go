@@ -40,6 +40,7 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 	c.vips()
 	c.vrrp()
 	c.stats()
+	c.agent()
 	c.log()
 	c.services()
 	c.access()

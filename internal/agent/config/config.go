@@ -18,6 +18,7 @@ type Config struct {
 	HAProxy    HAProxy    `yaml:"haproxy"`
 	Keepalived Keepalived `yaml:"keepalived"`
 	Sysctl     Sysctl     `yaml:"sysctl"`
+	Metrics    *Metrics   `yaml:"metrics,omitempty"` // nil: nobody is answered
 	Peers      []Peer     `yaml:"peers"`
 	VIPs       []VIP      `yaml:"vips"`
 	Listeners  []Listener `yaml:"listeners"`
@@ -50,6 +51,12 @@ type Keepalived struct {
 // Sysctl is the target sysctl.
 type Sysctl struct {
 	File string `yaml:"file"` // /etc/sysctl.d/60-hapair.conf
+}
+
+// Metrics is where Prometheus is answered.
+type Metrics struct {
+	Address netip.AddrPort `yaml:"address"`
+	Allow   []netip.Prefix `yaml:"allow,omitempty"` // who may ask; empty: everyone
 }
 
 // Peer is another node of the cluster.

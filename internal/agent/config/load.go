@@ -71,6 +71,7 @@ func isNewer(number string) bool {
 
 // validate demands what the agent cannot work without.
 func (c *Config) validate(doc *strictyaml.Document) {
+	c.validateMetrics(doc)
 	for _, field := range []struct{ path, value string }{
 		{"node", c.Node},
 		{"haproxy.config", c.HAProxy.Config},
@@ -90,6 +91,13 @@ func (c *Config) validate(doc *strictyaml.Document) {
 		case isPath && !strings.HasPrefix(field.value, "/"):
 			doc.Problem(field.path, "must be an absolute path", "")
 		}
+	}
+}
+
+// validateMetrics demands an address that can be listened on.
+func (c *Config) validateMetrics(doc *strictyaml.Document) {
+	if c.Metrics != nil && c.Metrics.Address.Port() == 0 {
+		doc.Problem("metrics.address", "must be an address and a port", "bake writes it")
 	}
 }
 

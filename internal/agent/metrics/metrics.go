@@ -1,0 +1,84 @@
+// Package metrics tells Prometheus what status tells people, in its text format 0.0.4. It is written here rather than by a
+// library because all of it is computed from one status at the moment it is asked for: nothing is counted twice.
+package metrics
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// Metric is what one name means.
+type Metric struct {
+	Name, Type, Help string
+	Labels           []string
+}
+
+// Names that are needed in more than one place.
+const (
+	gauge   = "gauge"
+	counter = "counter"
+)
+
+// All are the metrics, in the order in which they are written.
+func All() []Metric {
+	return []Metric{
+		{"hapair_build_info", gauge, "Always 1; the versions of what runs, empty where they are not known.", []string{"version", "haproxy", "keepalived"}},
+		{"hapair_vip_held", gauge, "1 while the kernel of this node has the address of the VIP.", []string{"vip", "address"}},
+		{"hapair_vip_other_holders", gauge, "Machines that answer for the address while this node has it, too. More than 0 is a split brain.", []string{"vip", "address"}},
+		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot ask the link who else answers for it.", []string{"vip"}},
+		{"hapair_vrrp_state", gauge, "1 for the state that the keepalived that runs now says the instance is in, 0 for all others.", []string{"instance", "state"}},
+		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"instance"}},
+		{"hapair_haproxy_up", gauge, "1 while haproxy of this node answers.", nil},
+		{"hapair_keepalived_up", gauge, "1 while keepalived of this node runs.", nil},
+		{"hapair_maintenance", gauge, "1 while this node is in maintenance: it holds no VIP.", nil},
+		{"hapair_maintenance_until_timestamp_seconds", gauge, "When the maintenance ends by itself; absent where it does not.", nil},
+		{"hapair_changes_total", counter, "Changes of configuration by how they ended.", []string{"verdict"}},
+		{"hapair_last_change_timestamp_seconds", gauge, "When the last change of configuration was noticed; absent before the first.", nil},
+		{"hapair_config_generation", gauge, "Number of the change that proved the last known good files of the target; 0: none yet.", []string{"target"}},
+		{"hapair_config_drift", gauge, "1 while the files of the target are other than the last known good ones, on which it runs.", []string{"target"}},
+		{"process_start_time_seconds", gauge, "When the agent was started, in seconds of Unix time.", nil},
+		{"process_cpu_seconds_total", counter, "Processor time that the agent has taken.", nil},
+		{"process_resident_memory_bytes", gauge, "Memory that the agent has.", nil},
+		{"process_open_fds", gauge, "Files that the agent has open.", nil},
+	}
+}
+
+// Snapshot is what the metrics are computed from.
+type Snapshot struct {
+	Status  control.Status
+	Changes map[control.Verdict]int
+	Process Process
+}
+
+// Write writes the metrics.
+func Write(w io.Writer, s Snapshot) error {
+	b := bufio.NewWriter(w)
+	all := samples(s)
+	for _, m := range All() {
+		if len(all[m.Name]) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", m.Name, m.Help, m.Name, m.Type)
+		for _, one := range all[m.Name] {
+			b.WriteString(m.Name)
+			for i, label := range m.Labels {
+				fmt.Fprintf(b, `%s%s="%s"`, map[bool]string{true: "{", false: ","}[i == 0], label, escape(one.labels[i]))
+			}
+			if len(m.Labels) > 0 {
+				b.WriteByte('}')
+			}
+			fmt.Fprintf(b, " %s\n", strconv.FormatFloat(one.value, 'g', -1, 64))
+		}
+	}
+	return b.Flush()
+}
+
+// escape writes the value of a label.
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s, "�"))
+}

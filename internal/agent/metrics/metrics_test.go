@@ -1,0 +1,193 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// everything is a snapshot that has a value for each metric.
+func everything() Snapshot {
+	at := time.Unix(1700000000, 0)
+	return Snapshot{
+		Status: control.Status{
+			Daemon: control.Daemon{Running: true, Since: at}, Maintenance: true, MaintenanceUntil: at,
+			Versions: control.Versions{Agent: "v1.2.3", HAProxy: "3.0.11", Keepalived: `a "\` + "\n"},
+			Targets:  []control.Target{{Name: "keepalived", Active: "active", Generation: 3, Drift: true}},
+			VIPs: []control.VIP{{Name: "public", Addresses: []string{"192.0.2.10/24", "fd00::10/64"}, HeldAddresses: []string{"192.0.2.10"},
+				OtherHolders: []control.OtherHolder{{Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:01"}, {Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:02"}}}},
+			Instances: []control.Instance{{Name: "VI_a", State: "MASTER", Priority: 254}, {Name: "VI_b", State: control.Unknown}},
+			HAProxy:   control.HAProxy{Answers: true}, LastChange: &control.Change{Time: at},
+		},
+		Changes: map[control.Verdict]int{control.RolledBack: 2},
+		Process: Process{OK: true, CPU: 1500 * time.Millisecond, Resident: 1 << 20, OpenFiles: 12},
+	}
+}
+
+func TestWrite(t *testing.T) {
+	var b bytes.Buffer
+	if err := Write(&b, everything()); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range All() {
+		if !strings.Contains(b.String(), "# TYPE "+m.Name+" "+m.Type+"\n"+m.Name) {
+			t.Errorf("no value of %s", m.Name)
+		}
+	}
+	for name := range samples(everything()) {
+		if !strings.Contains(b.String(), "\n"+name) {
+			t.Errorf("%s has a value and is no metric", name)
+		}
+	}
+	for _, line := range []string{
+		`hapair_build_info{version="v1.2.3",haproxy="3.0.11",keepalived="a \"\\\n"} 1`,
+		`hapair_vip_held{vip="public",address="192.0.2.10"} 1`,
+		`hapair_vip_held{vip="public",address="fd00::10"} 0`,
+		`hapair_vip_other_holders{vip="public",address="192.0.2.10"} 2`,
+		`hapair_vrrp_state{instance="VI_a",state="master"} 1`,
+		`hapair_vrrp_state{instance="VI_a",state="backup"} 0`,
+		`hapair_vrrp_state{instance="VI_b",state="unknown"} 1`,
+		`hapair_changes_total{verdict="rolled_back"} 2`,
+		`hapair_changes_total{verdict="proven"} 0`,
+		`hapair_config_drift{target="keepalived"} 1`,
+		`hapair_last_change_timestamp_seconds 1.7e+09`,
+		`process_cpu_seconds_total 1.5`,
+	} {
+		if !strings.Contains(b.String(), "\n"+line+"\n") {
+			t.Errorf("no line %s in\n%s", line, &b)
+		}
+	}
+	form := regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="([^"\\\n]|\\["\\n])*"(,[a-z_]+="([^"\\\n]|\\["\\n])*")*\})? [0-9.e+-]+)$`)
+	for line := range strings.Lines(b.String()) {
+		if !form.MatchString(strings.TrimSuffix(line, "\n")) {
+			t.Errorf("not as Prometheus reads it: %s", line)
+		}
+	}
+}
+
+func TestAnEmptyNodeHasMetrics(t *testing.T) {
+	var b bytes.Buffer
+	if err := Write(&b, Snapshot{}); err != nil || !strings.Contains(b.String(), "hapair_haproxy_up 0\n") {
+		t.Errorf("%v:\n%s", err, &b)
+	}
+}
+
+func TestSelf(t *testing.T) {
+	if p := Self(); !p.OK || p.Resident < 1<<20 || p.OpenFiles < 3 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// serve answers on loopback, and gives the URL.
+func serve(t *testing.T, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+func TestServer(t *testing.T) {
+	collected := 0
+	url := serve(t, &Server{Log: slog.New(slog.DiscardHandler), Collect: func(context.Context) Snapshot { collected++; return everything() }})
+	for range 5 {
+		res, err := http.Get(url + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != 200 || !strings.Contains(string(body), "hapair_haproxy_up 1\n") || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+			t.Fatalf("%s %v:\n%s", res.Status, res.Header, body)
+		}
+	}
+	if collected > 3 {
+		t.Errorf("it looked %d times for 5 questions in one moment", collected)
+	}
+	for path, want := range map[string]int{"/": 404, "/metrics/x": 404} {
+		res, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Body.Close(); res.StatusCode != want {
+			t.Errorf("%s: %s", path, res.Status)
+		}
+	}
+	if res, err := http.Post(url+"/metrics", "text/plain", nil); err != nil || res.StatusCode != 405 {
+		t.Errorf("a POST: %v, %v", res, err)
+	}
+}
+
+func TestManyConnections(t *testing.T) {
+	url := serve(t, &Server{Log: slog.New(slog.DiscardHandler), Collect: func(context.Context) Snapshot { return Snapshot{} }})
+	for range 3 * connections { // some do nothing but stay
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	end := time.Now().Add(10 * time.Second)
+	for {
+		res, err := http.Get(url + "/metrics")
+		if err == nil {
+			res.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// end is one end of a connection as a listener sees it.
+type end struct {
+	net.Conn
+	local, remote string
+}
+
+func (e end) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(e.local)) }
+func (e end) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(e.remote)) }
+
+func TestAllowed(t *testing.T) {
+	l := &limited{allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00:56::/64")}}
+	for _, tt := range []struct {
+		local, remote string
+		want          bool
+	}{
+		{"192.0.2.1:9736", "10.1.2.3:40000", true},
+		{"[::ffff:192.0.2.1]:9736", "[::ffff:10.1.2.3]:40000", true},
+		{"192.0.2.1:9736", "192.0.2.9:40000", false},
+		{"192.0.2.1:9736", "192.0.2.1:40000", true},
+		{"127.0.0.1:9736", "127.0.0.2:40000", true},
+		{"[fd00:56::1]:9736", "[fd00:56::2]:40000", true},
+		{"[fd00:57::1]:9736", "[fd00:57::2]:40000", false},
+	} {
+		if got := l.allowed(end{local: tt.local, remote: tt.remote}); got != tt.want {
+			t.Errorf("%s asks %s: %v", tt.remote, tt.local, got)
+		}
+	}
+	if l := (&limited{}); !l.allowed(end{local: "192.0.2.1:1", remote: "198.51.100.1:1"}) {
+		t.Error("without a list not everyone may ask")
+	}
+}

@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/keepalived"
+)
+
+// sample is one value, with the values of the metric's labels in their order.
+type sample struct {
+	labels []string
+	value  float64
+}
+
+// samples are the values by the name of their metric.
+func samples(s Snapshot) map[string][]sample {
+	all := map[string][]sample{}
+	add := func(name string, value float64, labels ...string) {
+		all[name] = append(all[name], sample{labels, value})
+	}
+	st := s.Status
+	add("hapair_build_info", 1, st.Versions.Agent, st.Versions.HAProxy, st.Versions.Keepalived)
+	addVIPs(st.VIPs, add)
+	addInstances(st.Instances, add)
+	add("hapair_haproxy_up", truth(st.HAProxy.Answers))
+	for _, t := range st.Targets {
+		add("hapair_config_generation", float64(t.Generation), t.Name)
+		add("hapair_config_drift", truth(t.Drift), t.Name)
+		if t.Name == "keepalived" {
+			add("hapair_keepalived_up", truth(t.Active == "active" || t.Active == "reloading"))
+		}
+	}
+	add("hapair_maintenance", truth(st.Maintenance))
+	if !st.MaintenanceUntil.IsZero() {
+		add("hapair_maintenance_until_timestamp_seconds", seconds(st.MaintenanceUntil))
+	}
+	for _, v := range []control.Verdict{control.Proven, control.Refused, control.RolledBack, control.Failed} {
+		add("hapair_changes_total", float64(s.Changes[v]), strings.ReplaceAll(string(v), " ", "_"))
+	}
+	if st.LastChange != nil {
+		add("hapair_last_change_timestamp_seconds", seconds(st.LastChange.Time))
+	}
+	p := s.Process
+	if p.OK {
+		add("process_cpu_seconds_total", p.CPU.Seconds())
+		add("process_resident_memory_bytes", float64(p.Resident))
+		add("process_open_fds", float64(p.OpenFiles))
+	}
+	add("process_start_time_seconds", seconds(st.Daemon.Since))
+	return all
+}
+
+func addVIPs(vips []control.VIP, add func(name string, value float64, labels ...string)) {
+	for _, v := range vips {
+		for _, prefix := range v.Addresses {
+			address, _, _ := strings.Cut(prefix, "/")
+			held, others := false, 0
+			for _, a := range v.HeldAddresses {
+				held = held || a == address
+			}
+			for _, o := range v.OtherHolders {
+				if o.Address == address {
+					others++
+				}
+			}
+			add("hapair_vip_held", truth(held), v.Name, address)
+			add("hapair_vip_other_holders", float64(others), v.Name, address)
+		}
+		add("hapair_vip_other_holders_unknown", truth(v.OtherHoldersUnknown != ""), v.Name)
+	}
+}
+
+func addInstances(instances []control.Instance, add func(name string, value float64, labels ...string)) {
+	states := []string{string(keepalived.Master), string(keepalived.Backup), string(keepalived.Fault), string(keepalived.Stopped), control.Unknown}
+	for _, i := range instances {
+		for _, state := range states {
+			add("hapair_vrrp_state", truth(i.State == state), i.Name, strings.ToLower(state))
+		}
+		if i.State != control.Unknown {
+			add("hapair_vrrp_priority", float64(i.Priority), i.Name)
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/metrics"
+	"github.com/hapair/hapair/internal/agent/store"
+)
+
+// serveMetrics answers Prometheus until ctx ends, where the configuration says so.
+func (d *Daemon) serveMetrics(ctx context.Context) {
+	m := d.Conf.Metrics
+	if m == nil {
+		return
+	}
+	count := &tally{store: d.changer.store}
+	s := &metrics.Server{Address: m.Address, Allow: m.Allow, Log: d.Log, Collect: func(ctx context.Context) metrics.Snapshot {
+		return metrics.Snapshot{Status: d.status(ctx), Changes: count.changes(), Process: metrics.Self()}
+	}}
+	s.Run(ctx)
+}
+
+// tally counts changes by their verdicts. The journal is cut now and then, so what was counted once stays counted.
+type tally struct {
+	store *store.Store
+
+	mu     sync.Mutex
+	last   int // the number of the last change that was counted
+	counts map[control.Verdict]int
+}
+
+// changes are the counts, with those changes that came since they were last asked for.
+func (t *tally) changes() map[control.Verdict]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = map[control.Verdict]int{}
+	}
+	all, _ := t.store.Changes() // what cannot be read now is counted later
+	for _, c := range all {
+		if c.Number > t.last {
+			t.counts[c.Verdict]++
+			t.last = c.Number
+		}
+	}
+	counts := map[control.Verdict]int{}
+	for v, n := range t.counts {
+		counts[v] = n
+	}
+	return counts
+}
