@@ -27,7 +27,10 @@ func (d *Daemon) status(ctx context.Context) control.Status {
 	s.Instances = d.currentInstances(ctx, d.vrrp.list(), held)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.LastChange = d.last
+	// A guard may have had the last word.
+	if d.last != nil && (s.LastChange == nil || d.last.Number >= s.LastChange.Number) {
+		s.LastChange = d.last
+	}
 	return s
 }
 
@@ -46,7 +49,8 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 		s.Targets = append(s.Targets, d.target(ctx, t, goods))
 	}
 	if changes, err := st.Changes(); err == nil && len(changes) > 0 {
-		s.LastChange = &changes[len(changes)-1]
+		last := changes[len(changes)-1]
+		s.LastChange = &last
 		s.Changes = changes[max(0, len(changes)-shownChanges):]
 		slices.Reverse(s.Changes)
 	}

@@ -19,13 +19,15 @@ func (s *Store) Record(c control.Change) (int, error) {
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
 		return 0, fmt.Errorf("cannot lock the journal of changes: %w", err)
 	}
-	changes, err := s.Changes()
-	if err != nil {
-		return 0, err
-	}
-	c.Number = 1
-	if n := len(changes); n > 0 {
-		c.Number = changes[n-1].Number + 1
-	}
+	c.Number = s.Last() + 1
 	return c.Number, s.Append(c)
+}
+
+// Last is the number of the last change in the journal; 0 where there is none, or where it cannot be read.
+func (s *Store) Last() int {
+	changes, err := s.Changes()
+	if err != nil || len(changes) == 0 {
+		return 0
+	}
+	return changes[len(changes)-1].Number
 }
