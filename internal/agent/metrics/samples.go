@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +38,13 @@ func samples(s Snapshot) map[string][]sample {
 	if !st.MaintenanceUntil.IsZero() {
 		add("hapair_maintenance_until_timestamp_seconds", seconds(st.MaintenanceUntil))
 	}
-	for _, v := range []control.Verdict{control.Proven, control.Refused, control.RolledBack, control.Failed} {
+	verdicts := []control.Verdict{control.Proven, control.Refused, control.RolledBack, control.Failed}
+	for _, v := range slices.Sorted(maps.Keys(s.Changes)) {
+		if !slices.Contains(verdicts, v) {
+			verdicts = append(verdicts, v)
+		}
+	}
+	for _, v := range verdicts {
 		add("hapair_changes_total", float64(s.Changes[v]), strings.ReplaceAll(string(v), " ", "_"))
 	}
 	if st.LastChange != nil {
