@@ -24,15 +24,16 @@ const (
 	counter = "counter"
 )
 
-// All are the metrics, in the order in which they are written.
+// All are the metrics, in the order in which they are written. The label of a vrrp_instance is not "instance": that name is
+// Prometheus' own, for the machine that was asked.
 func All() []Metric {
 	return []Metric{
 		{"hapair_build_info", gauge, "Always 1; the versions of what runs, empty where they are not known.", []string{"version", "haproxy", "keepalived"}},
 		{"hapair_vip_held", gauge, "1 while the kernel of this node has the address of the VIP.", []string{"vip", "address"}},
 		{"hapair_vip_other_holders", gauge, "Machines that answer for the address while this node has it, too. More than 0 is a split brain.", []string{"vip", "address"}},
 		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot ask the link who else answers for it.", []string{"vip"}},
-		{"hapair_vrrp_state", gauge, "1 for the state that the keepalived that runs now says the instance is in, 0 for all others.", []string{"instance", "state"}},
-		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"instance"}},
+		{"hapair_vrrp_state", gauge, "1 for the state that the keepalived that runs now says the instance is in, 0 for all others.", []string{"vrrp_instance", "state"}},
+		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"vrrp_instance"}},
 		{"hapair_haproxy_up", gauge, "1 while haproxy of this node answers.", nil},
 		{"hapair_keepalived_up", gauge, "1 while keepalived of this node runs.", nil},
 		{"hapair_maintenance", gauge, "1 while this node is in maintenance: it holds no VIP.", nil},

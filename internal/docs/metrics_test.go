@@ -1,0 +1,79 @@
+package docs
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/agent/metrics"
+)
+
+func TestMetrics(t *testing.T) {
+	const page = "../../docs/metrics.md"
+	if *update {
+		if err := os.WriteFile(page, Metrics(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(Metrics())); diff != "" {
+		t.Errorf("docs/metrics.md is not current; 'make generate' writes it anew (-there +current):\n%s", diff)
+	}
+}
+
+// expressions are all values of a key "expr".
+func expressions(v any) []string {
+	var all []string
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if expr, ok := value.(string); ok && key == "expr" {
+				all = append(all, expr)
+			}
+			all = append(all, expressions(value)...)
+		}
+	case []any:
+		for _, value := range v {
+			all = append(all, expressions(value)...)
+		}
+	}
+	return all
+}
+
+// TestNamedMetricsExist reads the dashboard and the alerts.
+func TestNamedMetricsExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, m := range metrics.All() {
+		known[m.Name] = true
+	}
+	name := regexp.MustCompile(`\b(hapair|process)_[a-z_]+\b`)
+	for file, unmarshal := range map[string]func([]byte, any) error{"grafana-dashboard.json": json.Unmarshal, "alerts.yaml": yaml.Unmarshal} {
+		data, err := os.ReadFile("../../docs/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var content any
+		if err := unmarshal(data, &content); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all := expressions(content)
+		if len(all) < 8 {
+			t.Errorf("%s has only %d expressions", file, len(all))
+		}
+		for _, expr := range all {
+			for _, n := range name.FindAllString(expr, -1) {
+				if !known[n] {
+					t.Errorf("%s: %s: there is no metric %s", file, expr, n)
+				}
+			}
+		}
+	}
+}
