@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -25,6 +26,9 @@ type changer struct {
 	store   *store.Store
 	log     *slog.Logger
 	now     func() time.Time
+	// point is called with the name of each step of a change; nil: it is not. A test ends the agent there.
+	point func(name string)
+
 	// judged is the digest that each target had when the last verdict was given: unchanged bytes are no change.
 	judged map[string]string
 	// runs is the digest that each target runs on, as far as it was proven.
@@ -35,6 +39,18 @@ type changer struct {
 	number int // of the last change
 	// told is why files of a target were refused that are looked at again.
 	told map[string]string
+	// held are targets that do not prove even on their last known good files: they are tried again later.
+	held map[string]hold
+	// back are targets that the last agent had begun to take back to their last known good files.
+	back map[string]bool
+	// owed is what could not be written yet: the disk is full, for instance.
+	owed debts
+}
+
+// newChanger is a changer that knows nothing yet: see resume.
+func newChanger(s *store.Store, log *slog.Logger, now func() time.Time, targets []target) *changer {
+	return &changer{store: s, log: log, now: now, targets: targets, judged: map[string]string{}, runs: map[string]string{},
+		waits: map[string]string{}, told: map[string]string{}, held: map[string]hold{}, back: map[string]bool{}}
 }
 
 // pending is a target whose files are other than those of the last verdict.
@@ -64,6 +80,9 @@ func (c *changer) look() ([]pending, error) {
 		case c.waits[name]:
 			changed = append(changed, pending{t, s})
 		default:
+			if c.holds(name, s.digest) {
+				continue
+			}
 			changed = append(changed, pending{t, s})
 			news = true
 		}
@@ -76,21 +95,34 @@ func (c *changer) look() ([]pending, error) {
 
 // groups are the changes that the new files make: one of all together, but a target that runs on nothing proven yet is
 // taken over by itself. One whose service does not run, or whose files are bad, does not keep the others from their first
-// proof.
+// proof. And those that a change was broken off for stay together: they run on nobody knows what, and must come to an end
+// of it whatever else was edited.
 func (c *changer) groups(changed []pending) [][]pending {
 	var groups [][]pending
-	var together []pending
+	var together, loose []pending
 	for _, p := range changed {
-		if c.runs[p.name()] == "" {
+		switch c.runs[p.name()] {
+		case "":
 			groups = append(groups, []pending{p})
-		} else {
+		case unproven:
+			loose = append(loose, p)
+		default:
 			together = append(together, p)
 		}
 	}
-	if together != nil {
-		groups = append(groups, together)
+	for _, g := range [][]pending{loose, together} {
+		if g != nil {
+			groups = append(groups, g)
+		}
 	}
 	return groups
+}
+
+// step tells that a step of a change is done.
+func (c *changer) step(name string) {
+	if c.point != nil {
+		c.point(name)
+	}
 }
 
 // change carries out one change of all targets that have new files: all or none. It returns errNoVerdict where a service
@@ -101,36 +133,73 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 			return control.Change{}, fmt.Errorf("%s: %w: %w", p.name(), errNoVerdict, err)
 		}
 	}
-	ch := control.Change{Number: c.number + 1, Time: since.UTC(), Targets: names(changed)}
-	verdict, reason, good := c.validate(ctx, changed)
-	if verdict == tool.None {
-		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
+	ch := control.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
+	verdict, reason, good := tool.Bad, "the agent ended while it went back", map[string]bool(nil)
+	if !c.goesBack(changed) {
+		verdict, reason, good = c.validate(ctx, changed)
 	}
-	if verdict == tool.Bad {
-		if c.told[changed[0].name()] == reason {
-			return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
+	c.step("validated")
+	switch {
+	case verdict == tool.None || verdict == tool.Bad && c.told[changed[0].name()] == reason:
+		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
+	case verdict == tool.Good:
+		if err := c.carryOut(ctx, changed, &ch); err != nil {
+			return control.Change{}, err
 		}
+	case c.loose(changed):
+		// The services run on bytes that were never proven: bad ones are no reason to leave it at that.
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch, errors.New(reason))
+	default:
 		ch.Verdict, ch.Reason = control.Refused, reason
 		c.refuse(changed, good, reason)
-	} else if target, err := c.take(ctx, changed); ctx.Err() != nil {
-		// The agent ends. At its next start these files are other than the last known good ones: a change.
-		return control.Change{}, fmt.Errorf("%w: the agent ends", errNoVerdict)
-	} else if err != nil {
-		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch.Number, fmt.Errorf("%s: %w", target, err))
-	} else if same, err := c.unchanged(changed); err != nil || !same {
-		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
-		c.unsettle(changed)
-		return control.Change{}, fmt.Errorf("%w: the files changed again meanwhile", errNoVerdict)
-	} else {
-		ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
 	}
-	if ch.Verdict != control.Refused {
-		delete(c.told, changed[0].name())
+	if ctx.Err() != nil && ch.Verdict == control.Failed {
+		return control.Change{}, errEnds
+	}
+	if again := c.sameFailure(changed, ch); again != nil {
+		return control.Change{}, again
 	}
 	c.number = ch.Number
 	ch.Took = c.now().Sub(since).Round(time.Millisecond).String()
 	c.tell(ch)
+	c.step("written")
+	if err := c.store.End(); err != nil {
+		c.log.Error(err.Error())
+	}
 	return ch, nil
+}
+
+// errEnds is a change that is broken off. At its next start the agent finds it begun.
+var errEnds = fmt.Errorf("%w: the agent ends", errNoVerdict)
+
+// carryOut makes the services run on files that were found good, and fills in what became of it.
+func (c *changer) carryOut(ctx context.Context, changed []pending, ch *control.Change) error {
+	c.begin(*ch, false)
+	c.step("begun")
+	taken, err := c.take(ctx, changed)
+	switch {
+	case ctx.Err() != nil:
+		return errEnds
+	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost):
+		// It says nothing about the files. What was taken before it runs on them by now, and so may the one that was lost:
+		// they stay together until they have come to an end of it.
+		if taken > 0 || errors.Is(err, systemd.ErrLost) {
+			c.unsettle(changed)
+		}
+		return fmt.Errorf("%s: %w: %w", changed[taken].name(), errNoVerdict, err)
+	case err != nil:
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, *ch, fmt.Errorf("%s: %w", changed[taken].name(), err))
+		return nil
+	}
+	if same, err := c.unchanged(changed); err != nil || !same {
+		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
+		c.unsettle(changed)
+		return fmt.Errorf("%w: the files changed again meanwhile", errNoVerdict)
+	}
+	c.step("proven")
+	ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
+	c.step("committed")
+	return nil
 }
 
 // validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
@@ -146,7 +215,7 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 			good[p.name()] = true
 			continue
 		}
-		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.name(), a.Verdict, a.Reason()))
+		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.name(), a.Verdict, shorten(a.Reason())))
 		if verdict == tool.Good || a.Verdict == tool.Bad {
 			verdict = a.Verdict
 		}
@@ -157,33 +226,23 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 	return verdict, strings.Join(reasons, "; "), good
 }
 
-// refuse remembers files that are bad, so that they are not looked at again. Those of a target that runs on nothing proven
-// yet are: at boot a file may be bad only because an interface is not there yet.
-func (c *changer) refuse(changed []pending, good map[string]bool, reason string) {
-	if first := changed[0].name(); c.runs[first] == "" {
-		c.told[first] = reason
-		return
-	}
-	for _, p := range changed {
-		if good[p.name()] {
-			c.waits[p.name()] = p.snapshot.digest
-		} else {
-			c.judged[p.name()] = p.snapshot.digest
+// take makes the services run on the new files, one after the other, and tells how many do. The one after them is that of
+// the error.
+func (c *changer) take(ctx context.Context, changed []pending) (taken int, err error) {
+	for i, p := range changed {
+		since := p.snapshot.changed
+		if c.runs[p.name()] != "" || since.After(c.now()) {
+			since = time.Time{} // it runs on others; and what is of the future was written before the clock was set back
 		}
-	}
-}
-
-// take makes the services run on the new files, one after the other, and names the first that does not prove.
-func (c *changer) take(ctx context.Context, changed []pending) (string, error) {
-	for _, p := range changed {
 		tctx, cancel := context.WithTimeout(ctx, takeTime)
-		err := p.target.take(tctx, p.snapshot.changed)
+		err := p.target.take(tctx, since)
 		cancel()
 		if err != nil {
-			return p.name(), err
+			return i, err
 		}
+		c.step("taken " + p.name())
 	}
-	return "", nil
+	return len(changed), nil
 }
 
 // unchanged tells whether the files are still those that were judged.
@@ -195,61 +254,6 @@ func (c *changer) unchanged(changed []pending) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// unproven stands for what a target runs on when nobody knows which bytes those are. It is no digest.
-const unproven = "unproven"
-
-// unsettle remembers that targets run on other files than the last proven ones: those are a change too when they come
-// back.
-func (c *changer) unsettle(changed []pending) {
-	for _, p := range changed {
-		if c.runs[p.name()] != "" {
-			c.runs[p.name()] = unproven
-		}
-		delete(c.judged, p.name())
-	}
-}
-
-// judge remembers that there is a verdict on these files.
-func (c *changer) judge(changed []pending) {
-	for _, p := range changed {
-		c.judged[p.name()] = p.snapshot.digest
-		delete(c.waits, p.name())
-	}
-}
-
-// prove remembers that a target runs on files of a digest.
-func (c *changer) prove(name, digest string) {
-	c.judged[name], c.runs[name] = digest, digest
-	delete(c.waits, name)
-}
-
-// commit makes the proven files the last known good ones.
-func (c *changer) commit(changed []pending, number int) (control.Verdict, string) {
-	states := map[string]store.Good{}
-	for _, p := range changed {
-		c.prove(p.name(), p.snapshot.digest)
-		states[p.name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.files}
-	}
-	if err := c.store.Commit(states); err != nil {
-		// It runs and it is proven. Only a later rollback would lead further back than it should.
-		return control.Proven, fmt.Sprintf("it could not be kept as the last known good: %v", err)
-	}
-	return control.Proven, ""
-}
-
-// tell writes a change to the journal and to the log.
-func (c *changer) tell(ch control.Change) {
-	if err := c.store.Append(ch); err != nil {
-		c.log.Error(err.Error())
-	}
-	level := slog.LevelInfo
-	if ch.Verdict != control.Proven {
-		level = slog.LevelError
-	}
-	c.log.Log(context.Background(), level, "change "+string(ch.Verdict), "number", ch.Number,
-		"targets", strings.Join(ch.Targets, ","), "reason", ch.Reason, "took", ch.Took)
 }
 
 func names(changed []pending) []string {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -23,6 +24,8 @@ type service struct {
 	file    string
 	runs    string // what it was last told to run on
 	stopped bool
+	failing bool // whatever it is told to run on
+	unasked bool
 	onTake  func()
 }
 
@@ -45,11 +48,14 @@ func (s *service) validate(context.Context) tool.Answer {
 }
 
 func (s *service) take(context.Context, time.Time) error {
+	if s.unasked {
+		return systemd.ErrNotAsked
+	}
 	if s.onTake != nil {
 		s.onTake()
 	}
 	s.runs = s.text()
-	if strings.Contains(s.runs, "broken") {
+	if s.failing || strings.Contains(s.runs, "broken") {
 		return errors.New("it did not prove")
 	}
 	return nil
@@ -58,6 +64,7 @@ func (s *service) take(context.Context, time.Time) error {
 type bench struct {
 	*changer
 	a, b *service
+	dir  string
 	t    *testing.T
 }
 
@@ -68,9 +75,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bn := &bench{t: t, a: &service{is: "a", file: filepath.Join(dir, "a.conf")}, b: &service{is: "b", file: filepath.Join(dir, "b.conf")}}
-	bn.changer = &changer{targets: []target{bn.a, bn.b}, store: st, log: slog.New(slog.DiscardHandler), now: time.Now,
-		judged: map[string]string{}, runs: map[string]string{}, waits: map[string]string{}, told: map[string]string{}}
+	bn := &bench{t: t, dir: dir, a: &service{is: "a", file: filepath.Join(dir, "a.conf")}, b: &service{is: "b", file: filepath.Join(dir, "b.conf")}}
+	bn.changer = newChanger(st, slog.New(slog.DiscardHandler), time.Now, []target{bn.a, bn.b})
 	bn.write(bn.a, "a1")
 	bn.write(bn.b, "b1")
 	bn.expect(control.Proven, "b") // the last of two: each has its first proof by itself

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
@@ -15,7 +19,7 @@ import (
 
 // rollBack sets the files of all targets of a change aside, puts the last known good ones in their place, and makes the
 // services run on those. Where a target has no last known good files yet, everything stays as it is.
-func (c *changer) rollBack(ctx context.Context, changed []pending, number int, cause error) (control.Verdict, string) {
+func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Change, cause error) (control.Verdict, string) {
 	// A change that is given up because the agent ends is no verdict on the files.
 	if ctx.Err() != nil {
 		return control.Failed, fmt.Sprintf("%v; the agent ended before it could go back", cause)
@@ -25,22 +29,44 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, number int, c
 		c.judge(changed)
 		return control.Failed, fmt.Sprintf("%v; there is nothing to go back to: %v", cause, err)
 	}
+	// Whoever finds this change begun is to go back, too: some files may be back already, and others not.
+	c.begin(ch, true)
+	restored := c.goesBack(changed)
 	for _, p := range changed {
-		if err := c.restore(p, goods[p.name()], number); err != nil {
-			c.judge(changed)
-			return control.Failed, fmt.Sprintf("%v; cannot go back: %v", cause, err)
+		did, err := c.restore(p, goods[p.name()], ch.Number)
+		if err != nil {
+			return c.fail(changed, fmt.Sprintf("%v; cannot go back: %v", cause, err))
 		}
-		c.prove(p.name(), digestOf(goods[p.name()]))
+		restored = restored || did
+	}
+	c.step("restored")
+	if !restored {
+		return c.fail(changed, fmt.Sprintf("%v; these are the last known good files", cause))
 	}
 	for _, p := range changed {
 		tctx, cancel := context.WithTimeout(ctx, takeTime)
-		err := p.target.take(tctx, c.now())
+		err := p.target.take(tctx, time.Time{})
 		cancel()
 		if err != nil {
-			return control.Failed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.name(), err)
+			return c.fail(changed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.name(), err))
 		}
 	}
+	c.step("taken back")
+	for _, p := range changed {
+		if s, err := read(p.paths()); err != nil || s.digest != digestOf(goods[p.name()]) {
+			// An editor was faster. What runs is not sure to be what was proven: the newer files are a change, at once.
+			c.unsettle([]pending{p})
+			continue
+		}
+		c.prove(p.name(), digestOf(goods[p.name()]))
+	}
 	return control.RolledBack, cause.Error()
+}
+
+// fail leaves targets to be tried again.
+func (c *changer) fail(changed []pending, reason string) (control.Verdict, string) {
+	c.later(changed, reason)
+	return control.Failed, reason
 }
 
 // goods are the last known good files of the targets of a change, with their bytes.
@@ -49,37 +75,43 @@ func (c *changer) goods(changed []pending) (map[string]store.Good, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(all, c.owed.goods)
 	goods := map[string]store.Good{}
 	for _, p := range changed {
 		g, ok := all[p.name()]
 		if !ok {
 			return nil, fmt.Errorf("no files of %s were ever proven", p.name())
 		}
-		if goods[p.name()], err = c.store.Fill(g); err != nil {
+		if _, owed := c.owed.goods[p.name()]; owed {
+			goods[p.name()] = g // with its bytes
+		} else if goods[p.name()], err = c.store.Fill(g); err != nil {
 			return nil, err
 		}
 	}
 	return goods, nil
 }
 
-// restore puts the files of one target back. Whatever lies there now is set aside under a name that says when and why,
-// even if it is newer than what was judged: nothing of the user's is lost.
-func (c *changer) restore(p pending, g store.Good, number int) error {
+// restore puts the files of one target back, and tells whether there was anything to put back. Whatever lies there now is
+// set aside under a name that says when and why, even if it is newer than what was judged: nothing of the user's is lost.
+func (c *changer) restore(p pending, g store.Good, number int) (did bool, err error) {
 	for _, f := range g.Files {
 		now, _, err := readFile(f.Path)
 		switch {
 		case err == nil && now.Digest == f.Digest:
 			continue
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return err
+			return did, err
 		case err == nil:
 			if err := c.setAside(f.Path, number); err != nil {
-				return err
+				return did, err
 			}
+			c.step("set aside")
 		}
 		if err := durable.WriteFile(f.Path, f.Data, f.Mode, f.UID, f.GID); err != nil {
-			return err
+			return did, err
 		}
+		did = true
+		c.step("restored " + p.name())
 	}
 	// A file that the good state did not have would still be read, an included one for instance.
 	for _, f := range p.snapshot.files {
@@ -91,27 +123,46 @@ func (c *changer) restore(p pending, g store.Good, number int) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return did, err
 		}
 		if err := durable.Remove(f.Path); err != nil {
-			return err
+			return did, err
 		}
+		did = true
 	}
-	return nil
+	return did, nil
 }
 
-// setAside gives a file a second name beside it. The first one is never without a file: a write by rename takes it over.
-// The second ends in a way that patterns such as *.conf and *.pem do not find.
+// setAside gives a file a second name beside it, once: a write that fails after it is tried again.
 func (c *changer) setAside(path string, number int) error {
-	aside := fmt.Sprintf("%s.rejected-%s-change-%d-not-proven", path, c.now().UTC().Format("20060102T150405Z"), number)
-	err := os.Link(path, aside)
-	if errors.Is(err, fs.ErrExist) {
-		aside += fmt.Sprintf("-%d", c.now().Nanosecond())
-		err = os.Link(path, aside)
+	if has, err := isAside(path); has || err != nil {
+		return err
 	}
+	aside, err := setAside(path, c.now(), fmt.Sprintf("change-%d-not-proven", number))
 	if err != nil {
-		return fmt.Errorf("cannot set a file aside: %w", err)
+		return err
 	}
 	c.log.Warn("set a file aside", "file", path, "as", aside)
 	return nil
+}
+
+// isAside tells whether what lies at a path has its second name already.
+func isAside(path string) (bool, error) {
+	now, err := os.Lstat(path)
+	if err != nil {
+		return false, fmt.Errorf("cannot set a file aside: %w", err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return false, fmt.Errorf("cannot set a file aside: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), filepath.Base(path)+".rejected-") {
+			continue
+		}
+		if fi, err := e.Info(); err == nil && os.SameFile(fi, now) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -25,7 +25,7 @@ type target interface {
 	// ready tells why the service can take nothing over now, or nil.
 	ready(ctx context.Context) error
 	// take makes the service run on its files and proves it. Where the service was started after changed, and by that runs
-	// on them already, it only proves.
+	// on them already, it only proves. The zero time stands for a change that it cannot run on.
 	take(ctx context.Context, changed time.Time) error
 }
 
@@ -54,6 +54,11 @@ func running(ctx context.Context, bus units, unit string) (systemd.Unit, error) 
 		return u, errNotRunning
 	}
 	return u, nil
+}
+
+// startedOn tells whether a service was started on files that changed last at some time.
+func startedOn(u systemd.Unit, changed time.Time) bool {
+	return !changed.IsZero() && u.Started.After(changed)
 }
 
 // poll asks done every interval until it says so, fails for good, or ctx ends; then it returns the last reason why not.

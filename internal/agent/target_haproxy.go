@@ -62,7 +62,7 @@ func (t *haproxyTarget) take(ctx context.Context, changed time.Time) error {
 		return err
 	}
 	// A reload that failed leaves a worker on older files, even if the master is younger than the newest.
-	if u.Started.After(changed) && before.Failed <= 0 && before.Reloads == 0 {
+	if startedOn(u, changed) && before.Failed <= 0 && before.Reloads == 0 {
 		return t.proveWorker(ctx, before)
 	}
 	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {

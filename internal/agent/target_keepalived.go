@@ -89,7 +89,7 @@ func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
 	if err != nil {
 		return err
 	}
-	if u.Started.After(changed) {
+	if startedOn(u, changed) {
 		return t.proveStates(ctx)
 	}
 	exited, done, err := t.watched(u.MainPID)

@@ -3,6 +3,7 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -92,16 +93,33 @@ func (b *Bus) Restart(ctx context.Context, unit string) error {
 	return b.job(ctx, "restart", unit, (*dbus.Conn).RestartUnitContext)
 }
 
+// What a job that brought no result says of its unit.
+var (
+	// ErrNotAsked: nothing was done to it.
+	ErrNotAsked = errors.New("systemd was not asked")
+	// ErrLost: it may have been done.
+	ErrLost = errors.New("systemd's answer was lost")
+)
+
+// unknown is an error that also is one of these, without saying it twice.
+type unknown struct {
+	error
+	is error
+}
+
+func (u unknown) Is(target error) bool { return target == u.is }
+func (u unknown) Unwrap() error        { return u.error }
+
 type enqueue func(c *dbus.Conn, ctx context.Context, name, mode string, ch chan<- string) (int, error)
 
 func (b *Bus) job(ctx context.Context, verb, unit string, enqueue enqueue) error {
 	conn, err := b.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+		return unknown{fmt.Errorf("cannot %s %s: %w", verb, unit, err), ErrNotAsked}
 	}
 	result := make(chan string, 1) // an unread result must not block the connection
 	if _, err := enqueue(conn, ctx, unit, "replace", result); err != nil {
-		return fmt.Errorf("cannot %s %s: %w", verb, unit, err)
+		return unknown{fmt.Errorf("cannot %s %s: %w", verb, unit, err), ErrNotAsked}
 	}
 	// A connection that breaks loses the result: nothing else tells.
 	lost := time.NewTicker(time.Second)
@@ -117,7 +135,7 @@ func (b *Bus) job(ctx context.Context, verb, unit string, enqueue enqueue) error
 			return fmt.Errorf("cannot %s %s: its job did not end in time: %w", verb, unit, ctx.Err())
 		case <-lost.C:
 			if !conn.Connected() {
-				return fmt.Errorf("cannot %s %s: the connection to systemd was lost meanwhile", verb, unit)
+				return unknown{fmt.Errorf("cannot %s %s: the connection to systemd was lost meanwhile", verb, unit), ErrLost}
 			}
 		}
 	}

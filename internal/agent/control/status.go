@@ -117,5 +117,7 @@ const (
 	Proven     Verdict = "proven"      // it runs, and it is the last known good one
 	Refused    Verdict = "refused"     // it was not tried: the files stay, the service runs on
 	RolledBack Verdict = "rolled back" // it did not prove: it was set aside, the last known good one runs
-	Failed     Verdict = "failed"      // it did not prove, and there was nothing to go back to, or going back failed
+	// Interrupted: the agent ended in the middle of it. What lies there now is the next change.
+	Interrupted Verdict = "interrupted"
+	Failed      Verdict = "failed" // it did not prove, and there was nothing to go back to, or going back failed
 )
