@@ -58,6 +58,7 @@ func commands() []command {
 		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
 		{"guard", "TARGET", "before a service starts: bad files are set aside and the last known good ones are used", cmdGuard},
 		{"release", "", "takes off virtual IPs that keepalived left behind", cmdRelease},
+		{"apply", "DIR", "take over a set of files as one change and wait: 0 proven, 1 refused", cmdApply},
 		{"maintenance", "on|off", "give the virtual IPs away and stay away, also after a reboot; or come back", cmdMaintenance},
 		{"version", "", "the agent's version", cmdVersion},
 	}

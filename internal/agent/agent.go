@@ -53,6 +53,7 @@ type Daemon struct {
 	service *maintainer
 	changer *changer
 	watcher *watch.Watcher
+	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
 
 	told string // by the loop alone: the last thing that kept it from a verdict
@@ -114,6 +115,7 @@ func (d *Daemon) open() error {
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
 	d.changer = newChanger(s, d.Log, d.Now, d.targets())
 	d.changer.point = d.Point
+	d.applies = make(chan applyJob)
 	if d.last, err = d.changer.resume(); err != nil {
 		return err
 	}
@@ -157,6 +159,8 @@ func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
 			return d.status(ctx), nil
 		case req.Command == "maintenance" && req.Maintenance != nil:
 			return d.service.answer(ctx, *req.Maintenance)
+		case req.Command == "apply" && req.Apply != nil:
+			return d.answerApply(ctx, *req.Apply)
 		}
 		return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
 	})
@@ -179,16 +183,17 @@ func (d *Daemon) loop(ctx context.Context) error {
 	defer tick.Stop()
 	beat := beats(d.Notify.WatchdogInterval())
 	defer beat.Stop()
-	begin := func() {
+	begin := func(work func() error) {
 		done, busy = make(chan error, 1), d.Now()
-		go func(done chan<- error) { done <- d.round(ctx, events) }(done)
+		go func(done chan<- error) { done <- work() }(done)
 	}
+	round := func() error { return d.round(ctx, events) }
 	d.watch()
-	begin()
+	begin(round)
 	for {
-		in := events
+		in, applies := events, d.applies
 		if done != nil {
-			in = nil // the round itself waits until nothing happens any more
+			in, applies = nil, nil // the round itself waits until nothing happens any more
 		}
 		select {
 		case <-ctx.Done():
@@ -199,7 +204,9 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case err := <-d.watcher.Errors:
 			d.Log.Warn("cannot see every change of a file at once", "error", err)
 		case <-in:
-			begin()
+			begin(round)
+		case job := <-applies:
+			begin(func() error { return d.apply(ctx, job) })
 		case err := <-done:
 			done = nil
 			d.report(err)
@@ -212,7 +219,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 					return ErrConfigChanged
 				}
 				d.watch()
-				begin()
+				begin(round)
 			}
 		case <-beat.C:
 			if done == nil || d.Now().Sub(busy) < changeTime {
@@ -273,10 +280,7 @@ func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
 			first = cmp.Or(first, err)
 			continue
 		}
-		d.mu.Lock()
-		d.last = &ch
-		d.mu.Unlock()
-		d.Notify.Status(fmt.Sprintf("change %d %s", ch.Number, ch.Verdict))
+		d.keepLast(ch)
 	}
 	return first
 }

@@ -49,7 +49,7 @@ func TestABusThatKeepsSilentIsBoundedByTheContext(t *testing.T) {
 func TestUnitOfTakesWhatHasTheTypeItShould(t *testing.T) {
 	u := unitOf(map[string]any{"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "MainPID": uint32(7),
 		"ExecMainStartTimestamp": uint64(1_000_000)})
-	if want := (Unit{"loaded", "active", "running", 7, time.Unix(1, 0)}); u != want || !u.Running() {
+	if want := (Unit{"loaded", "active", "running", 7, time.Unix(1, 0), 0}); u != want || !u.Running() {
 		t.Errorf("got %+v, want %+v", u, want)
 	}
 	u = unitOf(map[string]any{"ActiveState": 3, "MainPID": "7", "ExecMainStartTimestamp": uint64(5)})

@@ -35,5 +35,6 @@ type ApplyFile struct {
 // Applied is what became of an ApplyRequest.
 type Applied struct {
 	Unchanged bool    `json:"unchanged,omitempty"` // the services run on these files already
+	Refused   string  `json:"refused,omitempty"`   // nothing was judged, and why
 	Change    *Change `json:"change,omitempty"`
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// maxApply bounds what is sent to the daemon.
+const maxApply = 64 << 20
+
+func cmdApply(ctx context.Context, e *env, args []string) error {
+	flags := e.flags("apply")
+	timeout := flags.Duration("timeout", 5*time.Minute, "for the daemon's answer")
+	if err := e.parse(flags, args, 1); err != nil {
+		return err
+	}
+	files, err := filesBelow(flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	defer cancel()
+	var done control.Applied
+	if err := control.Ask(ctx, control.Path, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
+		return fmt.Errorf("cannot apply %s: %w", flags.Arg(0), err)
+	}
+	switch c := done.Change; {
+	case done.Refused != "":
+		return &exitError{exitNo, fmt.Errorf("apply: %s", done.Refused)}
+	case c == nil:
+		fmt.Fprintln(e.stdout, "nothing to do: these files are what the node runs on")
+	case c.Verdict != control.Proven:
+		return &exitError{exitNo, fmt.Errorf("change %d of %s %s, and none of the files stays: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason)}
+	default:
+		fmt.Fprintf(e.stdout, "change %d of %s proven in %s\n", c.Number, strings.Join(c.Targets, ", "), c.Took)
+		if c.Reason != "" {
+			fmt.Fprintf(e.stderr, "ha-agent: %s\n", c.Reason)
+		}
+	}
+	return nil
+}
+
+// filesBelow reads all files of a directory that holds absolute paths: DIR/etc/haproxy/haproxy.cfg.
+func filesBelow(dir string) ([]control.ApplyFile, error) {
+	var files []control.ApplyFile
+	size := int64(0)
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		fi, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if !fi.Mode().IsRegular() {
+			return fmt.Errorf("%s is no regular file", path)
+		}
+		if size += fi.Size(); size > maxApply {
+			return fmt.Errorf("there are more than %d MiB", maxApply>>20)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		files = append(files, control.ApplyFile{Path: "/" + name, Mode: fi.Mode().Perm() & 0o640, Data: data})
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = errors.New("there are no files")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot apply %s: %w", dir, err)
+	}
+	return files, nil
+}
