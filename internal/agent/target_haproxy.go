@@ -32,10 +32,11 @@ func (t *haproxyTarget) paths() []string {
 
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
 	a := haproxy.Check(ctx, t.run, t.conf.Config)
+	b, err := os.ReadFile(t.conf.Config)
+	a.Messages = tool.MaskSecrets(a.Messages, b)
 	if a.Verdict != tool.Good {
 		return a
 	}
-	b, err := os.ReadFile(t.conf.Config)
 	if err != nil {
 		return tool.Answer{Messages: []string{err.Error()}}
 	}
@@ -143,7 +144,8 @@ func (t *haproxyTarget) refused(ctx context.Context) error {
 	if err == nil {
 		for line := range strings.Lines(logs) {
 			if strings.Contains(line, "[ALERT]") {
-				return fmt.Errorf("haproxy could not start a worker on it: %s", strings.TrimSpace(line))
+				b, _ := os.ReadFile(t.conf.Config)
+				return fmt.Errorf("haproxy could not start a worker on it: %s", tool.MaskSecrets([]string{strings.TrimSpace(line)}, b)[0])
 			}
 		}
 	}

@@ -50,7 +50,10 @@ func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
 	if err := t.unique(); err != nil {
 		return bad("%v", err)
 	}
-	return keepalived.Test(ctx, t.run, t.conf.Config)
+	a := keepalived.Test(ctx, t.run, t.conf.Config)
+	b, _ := os.ReadFile(t.conf.Config)
+	a.Messages = tool.MaskSecrets(a.Messages, b)
+	return a
 }
 
 // instances are those of all the target's files.
