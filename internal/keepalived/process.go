@@ -18,7 +18,7 @@ import (
 // there is none. proc is /proc. One that has ended and was not waited for yet does not count, nor one that only tests a
 // file, nor one of a container with a network of its own.
 func Running(proc string) (pid int, err error) {
-	own, err := os.Readlink(filepath.Join(proc, "self/ns/net"))
+	own, err := os.Readlink(filepath.Join(proc, "thread-self/ns/net"))
 	if err != nil {
 		return 0, fmt.Errorf("cannot look for keepalived's processes: %w", err)
 	}

@@ -64,12 +64,12 @@ func (r Releaser) own(a address) bool {
 }
 
 // remove removes an address. With the first IPv4 address of a subnet the kernel removes the others too, unless it is told
-// to keep them (promote_secondaries, in the kernel's ip-sysctl): they may be the user's.
+// to make the next one the first (promote_secondaries, in the kernel's ip-sysctl): they may be the user's.
 func (r Releaser) remove(a address, all []address) error {
-	takes := func(b address) bool {
-		return b.secondary && b.index == a.index && b.prefix.Masked() == a.prefix.Masked() && !r.own(b)
+	neighbour := func(b address) bool {
+		return b.index == a.index && b.prefix.Masked() == a.prefix.Masked() && !r.own(b)
 	}
-	if !a.secondary && slices.ContainsFunc(all, takes) {
+	if a.family == syscall.AF_INET && slices.ContainsFunc(all, neighbour) {
 		path := filepath.Join(r.ProcSys, "net/ipv4/conf", a.name, "promote_secondaries")
 		before, err := os.ReadFile(path)
 		if err != nil {
@@ -89,12 +89,11 @@ func (r Releaser) remove(a address, all []address) error {
 
 // address is one as the kernel lists it.
 type address struct {
-	index     int // of the interface
-	name      string
-	prefix    netip.Prefix
-	secondary bool   // it is not the first of its subnet
-	family    uint8  // of sockets
-	attrs     []byte // IFA_LOCAL and IFA_ADDRESS, as they came
+	index  int // of the interface
+	name   string
+	prefix netip.Prefix
+	family uint8  // of sockets
+	attrs  []byte // IFA_LOCAL and IFA_ADDRESS, as they came
 }
 
 // list asks the kernel for all addresses: rtnetlink(7).
@@ -130,7 +129,6 @@ func parse(m syscall.NetlinkMessage) (a address, ok bool, err error) {
 		return a, false, fmt.Errorf("cannot list the addresses: %w", err)
 	}
 	a.family, a.index = m.Data[0], int(binary.NativeEndian.Uint32(m.Data[4:]))
-	a.secondary = a.family == syscall.AF_INET && m.Data[2]&syscall.IFA_F_SECONDARY != 0
 	var ip netip.Addr
 	for _, attr := range attrs {
 		switch attr.Attr.Type {

@@ -1,0 +1,145 @@
+package keepalived
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// start runs a shell under a name, until the test ends.
+func start(t *testing.T, name string, attr *syscall.SysProcAttr, args ...string) *exec.Cmd {
+	t.Helper()
+	program, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"-c", "read forever", "sh"}, args...)...)
+	cmd.SysProcAttr = attr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd
+}
+
+func running(t *testing.T) int {
+	t.Helper()
+	pid, err := Running("/proc")
+	if err != nil {
+		t.Error(err)
+	}
+	return pid
+}
+
+// inNetwork runs f on a thread with a network of its own: what else runs on the machine is in another one.
+func inNetwork(t *testing.T, f func()) {
+	t.Helper()
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal("a network namespace is made: run the tests as root")
+	default:
+		t.Skip("a network namespace is made: only root can")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the namespace ends with the thread
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
+func TestRunningFindsWhatMayHoldVIPs(t *testing.T) {
+	inNetwork(t, func() {
+		start(t, "haproxy", nil)
+		start(t, "keepalived", nil, "-t", "-f", "/etc/keepalived/keepalived.conf")
+		start(t, "keepalived", nil, "--config-test=/dev/stdout")
+		start(t, "keepalived", &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, "--dont-fork") // a container's
+		if pid := running(t); pid != 0 {
+			t.Errorf("process %d is no keepalived that holds VIPs here", pid)
+		}
+		k := start(t, "keepalived", nil, "--dont-fork")
+		if pid := running(t); pid != k.Process.Pid {
+			t.Errorf("found %d, want %d", pid, k.Process.Pid)
+		}
+		if err := os.Remove(k.Path); err != nil {
+			t.Error(err)
+		}
+		if pid := running(t); pid != k.Process.Pid {
+			t.Errorf("upgraded: found %d, want %d", pid, k.Process.Pid)
+		}
+		if err := k.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Error(err)
+		}
+		if pid := running(t); pid != k.Process.Pid {
+			t.Errorf("stopped, and it may still come back: found %d, want %d", pid, k.Process.Pid)
+		}
+		if err := k.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		// Nobody has waited for it: it becomes a zombie.
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(10 * time.Second); running(t) != 0; <-tick.C {
+			if time.Now().After(end) {
+				t.Error("a zombie counts as a keepalived that runs")
+				return
+			}
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", k.Process.Pid)); err != nil {
+			t.Errorf("it was no zombie: %v", err)
+		}
+	})
+}
+
+// The messages are those of keepalived 2.2.7 and 2.3.3.
+func TestInterfacesThatAreMissingAreToldFromWhatIsWrong(t *testing.T) {
+	const missing = `(/etc/keepalived/keepalived.conf: Line 4) WARNING - interface eth9 for vrrp_instance VI_a doesn't exist
+(/etc/keepalived/keepalived.conf: Line 9) WARNING - interface eth8 for ip address 192.0.2.1/24 doesn't exist
+Non-existent interface specified in configuration`
+	tests := map[string]struct {
+		verdict  tool.Verdict
+		messages string
+		want     bool
+	}{
+		"only that":      {tool.Bad, missing, true},
+		"and a keyword":  {tool.Bad, missing + "\n(/etc/keepalived/keepalived.conf: Line 7) Unknown keyword 'prioritty'", false},
+		"something else": {tool.Bad, "(/etc/keepalived/keepalived.conf: Line 4) (VI_a) cannot use a loopback interface (lo) for vrrp - ignoring", false},
+		"good":           {tool.Good, missing, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := InterfacesAreMissing(tool.Answer{Verdict: tt.verdict, Messages: strings.Split(tt.messages, "\n")}); got != tt.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+	if InterfacesAreMissing(tool.Answer{Verdict: tool.Bad}) {
+		t.Error("nothing said is not an interface that is missing")
+	}
+}
