@@ -29,7 +29,7 @@ func (d *Daemon) restartHAProxy(ctx context.Context) {
 }
 
 // killStuck kills the worker: one that was stopped would keep its master, which waits for it, from ending. A master that
-// does not answer either is left to systemd, which kills it after its own time.
+// does not answer either is killed with it: asked to end, it would be given a minute and a half (TimeoutStopSec=).
 func (d *Daemon) killStuck(ctx context.Context) error {
 	if _, err := running(ctx, d.Bus, d.Conf.HAProxy.Unit); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (d *Daemon) killStuck(ctx context.Context) error {
 	defer cancel()
 	procs, err := master.ShowProc(askCtx)
 	if err != nil {
-		return nil
+		return d.Bus.Kill(ctx, d.Conf.HAProxy.Unit)
 	}
 	w, ok := procs.Worker()
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
@@ -91,6 +92,18 @@ func (b *Bus) Reload(ctx context.Context, unit string) error {
 // Restart starts a unit anew and waits for its job, until ctx ends.
 func (b *Bus) Restart(ctx context.Context, unit string) error {
 	return b.job(ctx, "restart", unit, (*dbus.Conn).RestartUnitContext)
+}
+
+// Kill sends SIGKILL to every process of a unit.
+func (b *Bus) Kill(ctx context.Context, unit string) error {
+	conn, err := b.connect(ctx)
+	if err == nil {
+		err = conn.KillUnitWithTarget(ctx, unit, dbus.All, int32(syscall.SIGKILL))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot kill %s: %w", unit, err)
+	}
+	return nil
 }
 
 // What a job that brought no result says of its unit.
