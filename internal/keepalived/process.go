@@ -58,8 +58,9 @@ func holds(dir, netns string) (bool, error) {
 		}
 		return false, gone(err)
 	}
-	// A package that was upgraded leaves the old program running, and `process_names` gives other names.
-	if filepath.Base(strings.TrimSuffix(exe, " (deleted)")) != "keepalived" && !bytes.HasPrefix(comm, []byte("keepalived")) {
+	// A package that was upgraded leaves the old program running, `process_names` gives other names, and others have names
+	// that begin like this one: keepalived_exporter.
+	if filepath.Base(strings.TrimSuffix(exe, " (deleted)")) != "keepalived" {
 		return false, nil
 	}
 	ns, err := os.Readlink(filepath.Join(dir, "ns/net"))

@@ -77,6 +77,7 @@ func inNetwork(t *testing.T, f func()) {
 func TestRunningFindsWhatMayHoldVIPs(t *testing.T) {
 	inNetwork(t, func() {
 		start(t, "haproxy", nil)
+		start(t, "keepalived_exporter", nil)
 		start(t, "keepalived", nil, "-t", "-f", "/etc/keepalived/keepalived.conf")
 		start(t, "keepalived", nil, "--config-test=/dev/stdout")
 		start(t, "keepalived", &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, "--dont-fork") // a container's
