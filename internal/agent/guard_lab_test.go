@@ -22,7 +22,6 @@ func TestStartsOfANode(t *testing.T) {
 	for _, releaseName := range []string{"trixie", "bookworm"} {
 		t.Run(releaseName, func(t *testing.T) {
 			n := newNode(t, releaseName)
-			n.must("chgrp", "haproxy", haproxyCfg) // as cloud-init has it
 			n.settled()
 			for _, part := range []struct {
 				name string

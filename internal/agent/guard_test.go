@@ -58,6 +58,9 @@ func newGuarded(t *testing.T) *guarded {
 		Now:   time.Now, Log: slog.New(slog.NewTextHandler(&g.log, nil)), Run: g.run,
 	}
 	g.put(g.conf, "good", 0o640)
+	if err := os.Chown(g.conf, 0, 1); err != nil {
+		t.Fatal(err)
+	}
 	g.put(g.cert, "good", 0o600)
 	g.put(g.keep, "good", 0o600)
 	return g
@@ -193,8 +196,8 @@ func TestAGuardReplacesOnlyWhatIsBadByWhatIsGood(t *testing.T) {
 					t.Errorf("%s is told neither in %q nor in\n%s", a, changes[0].Reason, &g.log)
 				}
 			}
-			if fi, err := os.Stat(g.conf); err != nil || tt.conf != "good" && fi.Mode().Perm() != 0o640 {
-				t.Errorf("haproxy.cfg is %v (%v)", fi.Mode(), err)
+			if f, _, err := readFile(g.conf); err != nil || f.Mode != 0o640 || f.UID != 0 || f.GID != 1 {
+				t.Errorf("haproxy.cfg has mode %v, user %d, group %d (%v); want those that were proven", f.Mode, f.UID, f.GID, err)
 			}
 		})
 	}
