@@ -3,7 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -14,9 +17,21 @@ import (
 // and a worker that cannot bind makes the old one let go of all its addresses for two seconds while it tries again (SIGTTOU):
 // such a file must never be reloaded. Addresses that this cannot read are haproxy's own affair.
 func bindable(conf string) error {
-	for _, at := range haproxy.Binds(conf) {
-		if err := probe(at); err != nil {
+	proxies := map[netip.AddrPort]string{}
+	for _, b := range haproxy.Binds(conf) {
+		// haproxy lets two proxies have one address (SO_REUSEPORT), and the kernel deals connections out to both at random.
+		// Within one proxy that is a way to spread work.
+		if first, taken := proxies[b.AddrPort]; taken && first != b.Proxy {
+			return fmt.Errorf("%v is bound twice, in %q and in %q: each would get a part of the connections", b.AddrPort, first, b.Proxy)
+		}
+		proxies[b.AddrPort] = b.Proxy
+		if err := probe(b.AddrPort); err != nil {
 			return err
+		}
+	}
+	for _, path := range haproxy.UnixSockets(conf) {
+		if fi, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
+			return fmt.Errorf("there is no directory for the socket %s", path)
 		}
 	}
 	return nil

@@ -91,11 +91,12 @@ func testTaken(t *testing.T, n *node) {
 	}
 }
 
-// testRolledBack edits a socket in whose directory is not there: only a worker that starts finds that.
+// testRolledBack edits a directory in that is not there, for haproxy to lock itself up in: only a worker that starts finds
+// that.
 func testRolledBack(t *testing.T, n *node) {
 	before, _ := n.status()
 	good := n.read(haproxyCfg)
-	bad := strings.Replace(good, "global\n", "global\n    stats socket /run/haproxy/missing/x.sock\n", 1)
+	bad := strings.Replace(good, "chroot /var/lib/haproxy", "chroot /missing", 1)
 	n.save(haproxyCfg, bad)
 	c := n.change(before.LastChange.Number)
 	if c.Verdict != control.RolledBack {

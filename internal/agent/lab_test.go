@@ -38,25 +38,41 @@ type node struct {
 
 func newNode(t *testing.T, releaseName string) *node {
 	t.Helper()
+	return newNodes(t, releaseName, 1)[0]
+}
+
+// newNodes are the first controllers of the example.
+func newNodes(t *testing.T, releaseName string, count int) []*node {
+	t.Helper()
 	root := labtest.Root(t, releaseName, lab.NodePackages()...)
 	l := labtest.Lab(t)
 	base, err := l.Directory(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := l.AddHost(lab.HostConfig{Name: "controller-1", Base: base, Interfaces: []lab.Interface{
+	binary := agentBinary(t)
+	var nodes []*node
+	for i := range count {
+		nodes = append(nodes, startNode(t, l, base, releaseName, i, binary))
+	}
+	return nodes
+}
+
+func startNode(t *testing.T, l *lab.Lab, base *lab.Base, releaseName string, i int, binary []byte) *node {
+	t.Helper()
+	hostname := fmt.Sprintf("controller-%d", i+1)
+	h, err := l.AddHost(lab.HostConfig{Name: hostname, Base: base, Interfaces: []lab.Interface{
 		{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &node{h, t}
-	r := nodeRecipe(t, releaseName)
-	for _, f := range r.Files {
+	for _, f := range nodeRecipe(t, releaseName, i).Files {
 		n.write(f.Path, f.Mode, f.Content)
 	}
-	n.write("/usr/bin/ha-agent", 0o755, agentBinary(t))
-	n.write("/etc/hostname", 0o644, []byte("controller-1\n"))
-	n.write("/etc/systemd/network/10-eth3.network", 0o644, []byte("[Match]\nName=eth3\n[Network]\nAddress=192.168.56.101/24\n"))
+	n.write("/usr/bin/ha-agent", 0o755, binary)
+	n.write("/etc/hostname", 0o644, []byte(hostname+"\n"))
+	n.write("/etc/systemd/network/10-eth3.network", 0o644, fmt.Appendf(nil, "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.%d/24\n", 101+i))
 	n.write("/etc/systemd/network/10-eth4.network", 0o644, []byte("[Match]\nName=eth4\n[Network]\nLinkLocalAddressing=no\n"))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -77,8 +93,8 @@ func newNode(t *testing.T, releaseName string) *node {
 	return n
 }
 
-// nodeRecipe is all that makes a machine the first controller.
-func nodeRecipe(t *testing.T, releaseName string) recipe.Recipe {
+// nodeRecipe is all that makes a machine one of the controllers.
+func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 	t.Helper()
 	data, _ := examples.Get("controllers")
 	s, problems := spec.Parse("controllers.yaml", data, spec.Sources{ReadFile: func(string) ([]byte, error) { return []byte("secret\n"), nil }})
@@ -94,7 +110,7 @@ func nodeRecipe(t *testing.T, releaseName string) recipe.Recipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := recipe.Node(s, &s.Nodes[0], r)
+	own, err := recipe.Node(s, &s.Nodes[i], r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +121,7 @@ func nodeRecipe(t *testing.T, releaseName string) recipe.Recipe {
 func agentBinary(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "faultpoints", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -235,6 +251,23 @@ func (n *node) settled() control.Status {
 	return s
 }
 
+// TestAgentComesToRest is what takes long, on one release: nothing of it depends on haproxy's or keepalived's version.
+func TestAgentComesToRest(t *testing.T) {
+	n := newNode(t, "trixie")
+	n.settled()
+	for _, part := range []struct {
+		name string
+		test func(t *testing.T, n *node)
+	}{
+		{"killed at any step of a change", testKilledAnywhere},
+		{"haproxy stays stuck", testStuckFor},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			part.test(t, &node{n.Host, t})
+		})
+	}
+}
+
 func TestAgentOnANode(t *testing.T) {
 	for _, releaseName := range []string{"trixie", "bookworm"} {
 		t.Run(releaseName, func(t *testing.T) {
@@ -253,6 +286,7 @@ func TestAgentOnANode(t *testing.T) {
 				{"a new VIP in keepalived.conf is held", testNewVIP},
 				{"a stuck haproxy is told to keepalived", testStuck},
 				{"an agent that is killed carries on", testKilled},
+				{"a set of files is applied", testApply},
 				{"it costs little", testCost},
 			} {
 				t.Run(part.name, func(t *testing.T) {

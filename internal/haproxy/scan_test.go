@@ -29,8 +29,35 @@ backend b
   bind 10.0.0.9:92
 `
 	const want = "[10.0.0.1:80 10.0.0.2:80 0.0.0.0:81 0.0.0.0:82 [2001:db8::1]:83 [::]:84 10.0.0.3:85 10.0.0.9:92]"
-	if got := fmt.Sprint(Binds(conf)); got != want {
+	binds := Binds(conf)
+	var got []string
+	for _, b := range binds {
+		got = append(got, b.AddrPort.String())
+	}
+	if fmt.Sprint(got) != want {
 		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	if first, last := binds[0].Proxy, binds[len(binds)-1].Proxy; first != "frontend a" || last != "listen c" {
+		t.Errorf("they are of %q and %q", first, last)
+	}
+}
+
+func TestUnixSockets(t *testing.T) {
+	const conf = `global
+    stats socket /run/haproxy/admin.sock mode 660 level admin
+    stats socket ipv4@127.0.0.1:9999
+    stats socket "$SOCKET"
+frontend a
+    bind unix@/run/a.sock mode 600
+    bind /run/b.sock,:80
+    bind abns@c
+    bind fd@3
+`
+	if got := fmt.Sprint(UnixSockets(conf)); got != "[/run/haproxy/admin.sock /run/a.sock /run/b.sock]" {
+		t.Errorf("got %s", got)
+	}
+	if got := UnixSockets("global\n unix-bind prefix /x\n stats socket /run/y\n"); got != nil {
+		t.Errorf("got %s, which have a prefix", got)
 	}
 }
 

@@ -1,0 +1,237 @@
+package agent_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// ha runs ha-agent and wants an exit status.
+func (n *node) ha(want int, args ...string) string {
+	n.t.Helper()
+	out, status, err := n.Run(n.t.Context(), "ha-agent", args...)
+	if err != nil || status != want {
+		n.t.Fatalf("ha-agent %s: exit status %d, %v, want %d:\n%s\n%s", strings.Join(args, " "), status, err, want, out, n.Logs(n.t.Context(), 40))
+	}
+	return out
+}
+
+func TestMaintenanceOfANode(t *testing.T) {
+	nodes := newNodes(t, "trixie", 2)
+	a, b := nodes[0], nodes[1]
+	holder := func(want, other *node) func() error {
+		return func() error {
+			if err := want.holds(true); err != nil {
+				return err
+			}
+			return other.holds(false)
+		}
+	}
+	a.eventually("somebody holds the VIP", func() error {
+		if a.holds(true) != nil && b.holds(true) != nil {
+			return fmt.Errorf("nobody does")
+		}
+		return nil
+	})
+	if b.holds(true) == nil {
+		a, b = b, a
+	}
+	a.eventually("both can hold the VIP", func() error {
+		for _, n := range nodes {
+			if s, err := n.status(); err != nil || len(s.Instances) != 1 || !strings.Contains("MASTER BACKUP", s.Instances[0].State) {
+				return fmt.Errorf("%+v, %v", s.Instances, err)
+			}
+		}
+		return nil
+	})
+
+	start := time.Now()
+	out := a.ha(0, "maintenance", "on")
+	t.Logf("given away in %v: %s", time.Since(start).Round(time.Millisecond), out)
+	if err := holder(b, a)(); err != nil {
+		t.Fatal(err)
+	}
+	a.track("1")()
+	// the peer has nobody to give them to
+	before, _ := b.status()
+	out = b.ha(1, "maintenance", "on")
+	if !strings.Contains(out, "--force") {
+		t.Errorf("it does not name --force: %s", out)
+	}
+	b.eventually("it has the VIP back", func() error { return b.holds(true) })
+	if after, _ := b.status(); after.Maintenance || !before.VIPs[0].Held {
+		t.Errorf("it is in maintenance: %v", after.Maintenance)
+	}
+
+	// it survives a reboot, from the start
+	if err := a.Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.eventually("the agent is back", func() error {
+		s, err := a.status()
+		if err == nil && (!s.Daemon.Running || !s.Maintenance || len(s.Instances) != 1 || s.Instances[0].State != "FAULT") {
+			err = fmt.Errorf("%+v %v %+v", s.Daemon, s.Maintenance, s.Instances)
+		}
+		return err
+	})
+	if said := a.must("journalctl", "-b", "-u", "keepalived", "-o", "cat"); strings.Contains(said, "Entering MASTER") {
+		t.Error("it became master under maintenance")
+	}
+	a.ha(0, "maintenance", "off")
+	a.eventually("it is a backup", func() error {
+		s, err := a.status()
+		if err == nil && (len(s.Instances) != 1 || s.Instances[0].State != "BACKUP") {
+			err = fmt.Errorf("%+v", s.Instances)
+		}
+		return err
+	})
+
+	// without the daemon, and with an end that only the daemon brings
+	a.must("systemctl", "stop", "ha-agent")
+	a.ha(0, "maintenance", "on", "--for", "1s")
+	if err := a.track("1")(); err != nil {
+		t.Error(err)
+	}
+	a.must("systemctl", "start", "ha-agent")
+	a.eventually("the maintenance ends", func() error {
+		s, err := a.status()
+		if err == nil && s.Maintenance {
+			err = fmt.Errorf("it goes on until %v", s.MaintenanceUntil)
+		}
+		return err
+	})
+
+	// a peer that is gone is known before anything is given away
+	a.Kill()
+	start = time.Now()
+	if out := b.ha(1, "maintenance", "on"); !strings.Contains(out, "no peer answers") {
+		t.Error(out)
+	}
+	if err := b.holds(true); err != nil {
+		t.Error(err)
+	}
+	if out := b.ha(0, "maintenance", "on", "--force"); !strings.Contains(out, "maintenance is on") {
+		t.Error(out)
+	}
+	if err := b.holds(false); err != nil {
+		t.Error(err)
+	}
+	b.ha(0, "maintenance", "off")
+	b.eventually("it has the VIP back", func() error { return b.holds(true) })
+}
+
+// testApply takes files over by ha-agent apply.
+func testApply(t *testing.T, n *node) {
+	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
+	stage := func(hap, keep string) {
+		n.write("/root/stage"+haproxyCfg, 0o644, []byte(hap))
+		n.write("/root/stage"+keepalivedConf, 0o644, []byte(keep))
+	}
+	stage(hap+"\n# applied\n", keep+"\n# applied\n")
+	t.Log(n.ha(0, "apply", "/root/stage"))
+	if !strings.HasSuffix(n.read(haproxyCfg), "# applied\n") || !strings.HasSuffix(n.read(keepalivedConf), "# applied\n") {
+		t.Error("the files are not there")
+	}
+	if out := strings.TrimSpace(n.must("stat", "-c", "%a %U:%G", haproxyCfg)); out != "640 root:haproxy" {
+		t.Errorf("haproxy.cfg is %s", out)
+	}
+	stage(hap, keep+"\nvrrp_instance {\n")
+	if out := n.ha(1, "apply", "/root/stage"); !strings.Contains(out, "keepalived") {
+		t.Error(out)
+	}
+	if !strings.HasSuffix(n.read(haproxyCfg), "# applied\n") || !strings.HasSuffix(n.read(keepalivedConf), "# applied\n") {
+		t.Error("a file of a refused set stays")
+	}
+	stage(hap, keep)
+	n.write("/root/stage/etc/shadow", 0o600, []byte("root::1::::::\n"))
+	if out := n.ha(1, "apply", "/root/stage"); !strings.Contains(out, "/etc/shadow") {
+		t.Error(out)
+	}
+	n.must("rm", "/root/stage/etc/shadow")
+	n.ha(0, "apply", "/root/stage")
+	n.ha(0, "apply", "/root/stage") // there is nothing to do
+}
+
+// testKilledAnywhere kills the agent at every step of a change of both files.
+func testKilledAnywhere(t *testing.T, n *node) {
+	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
+	unstartable := strings.Replace(hap, "chroot /var/lib/haproxy", "chroot /missing", 1)
+	n.must("sh", "-c", "rm -f "+haproxyCfg+".rejected-*")
+	for i, step := range []string{"validated", "begun", "taken haproxy", "taken keepalived", "proven", "committed", "written",
+		"set aside", "restored haproxy", "restored", "taken back"} {
+		s := n.settled()
+		newHap, good := fmt.Sprintf("%s\n# edit %d\n", hap, i), true
+		if i >= 7 {
+			newHap, good = unstartable+fmt.Sprintf("\n# edit %d\n", i), false
+		}
+		n.write("/run/ha-agent/faultpoint", 0o600, []byte(step))
+		n.write("/run/h", 0o640, []byte(newHap))
+		n.write("/run/k", 0o600, fmt.Appendf(nil, "%s\n# edit %d\n", keep, i))
+		start := time.Now()
+		n.must("sh", "-c", "cat /run/h >"+haproxyCfg+"; cat /run/k >"+keepalivedConf)
+		var after control.Status
+		n.eventually("the agent died at "+step+" and came to rest", func() (err error) {
+			if after, err = n.status(); err != nil {
+				return err
+			}
+			if after.Daemon.PID == s.Daemon.PID || !after.Daemon.Running {
+				return fmt.Errorf("%+v", after.Daemon)
+			}
+			for _, target := range after.Targets {
+				for _, f := range target.Files {
+					if f.State != "good" {
+						return fmt.Errorf("%s is %s", f.Path, f.State)
+					}
+				}
+			}
+			if _, err := n.ReadFile("/var/lib/ha-agent/change.json"); err == nil {
+				return fmt.Errorf("a change has no verdict")
+			}
+			return n.holds(true)
+		})
+		isNew := n.read(haproxyCfg) == newHap
+		if isNew != strings.HasSuffix(n.read(keepalivedConf), fmt.Sprintf("# edit %d\n", i)) {
+			t.Errorf("%s: one file is new and the other old", step)
+		}
+		if good && !isNew {
+			t.Errorf("%s: a good edit was lost", step)
+		}
+		if isNew && !good {
+			t.Errorf("%s: an edit that no haproxy starts on stays", step)
+		}
+		t.Logf("killed at %q: at rest %v later, new: %v, last change %d %s", step, time.Since(start).Round(10*time.Millisecond), isNew,
+			after.LastChange.Number, after.LastChange.Verdict)
+	}
+	numbers := map[int]bool{}
+	for line := range strings.Lines(n.read("/var/lib/ha-agent/journal.jsonl")) {
+		var number int
+		if _, err := fmt.Sscanf(line, `{"number":%d,`, &number); err != nil || numbers[number] {
+			t.Errorf("the journal has a line %q: %v", line, err)
+		}
+		numbers[number] = true
+	}
+	n.must("sh", "-c", "rm -f "+haproxyCfg+".rejected-* "+keepalivedConf+".rejected-*")
+}
+
+// testStuckFor has haproxy stuck for longer than the agent puts up with.
+func testStuckFor(t *testing.T, n *node) {
+	n.eventually("haproxy is known to answer", n.track("0"))
+	s := n.settled()
+	start := time.Now()
+	n.must("kill", "-STOP", fmt.Sprint(s.HAProxy.PID))
+	n.eventually("haproxy is another process, and answers", func() error {
+		now, err := n.status()
+		if err == nil && (!now.HAProxy.Answers || now.HAProxy.PID == s.HAProxy.PID) {
+			err = fmt.Errorf("%+v", now.HAProxy)
+		}
+		return err
+	})
+	t.Logf("it answers %v after SIGSTOP", time.Since(start).Round(10*time.Millisecond))
+	n.eventually("the VIP is back", func() error { return n.holds(true) })
+	if said := n.must("journalctl", "-b", "-u", "ha-agent", "-o", "cat"); strings.Count(said, "haproxy has been stuck") != 1 {
+		t.Errorf("the journal does not say so once:\n%s", said)
+	}
+}
