@@ -128,14 +128,13 @@ func (c *changer) step(name string) {
 // change carries out one change of all targets that have new files: all or none. It returns errNoVerdict where a service
 // does not run, and a change otherwise. since is when the first of it was noticed.
 func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (control.Change, error) {
-	for _, p := range changed {
-		if err := p.ready(ctx); err != nil {
-			return control.Change{}, fmt.Errorf("%s: %w: %w", p.name(), errNoVerdict, err)
-		}
+	failing, err := c.ready(ctx, changed)
+	if err != nil {
+		return control.Change{}, err
 	}
 	ch := control.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
-	verdict, reason, good := tool.Bad, "the agent ended while it went back", map[string]bool(nil)
-	if !c.goesBack(changed) {
+	verdict, reason, good := tool.Bad, failing, map[string]bool(nil)
+	if failing == "" {
 		verdict, reason, good = c.validate(ctx, changed)
 	}
 	c.step("validated")
@@ -169,6 +168,23 @@ func (c *changer) change(ctx context.Context, changed []pending, since time.Time
 	return ch, nil
 }
 
+// ready tells whether the services can take anything over. One that does not stay up on files which were never proven, or
+// was on its way back when the last agent ended, is to go back whatever it does now: then failing says why.
+func (c *changer) ready(ctx context.Context, changed []pending) (failing string, err error) {
+	if c.goesBack(changed) {
+		return "the agent ended while it went back", nil
+	}
+	for _, p := range changed {
+		switch err := p.ready(ctx); {
+		case errors.Is(err, errFailing) && c.runs[p.name()] == unproven && c.held[p.name()].delay == 0:
+			failing = fmt.Sprintf("%s: %v on files that were never proven", p.name(), err)
+		case err != nil:
+			return "", fmt.Errorf("%s: %w: %w", p.name(), errNoVerdict, err)
+		}
+	}
+	return failing, nil
+}
+
 // errEnds is a change that is broken off. At its next start the agent finds it begun.
 var errEnds = fmt.Errorf("%w: the agent ends", errNoVerdict)
 
@@ -180,7 +196,7 @@ func (c *changer) carryOut(ctx context.Context, changed []pending, ch *control.C
 	switch {
 	case ctx.Err() != nil:
 		return errEnds
-	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost):
+	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost), errors.Is(err, errNotRunning):
 		// It says nothing about the files. What was taken before it runs on them by now, and so may the one that was lost:
 		// they stay together until they have come to an end of it.
 		if taken > 0 || errors.Is(err, systemd.ErrLost) {

@@ -25,15 +25,25 @@ type service struct {
 	runs    string // what it was last told to run on
 	stopped bool
 	failing bool // whatever it is told to run on
+	down    bool // it does not stay up on what is broken
 	unasked bool
 	onTake  func()
 }
 
-func (s *service) name() string                { return s.is }
-func (s *service) unit() string                { return s.is + ".service" }
-func (s *service) paths() []string             { return []string{s.file} }
-func (s *service) ready(context.Context) error { return map[bool]error{true: errNotRunning}[s.stopped] }
-func (s *service) text() string                { b, _ := os.ReadFile(s.file); return string(b) }
+func (s *service) name() string    { return s.is }
+func (s *service) unit() string    { return s.is + ".service" }
+func (s *service) paths() []string { return []string{s.file} }
+func (s *service) text() string    { b, _ := os.ReadFile(s.file); return string(b) }
+
+func (s *service) ready(context.Context) error {
+	switch {
+	case s.stopped:
+		return errNotRunning
+	case s.down && strings.Contains(s.text(), "broken"):
+		return errFailing
+	}
+	return nil
+}
 
 func (s *service) validate(context.Context) tool.Answer {
 	switch text := s.text(); {

@@ -139,6 +139,29 @@ func TestAnAgentThatIsKilledAtAnyPointCarriesOn(t *testing.T) {
 	}
 }
 
+// A haproxy that does not stay up on what the last agent was about to prove must not be waited for.
+func TestAServiceThatDoesNotStayUpGoesBack(t *testing.T) {
+	for _, point := range []string{"begun", "set aside", "restored a"} {
+		bn := newBench(t)
+		bn.a.down = true
+		bn.write(bn.a, "a2")
+		bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a2 broken") } // the edit was bad all the time
+		if point == "begun" {
+			bn.killedAt(point, func() { bn.round() })
+			bn.write(bn.a, "a2 broken")
+		} else {
+			bn.a.down = false
+			bn.write(bn.a, "a2 broken")
+			bn.killedAt(point, func() { bn.round() })
+			bn.a.down = true
+		}
+		bn.a.onTake = nil
+		bn.restart()
+		bn.expect(control.RolledBack, "a")
+		bn.consistent("a1 b1", "a1 b1")
+	}
+}
+
 func TestAGoodChangeThatNobodyWroteDownIsWrittenDown(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")

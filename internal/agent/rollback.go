@@ -44,10 +44,7 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 		return c.fail(changed, fmt.Sprintf("%v; these are the last known good files", cause))
 	}
 	for _, p := range changed {
-		tctx, cancel := context.WithTimeout(ctx, takeTime)
-		err := p.target.take(tctx, time.Time{})
-		cancel()
-		if err != nil {
+		if err := c.takeBack(ctx, p); err != nil {
 			return c.fail(changed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.name(), err))
 		}
 	}
@@ -61,6 +58,23 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 		c.prove(p.name(), digestOf(goods[p.name()]))
 	}
 	return control.RolledBack, cause.Error()
+}
+
+// takeBack makes a service run on its last known good files. One that did not stay up on the others is started by systemd
+// sooner or later.
+func (c *changer) takeBack(ctx context.Context, p pending) error {
+	ctx, cancel := context.WithTimeout(ctx, takeTime)
+	defer cancel()
+	wait, stop := context.WithTimeout(ctx, proofTime)
+	defer stop()
+	err := poll(wait, 100*time.Millisecond, func() (bool, error) {
+		err := p.ready(ctx)
+		return !errors.Is(err, errFailing) && !errors.Is(err, errNotRunning), err
+	})
+	if err != nil {
+		return err
+	}
+	return p.target.take(ctx, time.Time{})
 }
 
 // fail leaves targets to be tried again.

@@ -39,6 +39,9 @@ type units interface {
 // errNotRunning says that a service does not run: what is new is looked at again when it does.
 var errNotRunning = errors.New("its service does not run; its files are taken over when it does")
 
+// errFailing says that a service is started and ends, again and again.
+var errFailing = errors.New("its service does not stay up")
+
 // bad is the verdict of what the agent looks at itself.
 func bad(format string, args ...any) tool.Answer {
 	return tool.Answer{Verdict: tool.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
@@ -50,10 +53,13 @@ func running(ctx context.Context, bus units, unit string) (systemd.Unit, error) 
 	if err != nil {
 		return u, err
 	}
-	if !u.Running() {
-		return u, errNotRunning
+	switch {
+	case u.Running():
+		return u, nil
+	case u.Active == "failed" || u.Active == "activating" && u.Sub == "auto-restart":
+		return u, errFailing
 	}
-	return u, nil
+	return u, errNotRunning
 }
 
 // startedOn tells whether a service was started on files that changed last at some time.
