@@ -1,0 +1,29 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Neighbour is the hardware address to which the client would send for an address, as its kernel has learnt it; nil
+// where it has not.
+func (c *Client) Neighbour(addr netip.Addr) (net.HardwareAddr, error) {
+	h, err := linksOf(c.lab.netnsPath(c.name))
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	list, err := h.NeighList(0, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the neighbours of %s: %w", c.name, err)
+	}
+	for _, n := range list {
+		if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap() == addr {
+			return n.HardwareAddr, nil
+		}
+	}
+	return nil, nil
+}
