@@ -1,0 +1,165 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+func agentRows() []row {
+	return inGroup("The agent itself", []row{
+		{name: "killed at eight instants of a good change", lossless: true, harm: killed},
+		{name: "killed at eight instants of a change that does not prove", harm: killedRollingBack},
+		{name: "stopped by SIGSTOP, haproxy.cfg edited meanwhile", lossless: true, harm: stopped},
+		{name: "D-Bus down, haproxy.cfg edited meanwhile, and D-Bus back", lossless: true, harm: noBus},
+		{name: "no room left in /var/lib/ha-agent, a good and a bad edit", harm: diskFull},
+	})
+}
+
+// saveAndKill saves a file on the holder and kills the agent a moment later.
+func (r *run) saveAndKill(ctx context.Context, content string, later time.Duration) error {
+	const script = `cp -p "$1" "$1.new"; cat >"$1.new"; pid=$(systemctl show -P MainPID ha-agent.service)
+mv "$1.new" "$1"; sleep "$2"; kill -KILL "$pid"`
+	return pipe(ctx, r.holder, content, script, haproxyCfg, fmt.Sprintf("%.3f", later.Seconds()))
+}
+
+// instants are moments of a change: from before it is noticed to after it is proven.
+func instants() []time.Duration {
+	var all []time.Duration
+	for i := range 8 {
+		all = append(all, 80*time.Millisecond+time.Duration(i)*45*time.Millisecond)
+	}
+	return all
+}
+
+func killed(ctx context.Context, r *run) error {
+	for i, later := range instants() {
+		mark := fmt.Sprintf("killed-%d", i)
+		if err := r.saveAndKill(ctx, marked(r.original[r.holder.Name][haproxyCfg], mark), later); err != nil {
+			return err
+		}
+		if err := r.serves(ctx, mark); err != nil {
+			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
+		}
+		if err := r.proven(ctx); err != nil {
+			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
+		}
+	}
+	r.said = "good: what runs is what is on the disk, each time"
+	r.end = "each new one serves"
+	return nil
+}
+
+// killedRollingBack kills the agent over a file that passes every check and that no worker starts on.
+func killedRollingBack(ctx context.Context, r *run) error {
+	good := r.original[r.holder.Name][haproxyCfg]
+	for i, later := range instants() {
+		bad := strings.Replace(good, "global\n", fmt.Sprintf("# %d\n%s", i, noSocketDir), 1)
+		r.saved(haproxyCfg, bad)
+		if err := r.saveAndKill(ctx, bad, later+100*time.Millisecond); err != nil {
+			return err
+		}
+		err := poll(ctx, func() error {
+			now, err := r.holder.ReadFile(haproxyCfg)
+			if err == nil && string(now) != good {
+				err = fmt.Errorf("%s is not the last known good one", haproxyCfg)
+			}
+			return err
+		})
+		if err == nil {
+			err = r.proven(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
+		}
+	}
+	r.said = "good: what runs is what is on the disk, each time"
+	r.end = "the old one serves and is back in place; the new ones are set aside"
+	return nil
+}
+
+// stopped waits for the watchdog: a daemon that does not move is no use.
+func stopped(ctx context.Context, r *run) error {
+	if err := sh(ctx, r.holder, "systemctl kill --kill-whom=main --signal=STOP ha-agent.service"); err != nil {
+		return err
+	}
+	if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], "stopped")); err != nil {
+		return err
+	}
+	began := time.Now()
+	s, err := status(ctx, r.holder)
+	if err != nil {
+		return err
+	}
+	r.said = "the daemon does not answer"
+	if s.Daemon.Running {
+		return fmt.Errorf("status says that a daemon runs which is stopped: %+v", s.Daemon)
+	}
+	if err := r.serves(ctx, "stopped"); err != nil {
+		return err
+	}
+	r.end = fmt.Sprintf("systemd's watchdog has started it anew; the new one serves after %.0f s", time.Since(began).Seconds())
+	return nil
+}
+
+func noBus(ctx context.Context, r *run) error {
+	n, err := number(r.holder)
+	if err != nil {
+		return err
+	}
+	if err := sh(ctx, r.holder, "systemctl stop dbus.socket dbus.service"); err != nil {
+		return err
+	}
+	if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], "no-bus")); err != nil {
+		return err
+	}
+	// Long enough for a settled change, and for the agent to look again.
+	if err := sh(ctx, r.holder, "sleep 4; systemctl start dbus.socket dbus.service"); err != nil {
+		return err
+	}
+	if err := r.serves(ctx, "no-bus"); err != nil {
+		return err
+	}
+	_, err = r.saying(ctx, n, control.Proven)
+	r.end = "the new one serves"
+	return err
+}
+
+// diskFull has the store on a file system of its own without room, and room again in the end.
+func diskFull(ctx context.Context, r *run) error {
+	const fill = `systemctl stop ha-agent.service; cp -a /var/lib/ha-agent /run/full
+mount -t tmpfs -o size=512k,mode=711 full /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full
+dd if=/dev/zero of=/var/lib/ha-agent/filler bs=4k 2>/dev/null || :
+systemctl start ha-agent.service`
+	if err := sh(ctx, r.holder, fill); err != nil {
+		return err
+	}
+	original := r.original[r.holder.Name][haproxyCfg]
+	if err := r.save(ctx, byRename(), haproxyCfg, marked(original, "full")); err != nil {
+		return err
+	}
+	err := r.serves(ctx, "full")
+	if err == nil {
+		var s control.Status
+		s, err = status(ctx, r.holder)
+		if err == nil && s.LastChange != nil {
+			r.said = fmt.Sprintf("%s: %s", s.LastChange.Verdict, s.LastChange.Reason)
+		}
+	}
+	if err == nil {
+		err = r.save(ctx, byRename(), haproxyCfg, strings.Replace(marked(original, "fuller"), "global\n", noSocketDir, 1))
+	}
+	if err == nil {
+		err = r.serves(ctx, "full")
+	}
+	const empty = `systemctl stop ha-agent.service; rm /var/lib/ha-agent/filler; cp -a /var/lib/ha-agent /run/full
+umount /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full; systemctl start ha-agent.service`
+	r.end = "the good one serves"
+	if again := sh(ctx, r.holder, empty); err == nil {
+		err = again
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+// Package matrix breaks a pair of load balancers in every way that is known to break one, each beside two clients that ask
+// steadily, and makes the table in docs/faults.md of what they and the kernels of both nodes saw.
+package matrix
+
+import (
+	"flag"
+	"maps"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+var update = flag.Bool("update", false, "write docs/faults.md")
+
+// spec is the example's pair with the servers behind it on machines of their own: what breaks on a node is then the
+// node's alone.
+const spec = `apiVersion: hapair/v1
+cluster: faults
+image: {release: trixie}
+nodes:
+  - {name: controller_1, address: 192.168.56.101/24, interface: eth3}
+  - {name: controller_2, address: 192.168.56.102/24, interface: eth3}
+vips:
+  - {name: public, address: 192.168.1.32/24, interface: eth4}
+services:
+  - name: web
+    vip: public
+    port: 5000
+    mode: http
+    check: {http: GET /, expect: 200}
+    servers:
+      - {name: web_1, address: 192.168.56.201}
+      - {name: web_2, address: 192.168.56.202}
+`
+
+const url = "http://192.168.1.32:5000/"
+
+// releases are those whose pair is broken: a newer one, and what HAPAIR_RELEASES names instead.
+func releases(t *testing.T) []string {
+	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(names) == 0 {
+		return []string{"trixie"}
+	}
+	for _, name := range names {
+		if _, err := release.Get(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
+
+func TestMatrix(t *testing.T) {
+	var tables []table
+	for _, name := range releases(t) {
+		t.Run(name, func(t *testing.T) {
+			p := boot(t, name)
+			tables = append(tables, p.suffer(t))
+		})
+	}
+	if *update && !t.Failed() {
+		if err := os.WriteFile(page, render(tables), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func rows() []row { return slices.Concat(editRows(), agentRows(), serviceRows(), networkRows()) }
+
+// TestPageNamesEveryRow sees that the page is not of an older matrix.
+func TestPageNamesEveryRow(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows() {
+		if !strings.Contains(string(text), "| "+r.name+" |") {
+			t.Errorf("%s has no row %q: go test ./test/matrix -update writes it anew", page, r.name)
+		}
+	}
+}
+
+// pair is the two nodes, and what their files are when nothing is broken.
+type pair struct {
+	*cluster.Cluster
+	release  string
+	original map[string]map[string]string // by host and path
+}
+
+// boot bakes an image, boots both nodes, and waits until both have proven what they run on.
+func boot(t *testing.T, releaseName string) *pair {
+	t.Helper()
+	p := &pair{cluster.Build(t, []byte(spec)).Golden(t, releaseName), releaseName, map[string]map[string]string{}}
+	for _, server := range []string{"192.168.56.201/24", "192.168.56.202/24"} {
+		answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
+		if err := p.Lab.Serve("management", netip.MustParsePrefix(server), 5000, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Boot(t)
+	for _, h := range p.Nodes {
+		p.original[h.Name] = map[string]string{}
+		for _, path := range []string{haproxyCfg, keepalivedConf} {
+			data, err := h.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.original[h.Name][path] = string(data)
+		}
+	}
+	return p
+}
+
+// suffer goes through all rows.
+func (p *pair) suffer(t *testing.T) table {
+	tab := table{release: p.release}
+	for _, r := range rows() {
+		t.Run(r.name, func(t *testing.T) {
+			start := time.Now()
+			res := p.row(t, r)
+			tab.results = append(tab.results, res)
+			t.Logf("%s: fresh %v; kept alive %v; %s; status: %s; %s; took %v",
+				r.name, res.fresh, res.kept, res.holders, res.said, res.end, time.Since(start).Round(100*time.Millisecond))
+		})
+	}
+	tab.versions = p.versions(t)
+	return tab
+}
+
+// hosts are both nodes, in order.
+func (p *pair) hosts() []*lab.Host {
+	var hosts []*lab.Host
+	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
+		hosts = append(hosts, p.Nodes[name])
+	}
+	return hosts
+}

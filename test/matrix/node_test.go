@@ -1,0 +1,229 @@
+package matrix
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+const (
+	haproxyCfg     = "/etc/haproxy/haproxy.cfg"
+	keepalivedConf = "/etc/keepalived/keepalived.conf"
+)
+
+// edit is a way in which editors save a file: a shell script that writes standard input to $1.
+type edit struct {
+	name, script string
+}
+
+func edits() []edit {
+	return []edit{
+		{"in place", `cat >/run/new && dd if=/run/new of="$1" conv=notrunc status=none && truncate -s "$(stat -c %s /run/new)" "$1"`},
+		{"by truncating and writing", `cat >/run/new && : >"$1" && head -c 100 /run/new >>"$1" && tail -c +101 /run/new >>"$1"`},
+		{"by rename", `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
+		{"by rename, a backup kept", `mv "$1" "$1~" && cp -p "$1~" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
+	}
+}
+
+func byRename() edit { return edits()[2] }
+
+// save saves a file of the holder, which must not get lost from then on.
+func (r *run) save(ctx context.Context, e edit, path, content string) error {
+	r.users = nil // the user has written over it
+	r.saved(path, content)
+	return pipe(ctx, r.holder, content, e.script, path)
+}
+
+// saved remembers what must not get lost, besides what was remembered before.
+func (r *run) saved(path, content string) {
+	if content != "" {
+		r.users = append(r.users, bytesOf{r.holder, path, fmt.Sprintf("%x", sha256.Sum256([]byte(content)))})
+	}
+}
+
+// pipe runs a shell script on a host, with something to read.
+func pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
+	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(in)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
+	}
+	return nil
+}
+
+func sh(ctx context.Context, h *lab.Host, script string, args ...string) error {
+	return pipe(ctx, h, "", script, args...)
+}
+
+// find looks for the user's bytes: in place, or set aside beside it.
+func (b bytesOf) find(ctx context.Context) error {
+	out, _, err := b.host.Run(ctx, "sh", "-c", `sha256sum "$1"*`, "sh", b.path)
+	if err == nil && !strings.Contains(out, b.sum) {
+		err = fmt.Errorf("what was saved as %s on %s is lost: it has SHA-256 %s, and there are\n%s", b.path, b.host.Name, b.sum, out)
+	}
+	return err
+}
+
+// status is what ha-agent status says.
+func status(ctx context.Context, h *lab.Host) (control.Status, error) {
+	var s control.Status
+	cmd, err := h.Command(ctx, "ha-agent", "status", "--json")
+	if err != nil {
+		return s, err
+	}
+	out, err := cmd.Output()
+	if jsonErr := json.Unmarshal(out, &s); jsonErr != nil {
+		return s, fmt.Errorf("on %s: ha-agent status: %w (%v): %s", h.Name, jsonErr, err, out)
+	}
+	return s, nil
+}
+
+// lastChange is the last one in a host's journal of changes, which costs the host nothing to read.
+func lastChange(h *lab.Host) (control.Change, error) {
+	var c control.Change
+	data, err := h.ReadFile(store.Dir + "/journal.jsonl")
+	if err != nil {
+		return c, err
+	}
+	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	return c, json.Unmarshal(lines[len(lines)-1], &c)
+}
+
+// number is that of a host's last change.
+func number(h *lab.Host) (int, error) {
+	c, err := lastChange(h)
+	return c.Number, err
+}
+
+// saying waits for a change after number n that has a verdict, and notes what status says of it.
+func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err := poll(ctx, func() error {
+		c, err := lastChange(r.holder)
+		if err == nil && (c.Number <= n || c.Verdict != want) {
+			err = fmt.Errorf("on %s: no change after number %d that was %s: %+v", r.holder.Name, n, want, c)
+		}
+		return err
+	})
+	if err != nil {
+		return control.Change{}, err
+	}
+	s, err := status(ctx, r.holder)
+	if err == nil && (s.LastChange == nil || s.LastChange.Number <= n || s.LastChange.Verdict != want) {
+		err = fmt.Errorf("on %s: status says %+v of a change after number %d that was %s", r.holder.Name, s.LastChange, n, want)
+	}
+	if err != nil {
+		return control.Change{}, err
+	}
+	r.said = strings.TrimSuffix(string(s.LastChange.Verdict)+": "+s.LastChange.Reason, ": ")
+	return *s.LastChange, nil
+}
+
+// marked is a haproxy.cfg that answers GET /mark with a text.
+func marked(cfg, mark string) string {
+	const after = "    bind 192.168.1.32:5000\n"
+	return strings.Replace(cfg, after, after+"    http-request return status 200 content-type text/plain string "+mark+" if { path /mark }\n", 1)
+}
+
+// serves waits until the VIP answers with a mark.
+func (r *run) serves(ctx context.Context, mark string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return poll(ctx, func() error {
+		code, body, err := r.Client.Get(ctx, url+"mark")
+		if err == nil && (code != http.StatusOK || body != mark) {
+			err = fmt.Errorf("GET /mark gives status %d, %q; want %q", code, body, mark)
+		}
+		return err
+	})
+}
+
+// mend puts right whatever a row may have left, also one that failed half-way.
+func (p *pair) mend(ctx context.Context) error {
+	const script = `systemctl unmask --runtime haproxy.service keepalived.service 2>/dev/null
+systemctl kill --signal=CONT haproxy.service keepalived.service ha-agent.service 2>/dev/null
+ha-agent maintenance off
+systemctl start dbus.socket dbus.service haproxy.service keepalived.service ha-agent.service
+rm -f /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
+	for _, h := range p.hosts() {
+		for _, iface := range []string{"eth3", "eth4"} {
+			if err := h.Heal(iface); err != nil {
+				return err
+			}
+			if err := h.Isolate(iface, false); err != nil {
+				return err
+			}
+		}
+		if err := sh(ctx, h, "set +e\n"+script+"\n:"); err != nil {
+			return err
+		}
+		for path, content := range p.original[h.Name] {
+			if now, err := h.ReadFile(path); err == nil && string(now) == content {
+				continue
+			}
+			mode, owner := "0640", "root:haproxy"
+			if path == keepalivedConf {
+				mode, owner = "0600", "root:root"
+			}
+			err := pipe(ctx, h, content, `cat >"$1.mend" && chmod "$2" "$1.mend" && chown "$3" "$1.mend" && mv "$1.mend" "$1"`, path, mode, owner)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// logs is what both nodes have to say when something went wrong.
+func (p *pair) logs(t testing.TB) string {
+	var b strings.Builder
+	for _, h := range p.hosts() {
+		fmt.Fprintf(&b, "---- %s\n%s\n", h.Name, h.Logs(t.Context(), 60))
+	}
+	return b.String()
+}
+
+func (p *pair) versions(t testing.TB) string {
+	h := p.hosts()[0]
+	s, err := status(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.Must(t.Context(), "systemctl", "--version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(out, " (")
+	return fmt.Sprintf("haproxy %s, keepalived %s, %s", s.Versions.HAProxy, s.Versions.Keepalived, line)
+}
+
+// poll calls f until it gives no error.
+func poll(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
