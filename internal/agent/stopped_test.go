@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/store"
+)
+
+// leaving is a service that is stopped after it said that it is ready.
+type leaving struct {
+	*service
+	left bool
+}
+
+func (l *leaving) take(ctx context.Context, changed time.Time) error {
+	if l.left {
+		return errNotRunning
+	}
+	return l.service.take(ctx, changed)
+}
+
+// A service that is restarted while its files are taken over says nothing about them: neither about an edit, nor about the
+// first files of a node, which nobody would look at again.
+func TestNobodyIsBlamedForAServiceThatIsStoppedMeanwhile(t *testing.T) {
+	for name, fresh := range map[string]bool{"an edit": false, "the first files": true} {
+		t.Run(name, func(t *testing.T) {
+			bn := newBench(t)
+			l := &leaving{bn.a, true}
+			bn.targets[0] = l
+			if fresh {
+				bn.changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
+				delete(bn.runs, "a")
+			}
+			bn.write(bn.a, "a2")
+			if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+				t.Fatalf("%+v, %v", ch, err)
+			}
+			if bn.a.text() != "a2" || bn.aside(bn.a) != nil {
+				t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
+			}
+			l.left = false
+			bn.expect(control.Proven, "a")
+		})
+	}
+}
