@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/hapair/hapair/cmd/ha-agent/first"
 	"github.com/hapair/hapair/internal/health"
 )
 
 func cmdCheck(_ context.Context, e *env, args []string) error {
 	fs := e.flags("check")
 	socket := fs.String("socket", health.Socket, "haproxy's `PATH` to ask over")
-	timeout := fs.Duration("timeout", 500*time.Millisecond, "for the whole check")
+	timeout := fs.Duration("timeout", first.CheckTime, "for the whole check")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}

@@ -91,6 +91,10 @@ func (t *haproxyTarget) proveReload(ctx context.Context, before haproxy.Procs) e
 	return poll(ctx, 10*time.Millisecond, func() (bool, error) {
 		now, err := t.master().ShowProc(ctx)
 		if err != nil {
+			// A master whose new worker dies as it starts ends with it (exit-on-failure), and its old one, too.
+			if _, why := running(ctx, t.bus, t.conf.Unit); errors.Is(why, errFailing) {
+				return true, t.refused(ctx)
+			}
 			return false, err
 		}
 		if now.Master == before.Master && now.Reloads <= before.Reloads {
