@@ -130,6 +130,7 @@ func testApply(t *testing.T, n *node) {
 		n.write("/root/stage"+haproxyCfg, 0o644, []byte(hap))
 		n.write("/root/stage"+keepalivedConf, 0o644, []byte(keep))
 	}
+	n.must("chown", "root:haproxy", haproxyCfg)
 	stage(hap+"\n# applied\n", keep+"\n# applied\n")
 	t.Log(n.ha(0, "apply", "/root/stage"))
 	if !strings.HasSuffix(n.read(haproxyCfg), "# applied\n") || !strings.HasSuffix(n.read(keepalivedConf), "# applied\n") {
