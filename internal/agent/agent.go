@@ -60,6 +60,9 @@ type Daemon struct {
 
 	mu   sync.Mutex
 	last *control.Change
+	// What keepalived said of its version, and when.
+	keepalivedSaid  string
+	keepalivedAsked time.Time
 }
 
 // ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.

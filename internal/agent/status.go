@@ -56,9 +56,11 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 	}
 	held, _ := vip.Addresses()
 	s.VIPs = d.vips(held)
-	for _, i := range d.currentInstances(ctx, nil, held) {
-		i.Why = "only the daemon hears what keepalived tells"
-		s.Instances = append(s.Instances, i)
+	if d.vrrp == nil {
+		for _, i := range d.currentInstances(ctx, nil, held) {
+			i.Why = "only the daemon hears what keepalived tells"
+			s.Instances = append(s.Instances, i)
+		}
 	}
 	info, err := health.Ask(d.Conf.HAProxy.CheckSocket, time.Now().Add(statusTime))
 	if err != nil {
@@ -115,8 +117,26 @@ func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Go
 	return ct
 }
 
-// keepalivedVersion is what keepalived says of itself: "Keepalived v2.2.8 (…)".
+// versionAge is how long a version is told that a program was run to find out.
+const versionAge = time.Minute
+
+// keepalivedVersion is what keepalived said of itself lately.
 func (d *Daemon) keepalivedVersion(ctx context.Context) string {
+	d.mu.Lock()
+	version, asked := d.keepalivedSaid, d.keepalivedAsked
+	d.mu.Unlock()
+	if version != "" && time.Since(asked) < versionAge {
+		return version
+	}
+	version = d.askKeepalivedVersion(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.keepalivedSaid, d.keepalivedAsked = version, time.Now()
+	return version
+}
+
+// askKeepalivedVersion is what keepalived says of itself: "Keepalived v2.2.8 (…)".
+func (d *Daemon) askKeepalivedVersion(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
 	r, err := d.Run(ctx, "keepalived", "--version")
