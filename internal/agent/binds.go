@@ -30,11 +30,20 @@ func bindable(conf string) error {
 		}
 	}
 	for _, path := range haproxy.UnixSockets(conf) {
-		if fi, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
+		if noDirectory(filepath.Dir(path)) {
 			return fmt.Errorf("there is no directory for the socket %s", path)
 		}
 	}
+	// A worker that finds this out when it has started takes its master with it, and the old worker, too.
+	if dir := haproxy.Chroot(conf); dir != "" && noDirectory(dir) {
+		return fmt.Errorf("there is no directory %s for haproxy's chroot", dir)
+	}
 	return nil
+}
+
+func noDirectory(path string) bool {
+	fi, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir()
 }
 
 // probe binds an address and lets go of it. It shares it with haproxy, which sets SO_REUSEPORT too, and never listens: no

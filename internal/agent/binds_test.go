@@ -14,6 +14,8 @@ func TestBindable(t *testing.T) {
 		{"frontend a\n bind 127.0.0.1:65001\nlisten b\n bind 127.0.0.1:65001\n", `bound twice, in "frontend a" and in "listen b"`},
 		{fmt.Sprintf("global\n stats socket %s level admin\n", filepath.Join(dir, "x.sock")), ""},
 		{fmt.Sprintf("global\n stats socket %s level admin\n", filepath.Join(dir, "no", "x.sock")), "no directory for the socket"},
+		{fmt.Sprintf("global\n chroot %s\n", dir), ""},
+		{fmt.Sprintf("global\n chroot %s\n", filepath.Join(dir, "no")), "for haproxy's chroot"},
 	} {
 		err := bindable(tt.conf)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {

@@ -91,12 +91,11 @@ func testTaken(t *testing.T, n *node) {
 	}
 }
 
-// testRolledBack edits a directory in that is not there, for haproxy to lock itself up in: only a worker that starts finds
-// that.
+// testRolledBack edits a socket in where none can be made: only a worker that starts finds that.
 func testRolledBack(t *testing.T, n *node) {
 	before, _ := n.status()
 	good := n.read(haproxyCfg)
-	bad := strings.Replace(good, "chroot /var/lib/haproxy", "chroot /missing", 1)
+	bad := strings.Replace(good, "global\n", "global\n    stats socket /proc/x.sock\n", 1)
 	n.save(haproxyCfg, bad)
 	c := n.change(before.LastChange.Number)
 	if c.Verdict != control.RolledBack {

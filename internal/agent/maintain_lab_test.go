@@ -161,7 +161,7 @@ func testKilledAnywhere(t *testing.T, n *node) {
 	n.write("/run/systemd/system/ha-agent.service.d/soon.conf", 0o644, []byte("[Service]\nRestartSec=100ms\n"))
 	n.must("systemctl", "daemon-reload")
 	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
-	unstartable := strings.Replace(hap, "chroot /var/lib/haproxy", "chroot /missing", 1)
+	unstartable := strings.Replace(hap, "global\n", "global\n    stats socket /proc/x.sock\n", 1)
 	n.must("sh", "-c", "rm -f "+haproxyCfg+".rejected-*")
 	for i, step := range []string{"begun", "taken haproxy", "proven", "committed",
 		"begun", "set aside", "restored haproxy", "taken back"} {

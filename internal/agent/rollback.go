@@ -60,21 +60,20 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 	return control.RolledBack, cause.Error()
 }
 
-// takeBack makes a service run on its last known good files. One that did not stay up on the others is started by systemd
-// sooner or later.
+// takeBack makes a service run on its last known good files. One that is just ending over the others is started by systemd
+// sooner or later: what fails meanwhile says nothing.
 func (c *changer) takeBack(ctx context.Context, p pending) error {
 	ctx, cancel := context.WithTimeout(ctx, takeTime)
 	defer cancel()
-	wait, stop := context.WithTimeout(ctx, proofTime)
-	defer stop()
-	err := poll(wait, 100*time.Millisecond, func() (bool, error) {
-		err := p.ready(ctx)
-		return !errors.Is(err, errFailing) && !errors.Is(err, errNotRunning), err
+	tries := 0
+	return poll(ctx, 200*time.Millisecond, func() (bool, error) {
+		if err := p.ready(ctx); err != nil {
+			return false, err
+		}
+		err := p.target.take(ctx, time.Time{})
+		tries++
+		return err == nil || tries == 3, err
 	})
-	if err != nil {
-		return err
-	}
-	return p.target.take(ctx, time.Time{})
 }
 
 // fail leaves targets to be tried again.

@@ -92,6 +92,24 @@ func UnixSockets(conf string) []string {
 	return all
 }
 
+// Chroot is the directory that haproxy locks itself up in; empty: none.
+func Chroot(conf string) string {
+	global := false
+	for line := range strings.Lines(conf) {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		if section(f[0]) {
+			global = f[0] == "global"
+		}
+		if global && f[0] == "chroot" && len(f) > 1 && strings.HasPrefix(f[1], "/") {
+			return f[1] // haproxy keeps the first
+		}
+	}
+	return ""
+}
+
 // bindLines calls each with the words of every bind line.
 func bindLines(conf string, each func(proxy string, words []string)) {
 	proxy := ""

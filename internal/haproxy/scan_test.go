@@ -42,6 +42,18 @@ backend b
 	}
 }
 
+func TestChrootIsTheFirstOfTheGlobalSection(t *testing.T) {
+	for conf, want := range map[string]string{
+		"global\n  chroot /var/lib/haproxy\n  chroot /other\n": "/var/lib/haproxy",
+		"defaults\n  chroot /x\n":                              "",
+		"global\n  chroot \"$DIR\"\n":                          "",
+	} {
+		if got := Chroot(conf); got != want {
+			t.Errorf("%q: %q, want %q", conf, got, want)
+		}
+	}
+}
+
 func TestUnixSockets(t *testing.T) {
 	const conf = `global
     stats socket /run/haproxy/admin.sock mode 660 level admin
