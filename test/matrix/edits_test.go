@@ -14,7 +14,7 @@ import (
 const (
 	nonsense    = "\nfrontend broken\n    bind nonsense\n"
 	unfinished  = "\nvrrp_instance {\n"
-	noSocketDir = "global\n    stats socket /run/haproxy/missing/x.sock\n"
+	noSocketDir = "global\n    stats socket /proc/x.sock\n"
 )
 
 func editRows() []row {
