@@ -36,12 +36,13 @@ type Bake struct {
 	Spec string
 }
 
-// Build builds the programs and lays a spec down as a newcomer would have it.
-func Build(t testing.TB, spec []byte) *Bake {
+// Build builds the programs, with flags of go build, and lays a spec down as a newcomer would have it.
+func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	t.Helper()
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", b.Dir, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")
+	args := append([]string{"build", "-o", b.Dir}, flags...)
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

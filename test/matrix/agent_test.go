@@ -11,73 +11,81 @@ import (
 
 func agentRows() []row {
 	return inGroup("The agent itself", []row{
-		{name: "killed at eight instants of a good change", lossless: true, harm: killed},
-		{name: "killed at eight instants of a change that does not prove", harm: killedRollingBack},
+		{name: "killed at each step of a good change", lossless: true, harm: killed},
+		{name: "killed at each step of a change that does not prove", harm: killedGoingBack},
 		{name: "stopped by SIGSTOP, haproxy.cfg edited meanwhile", lossless: true, harm: stopped},
 		{name: "D-Bus down, haproxy.cfg edited meanwhile, and D-Bus back", lossless: true, harm: noBus},
 		{name: "no room left in /var/lib/ha-agent, a good and a bad edit", harm: diskFull},
 	})
 }
 
-// saveAndKill saves a file on the holder and kills the agent a moment later.
-func (r *run) saveAndKill(ctx context.Context, content string, later time.Duration) error {
-	const script = `cp -p "$1" "$1.new"; cat >"$1.new"; pid=$(systemctl show -P MainPID ha-agent.service)
-mv "$1.new" "$1"; sleep "$2"; kill -KILL "$pid"`
-	return pipe(ctx, r.holder, content, script, haproxyCfg, fmt.Sprintf("%.3f", later.Seconds()))
-}
-
-// instants are moments of a change: from before it is noticed to after it is proven.
-func instants() []time.Duration {
-	var all []time.Duration
-	for i := range 8 {
-		all = append(all, 80*time.Millisecond+time.Duration(i)*45*time.Millisecond)
+// saveAndKill saves a file on the holder and has the agent killed at a step of the change: a build with the tag faultpoints
+// does that to itself.
+func (r *run) saveAndKill(ctx context.Context, step, content string) error {
+	const point = "/run/ha-agent/faultpoint"
+	if err := pipe(ctx, r.holder, step, `cat >"$1"`, point); err != nil {
+		return err
 	}
-	return all
+	if err := pipe(ctx, r.holder, content, byRename().script, haproxyCfg); err != nil {
+		return err
+	}
+	return poll(ctx, func() error {
+		if _, err := r.holder.ReadFile(point); err == nil {
+			return fmt.Errorf("the agent does not come to the step %q", step)
+		}
+		return nil
+	})
 }
 
 func killed(ctx context.Context, r *run) error {
-	for i, later := range instants() {
-		mark := fmt.Sprintf("killed-%d", i)
-		if err := r.saveAndKill(ctx, marked(r.original[r.holder.Name][haproxyCfg], mark), later); err != nil {
-			return err
+	steps := []string{"validated", "begun", "taken haproxy", "proven", "committed", "written"}
+	for _, step := range steps {
+		mark := strings.ReplaceAll(step, " ", "-")
+		content := marked(r.original[r.holder.Name][haproxyCfg], mark)
+		r.users = nil
+		r.saved(haproxyCfg, content)
+		err := r.saveAndKill(ctx, step, content)
+		if err == nil {
+			err = r.serves(ctx, mark)
 		}
-		if err := r.serves(ctx, mark); err != nil {
-			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
-		}
-		if err := r.proven(ctx); err != nil {
-			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
-		}
-	}
-	r.said = "good: what runs is what is on the disk, each time"
-	r.end = "each new one serves"
-	return nil
-}
-
-// killedRollingBack kills the agent over a file that passes every check and that no worker starts on.
-func killedRollingBack(ctx context.Context, r *run) error {
-	good := r.original[r.holder.Name][haproxyCfg]
-	for i, later := range instants() {
-		bad := strings.Replace(good, "global\n", fmt.Sprintf("# %d\n%s", i, noSocketDir), 1)
-		r.saved(haproxyCfg, bad)
-		if err := r.saveAndKill(ctx, bad, later+100*time.Millisecond); err != nil {
-			return err
-		}
-		err := poll(ctx, func() error {
-			now, err := r.holder.ReadFile(haproxyCfg)
-			if err == nil && string(now) != good {
-				err = fmt.Errorf("%s is not the last known good one", haproxyCfg)
-			}
-			return err
-		})
 		if err == nil {
 			err = r.proven(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("killed %v after the file was saved: %w", later, err)
+			return fmt.Errorf("killed when it was %s: %w", step, err)
 		}
 	}
 	r.said = "good: what runs is what is on the disk, each time"
-	r.end = "the old one serves and is back in place; the new ones are set aside"
+	r.end = fmt.Sprintf("each of %d new ones serves", len(steps))
+	return nil
+}
+
+// killedGoingBack kills the agent over a file that passes every check and that no worker starts on.
+func killedGoingBack(ctx context.Context, r *run) error {
+	good := r.original[r.holder.Name][haproxyCfg]
+	steps := []string{"validated", "begun", "set aside", "restored haproxy", "restored", "taken back", "written"}
+	for _, step := range steps {
+		bad := strings.Replace(good, "global\n", "# "+step+"\n"+noWorker, 1)
+		r.saved(haproxyCfg, bad)
+		err := r.saveAndKill(ctx, step, bad)
+		if err == nil {
+			err = poll(ctx, func() error {
+				now, err := r.holder.ReadFile(haproxyCfg)
+				if err == nil && string(now) != good {
+					err = fmt.Errorf("%s is not the last known good one", haproxyCfg)
+				}
+				return err
+			})
+		}
+		if err == nil {
+			err = r.proven(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("killed when it was %s: %w", step, err)
+		}
+	}
+	r.said = "good: what runs is what is on the disk, each time"
+	r.end = fmt.Sprintf("the old one serves and is back in place; all %d new ones are set aside", len(steps))
 	return nil
 }
 
@@ -150,7 +158,7 @@ systemctl start ha-agent.service`
 		}
 	}
 	if err == nil {
-		err = r.save(ctx, byRename(), haproxyCfg, strings.Replace(marked(original, "fuller"), "global\n", noSocketDir, 1))
+		err = r.save(ctx, byRename(), haproxyCfg, strings.Replace(marked(original, "fuller"), "global\n", noWorker, 1))
 	}
 	if err == nil {
 		err = r.serves(ctx, "full")

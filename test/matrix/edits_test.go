@@ -12,9 +12,9 @@ import (
 
 // Ends of files that are broken, in the ways that the tools find.
 const (
-	nonsense    = "\nfrontend broken\n    bind nonsense\n"
-	unfinished  = "\nvrrp_instance {\n"
-	noSocketDir = "global\n    stats socket /proc/x.sock\n"
+	nonsense   = "\nfrontend broken\n    bind nonsense\n"
+	unfinished = "\nvrrp_instance {\n"
+	noWorker   = "global\n    stats socket /proc/x.sock\n"
 )
 
 func editRows() []row {
@@ -149,13 +149,13 @@ until ss -Hltn 'src 192.168.1.32:5999' | grep -q LISTEN; do sleep 0.02; done`
 	return sh(ctx, r.holder, "systemctl stop squatter")
 }
 
-// unstartable names a socket in whose directory is not there: only a worker that starts finds that.
+// unstartable names a socket where none can be made: only a worker that starts finds that.
 func unstartable(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
 		return err
 	}
-	content := strings.Replace(r.original[r.holder.Name][haproxyCfg], "global\n", noSocketDir, 1)
+	content := strings.Replace(r.original[r.holder.Name][haproxyCfg], "global\n", noWorker, 1)
 	if err := r.save(ctx, byRename(), haproxyCfg, content); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 }
 
 func keepalivedKilled(ctx context.Context, r *run) error {
-	if err := sh(ctx, r.holder, "systemctl kill --signal=KILL keepalived.service"); err != nil {
+	if err := sh(ctx, r.holder, "kill -KILL $(pidof keepalived)"); err != nil {
 		return err
 	}
 	s, err := status(ctx, r.holder)
