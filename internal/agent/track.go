@@ -14,9 +14,10 @@ import (
 	"github.com/hapair/hapair/internal/health"
 )
 
-// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else.
+// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else. A
+// haproxy that was stopped right after an answer is known after askEvery and two slices.
 const (
-	askEvery  = 120 * time.Millisecond
+	askEvery  = 180 * time.Millisecond
 	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
 	slice     = 50 * time.Millisecond  // of askTime: then it looks whether haproxy was stopped
 	stuckTime = 10 * time.Second       // then a haproxy that still does not answer is restarted

@@ -20,6 +20,7 @@ type fakeHAProxy struct {
 	pid      atomic.Int64
 	stopping atomic.Bool
 	silent   atomic.Bool
+	delay    atomic.Int64 // of an answer, in nanoseconds
 }
 
 func newFakeHAProxy(t *testing.T) *fakeHAProxy {
@@ -54,6 +55,9 @@ func (f *fakeHAProxy) serve(c net.Conn) {
 			prompt = true
 			fmt.Fprint(c, "\n> ")
 			continue
+		}
+		if d := time.Duration(f.delay.Load()); d > 0 {
+			<-time.After(d)
 		}
 		stopping := 0
 		if f.stopping.Load() {
