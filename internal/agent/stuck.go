@@ -2,10 +2,7 @@ package agent
 
 import (
 	"context"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/haproxy"
 )
@@ -28,8 +25,8 @@ func (d *Daemon) restartHAProxy(ctx context.Context) {
 	}
 }
 
-// killStuck kills the worker: one that was stopped would keep its master, which waits for it, from ending. A master that
-// does not answer either is killed with it: asked to end, it would be given a minute and a half (TimeoutStopSec=).
+// killStuck kills haproxy: a worker that was stopped keeps its master, which waits for it, from ending in the minute and a half
+// that it would be given (TimeoutStopSec=).
 func (d *Daemon) killStuck(ctx context.Context) error {
 	if _, err := running(ctx, d.Bus, d.Conf.HAProxy.Unit); err != nil {
 		return err
@@ -45,15 +42,9 @@ func (d *Daemon) killStuck(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	pidfd, err := unix.PidfdOpen(w.PID, 0)
-	if err != nil {
-		return nil // it is gone
-	}
-	defer unix.Close(pidfd)
 	if info, err := master.ShowInfo(askCtx, w.PID); err == nil && info.PID == w.PID {
 		return errServes
 	}
-	// An error says that it ended meanwhile.
-	_ = unix.PidfdSendSignal(pidfd, syscall.SIGKILL, nil, 0)
-	return nil
+	// By systemd, which needs no right of this process to do it.
+	return d.Bus.Kill(ctx, d.Conf.HAProxy.Unit)
 }
