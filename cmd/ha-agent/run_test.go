@@ -41,6 +41,14 @@ func TestUse(t *testing.T) {
 		{[]string{"verify", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
 		{[]string{"verify", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
 		{[]string{"status", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
+		{[]string{"maintenance"}, exitUsage, "", "say on or off"},
+		{[]string{"maintenance", "-h"}, exitOK, "-force", ""},
+		{[]string{"maintenance", "off", "--force"}, exitUsage, "", "flag provided but not defined"},
+		{[]string{"maintenance", "on", "--for", "-1h"}, exitUsage, "", "in the past"},
+		{[]string{"maintenance", "on", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
+		{[]string{"apply"}, exitUsage, "", "apply takes 1 arguments, not 0"},
+		{[]string{"apply", missing}, exitFailure, "", "cannot apply " + missing},
+		{[]string{"apply", filepath.Dir(broken)}, exitFailure, "", "the agent's daemon does not answer"},
 		{[]string{"run", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
 	}
 	for _, tt := range tests {
