@@ -163,8 +163,8 @@ func testKilledAnywhere(t *testing.T, n *node) {
 	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
 	unstartable := strings.Replace(hap, "global\n", "global\n    stats socket /proc/x.sock\n", 1)
 	n.must("sh", "-c", "rm -f "+haproxyCfg+".rejected-*")
-	for i, step := range []string{"begun", "taken haproxy", "proven", "committed",
-		"begun", "set aside", "restored haproxy", "taken back"} {
+	for i, step := range []string{"begun", "taken haproxy", "proven", "written",
+		"set aside", "restored haproxy"} {
 		s := n.settled()
 		newHap, good := fmt.Sprintf("%s\n# edit %d\n", hap, i), true
 		if i >= 4 {
