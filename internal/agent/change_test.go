@@ -28,6 +28,7 @@ type service struct {
 	down    bool // it does not stay up on what is broken
 	unasked bool
 	onTake  func()
+	since   time.Time // what take was told
 }
 
 func (s *service) name() string    { return s.is }
@@ -57,7 +58,8 @@ func (s *service) validate(context.Context) tool.Answer {
 	return tool.Answer{Verdict: tool.Good}
 }
 
-func (s *service) take(context.Context, time.Time) error {
+func (s *service) take(_ context.Context, changed time.Time) error {
+	s.since = changed
 	if s.unasked {
 		return systemd.ErrNotAsked
 	}

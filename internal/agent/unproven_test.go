@@ -133,3 +133,26 @@ func TestADiskThatIsFull(t *testing.T) {
 		t.Errorf("%+v, %v", after["a"], err)
 	}
 }
+
+// A clock that was set back must not make it seem that a service was started on what was saved after its start.
+func TestAClockThatIsSetBackHidesNoEdit(t *testing.T) {
+	bn := newBench(t)
+	bn.write(bn.a, "a2")
+	bn.expect(control.Proven, "a")
+	if !bn.a.since.IsZero() {
+		t.Errorf("an edit may be on already since %v", bn.a.since)
+	}
+	delete(bn.runs, "a")
+	delete(bn.judged, "a")
+	bn.expect(control.Proven, "a")
+	if bn.a.since.IsZero() {
+		t.Error("at the first proof it is reloaded for nothing")
+	}
+	delete(bn.runs, "a")
+	delete(bn.judged, "a")
+	bn.now = func() time.Time { return time.Now().Add(-time.Hour) }
+	bn.expect(control.Proven, "a")
+	if !bn.a.since.IsZero() {
+		t.Errorf("files of the future are taken for older than the service: %v", bn.a.since)
+	}
+}
