@@ -140,6 +140,7 @@ func (h *host) accepts(t *testing.T, s *spec.Spec) {
 		t.Errorf("keepalived says %v: %s", a.Verdict, a.Reason())
 	}
 	h.verifyUnits(t)
+	h.agentIsSandboxed(t)
 }
 
 // verifyUnits has systemd read the units with their drop-ins. It returns 0 on unknown keys, so that what it says counts.
@@ -159,6 +160,12 @@ func (h *host) verifyUnits(t *testing.T) {
 	if status != 0 || ours.MatchString(out) {
 		t.Errorf("systemd-analyze %s: status %d\n%s", strings.Join(args, " "), status, out)
 	}
+}
+
+// agentIsSandboxed has systemd rate how exposed the agent is: tenths of a point, 0 the least.
+func (h *host) agentIsSandboxed(t *testing.T) {
+	t.Helper()
+	h.must(t, "systemd-analyze", "security", "--offline=yes", "--threshold=30", "/usr/lib/systemd/system/ha-agent.service")
 }
 
 // unexpected leaves out what haproxy says of a state that no reload has saved yet.
