@@ -151,11 +151,7 @@ systemctl start ha-agent.service`
 	}
 	err := r.serves(ctx, "full")
 	if err == nil {
-		var s control.Status
-		s, err = status(ctx, r.holder)
-		if err == nil && s.LastChange != nil {
-			r.said = fmt.Sprintf("%s: %s", s.LastChange.Verdict, s.LastChange.Reason)
-		}
+		err = r.told(ctx, noRoom)
 	}
 	if err == nil {
 		err = r.save(ctx, byRename(), haproxyCfg, strings.Replace(marked(original, "fuller"), "global\n", noWorker, 1))
@@ -170,4 +166,12 @@ umount /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full;
 		err = again
 	}
 	return err
+}
+
+// noRoom is what status says of a change that runs and could not be kept.
+func noRoom(s control.Status) (string, error) {
+	if s.LastChange == nil || s.LastChange.Verdict != control.Proven || s.LastChange.Reason == "" {
+		return "", fmt.Errorf("status does not say that there is no room: %+v", s.LastChange)
+	}
+	return fmt.Sprintf("%s: %s", s.LastChange.Verdict, s.LastChange.Reason), nil
 }

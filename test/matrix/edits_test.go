@@ -91,6 +91,8 @@ func bothBroken(ctx context.Context, r *run) error {
 		return err
 	}
 	original := r.original[r.holder.Name]
+	r.saved(haproxyCfg, original[haproxyCfg]+nonsense)
+	r.saved(keepalivedConf, original[keepalivedConf]+unfinished)
 	if err := pipe(ctx, r.holder, original[haproxyCfg]+nonsense, `cat >/run/h`); err != nil {
 		return err
 	}
@@ -255,9 +257,12 @@ func hundred(ctx context.Context, r *run) error {
 		if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], mark)); err != nil {
 			return err
 		}
-		if _, err := r.saying(ctx, n, control.Proven); err != nil {
+		if err := r.judged(ctx, n, control.Proven); err != nil {
 			return err
 		}
+	}
+	if _, err := r.saying(ctx, 0, control.Proven); err != nil {
+		return err
 	}
 	r.end = "the last one serves"
 	return r.serves(ctx, "reload-99")

@@ -108,18 +108,22 @@ func number(h *lab.Host) (int, error) {
 	return c.Number, err
 }
 
-// saying waits for a change after number n that has a verdict, and notes what status says of it.
-func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.Change, error) {
+// judged waits for a change after number n that has a verdict.
+func (r *run) judged(ctx context.Context, n int, want control.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	err := poll(ctx, func() error {
+	return poll(ctx, func() error {
 		c, err := lastChange(r.holder)
 		if err == nil && (c.Number <= n || c.Verdict != want) {
 			err = fmt.Errorf("on %s: no change after number %d that was %s: %+v", r.holder.Name, n, want, c)
 		}
 		return err
 	})
-	if err != nil {
+}
+
+// saying waits for a change after number n that has a verdict, and notes what status says of it.
+func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.Change, error) {
+	if err := r.judged(ctx, n, want); err != nil {
 		return control.Change{}, err
 	}
 	s, err := status(ctx, r.holder)
@@ -213,7 +217,7 @@ func (p *pair) versions(t testing.TB) string {
 
 // poll calls f until it gives no error.
 func poll(ctx context.Context, f func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := f()

@@ -81,7 +81,7 @@ const granularity = 25 * time.Millisecond
 
 // Limits of what is waited for: generous, because the machine may be busy with other tests.
 const (
-	rowLimit = 3 * time.Minute
+	rowLimit = 5 * time.Minute
 	settled  = 300 * time.Millisecond // how long one holder must stay the only one
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -69,6 +70,13 @@ const absent = `
 func cell(text string) string {
 	text = strings.Join(strings.Fields(strings.ReplaceAll(text, "|", "\\|")), " ")
 	text = regexp.MustCompile(`\[[A-Z]+\]\s+\(\d+\) : (config : )?|[0-9a-f]{64}|bad: `).ReplaceAllString(text, "")
+	var once []string
+	for _, sentence := range strings.Split(text, "; ") {
+		if !slices.Contains(once, sentence) {
+			once = append(once, sentence)
+		}
+	}
+	text = strings.Join(once, "; ")
 	if r := []rune(text); len(r) > 120 {
 		text = strings.TrimSpace(string(r[:117])) + "…"
 	}
