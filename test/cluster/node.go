@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// HAProxyConfig is the file that edits are made of.
+const HAProxyConfig = "/etc/haproxy/haproxy.cfg"
+
+// Edit is a way in which editors save a file: a shell script that writes standard input to $1.
+type Edit struct {
+	Name, script string
+}
+
+// Edits are the ways that are in use.
+func Edits() []Edit {
+	return []Edit{
+		{"in place", `cat >/run/new && dd if=/run/new of="$1" conv=notrunc status=none && truncate -s "$(stat -c %s /run/new)" "$1"`},
+		{"by truncating and writing", `cat >/run/new && : >"$1" && head -c 100 /run/new >>"$1" && tail -c +101 /run/new >>"$1"`},
+		{"by rename", `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
+		{"by rename, the old one kept as a backup", `mv "$1" "$1~" && cp -p "$1~" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
+	}
+}
+
+// ByRename is what most editors do.
+func ByRename() Edit { return Edits()[2] }
+
+// Save saves a file on a host.
+func (e Edit) Save(ctx context.Context, h *lab.Host, path, content string) error {
+	cmd, err := h.Command(ctx, "sh", "-euc", e.script, "sh", path)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(content)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot save %s on %s: %w: %s", path, h.Name, err, out)
+	}
+	return nil
+}
+
+// Marked is a haproxy.cfg of the controllers that answers GET /mark with a text.
+func Marked(cfg, mark string) string {
+	const after = "    bind 192.168.1.32:5000\n"
+	return strings.Replace(cfg, after, after+"    http-request return status 200 content-type text/plain string "+mark+" if { path /mark }\n", 1)
+}
+
+// Status is what ha-agent status says on a host.
+func Status(ctx context.Context, h *lab.Host) (control.Status, error) {
+	var s control.Status
+	cmd, err := h.Command(ctx, "ha-agent", "status", "--json")
+	if err != nil {
+		return s, err
+	}
+	out, err := cmd.Output()
+	if jsonErr := json.Unmarshal(out, &s); jsonErr != nil {
+		return s, fmt.Errorf("on %s: ha-agent status: %w (%v): %s", h.Name, jsonErr, err, out)
+	}
+	return s, nil
+}
