@@ -24,7 +24,7 @@ func Edits() []Edit {
 		{"in place", `cat >/run/new && dd if=/run/new of="$1" conv=notrunc status=none && truncate -s "$(stat -c %s /run/new)" "$1"`},
 		{"by truncating and writing", `cat >/run/new && : >"$1" && head -c 100 /run/new >>"$1" && tail -c +101 /run/new >>"$1"`},
 		{"by rename", `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
-		{"by rename, the old one kept as a backup", `mv "$1" "$1~" && cp -p "$1~" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
+		{"by rename, a backup kept", `mv "$1" "$1~" && cp -p "$1~" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
 	}
 }
 

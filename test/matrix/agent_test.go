@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 func agentRows() []row {
@@ -26,7 +27,7 @@ func (r *run) saveAndKill(ctx context.Context, step, content string) error {
 	if err := pipe(ctx, r.holder, step, `cat >"$1"`, point); err != nil {
 		return err
 	}
-	if err := pipe(ctx, r.holder, content, byRename().script, haproxyCfg); err != nil {
+	if err := cluster.ByRename().Save(ctx, r.holder, haproxyCfg, content); err != nil {
 		return err
 	}
 	return poll(ctx, func() error {
@@ -41,7 +42,7 @@ func killed(ctx context.Context, r *run) error {
 	steps := []string{"validated", "begun", "taken haproxy", "proven", "committed", "written"}
 	for _, step := range steps {
 		mark := strings.ReplaceAll(step, " ", "-")
-		content := marked(r.original[r.holder.Name][haproxyCfg], mark)
+		content := cluster.Marked(r.original[r.holder.Name][haproxyCfg], mark)
 		r.users = nil
 		r.saved(haproxyCfg, content)
 		err := r.saveAndKill(ctx, step, content)
@@ -94,11 +95,11 @@ func stopped(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.holder, "systemctl kill --kill-whom=main --signal=STOP ha-agent.service"); err != nil {
 		return err
 	}
-	if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], "stopped")); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "stopped")); err != nil {
 		return err
 	}
 	began := time.Now()
-	s, err := status(ctx, r.holder)
+	s, err := cluster.Status(ctx, r.holder)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func noBus(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.holder, "systemctl stop dbus.socket dbus.service"); err != nil {
 		return err
 	}
-	if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], "no-bus")); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "no-bus")); err != nil {
 		return err
 	}
 	// Long enough for a settled change, and for the agent to look again.
@@ -146,7 +147,7 @@ systemctl start ha-agent.service`
 		return err
 	}
 	original := r.original[r.holder.Name][haproxyCfg]
-	if err := r.save(ctx, byRename(), haproxyCfg, marked(original, "full")); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(original, "full")); err != nil {
 		return err
 	}
 	err := r.serves(ctx, "full")
@@ -154,7 +155,7 @@ systemctl start ha-agent.service`
 		err = r.told(ctx, noRoom)
 	}
 	if err == nil {
-		err = r.save(ctx, byRename(), haproxyCfg, strings.Replace(marked(original, "fuller"), "global\n", noWorker, 1))
+		err = r.save(ctx, cluster.ByRename(), haproxyCfg, strings.Replace(cluster.Marked(original, "fuller"), "global\n", noWorker, 1))
 	}
 	if err == nil {
 		err = r.serves(ctx, "full")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // Ends of files that are broken, in the ways that the tools find.
@@ -19,13 +20,13 @@ const (
 
 func editRows() []row {
 	var all []row
-	for _, e := range edits() {
-		all = append(all, row{name: "broken haproxy.cfg, saved " + e.name, lossless: true, harm: refused(e, haproxyCfg, func(s string) string { return s + nonsense })})
+	for _, e := range cluster.Edits() {
+		all = append(all, row{name: "broken haproxy.cfg, saved " + e.Name, lossless: true, harm: refused(e, haproxyCfg, func(s string) string { return s + nonsense })})
 	}
 	all = append(all,
-		row{name: "broken keepalived.conf on the holder", lossless: true, harm: refused(byRename(), keepalivedConf, func(s string) string { return s + unfinished })},
-		row{name: "haproxy.cfg is empty", lossless: true, harm: refused(edits()[1], haproxyCfg, empty)},
-		row{name: "keepalived.conf is empty", lossless: true, harm: refused(edits()[1], keepalivedConf, empty)},
+		row{name: "broken keepalived.conf on the holder", lossless: true, harm: refused(cluster.ByRename(), keepalivedConf, func(s string) string { return s + unfinished })},
+		row{name: "haproxy.cfg is empty", lossless: true, harm: refused(cluster.Edits()[1], haproxyCfg, empty)},
+		row{name: "keepalived.conf is empty", lossless: true, harm: refused(cluster.Edits()[1], keepalivedConf, empty)},
 		row{name: "haproxy.cfg is removed", lossless: true, harm: removed(haproxyCfg)},
 		row{name: "keepalived.conf is removed", lossless: true, harm: removed(keepalivedConf)},
 		row{name: "both files broken at once", lossless: true, harm: bothBroken},
@@ -49,7 +50,7 @@ func inGroup(name string, rows []row) []row {
 func empty(string) string { return "" }
 
 // refused saves a file that is refused: it stays as it was saved, and nothing else happens.
-func refused(e edit, path string, breaks func(string) string) func(context.Context, *run) error {
+func refused(e cluster.Edit, path string, breaks func(string) string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		n, err := number(r.holder)
 		if err != nil {
@@ -116,7 +117,7 @@ func halfWritten(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	content := marked(r.original[r.holder.Name][haproxyCfg], "finished")
+	content := cluster.Marked(r.original[r.holder.Name][haproxyCfg], "finished")
 	half := strings.Index(content, "frontend web") + len("fron")
 	if err := pipe(ctx, r.holder, content[:half], `cat >"$1"`, haproxyCfg); err != nil {
 		return err
@@ -142,7 +143,7 @@ until ss -Hltn 'src 192.168.1.32:5999' | grep -q LISTEN; do sleep 0.02; done`
 	if err := sh(ctx, r.holder, script); err != nil {
 		return err
 	}
-	err := refused(byRename(), haproxyCfg, func(s string) string {
+	err := refused(cluster.ByRename(), haproxyCfg, func(s string) string {
 		return s + "\nfrontend taken\n    mode http\n    bind 192.168.1.32:5999\n"
 	})(ctx, r)
 	if err != nil {
@@ -158,7 +159,7 @@ func unstartable(ctx context.Context, r *run) error {
 		return err
 	}
 	content := strings.Replace(r.original[r.holder.Name][haproxyCfg], "global\n", noWorker, 1)
-	if err := r.save(ctx, byRename(), haproxyCfg, content); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, content); err != nil {
 		return err
 	}
 	if _, err := r.saying(ctx, n, control.RolledBack); err != nil {
@@ -181,7 +182,7 @@ func swapped(ctx context.Context, r *run) error {
 	original := r.original[r.holder.Name][haproxyCfg]
 	const second = `cp -a /etc/haproxy /etc/haproxy.2; cat >/etc/haproxy.2/haproxy.cfg
 mv /etc/haproxy /etc/haproxy.1; ln -s haproxy.2 /etc/haproxy`
-	if err := pipe(ctx, r.holder, marked(original, "swapped"), second); err != nil {
+	if err := pipe(ctx, r.holder, cluster.Marked(original, "swapped"), second); err != nil {
 		return err
 	}
 	c, err := r.saying(ctx, n, control.Proven)
@@ -220,7 +221,7 @@ func storm(ctx context.Context, r *run) error {
 		rename "$ARGV[0].new", $ARGV[0] or die;
 		my $rest = $begin + $i / 100 - time; sleep $rest if $rest > 0;
 	}' "$1"`
-	if err := pipe(ctx, r.holder, marked(r.original[r.holder.Name][haproxyCfg], "storm"), script, haproxyCfg); err != nil {
+	if err := pipe(ctx, r.holder, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "storm"), script, haproxyCfg); err != nil {
 		return err
 	}
 	wrote := time.Now()
@@ -254,7 +255,7 @@ func hundred(ctx context.Context, r *run) error {
 			return err
 		}
 		mark := fmt.Sprintf("reload-%d", i)
-		if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], mark)); err != nil {
+		if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], mark)); err != nil {
 			return err
 		}
 		if err := r.judged(ctx, n, control.Proven); err != nil {

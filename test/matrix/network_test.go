@@ -8,6 +8,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 func networkRows() []row {
@@ -98,7 +99,7 @@ func maintenance(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := r.save(ctx, byRename(), haproxyCfg, marked(r.original[r.holder.Name][haproxyCfg], "maintained")); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "maintained")); err != nil {
 		return err
 	}
 	if err := sh(ctx, r.holder, "sleep 0.2; ha-agent maintenance on"); err != nil {
@@ -110,7 +111,7 @@ func maintenance(ctx context.Context, r *run) error {
 	if _, err := r.saying(ctx, n, control.Proven); err != nil {
 		return err
 	}
-	s, err := status(ctx, r.holder)
+	s, err := cluster.Status(ctx, r.holder)
 	if err != nil {
 		return err
 	}

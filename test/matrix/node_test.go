@@ -14,34 +14,19 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const (
-	haproxyCfg     = "/etc/haproxy/haproxy.cfg"
+	haproxyCfg     = cluster.HAProxyConfig
 	keepalivedConf = "/etc/keepalived/keepalived.conf"
 )
 
-// edit is a way in which editors save a file: a shell script that writes standard input to $1.
-type edit struct {
-	name, script string
-}
-
-func edits() []edit {
-	return []edit{
-		{"in place", `cat >/run/new && dd if=/run/new of="$1" conv=notrunc status=none && truncate -s "$(stat -c %s /run/new)" "$1"`},
-		{"by truncating and writing", `cat >/run/new && : >"$1" && head -c 100 /run/new >>"$1" && tail -c +101 /run/new >>"$1"`},
-		{"by rename", `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
-		{"by rename, a backup kept", `mv "$1" "$1~" && cp -p "$1~" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`},
-	}
-}
-
-func byRename() edit { return edits()[2] }
-
 // save saves a file of the holder, which must not get lost from then on.
-func (r *run) save(ctx context.Context, e edit, path, content string) error {
+func (r *run) save(ctx context.Context, e cluster.Edit, path, content string) error {
 	r.users = nil // the user has written over it
 	r.saved(path, content)
-	return pipe(ctx, r.holder, content, e.script, path)
+	return e.Save(ctx, r.holder, path, content)
 }
 
 // saved remembers what must not get lost, besides what was remembered before.
@@ -75,20 +60,6 @@ func (b bytesOf) find(ctx context.Context) error {
 		err = fmt.Errorf("what was saved as %s on %s is lost: it has SHA-256 %s, and there are\n%s", b.path, b.host.Name, b.sum, out)
 	}
 	return err
-}
-
-// status is what ha-agent status says.
-func status(ctx context.Context, h *lab.Host) (control.Status, error) {
-	var s control.Status
-	cmd, err := h.Command(ctx, "ha-agent", "status", "--json")
-	if err != nil {
-		return s, err
-	}
-	out, err := cmd.Output()
-	if jsonErr := json.Unmarshal(out, &s); jsonErr != nil {
-		return s, fmt.Errorf("on %s: ha-agent status: %w (%v): %s", h.Name, jsonErr, err, out)
-	}
-	return s, nil
 }
 
 // lastChange is the last one in a host's journal of changes, which costs the host nothing to read.
@@ -126,7 +97,7 @@ func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.
 	if err := r.judged(ctx, n, want); err != nil {
 		return control.Change{}, err
 	}
-	s, err := status(ctx, r.holder)
+	s, err := cluster.Status(ctx, r.holder)
 	if err == nil && (s.LastChange == nil || s.LastChange.Number <= n || s.LastChange.Verdict != want) {
 		err = fmt.Errorf("on %s: status says %+v of a change after number %d that was %s", r.holder.Name, s.LastChange, n, want)
 	}
@@ -135,12 +106,6 @@ func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.
 	}
 	r.said = strings.TrimSuffix(string(s.LastChange.Verdict)+": "+s.LastChange.Reason, ": ")
 	return *s.LastChange, nil
-}
-
-// marked is a haproxy.cfg that answers GET /mark with a text.
-func marked(cfg, mark string) string {
-	const after = "    bind 192.168.1.32:5000\n"
-	return strings.Replace(cfg, after, after+"    http-request return status 200 content-type text/plain string "+mark+" if { path /mark }\n", 1)
 }
 
 // serves waits until the VIP answers with a mark.
@@ -203,7 +168,7 @@ func (p *pair) logs(t testing.TB) string {
 
 func (p *pair) versions(t testing.TB) string {
 	h := p.hosts()[0]
-	s, err := status(t.Context(), h)
+	s, err := cluster.Status(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
 	}

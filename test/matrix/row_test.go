@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // row is one way to break the pair.
@@ -244,7 +245,7 @@ func (p *pair) proven(ctx context.Context) error {
 	defer cancel()
 	for _, h := range p.hosts() {
 		err := poll(ctx, func() error {
-			s, err := status(ctx, h)
+			s, err := cluster.Status(ctx, h)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 func serviceRows() []row {
@@ -28,7 +29,7 @@ func (r *run) told(ctx context.Context, want func(control.Status) (string, error
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return poll(ctx, func() error {
-		s, err := status(ctx, r.holder)
+		s, err := cluster.Status(ctx, r.holder)
 		if err == nil {
 			r.said, err = want(s)
 		}
@@ -84,7 +85,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 		return err
 	}
 	few := strings.Replace(r.original[r.holder.Name][haproxyCfg], "global\n", "global\n    maxconn 20\n", 1)
-	if err := r.save(ctx, byRename(), haproxyCfg, few); err != nil {
+	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, few); err != nil {
 		return err
 	}
 	if _, err := r.saying(ctx, n, control.Proven); err != nil {
@@ -103,7 +104,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 		idle = append(idle, conn)
 	}
 	rest := time.After(5 * time.Second)
-	s, err := status(ctx, r.holder)
+	s, err := cluster.Status(ctx, r.holder)
 	<-rest
 	for _, conn := range idle {
 		_ = conn.(net.Conn).Close()
@@ -117,7 +118,7 @@ func keepalivedKilled(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.holder, "kill -KILL $(pidof keepalived)"); err != nil {
 		return err
 	}
-	s, err := status(ctx, r.holder)
+	s, err := cluster.Status(ctx, r.holder)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (r *run) breakBoth(ctx context.Context) error {
 	original := r.original[r.holder.Name]
 	for path, content := range map[string]string{haproxyCfg: original[haproxyCfg] + nonsense, keepalivedConf: original[keepalivedConf] + unfinished} {
 		r.saved(path, content)
-		if err := pipe(ctx, r.holder, content, byRename().script, path); err != nil {
+		if err := cluster.ByRename().Save(ctx, r.holder, path, content); err != nil {
 			return err
 		}
 	}
