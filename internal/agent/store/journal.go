@@ -38,8 +38,17 @@ func (s *Store) Changes() ([]control.Change, error) {
 	return changes, nil
 }
 
-// Append adds a change to the journal.
+// Append adds a change that has a number to the journal.
 func (s *Store) Append(c control.Change) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.write(c)
+}
+
+func (s *Store) write(c control.Change) error {
 	line, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("cannot write the journal of changes: %w", err)

@@ -8,19 +8,28 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 )
 
-// Record gives a change the number after the last one, adds it to the journal, and returns the number. Unlike Append it
-// may be called by several processes at once.
+// Record gives a change the number after the last one, adds it to the journal, and returns the number.
 func (s *Store) Record(c control.Change) (int, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	c.Number = s.Last() + 1
+	return c.Number, s.write(c)
+}
+
+// lock keeps other processes from the journal: a guard writes to it beside the daemon.
+func (s *Store) lock() (unlock func(), err error) {
 	dir, err := os.Open(s.dir)
 	if err != nil {
-		return 0, fmt.Errorf("cannot write the journal of changes: %w", err)
+		return nil, fmt.Errorf("cannot write the journal of changes: %w", err)
 	}
-	defer dir.Close() // which unlocks it
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
-		return 0, fmt.Errorf("cannot lock the journal of changes: %w", err)
+		dir.Close()
+		return nil, fmt.Errorf("cannot lock the journal of changes: %w", err)
 	}
-	c.Number = s.Last() + 1
-	return c.Number, s.Append(c)
+	return func() { dir.Close() }, nil
 }
 
 // Last is the number of the last change in the journal; 0 where there is none, or where it cannot be read.
