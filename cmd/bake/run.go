@@ -91,6 +91,7 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
 	root.AddCommand(newImage(e))
+	root.AddCommand(newDrill(e))
 	root.AddCommand(newVerify(e))
 	return root
 }

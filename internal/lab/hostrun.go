@@ -18,7 +18,7 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) (*exec.
 	if err != nil {
 		return nil, err
 	}
-	return enter(ctx, b.leader, []string{"-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"}, name, args...), nil
+	return enter(ctx, b.leader, hostNamespaces(), name, args...), nil
 }
 
 // Run runs a command in the host: what it printed (stdout and stderr together) and its exit status. An error means that

@@ -81,7 +81,7 @@ func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 	if prefix.Addr().Is6() {
 		addr.Flags = unix.IFA_F_NODAD // usable at once
 	}
-	if err := h.AddrAdd(link, addr); err != nil {
+	if err := h.AddrReplace(link, addr); err != nil {
 		return fmt.Errorf("cannot give interface %s the address %s: %w", name, prefix, err)
 	}
 	return nil

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// drillFlags are the flags of bake drill.
+type drillFlags struct {
+	faults                               []string
+	repeat                               int
+	maxGap                               time.Duration
+	report, jsonReport                   string
+	release, image, agent, mirror, cache string
+	keep                                 bool
+}
+
+func newDrill(e *env) *cobra.Command {
+	var f drillFlags
+	cmd := &cobra.Command{
+		Use:   "drill SPEC",
+		Short: "Boot the cluster on this machine, break it on purpose, and report what a client saw",
+		Long: `Boot the cluster on this machine, break it on purpose, and report what a client saw.
+
+The nodes are containers with a systemd of their own, from a golden image that is baked for it, with the very keepalived,
+haproxy and ha-agent and the very files that the spec gives real ones. For each VIP a client asks every 5 ms, each time
+over a new connection. Each fault strikes the node that holds a VIP; then the drill waits until all is served again,
+repairs the node, and waits until all is as it should be. It needs root, changes nothing on this machine, and removes
+everything at its end.
+
+It exits 1 where a fault left a service down, a VIP had two holders for longer than an advertisement although the nodes saw
+each other, or a client was without an answer for longer than --max-gap.
+
+'bake drill shell NODE' opens a shell on a node of the drill that runs now.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return e.drill(cmd.Context(), args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.faults, "fault", nil, "`NAMES` of the faults to go through (default: all): "+strings.Join(drill.FaultNames(), ", "))
+	flags.IntVar(&f.repeat, "repeat", 1, "how often each fault strikes each holder")
+	flags.DurationVar(&f.maxGap, "max-gap", 0, "the longest time that a client may be without an answer (default: any)")
+	flags.StringVar(&f.report, "report", "", "write the report as one HTML page to `FILE`")
+	flags.StringVar(&f.jsonReport, "json-report", "", "write the report as JSON to `FILE`")
+	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&f.image, "image", "", "a golden image of the spec, instead of one that is baked for the drill")
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
+	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own")
+	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	flags.BoolVar(&f.keep, "keep", false, "leave the cluster up after the last fault, until it is interrupted")
+	cmd.AddCommand(newDrillShell(e))
+	return cmd
+}
+
+func newDrillShell(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell NODE [COMMAND...]",
+		Short: "Open a shell on a node of the drill that runs now, or run a command there",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.drillShell(cmd.Context(), args[0], args[1:])
+		},
+	}
+}
+
+// drillShell runs a command on a node; its exit status is the shell's.
+func (e *env) drillShell(ctx context.Context, node string, command []string) error {
+	args, err := drill.Enter(ctx, node)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	if len(command) == 0 {
+		command = []string{"bash", "--login"}
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", append(args, command...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
+	// What the terminal interrupts is the command there, not this one.
+	cmd.Cancel = func() error { return nil }
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=" + os.Getenv("TERM")}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &exitError{code: max(exit.ExitCode(), 1)}
+	}
+	if err != nil {
+		return cannot("enter %s: %w", node, err)
+	}
+	return nil
+}
+
+func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
+	if err := errors.Join(drill.CheckFaults(f.faults), f.check()); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	s, err := e.load(path)
+	if err != nil {
+		return err
+	}
+	r, err := releaseOf(s, f.release)
+	if err != nil {
+		return err
+	}
+	if err := lab.Missing(); err != nil {
+		return &exitError{exitFailure, err}
+	}
+	dir, err := os.MkdirTemp("", "hapair-drill-")
+	if err != nil {
+		return cannot("make a directory for the drill: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	d := &drilling{env: e, flags: f, spec: s, release: r, path: path, dir: dir, screen: newScreen(e.stderr)}
+	defer d.screen.end()
+	err = d.run(ctx)
+	if ctx.Err() != nil {
+		return &exitError{exitFailure, errors.New("interrupted: everything was removed")}
+	}
+	return err
+}
+
+func (f *drillFlags) check() error {
+	if f.repeat < 1 {
+		return fmt.Errorf("cannot strike %d times: --repeat is to be 1 at least", f.repeat)
+	}
+	if f.maxGap < 0 {
+		return fmt.Errorf("cannot use a --max-gap of %v", f.maxGap)
+	}
+	return nil
+}
+
+// drilling is a drill under way.
+type drilling struct {
+	*env
+	flags     drillFlags
+	spec      *spec.Spec
+	release   release.Release
+	path, dir string
+	screen    *screen
+}
+
+func (d *drilling) run(ctx context.Context) error {
+	notes := drill.Prepare(d.spec)
+	seeds, err := d.seeds()
+	if err != nil {
+		return err
+	}
+	o := drill.Options{Spec: d.spec, Release: d.release.Name, Seeds: seeds, Image: d.flags.image, Tell: d.screen.line}
+	if d.screen.live() {
+		o.Live = d.screen.show
+	}
+	if o.Image == "" {
+		o.Image, o.Discard = filepath.Join(d.dir, "golden.raw"), true
+		if err := d.bake(ctx, o.Image); err != nil {
+			return err
+		}
+	}
+	for _, note := range notes {
+		d.screen.line("note: " + note)
+	}
+	c, err := drill.Boot(ctx, o)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	report, err := c.Run(ctx, drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap})
+	if ctx.Err() == nil {
+		err = d.finish(report, err)
+		if d.flags.keep {
+			d.screen.line("the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
+			<-ctx.Done()
+			return errors.Join(err, c.Close())
+		}
+	}
+	if closed := c.Close(); err == nil && closed != nil {
+		return &exitError{exitFailure, closed}
+	}
+	return err
+}
+
+// bake makes the golden image of the spec.
+func (d *drilling) bake(ctx context.Context, output string) error {
+	want, err := recipe.Image(d.spec, d.release)
+	if err != nil {
+		return &exitError{exitNo, err}
+	}
+	agent, err := agentSource(d.flags.agent)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	cache, err := cacheDir(d.flags.cache)
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	begun := time.Now()
+	report := func(p install.Progress) {
+		if !p.Done {
+			d.screen.doing(strings.TrimSuffix("baking: "+p.Step+": "+p.Line, ": "))
+		}
+	}
+	_, err = image.Bake(ctx, image.Options{Release: d.release, Base: image.Bootstrap, Mirror: d.flags.mirror, Output: output,
+		Format: image.Raw, CacheDir: cache, Env: proxyEnv(os.Environ()), Report: report},
+		func(ctx context.Context, m *image.Machine) error {
+			return install.Do(ctx, m, install.Image(want, agent), report)
+		})
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	d.screen.line(fmt.Sprintf("golden image of %s baked in %.0f s", d.release.Title, time.Since(begun).Seconds()))
+	return nil
+}
+
+// seeds writes what makes the image each node, and gives the directories.
+func (d *drilling) seeds() (map[string]string, error) {
+	cloud, err := cloudinit.GetCloud(cloudinit.NoCloud)
+	if err != nil {
+		return nil, &exitError{exitFailure, err}
+	}
+	made, err := nodeSeeds(d.spec, d.release, cloudinit.Options{Image: cloudinit.Golden, Cloud: cloud, CloudConfig: d.spec.CloudConfig})
+	if err != nil {
+		return nil, d.cloudInitError(err)
+	}
+	out := map[string]string{}
+	for _, s := range made {
+		dir := filepath.Join(d.dir, "seeds", s.Node)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, cannot("write the seed of %s: %w", s.Node, err)
+		}
+		for _, f := range s.Seed.Files() {
+			if err := os.WriteFile(filepath.Join(dir, f.Name), f.Content, 0o600); err != nil {
+				return nil, cannot("write the seed of %s: %w", s.Node, err)
+			}
+		}
+		out[s.Node] = dir
+	}
+	return out, nil
+}
+
+// finish prints and writes the report. An error of the run is one of the cluster: the answer is no.
+func (d *drilling) finish(r *drill.Report, runErr error) error {
+	d.screen.end()
+	if err := d.write(r); err != nil {
+		return err
+	}
+	switch {
+	case runErr != nil:
+		return &exitError{exitNo, runErr}
+	case !r.Good:
+		return &exitError{exitNo, errors.New("the drill found what is not as it should be")}
+	}
+	return nil
+}
+
+func (d *drilling) write(r *drill.Report) error {
+	if d.flags.report != "" {
+		if err := writeReport(d.flags.report, func(f *os.File) error { return r.HTML(f) }); err != nil {
+			return err
+		}
+	}
+	if d.flags.jsonReport != "" {
+		if err := writeReport(d.flags.jsonReport, func(f *os.File) error { return r.JSON(f) }); err != nil {
+			return err
+		}
+	}
+	if d.json {
+		return json.NewEncoder(d.stdout).Encode(r)
+	}
+	return r.Print(d.stdout)
+}
+
+func writeReport(path string, write func(*os.File) error) error {
+	f, err := os.Create(path)
+	if err == nil {
+		err = errors.Join(write(f), f.Close())
+	}
+	if err != nil {
+		return cannot("write the report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/hapair/hapair/internal/drill"
+)
+
+// screen tells how a drill goes on: a line for each thing that happened and, on a terminal, how things stand below them,
+// drawn anew each time.
+type screen struct {
+	w     io.Writer
+	now   func() time.Time
+	width int // of the terminal; 0: none
+
+	mu    sync.Mutex
+	stand int // live lines that stand
+	ended bool
+}
+
+func newScreen(w io.Writer) *screen {
+	s := &screen{w: w, now: time.Now}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		s.width = 80
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			s.width = width
+		}
+	}
+	return s
+}
+
+func (s *screen) live() bool { return s.width > 0 }
+
+// line says something for good.
+func (s *screen) line(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Fprintln(s.w, text)
+}
+
+// doing shows what is under way, on a terminal.
+func (s *screen) doing(text string) { s.draw([]string{text}) }
+
+// show draws how things stand.
+func (s *screen) show(l drill.Live) { s.draw(standing(l, s.now())) }
+
+// standing are the live lines: what is done, each node, and each VIP that nobody or more than one holds.
+func standing(l drill.Live, now time.Time) []string {
+	var lines []string
+	if l.Doing != "" {
+		lines = append(lines, fmt.Sprintf("%s (%.1f s)", l.Doing, now.Sub(l.Since).Seconds()))
+	}
+	width := 0
+	for _, n := range l.Nodes {
+		width = max(width, len(n.Name))
+	}
+	for _, n := range l.Nodes {
+		line := fmt.Sprintf("  %-*s  %-6s", width, n.Name, n.State)
+		if len(n.Holds) > 0 {
+			line += fmt.Sprintf("  %4.0f requests/s  gap %6.0f ms  holds %s", n.Rate, float64(n.Gap), strings.Join(n.Holds, ", "))
+		}
+		lines = append(lines, line)
+	}
+	for _, v := range l.VIPs {
+		who := "nobody holds " + v.Name
+		if len(v.Holders) > 0 {
+			who = strings.Join(v.Holders, " and ") + " hold " + v.Name
+		}
+		lines = append(lines, fmt.Sprintf("  %s  gap %.0f ms", who, float64(v.Gap)))
+	}
+	return lines
+}
+
+func (s *screen) draw(lines []string) {
+	if s.width == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%s\n", printable(line, s.width-1))
+	}
+	s.clear()
+	_, _ = io.WriteString(s.w, b.String())
+	s.stand = len(lines)
+}
+
+// clear takes the live lines off. The caller holds the lock.
+func (s *screen) clear() {
+	if s.stand > 0 {
+		fmt.Fprintf(s.w, "\x1b[%dA\x1b[J", s.stand)
+		s.stand = 0
+	}
+}
+
+// end leaves the terminal clean for what comes next.
+func (s *screen) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	s.ended = true
+}
+
+// printable is a line of a terminal: what a package prints must not steer it.
+func printable(text string, width int) string {
+	line := []rune(text)
+	for i, r := range line {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			line[i] = ' '
+		}
+	}
+	return string(line[:min(len(line), max(width, 0))])
+}

@@ -1,0 +1,218 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// Options of a drill.
+type Options struct {
+	Spec *spec.Spec
+	// Image is a golden image of the spec, raw or qcow2.
+	Image string
+	// Discard removes the image as soon as it is open: it is the drill's own, and must not stay behind whatever happens.
+	Discard bool
+	// Seeds are the nodes' NoCloud seeds, as directories, by the nodes' names.
+	Seeds map[string]string
+	// Release that the image has.
+	Release string
+	// Tell is told what happens, a line each time.
+	Tell func(line string)
+	// Live is shown how things stand, several times a second. nil: nobody is.
+	Live func(Live)
+}
+
+// Limits of what is waited for: generous, because the machine may be small.
+const (
+	bootLimit   = 5 * time.Minute
+	servedLimit = 60 * time.Second
+	settleLimit = 3 * time.Minute
+)
+
+// Cluster is the cluster of a spec, booted in the lab, with a client for each address of a VIP.
+type Cluster struct {
+	Options
+	Notes []string // what is left out, and why
+
+	plan    *plan
+	lab     *lab.Lab
+	hosts   []*lab.Host
+	targets []*watched
+	live    *live
+	front   *front
+}
+
+// watched is a target with who watches it.
+type watched struct {
+	target
+	holders *lab.Holders
+	watch   *watch // nil: there is no client
+}
+
+// Boot boots the cluster and waits until every VIP has one holder and every client is answered.
+func Boot(ctx context.Context, o Options) (c *Cluster, err error) {
+	p, err := newPlan(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	c = &Cluster{Options: o, plan: p, Notes: p.notes}
+	for _, note := range p.notes {
+		o.Tell("note: " + note)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.lab, err = lab.New(ctx); err != nil {
+		return c, err
+	}
+	if err := c.build(ctx); err != nil {
+		return c, err
+	}
+	if c.front, err = openFront(c.hosts); err != nil {
+		c.Tell("note: " + err.Error())
+	}
+	return c, c.start(ctx)
+}
+
+// Close takes everything down.
+func (c *Cluster) Close() error {
+	c.live.stop()
+	c.front.close()
+	for _, t := range c.targets {
+		if t.watch != nil {
+			t.watch.stop()
+		}
+		t.holders.Stop()
+	}
+	if c.lab == nil {
+		return nil
+	}
+	return c.lab.Close()
+}
+
+// build makes hosts, servers and clients; nothing runs yet.
+func (c *Cluster) build(ctx context.Context) error {
+	base, err := c.lab.Image(ctx, c.Image)
+	if c.Discard {
+		err = errors.Join(err, os.Remove(c.Image)) // what is mounted stays until it is unmounted
+	}
+	if err != nil {
+		return err
+	}
+	for _, n := range c.plan.nodes {
+		h, err := c.lab.AddHost(lab.HostConfig{Name: n.host, Base: base, Interfaces: n.interfaces, Seed: c.Seeds[n.name]})
+		if err != nil {
+			return err
+		}
+		c.hosts = append(c.hosts, h)
+	}
+	for _, s := range c.plan.servers {
+		if err := c.serve(s); err != nil {
+			return err
+		}
+	}
+	for i, t := range c.plan.targets {
+		w := &watched{target: t, holders: c.lab.Follow(ctx, t.address)}
+		c.targets = append(c.targets, w)
+		if t.url == "" {
+			continue
+		}
+		client, err := c.lab.AddClient(ctx, fmt.Sprintf("%d", i+1), t.network, t.client)
+		if err != nil {
+			return err
+		}
+		w.watch = newWatch(ctx, client, t.url)
+	}
+	c.live = startLive(c)
+	return nil
+}
+
+// serve plays a server behind the load balancers: it answers everything.
+func (c *Cluster) serve(s server) error {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(s.status)
+		if s.status == http.StatusOK {
+			_, _ = io.WriteString(w, s.name+"\n")
+		}
+	})
+	if s.node != "" {
+		return c.host(s.node).Serve(s.address, handler)
+	}
+	return c.lab.Serve(s.network, c.prefixOn(s), s.address.Port(), handler)
+}
+
+// prefixOn is a server's address with the prefix of its network, so that it finds its way back.
+func (c *Cluster) prefixOn(s server) netip.Prefix {
+	addr := s.address.Addr()
+	all := []spec.Address{}
+	for _, n := range c.Spec.Nodes {
+		all = append(all, n.Addresses...)
+	}
+	for _, v := range c.Spec.VIPs {
+		all = append(all, v.Addresses...)
+	}
+	for _, a := range all {
+		if p := prefixOf(a); p.Masked().Contains(addr) {
+			return netip.PrefixFrom(addr, p.Bits())
+		}
+	}
+	return netip.PrefixFrom(addr, addr.BitLen())
+}
+
+func (c *Cluster) host(name string) *lab.Host {
+	i := slices.IndexFunc(c.hosts, func(h *lab.Host) bool { return h.Name == name })
+	return c.hosts[i]
+}
+
+// start powers the hosts on.
+func (c *Cluster) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
+	began := time.Now()
+	var group errgroup.Group
+	for _, h := range c.hosts {
+		group.Go(func() error {
+			if err := h.Start(ctx); err != nil {
+				return err
+			}
+			if err := h.WaitRunning(ctx); err != nil && ctx.Err() != nil {
+				return err
+			} else if err != nil {
+				c.Tell("note: " + strings.TrimSpace(err.Error())) // what is needed is asked for below
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := c.settle(ctx); err != nil {
+		for _, h := range c.hosts {
+			logs, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			err = fmt.Errorf("%w\n%s:\n%s", err, h.Name, h.Logs(logs, 20))
+			stop()
+		}
+		return fmt.Errorf("cannot bring the cluster up: %w", err)
+	}
+	var held []string
+	for _, t := range c.targets {
+		held = append(held, fmt.Sprintf("%s holds %s", strings.Join(t.holders.Now(), ", "), t.name))
+	}
+	c.Tell(fmt.Sprintf("up after %.1f s: %s", time.Since(began).Seconds(), strings.Join(held, ", ")))
+	return nil
+}

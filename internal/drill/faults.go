@@ -1,0 +1,201 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// fault is something that goes wrong on the node that holds a VIP, and how it is put right again.
+type fault struct {
+	name   string
+	title  string
+	parted bool // every node believes that it is alone: two holders are right while it lasts
+	lasts  time.Duration
+	strike func(ctx context.Context, c *Cluster, h *lab.Host) error
+	repair func(ctx context.Context, c *Cluster, h *lab.Host) error
+}
+
+func faults() []fault {
+	return []fault{
+		{name: "haproxy-kill", title: "haproxy killed", strike: sh("systemctl kill --signal=KILL haproxy.service"), repair: nothing},
+		{name: "haproxy-stop", title: "haproxy stuck (SIGSTOP)", strike: sh("systemctl kill --signal=STOP haproxy.service"),
+			repair: sh("systemctl kill --signal=CONT haproxy.service || true")}, // the agent may have restarted it meanwhile
+		{name: "node-crash", title: "node's power cut", strike: crash, repair: start},
+		{name: "link-cut", title: "link of the VIP's network cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
+		{name: "partition", title: "nodes cut from each other for 3 s", parted: true, lasts: 3 * time.Second, strike: isolate(true), repair: isolate(false)},
+		{name: "maintenance", title: "maintenance on, and off", strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
+		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", control.Proven), repair: nothing},
+		{name: "bad-config", title: "haproxy.cfg broken", strike: change("\nfrontend drill\n    bind nonsense\n", control.Refused), repair: restore},
+		{name: "reboot", title: "node rebooted", strike: func(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Reboot(ctx) }, repair: nothing},
+	}
+}
+
+// FaultNames are the faults in the order in which they are gone through.
+func FaultNames() []string {
+	var names []string
+	for _, f := range faults() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// chosen are the faults of these names, in the order of the names; none means all.
+func chosen(names []string) ([]fault, error) {
+	if len(names) == 0 {
+		return faults(), nil
+	}
+	var out []fault
+next:
+	for _, name := range names {
+		for _, f := range faults() {
+			if f.name == name {
+				out = append(out, f)
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("cannot find the fault %q: known are %s", name, strings.Join(FaultNames(), ", "))
+	}
+	return out, nil
+}
+
+// CheckFaults finds names of faults that there are not.
+func CheckFaults(names []string) error {
+	_, err := chosen(names)
+	return err
+}
+
+func nothing(context.Context, *Cluster, *lab.Host) error { return nil }
+
+func sh(script string) func(context.Context, *Cluster, *lab.Host) error {
+	return func(ctx context.Context, _ *Cluster, h *lab.Host) error {
+		_, err := h.Must(ctx, "sh", "-euc", script)
+		return err
+	}
+}
+
+func crash(_ context.Context, _ *Cluster, h *lab.Host) error {
+	h.Kill()
+	return nil
+}
+
+func start(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Start(ctx) }
+
+// link does something to the interfaces of the VIPs that a node holds.
+func link(do func(h *lab.Host, iface string) error) func(context.Context, *Cluster, *lab.Host) error {
+	return func(_ context.Context, c *Cluster, h *lab.Host) error {
+		var err error
+		for _, name := range c.vipInterfaces(h) {
+			err = errors.Join(err, do(h, name))
+		}
+		return err
+	}
+}
+
+// vipInterfaces are the interfaces of a host that take VIPs.
+func (c *Cluster) vipInterfaces(h *lab.Host) []string {
+	seen := map[string]bool{}
+	var names []string
+	for i := range c.Spec.Nodes {
+		n := &c.Spec.Nodes[i]
+		if n.Hostname != h.Name {
+			continue
+		}
+		for j := range c.Spec.VIPs {
+			if name := c.Spec.VIPs[j].InterfaceOn(n); !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// isolate keeps all nodes from seeing each other on their own network; clients and servers are reached.
+func isolate(isolated bool) func(context.Context, *Cluster, *lab.Host) error {
+	return func(_ context.Context, c *Cluster, _ *lab.Host) error {
+		var err error
+		for i, n := range c.plan.nodes {
+			err = errors.Join(err, c.hosts[i].Isolate(n.vrrp, isolated))
+		}
+		return err
+	}
+}
+
+const (
+	haproxyCfg = "/etc/haproxy/haproxy.cfg"
+	kept       = haproxyCfg + ".drill" // no name that haproxy or the agent would look at
+)
+
+// save writes a file as an editor does: another one takes its place, with the same owner and mode.
+const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$1"`
+
+// change appends to haproxy.cfg and waits for the agent's verdict.
+func change(text string, want control.Verdict) func(context.Context, *Cluster, *lab.Host) error {
+	return func(ctx context.Context, _ *Cluster, h *lab.Host) error {
+		before, err := lastChange(ctx, h)
+		if err != nil {
+			return err
+		}
+		if _, err := h.Must(ctx, "cp", "-p", haproxyCfg, kept); err != nil {
+			return err
+		}
+		if _, err := h.Must(ctx, "sh", "-euc", save, "sh", haproxyCfg, text); err != nil {
+			return err
+		}
+		return verdict(ctx, h, before, want)
+	}
+}
+
+// restore puts the haproxy.cfg of before back. It is what haproxy runs on, so it is no change.
+func restore(ctx context.Context, _ *Cluster, h *lab.Host) error {
+	if _, err := h.Must(ctx, "mv", kept, haproxyCfg); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, servedLimit)
+	defer cancel()
+	return poll(ctx, 50*time.Millisecond, func() error {
+		s, err := statusOf(ctx, h)
+		for _, t := range s.Targets {
+			if t.Drift && err == nil {
+				err = fmt.Errorf("%s of %s is not what it runs on", t.Name, h.Name)
+			}
+		}
+		return err
+	})
+}
+
+func lastChange(ctx context.Context, h *lab.Host) (int, error) {
+	s, err := statusOf(ctx, h)
+	if err != nil || s.LastChange == nil {
+		return 0, err
+	}
+	return s.LastChange.Number, nil
+}
+
+// verdict waits for the verdict on a change that comes after another one.
+func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict) error {
+	ctx, cancel := context.WithTimeout(ctx, servedLimit)
+	defer cancel()
+	var got control.Change
+	err := poll(ctx, 50*time.Millisecond, func() error {
+		s, err := statusOf(ctx, h)
+		if err != nil {
+			return err
+		}
+		if s.LastChange == nil || s.LastChange.Number <= before {
+			return fmt.Errorf("ha-agent of %s has not judged the change", h.Name)
+		}
+		got = *s.LastChange
+		return nil
+	})
+	if err == nil && got.Verdict != want {
+		err = fmt.Errorf("ha-agent of %s says %q of the change, and not %q: %s", h.Name, got.Verdict, want, got.Reason)
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package drill
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// frontName is where a running drill tells how its nodes are entered: an abstract address (unix(7)), of which nothing is
+// left however the drill ends.
+const frontName = "@hapair-drill"
+
+// front tells the process ids of the hosts' systemd.
+type front struct{ listener net.Listener }
+
+func openFront(hosts []*lab.Host) (*front, error) {
+	l, err := net.Listen("unix", frontName)
+	if err != nil {
+		return nil, fmt.Errorf("cannot offer 'bake drill shell': another drill runs (%w)", err)
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answer(conn, hosts)
+		}
+	}()
+	return &front{l}, nil
+}
+
+func (f *front) close() {
+	if f != nil {
+		_ = f.listener.Close()
+	}
+}
+
+// answer tells every host with its leader, 0 for one that is off.
+func answer(conn net.Conn, hosts []*lab.Host) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	for _, h := range hosts {
+		leader, _ := h.Leader()
+		fmt.Fprintf(conn, "%s %d\n", h.Name, leader)
+	}
+}
+
+// Enter finds a node of the drill that runs now, and gives nsenter's arguments to get there.
+func Enter(ctx context.Context, node string) ([]string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", frontName)
+	if err != nil {
+		return nil, errors.New("cannot find a drill: none runs; 'bake drill SPEC --keep' leaves one")
+	}
+	defer conn.Close()
+	if err := ofRoot(conn); err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	var names []string
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		var name string
+		var leader int
+		if _, err := fmt.Sscan(lines.Text(), &name, &leader); err != nil {
+			return nil, fmt.Errorf("cannot understand the drill: %w", err)
+		}
+		names = append(names, name)
+		if name != node && name != strings.ReplaceAll(node, "_", "-") {
+			continue
+		}
+		if leader <= 0 {
+			return nil, fmt.Errorf("cannot enter %s: it is off", node)
+		}
+		return lab.EnterArgs(leader), nil
+	}
+	return nil, fmt.Errorf("cannot find node %q in the drill: it has %s", node, strings.Join(names, ", "))
+}
+
+// ofRoot sees that root listens: anybody may take an abstract address, and lead root astray.
+func ofRoot(conn net.Conn) error {
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return fmt.Errorf("cannot tell who runs the drill: %w", err)
+	}
+	var cred *unix.Ucred
+	controlErr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = errors.Join(controlErr, err); err != nil {
+		return fmt.Errorf("cannot tell who runs the drill: %w", err)
+	}
+	if cred.Uid != 0 {
+		return fmt.Errorf("cannot trust the drill: user %d runs it, and not root", cred.Uid)
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+package drill
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// plan is what the lab needs for a spec: who is on which network, who serves what, who asks for what.
+type plan struct {
+	nodes   []node
+	servers []server
+	targets []target
+	notes   []string // what is left out, and why
+}
+
+// node is a load balancer and its cables.
+type node struct {
+	name       string // in the spec
+	host       string // in the lab: the name of the host
+	vrrp       string // the interface that speaks VRRP
+	interfaces []lab.Interface
+}
+
+// server is one of those behind the load balancers: on a node, or on a network of the lab.
+type server struct {
+	name    string
+	address netip.AddrPort
+	status  int // of its answers
+	node    string
+	network string
+}
+
+// target is an address of a VIP, and what a client asks of it.
+type target struct {
+	vip     string
+	name    string // the VIP's; with the family where it has two addresses
+	address netip.Addr
+	home    string // the host that is to hold it under preempt; empty: any
+
+	// The client. Without a network there is none: only the holder is followed.
+	network string
+	client  netip.Prefix
+	url     string
+}
+
+// nodesNetwork is the one that the nodes' own interfaces are on.
+const nodesNetwork = "nodes"
+
+// networkOf is the network of an interface of a node: that of all nodes for its own, and one for each other name.
+func networkOf(n *spec.Node, iface string) string {
+	if iface == n.Interface {
+		return nodesNetwork
+	}
+	return iface
+}
+
+func newPlan(s *spec.Spec) (*plan, error) {
+	p := &plan{}
+	for i := range s.Nodes {
+		p.nodes = append(p.nodes, planNode(s, &s.Nodes[i]))
+	}
+	taken := addressesIn(s)
+	played := map[string]bool{} // services with a server that is played
+	for i := range s.Services {
+		p.planServers(s, &s.Services[i], played)
+	}
+	for i := range s.VIPs {
+		p.planTargets(s, &s.VIPs[i], played, taken)
+	}
+	if !slices.ContainsFunc(p.targets, func(t target) bool { return t.url != "" }) {
+		return nil, fmt.Errorf("cannot drill: no client can ask for a service of this spec:\n  %s", strings.Join(p.notes, "\n  "))
+	}
+	return p, nil
+}
+
+func planNode(s *spec.Spec, n *spec.Node) node {
+	out := node{name: n.Name, host: n.Hostname, vrrp: n.Interface}
+	names := []string{n.Interface}
+	for i := range s.VIPs {
+		names = append(names, s.VIPs[i].InterfaceOn(n))
+	}
+	if ethernets, ok := n.Network["ethernets"].(map[string]any); ok {
+		for name := range ethernets {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		out.interfaces = append(out.interfaces, lab.Interface{Name: name, Network: networkOf(n, name)})
+	}
+	return out
+}
+
+// planServers finds a place for each server of a service. One that no network of the nodes reaches is left out.
+func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bool) {
+	for _, srv := range svc.Servers {
+		port := srv.Port
+		if port == 0 {
+			port = svc.Port
+		}
+		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address, uint16(port)), status: http.StatusOK}
+		if svc.Check != nil && svc.Check.Expect != 0 {
+			out.status = svc.Check.Expect
+		}
+		known := slices.IndexFunc(p.servers, func(have server) bool { return have.address == out.address })
+		switch {
+		case known >= 0:
+			if p.servers[known].status != out.status {
+				p.note("%s of %s is left out: %s answers for another service, with status %d", srv.Name, svc.Name, out.address, p.servers[known].status)
+				continue
+			}
+		case !p.place(s, &out):
+			p.note("%s of %s is left out: %s is on no network of the nodes", srv.Name, svc.Name, srv.Address)
+			continue
+		default:
+			p.servers = append(p.servers, out)
+		}
+		played[svc.Name] = true
+	}
+}
+
+// place finds where a server stands.
+func (p *plan) place(s *spec.Spec, out *server) bool {
+	addr := out.address.Addr()
+	for i := range s.Nodes {
+		if slices.ContainsFunc(s.Nodes[i].Addresses, func(a spec.Address) bool { return a.Addr == addr }) {
+			out.node = s.Nodes[i].Hostname
+			return true
+		}
+	}
+	out.network = networkWith(s, addr)
+	return out.network != ""
+}
+
+// networkWith is the network that an address is on; empty where none is known.
+func networkWith(s *spec.Spec, addr netip.Addr) string {
+	for i := range s.Nodes {
+		for _, a := range s.Nodes[i].Addresses {
+			if prefixOf(a).Masked().Contains(addr) {
+				return nodesNetwork
+			}
+		}
+	}
+	for i := range s.VIPs {
+		for _, a := range s.VIPs[i].Addresses {
+			if a.Bits != 0 && a.Prefix().Masked().Contains(addr) {
+				return networkOf(&s.Nodes[0], s.VIPs[i].InterfaceOn(&s.Nodes[0]))
+			}
+		}
+	}
+	return ""
+}
+
+// prefixOf is the prefix that a node's address has in the drill; see Prepare.
+func prefixOf(a spec.Address) netip.Prefix {
+	if a.Bits != 0 {
+		return a.Prefix()
+	}
+	return netip.PrefixFrom(a.Addr, usualBits(a.Addr))
+}
+
+func usualBits(a netip.Addr) int {
+	if a.Is4() {
+		return 24
+	}
+	return 64
+}
+
+// planTargets has a client ask for the first service of a VIP that can be played.
+func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
+	var svc *spec.Service
+	for i := range s.Services {
+		if s.Services[i].VIP == v.Name && played[s.Services[i].Name] && svc == nil {
+			svc = &s.Services[i]
+		}
+	}
+	if svc == nil {
+		p.note("nobody asks %s, which has no service that can be played: only its holder is followed", v.Name)
+	}
+	for _, a := range v.Addresses {
+		t := target{vip: v.Name, name: v.Name, address: a.Addr}
+		if len(v.Addresses) > 1 {
+			t.name = fmt.Sprintf("%s (IPv%d)", v.Name, spec.FamilyOf(a.Addr))
+		}
+		if s.VRRP.Preempt {
+			t.home = home(s, v)
+		}
+		if svc != nil {
+			p.planClient(s, v, svc, a, &t, taken)
+		}
+		p.targets = append(p.targets, t)
+	}
+}
+
+func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.Address, t *target, taken map[netip.Addr]bool) {
+	subnet, ok := subnetOf(s, v, a)
+	if !ok {
+		p.note("nobody asks %s at %s: its network is not known; give it a prefix", v.Name, a.Addr)
+		return
+	}
+	addr, ok := freeAddress(subnet, taken)
+	if !ok {
+		p.note("nobody asks %s at %s: there is no free address in %s", v.Name, a.Addr, subnet)
+		return
+	}
+	taken[addr] = true
+	t.client, t.network = netip.PrefixFrom(addr, subnet.Bits()), networkOf(&s.Nodes[0], v.InterfaceOn(&s.Nodes[0]))
+	t.url = urlOf(svc, a.Addr)
+}
+
+// urlOf is what a client asks for. Behind a service of mode tcp an HTTP server stands too: the answer comes all the way.
+func urlOf(svc *spec.Service, addr netip.Addr) string {
+	scheme, path := "http", "/"
+	if svc.TLS != nil {
+		scheme = "https"
+	}
+	if svc.Check != nil {
+		if fields := strings.Fields(svc.Check.HTTP); len(fields) == 2 && strings.HasPrefix(fields[1], "/") {
+			path = fields[1]
+		}
+	}
+	return scheme + "://" + netip.AddrPortFrom(addr, uint16(svc.Port)).String() + path
+}
+
+// home is the host that has the highest priority for a VIP.
+func home(s *spec.Spec, v *spec.VIP) string {
+	best := &s.Nodes[0]
+	for i := range s.Nodes {
+		if s.PriorityOf(&s.Nodes[i], v) > s.PriorityOf(best, v) {
+			best = &s.Nodes[i]
+		}
+	}
+	return best.Hostname
+}
+
+// subnetOf is the network that a client of a VIP is on: the VIP's own, or that of the nodes which it lies in.
+func subnetOf(s *spec.Spec, v *spec.VIP, a spec.Address) (netip.Prefix, bool) {
+	if a.Bits != 0 && a.Bits < a.Addr.BitLen() {
+		return a.Prefix().Masked(), true
+	}
+	if v.InterfaceOn(&s.Nodes[0]) != s.Nodes[0].Interface {
+		return netip.Prefix{}, false
+	}
+	for _, own := range s.Nodes[0].Addresses {
+		if p := prefixOf(own).Masked(); p.Contains(a.Addr) {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// freeAddress finds an address that the spec does not name, from a little above the middle of the network on: the ends are
+// where routers are.
+func freeAddress(p netip.Prefix, taken map[netip.Addr]bool) (netip.Addr, bool) {
+	first := p.Masked().Addr()
+	b := first.AsSlice()
+	if host := first.BitLen() - p.Bits(); host > 2 {
+		bit := p.Bits()
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	middle, _ := netip.AddrFromSlice(b)
+	for _, start := range []netip.Addr{middle.Next(), first.Next()} {
+		for a, n := start, 0; n < 4096 && p.Contains(a) && p.Contains(a.Next()); a, n = a.Next(), n+1 {
+			if !taken[a] {
+				return a, true
+			}
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// addressesIn are all addresses that a spec names.
+func addressesIn(s *spec.Spec) map[netip.Addr]bool {
+	taken := map[netip.Addr]bool{}
+	for _, n := range s.Nodes {
+		for _, a := range n.Addresses {
+			taken[a.Addr] = true
+		}
+		for _, a := range slices.Concat(n.Gateway, n.Nameservers) {
+			taken[a] = true
+		}
+		if addr, ok := s.Log.AddrPort(&n); ok {
+			taken[addr.Addr()] = true
+		}
+	}
+	for _, v := range s.VIPs {
+		for _, a := range v.Addresses {
+			taken[a.Addr] = true
+		}
+	}
+	for _, svc := range s.Services {
+		for _, srv := range svc.Servers {
+			taken[srv.Address] = true
+		}
+	}
+	return taken
+}
+
+func (p *plan) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
+	}
+}
+
+// Prepare makes of a spec what can be booted where there is no DHCP: an address without a prefix gets the usual one. It
+// tells what it changed.
+func Prepare(s *spec.Spec) (notes []string) {
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		if n.Network != nil {
+			continue
+		}
+		for j := range n.Addresses {
+			if a := &n.Addresses[j]; a.Bits == 0 {
+				a.Bits = usualBits(a.Addr)
+				notes = append(notes, n.Name+" has no prefix in the spec, and here there is no DHCP: "+a.Addr.String()+"/"+strconv.Itoa(a.Bits)+" is taken")
+			}
+		}
+	}
+	return notes
+}

@@ -1,0 +1,204 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// Faults says what strikes and what is good enough.
+type Faults struct {
+	Names  []string      // in order; none: all
+	Repeat int           // how often each strikes each holder of a VIP
+	MaxGap time.Duration // the longest time that a client may be without an answer; 0: any
+}
+
+const lead = 500 * time.Millisecond // what a timeline shows of the time before the strike
+
+// Run goes through the faults. An error means that the drill could not go on; what was found until then is in the report.
+func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
+	list, err := chosen(o.Names)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	r := c.newReport(ctx, o, began)
+	defer func() {
+		r.Took = time.Since(began).Round(time.Second).String()
+		c.live.now("", "")
+	}()
+	for i, f := range list {
+		var runs []Run
+		for range max(1, o.Repeat) {
+			more, err := c.round(ctx, f, fmt.Sprintf("%s, %d of %d", f.name, i+1, len(list)), o)
+			runs = append(runs, more...)
+			if err != nil {
+				r.add(f, runs)
+				return r, err
+			}
+		}
+		r.add(f, runs)
+	}
+	return r, nil
+}
+
+func (r *Report) add(f fault, runs []Run) {
+	if len(runs) > 0 {
+		r.Faults = append(r.Faults, summarize(f, runs))
+	}
+	r.Good = len(r.Faults) > 0
+	for _, f := range r.Faults {
+		r.Good = r.Good && f.Good
+	}
+}
+
+// round has a fault strike the holder of each VIP once; a node that holds several is struck for all of them.
+func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (runs []Run, err error) {
+	covered := map[string]bool{}
+	for _, t := range c.targets {
+		if covered[t.name] {
+			continue
+		}
+		run, err := c.try(ctx, f, c.host(t.holders.Now()[0]), doing, o)
+		for _, v := range run.VIPs {
+			covered[v.Name] = covered[v.Name] || v.Struck
+		}
+		if ctx.Err() != nil {
+			return runs, ctx.Err()
+		}
+		runs = append(runs, run)
+		c.Tell(told(f, run))
+		if err != nil {
+			return runs, fmt.Errorf("cannot go on after %s: %w", f.name, err)
+		}
+		covered[t.name] = true
+	}
+	return runs, nil
+}
+
+// try has a fault strike once. An error means that the cluster is not what it was before.
+func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o Faults) (Run, error) {
+	w := window{from: time.Now()}
+	for _, t := range c.targets {
+		if t.watch != nil {
+			t.watch.forget(w.from.Add(-time.Second))
+		}
+	}
+	pause(ctx, lead)
+	run := Run{Struck: h.Name, VIPs: c.before(h)}
+	c.live.now(doing+": "+f.title, h.Name)
+	w.strike = time.Now()
+	run.problem(f.strike(ctx, c, h))
+	if f.lasts > 0 {
+		pause(ctx, time.Until(w.strike.Add(f.lasts)))
+	}
+	run.problem(c.waitServed(ctx, w.strike, f.parted))
+	run.Served = w.at(time.Now().Add(-servedFor))
+	run.Repaired = w.at(time.Now())
+	c.live.now(doing+": repair", "")
+	repairing, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	run.problem(f.repair(repairing, c, h))
+	err := c.settle(ctx)
+	w.to = time.Now()
+	run.Stretch = Stretch{w.at(w.from), w.at(w.to)}
+	c.see(&run, w)
+	c.judge(&run, f, o, err)
+	return run, err
+}
+
+func (c *Cluster) waitServed(ctx context.Context, since time.Time, parted bool) error {
+	ctx, cancel := context.WithTimeout(ctx, servedLimit)
+	defer cancel()
+	if err := poll(ctx, 10*time.Millisecond, func() error { return c.served(since, parted) }); err != nil {
+		return fmt.Errorf("down for %v: %w", servedLimit, err)
+	}
+	return nil
+}
+
+func (r *Run) problem(err error) {
+	if err != nil {
+		r.Problems = append(r.Problems, strings.TrimSpace(err.Error()))
+	}
+}
+
+// before notes who holds what.
+func (c *Cluster) before(h *lab.Host) []VIPRun {
+	var out []VIPRun
+	for _, t := range c.targets {
+		holders := t.holders.Now()
+		out = append(out, VIPRun{Name: t.name, Before: strings.Join(holders, ", "), Struck: slices.Contains(holders, h.Name)})
+	}
+	return out
+}
+
+// see fills in what happened in the window.
+func (c *Cluster) see(run *Run, w window) {
+	for i, t := range c.targets {
+		v := &run.VIPs[i]
+		v.After = strings.Join(t.holders.Now(), ", ")
+		v.Holdings = w.holdings(t.holders.Spans())
+		v.Overlap = overlap(v.Holdings)
+		v.Moved, _ = newHolder(v.Holdings, v.Before)
+		v.Alone, _ = alone(v.Holdings)
+		if t.watch == nil {
+			continue
+		}
+		answers, failures := t.watch.seen(w.from)
+		v.Asked, v.Requests, v.Lost = true, len(answers)+len(failures), len(failures)
+		v.Gaps, v.Gap = w.gaps(answers)
+	}
+}
+
+// judge finds what is not as it should be.
+func (c *Cluster) judge(run *Run, f fault, o Faults, settled error) {
+	if settled != nil {
+		run.Problems = append(run.Problems, "it did not settle: "+settled.Error())
+	}
+	limit := millis(c.Spec.VRRP.AdvertInt)
+	for _, v := range run.VIPs {
+		// A handover is not atomic, and a holder learns of another one by its next advertisement.
+		if !f.parted && v.Overlap > limit {
+			run.Problems = append(run.Problems, fmt.Sprintf("two holders of %s for %s, longer than an advertisement", v.Name, show(v.Overlap)))
+		}
+		if o.MaxGap > 0 && v.Gap > millis(o.MaxGap) {
+			run.Problems = append(run.Problems, fmt.Sprintf("%s gave no answer for %s, longer than %v", v.Name, show(v.Gap), o.MaxGap))
+		}
+	}
+}
+
+// newReport notes what the drill ran on.
+func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Report {
+	r := &Report{Cluster: c.Spec.Cluster, Spec: c.Spec.Digest, Date: now.UTC().Truncate(time.Second), Release: c.Release,
+		Versions: versionsOf(ctx, c.hosts[0]), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Notes: c.Notes,
+		AdvertMS: millis(c.Spec.VRRP.AdvertInt), AskMS: millis(askInterval), MaxGapMS: millis(o.MaxGap)}
+	for _, h := range c.hosts {
+		r.Nodes = append(r.Nodes, h.Name)
+	}
+	for _, t := range c.targets {
+		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url})
+	}
+	return r
+}
+
+// versionsOf asks a node what it runs.
+func versionsOf(ctx context.Context, h *lab.Host) map[string]string {
+	out := map[string]string{}
+	for name, script := range map[string]string{
+		"system": `. /etc/os-release && echo "$PRETTY_NAME"`,
+		"kernel": "uname -r",
+	} {
+		if text, err := h.Must(ctx, "sh", "-c", script); err == nil {
+			out[name] = strings.TrimSpace(text)
+		}
+	}
+	if s, err := statusOf(ctx, h); err == nil {
+		out["haproxy"], out["keepalived"], out["ha-agent"] = s.Versions.HAProxy, s.Versions.Keepalived, s.Versions.Agent
+	}
+	return out
+}

@@ -1,0 +1,146 @@
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// How long things must stay as they should be.
+const (
+	servedFor  = 500 * time.Millisecond
+	settledFor = time.Second
+)
+
+// poll asks until f gives no error, and gives its last one when ctx ends.
+func poll(ctx context.Context, every time.Duration, f func() error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// pause waits for a while, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// served tells whether every client has been answered and, unless the nodes are parted, every VIP has had one holder,
+// from since on and for long enough.
+func (c *Cluster) served(since time.Time, parted bool) error {
+	now := time.Now()
+	if now.Sub(since) < servedFor {
+		return errors.New("it was not looked at for long enough")
+	}
+	for _, t := range c.targets {
+		if t.watch != nil && !t.watch.steady(now, servedFor) {
+			return fmt.Errorf("%s is not served: %s", t.name, t.watch.lastFailure())
+		}
+		if parted {
+			continue
+		}
+		if err := t.oneHolder(now, servedFor, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneHolder tells whether one host alone has held the VIP for as long as d.
+func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
+	holders := t.holders.Now()
+	if len(holders) != 1 {
+		return fmt.Errorf("%s has %d holders: %s", t.name, len(holders), strings.Join(holders, ", "))
+	}
+	if home != "" && holders[0] != home {
+		return fmt.Errorf("%s is on %s, and not back on %s", t.name, holders[0], home)
+	}
+	for _, s := range t.holders.Spans() {
+		if recent := now.Add(-d); s.To.After(recent) || s.To.IsZero() && s.From.After(recent) {
+			return fmt.Errorf("%s has just moved", t.name)
+		}
+	}
+	return nil
+}
+
+// settle waits until all nodes can carry every VIP and each is where it belongs.
+func (c *Cluster) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for _, h := range c.hosts {
+		if err := poll(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
+			return err
+		}
+	}
+	since := time.Now()
+	return poll(ctx, 20*time.Millisecond, func() error {
+		now := time.Now()
+		for _, t := range c.targets {
+			if err := t.oneHolder(now, settledFor, t.home); err != nil {
+				return err
+			}
+		}
+		return c.served(since, false)
+	})
+}
+
+// ready tells whether a host has booted and could carry the VIPs.
+func ready(ctx context.Context, h *lab.Host) error {
+	out, _, err := h.Run(ctx, "systemctl", "is-system-running")
+	if err != nil {
+		return err
+	}
+	if state := strings.TrimSpace(out); state != "running" && state != "degraded" {
+		return fmt.Errorf("%s is %s", h.Name, state)
+	}
+	s, err := statusOf(ctx, h)
+	switch {
+	case err != nil:
+		return err
+	case !s.Daemon.Running:
+		return fmt.Errorf("ha-agent does not run on %s: %s", h.Name, s.Daemon.Why)
+	case !s.HAProxy.Answers:
+		return fmt.Errorf("haproxy does not answer on %s: %s", h.Name, s.HAProxy.Why)
+	case s.Maintenance:
+		return fmt.Errorf("%s is in maintenance", h.Name)
+	}
+	for _, i := range s.Instances {
+		if slices.Contains([]string{"FAULT", "STOP"}, i.State) {
+			return fmt.Errorf("%s of %s is in state %s", i.Name, h.Name, i.State)
+		}
+	}
+	return nil
+}
+
+// statusOf is what ha-agent says of a host.
+func statusOf(ctx context.Context, h *lab.Host) (s control.Status, err error) {
+	out, code, err := h.Run(ctx, "ha-agent", "status", "--json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		return s, fmt.Errorf("ha-agent status of %s ended with status %d: %s", h.Name, code, strings.TrimSpace(out))
+	}
+	return s, nil
+}

@@ -1,0 +1,71 @@
+package drill
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// show writes milliseconds as people read them.
+func show(m Millis) string {
+	switch {
+	case m < 9.95:
+		return fmt.Sprintf("%.1f ms", float64(m))
+	case m < 9999.5:
+		return fmt.Sprintf("%.0f ms", float64(m))
+	}
+	return fmt.Sprintf("%.1f s", float64(m)/1000)
+}
+
+// told is a line about a run.
+func told(f fault, r Run) string {
+	var parts []string
+	for _, v := range r.VIPs {
+		part := fmt.Sprintf("%s stays on %s", v.Name, v.After)
+		if v.Moved > 0 {
+			part = fmt.Sprintf("%s to %s after %s", v.Name, newNode(v), show(v.Moved))
+			if v.After != newNode(v) {
+				part += ", and back"
+			}
+		}
+		if v.Asked {
+			part += fmt.Sprintf(", gap %s, %d lost", show(v.Gap), v.Lost)
+		}
+		parts = append(parts, part)
+	}
+	line := fmt.Sprintf("%-12s  %s: %s", f.name, r.Struck, strings.Join(parts, "; "))
+	for _, p := range r.Problems {
+		line += "\n              NOT OK: " + strings.ReplaceAll(p, "\n", "\n              ")
+	}
+	return line
+}
+
+// newNode is who took the VIP over first.
+func newNode(v VIPRun) string {
+	for _, h := range v.Holdings {
+		if h.Node != v.Before && h.From >= 0 {
+			return h.Node
+		}
+	}
+	return v.Before
+}
+
+// Print writes the report as a table.
+func (r *Report) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FAULT\tRUNS\tGAP median\tworst\tLOST median\tworst\tNEW HOLDER median\tworst\tTWO HOLDERS\t")
+	for _, f := range r.Faults {
+		moved, movedWorst := "stays", ""
+		if f.Moved > 0 {
+			moved, movedWorst = show(f.MovedMedian), show(f.MovedWorst)
+		}
+		verdict := "ok"
+		if !f.Good {
+			verdict = "NOT OK"
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", f.Name, len(f.Runs), show(f.GapMedian), show(f.GapWorst), f.Lost, f.LostWorst,
+			moved, movedWorst, show(f.Overlap), verdict)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,145 @@
+package drill
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// Millis is a time in milliseconds; in a timeline, from the strike on.
+type Millis float64
+
+func millis(d time.Duration) Millis {
+	return Millis(math.Round(float64(d)/float64(100*time.Microsecond)) / 10)
+}
+
+// Duration of it.
+func (m Millis) Duration() time.Duration {
+	return time.Duration(float64(m) * float64(time.Millisecond))
+}
+
+// Stretch is a part of a timeline.
+type Stretch struct {
+	From Millis `json:"from_ms"`
+	To   Millis `json:"to_ms"`
+}
+
+// Length of the stretch.
+func (s Stretch) Length() Millis { return s.To - s.From }
+
+// Holding is a stretch during which a node held the VIP.
+type Holding struct {
+	Node string `json:"node"`
+	Stretch
+}
+
+// visible is the shortest time without an answer that a timeline shows: shorter ones are the machine's own.
+const visible = 30 * time.Millisecond
+
+// window is a part of a run, on the clock.
+type window struct{ from, strike, to time.Time }
+
+func (w window) at(t time.Time) Millis { return millis(t.Sub(w.strike)) }
+
+// clip gives the part of a stretch that lies in the window; false where none does.
+func (w window) clip(from, to time.Time) (Stretch, bool) {
+	if from.Before(w.from) {
+		from = w.from
+	}
+	if to.IsZero() || to.After(w.to) {
+		to = w.to
+	}
+	return Stretch{w.at(from), w.at(to)}, to.After(from)
+}
+
+// holdings are who held a VIP in the window, in the order in which it began.
+func (w window) holdings(spans []lab.Span) []Holding {
+	var out []Holding
+	for _, s := range spans {
+		if stretch, ok := w.clip(s.From, s.To); ok {
+			out = append(out, Holding{s.Host, stretch})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Holding) int { return cmp.Compare(a.From, b.From) })
+	return out
+}
+
+// gaps are the times without an answer that can be seen, and the longest of all times between two answers.
+func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
+	sorted := slices.SortedFunc(slices.Values(answers), time.Time.Compare)
+	last := w.from
+	for _, a := range append(sorted, w.to) {
+		if a.Before(w.from) || a.After(w.to) {
+			continue
+		}
+		longest = max(longest, millis(a.Sub(last)))
+		if a.Sub(last) >= visible {
+			gaps = append(gaps, Stretch{w.at(last), w.at(a)})
+		}
+		last = a
+	}
+	return gaps, longest
+}
+
+// overlap is the longest time without a break during which more than one node held the VIP.
+func overlap(holdings []Holding) Millis {
+	var longest Millis
+	for i, a := range holdings {
+		for _, b := range holdings[i+1:] {
+			if a.Node != b.Node {
+				longest = max(longest, min(a.To, b.To)-max(a.From, b.From))
+			}
+		}
+	}
+	return longest
+}
+
+// newHolder is when after the strike another node than the one that was struck began to hold the VIP.
+func newHolder(holdings []Holding, struck string) (Millis, bool) {
+	for _, h := range holdings {
+		if h.Node != struck && h.From >= 0 {
+			return h.From, true
+		}
+	}
+	return 0, false
+}
+
+// alone is when the VIP had one holder for good: since then nothing changed up to the end.
+func alone(holdings []Holding) (Millis, bool) {
+	if len(holdings) == 0 {
+		return 0, false
+	}
+	end := slices.MaxFunc(holdings, func(a, b Holding) int { return cmp.Compare(a.To, b.To) }).To
+	var holder *Holding
+	for i := range holdings {
+		if holdings[i].To < end {
+			continue
+		}
+		if holder != nil {
+			return 0, false
+		}
+		holder = &holdings[i]
+	}
+	since := holder.From
+	for _, h := range holdings {
+		if h.Node != holder.Node {
+			since = max(since, h.To)
+		}
+	}
+	return since, true
+}
+
+func median(values []Millis) Millis {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return Millis(math.Round(float64(sorted[middle-1]+sorted[middle])*5) / 10)
+}

@@ -1,0 +1,140 @@
+package drill
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// How a client asks: each request over a connection of its own, whether those before it were answered or not, so that an
+// outage is seen to the interval.
+const (
+	askInterval = 5 * time.Millisecond
+	askTimeout  = 500 * time.Millisecond
+)
+
+// watch is a client that asks steadily and remembers when it got answers and when not.
+type watch struct {
+	url    string
+	client *http.Client
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	answers  []time.Time // when they came
+	failures []time.Time // when the requests were sent that were not answered
+	why      string      // of the last failure
+}
+
+func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{url: url, cancel: cancel, done: make(chan struct{}), client: &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext:       client.Dial,
+			DisableKeepAlives: true,
+			// An image's certificate is a placeholder, which nobody has signed.
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
+		},
+	}}
+	go w.run(ctx)
+	return w
+}
+
+func (w *watch) run(ctx context.Context) {
+	defer close(w.done)
+	var open sync.WaitGroup
+	defer open.Wait()
+	tick := time.NewTicker(askInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			open.Go(func() { w.ask(ctx) })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *watch) ask(ctx context.Context) {
+	sent := time.Now()
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := w.get(asking)
+	if ctx.Err() != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failures, w.why = append(w.failures, sent), err.Error()
+		return
+	}
+	w.answers = append(w.answers, time.Now())
+}
+
+// get asks once. What haproxy itself says when it has nobody to ask (502, 503, 504) is no answer.
+func (w *watch) get(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := w.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)); err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	return nil
+}
+
+func (w *watch) stop() {
+	w.cancel()
+	<-w.done
+}
+
+// seen is what came back since a moment.
+func (w *watch) seen(since time.Time) (answers, failures []time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return after(w.answers, since), after(w.failures, since)
+}
+
+// forget drops what was seen before a moment: a drill may take long.
+func (w *watch) forget(before time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers, w.failures = after(w.answers, before), after(w.failures, before)
+}
+
+func (w *watch) lastFailure() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why
+}
+
+// steady tells whether the client was answered without a break for as long as d, up to now.
+func (w *watch) steady(now time.Time, d time.Duration) bool {
+	const most = 150 * time.Millisecond // a machine that is busy with booting others may take that long
+	answers, _ := w.seen(now.Add(-d))
+	last := now.Add(-d)
+	for _, a := range append(answers, now) {
+		if a.Sub(last) > most {
+			return false
+		}
+		last = a
+	}
+	return len(answers) > 0
+}

@@ -1,0 +1,25 @@
+package lab
+
+import "strconv"
+
+// On tells whether the host has power.
+func (h *Host) On() bool {
+	_, err := h.running()
+	return err == nil
+}
+
+// Leader is the process id of the running host's systemd, as seen from here.
+func (h *Host) Leader() (int, error) {
+	b, err := h.running()
+	if err != nil {
+		return 0, err
+	}
+	return b.leader, nil
+}
+
+// EnterArgs are nsenter's arguments for a command in all namespaces of a host, before the command.
+func EnterArgs(leader int) []string {
+	return append(append([]string{"-t", strconv.Itoa(leader)}, hostNamespaces()...), "--")
+}
+
+func hostNamespaces() []string { return []string{"-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"} }
