@@ -1,9 +1,17 @@
 package drill
 
 import (
+	_ "embed"
 	"encoding/json"
+	"fmt"
+	"html/template"
 	"io"
+	"maps"
+	"slices"
 )
+
+//go:embed report.html.tmpl
+var page string
 
 // JSON writes the report for programs.
 func (r *Report) JSON(w io.Writer) error {
@@ -12,5 +20,39 @@ func (r *Report) JSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// HTML writes the report as one page.
-func (r *Report) HTML(w io.Writer) error { return nil }
+// HTML writes the report as one page, which needs nothing besides.
+func (r *Report) HTML(w io.Writer) error {
+	t, err := template.New("report").Funcs(template.FuncMap{
+		"show":     show,
+		"timeline": func(run Run) chart { return timeline(run, r.Nodes) },
+		"overview": func() chart { return overview(r) },
+		"holders":  holders,
+		"first":    func(s string) string { return s[:min(len(s), 12)] },
+		"duration": func(m Millis) string { return m.Duration().String() },
+		"plural":   plural,
+		"versions": func() []string { return slices.Sorted(maps.Keys(r.Versions)) },
+	}).Parse(page)
+	if err != nil {
+		return fmt.Errorf("cannot write the report: %w", err)
+	}
+	return t.Execute(w, r)
+}
+
+// holders tells where a VIP went.
+func holders(v VIPRun) string {
+	to := newNode(v)
+	switch {
+	case to == v.Before:
+		return "stayed on " + v.After
+	case to == v.After:
+		return v.Before + " → " + to
+	}
+	return v.Before + " → " + to + " → " + v.After
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

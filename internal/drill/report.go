@@ -74,6 +74,7 @@ type VIPRun struct {
 	Lost     int       `json:"lost"`
 	Gap      Millis    `json:"gap_ms"` // the longest time without an answer
 	Gaps     []Stretch `json:"gaps"`
+	Losses   []Loss    `json:"losses"` // when the lost requests were sent
 }
 
 // summarize counts the runs of a fault together.

@@ -152,6 +152,7 @@ func (c *Cluster) see(run *Run, w window) {
 		answers, failures := t.watch.seen(w.from)
 		v.Asked, v.Requests, v.Lost = true, len(answers)+len(failures), len(failures)
 		v.Gaps, v.Gap = w.gaps(answers)
+		v.Losses = w.losses(failures)
 	}
 }
 

@@ -84,6 +84,30 @@ func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
 	return gaps, longest
 }
 
+// Loss is a stretch in which requests were sent that got no answer, a few at least beside others that did.
+type Loss struct {
+	Stretch
+	Requests int `json:"requests"`
+}
+
+// losses groups lost requests that were sent shortly after one another.
+func (w window) losses(failures []time.Time) []Loss {
+	var out []Loss
+	for _, f := range slices.SortedFunc(slices.Values(failures), time.Time.Compare) {
+		if f.Before(w.from) || f.After(w.to) {
+			continue
+		}
+		at := w.at(f)
+		if n := len(out); n > 0 && at-out[n-1].To <= millis(visible) {
+			out[n-1].To = at
+			out[n-1].Requests++
+			continue
+		}
+		out = append(out, Loss{Stretch{at, at}, 1})
+	}
+	return out
+}
+
 // overlap is the longest time without a break during which more than one node held the VIP.
 func overlap(holdings []Holding) Millis {
 	var longest Millis

@@ -1,0 +1,231 @@
+package drill
+
+import (
+	"fmt"
+	"math"
+)
+
+// Sizes of a chart, in pixels of its own.
+const (
+	chartWidth  = 960.0
+	chartLeft   = 150.0 // for the names of the rows
+	chartRight  = 12.0
+	chartTop    = 24.0 // for the marks
+	rowHeight   = 20.0
+	barHeight   = 13.0
+	groupSpace  = 24.0 // for the name of a VIP
+	axisSpace   = 22.0
+	shortestBar = 1.5 // what is shorter is drawn as wide as that: it must be seen
+)
+
+// chart is a drawing, computed: the page only writes it down.
+type chart struct {
+	Width, Height float64
+	Labels        []label
+	Bars          []bar
+	Ticks, Marks  []tick
+	Break         float64 // where the scale changes; 0: nowhere
+	Top, Bottom   float64 // of the rows
+	Left, Right   float64
+}
+
+type label struct {
+	X, Y  float64
+	Text  string
+	Class string
+}
+
+type bar struct {
+	X, Y, W, H float64
+	Class      string
+	Title      string
+}
+
+type tick struct {
+	X    float64
+	Text string
+}
+
+// scale maps times to pixels: up to knee widely, because what happens after the strike takes milliseconds, and from there
+// on closely, because booting takes seconds.
+type scale struct {
+	from, knee, to Millis
+	x0, xKnee, x1  float64
+}
+
+const kneeAt = 0.66 // of the width
+
+func newScale(r Run) scale {
+	s := scale{from: r.From, to: r.To, x0: chartLeft, x1: chartWidth - chartRight}
+	late := Millis(150)
+	for _, v := range r.VIPs {
+		late = max(late, v.Moved)
+		for _, g := range v.Gaps {
+			if g.From < r.Repaired {
+				late = max(late, min(g.To, r.Repaired))
+			}
+		}
+	}
+	late = late*1.3 + 20
+	s.from = max(s.from, -late*0.2)
+	if s.from+(s.to-s.from)*kneeAt <= late { // it would be no wider than the rest
+		s.knee, s.xKnee = s.to, s.x1
+		return s
+	}
+	s.knee, s.xKnee = late, s.x0+(s.x1-s.x0)*kneeAt
+	return s
+}
+
+func (s scale) x(m Millis) float64 {
+	m = min(max(m, s.from), s.to)
+	if m <= s.knee {
+		return round(s.x0 + float64((m-s.from)/(s.knee-s.from))*(s.xKnee-s.x0))
+	}
+	return round(s.xKnee + float64((m-s.knee)/(s.to-s.knee))*(s.x1-s.xKnee))
+}
+
+func round(f float64) float64 { return math.Round(f*10) / 10 }
+
+// timeline draws a run: for each VIP who held it and what its client saw.
+func timeline(r Run, nodes []string) chart {
+	s := newScale(r)
+	c := chart{Width: chartWidth, Top: chartTop, Left: s.x0, Right: s.x1}
+	if s.knee < s.to {
+		c.Break = s.xKnee
+	}
+	y := chartTop
+	for _, v := range r.VIPs {
+		c.Labels = append(c.Labels, label{8, y + 16, v.Name, "vip"})
+		y += groupSpace
+		for i, node := range nodes {
+			c.row(y, node)
+			for _, h := range v.Holdings {
+				if h.Node == node {
+					c.bar(s, y, h.Stretch, fmt.Sprintf("node%d", i%6), fmt.Sprintf("%s held %s from %s to %s", node, v.Name, show(h.From), show(h.To)))
+				}
+			}
+			y += rowHeight
+		}
+		if v.Asked {
+			c.row(y, "client")
+			c.bar(s, y, Stretch{s.from, s.to}, "served", fmt.Sprintf("%d requests, %d lost", v.Requests, v.Lost))
+			for _, l := range v.Losses {
+				c.bar(s, y, l.Stretch, "loss", fmt.Sprintf("%d requests lost that were sent from %s to %s", l.Requests, show(l.From), show(l.To)))
+			}
+			for _, g := range v.Gaps {
+				c.bar(s, y, g, "gap", fmt.Sprintf("no answer for %s, from %s on", show(g.Length()), show(g.From)))
+			}
+			y += rowHeight
+		}
+	}
+	c.Bottom = y
+	c.Height = y + axisSpace
+	c.Ticks = append(ticks(s, s.from, s.knee), ticks(s, s.knee, s.to)...)
+	c.Marks = []tick{{s.x(0), "strike"}}
+	if x := s.x(r.Repaired); x > s.x(0)+50 && x < s.x1-40 {
+		c.Marks = append(c.Marks, tick{x, "repair"})
+	}
+	return c
+}
+
+func (c *chart) row(y float64, name string) {
+	c.Labels = append(c.Labels, label{chartLeft - 10, y + 11, name, "row"})
+	c.Bars = append(c.Bars, bar{X: c.Left, Y: y, W: c.Right - c.Left, H: barHeight, Class: "track"})
+}
+
+func (c *chart) bar(s scale, y float64, at Stretch, class, title string) {
+	if at.To < s.from || at.From > s.to {
+		return
+	}
+	x := s.x(at.From)
+	c.Bars = append(c.Bars, bar{X: x, Y: y, W: max(shortestBar, round(s.x(at.To)-x)), H: barHeight, Class: class, Title: title})
+}
+
+// ticks are round times in a part of a scale, at a distance at which they can be read.
+func ticks(s scale, from, to Millis) []tick {
+	const apart = 70.0
+	width := s.x(to) - s.x(from)
+	if width < apart {
+		return nil
+	}
+	step := niceStep(float64(to-from) * apart / width)
+	var out []tick
+	for m := Millis(math.Ceil(float64(from)/step) * step); m <= to; m += Millis(step) {
+		x := s.x(m)
+		if s.knee < s.to && math.Abs(x-s.xKnee) < 22 || x > s.x1-12 {
+			continue
+		}
+		text := fmt.Sprintf("%.0f ms", float64(m))
+		if step >= 1000 || step >= 100 && to > 2000 {
+			text = fmt.Sprintf("%.3g s", float64(m)/1000)
+		}
+		out = append(out, tick{x, text})
+	}
+	return out
+}
+
+// niceStep is the least of 1, 2, 5, 10, 20, … that is not below atLeast.
+func niceStep(atLeast float64) float64 {
+	for power := 1.0; ; power *= 10 {
+		for _, n := range []float64{1, 2, 5} {
+			if n*power >= atLeast {
+				return n * power
+			}
+		}
+	}
+}
+
+// overview draws the longest gap of every run, by faults, on a logarithmic scale: most are below 100 ms, and some take seconds.
+func overview(r *Report) chart {
+	c := chart{Width: chartWidth, Top: 6, Left: chartLeft, Right: chartWidth - chartRight - 60}
+	const least = 1.0
+	most := 1000.0
+	for _, f := range r.Faults {
+		for float64(f.GapWorst) > most {
+			most *= 10
+		}
+	}
+	for float64(r.MaxGapMS) > most {
+		most *= 10
+	}
+	x := func(m Millis) float64 {
+		share := math.Log10(max(float64(m), least)/least) / math.Log10(most/least)
+		return round(c.Left + share*(c.Right-c.Left))
+	}
+	y := c.Top
+	for _, f := range r.Faults {
+		c.row(y, f.Name)
+		if f.GapMedian > 0 {
+			class := "served"
+			if !f.Good {
+				class = "gap"
+			}
+			c.Bars = append(c.Bars, bar{c.Left, y, max(shortestBar, round(x(f.GapMedian)-c.Left)), barHeight, class, "median " + show(f.GapMedian)})
+			c.Labels = append(c.Labels, label{c.Right + 8, y + 11, show(f.GapMedian), "value"})
+		}
+		for _, run := range f.Runs {
+			for _, v := range run.VIPs {
+				if v.Struck && v.Asked {
+					c.Bars = append(c.Bars, bar{round(x(v.Gap) - 1.5), y - 2, 3, barHeight + 4, "dot", fmt.Sprintf("%s: no answer for %s", v.Name, show(v.Gap))})
+				}
+			}
+		}
+		y += rowHeight
+	}
+	c.Bottom, c.Height = y, y+axisSpace
+	for m := Millis(least); float64(m) <= most; m *= 10 {
+		c.Ticks = append(c.Ticks, tick{x(m), show10(m)})
+	}
+	if r.MaxGapMS > 0 {
+		c.Marks = []tick{{x(r.MaxGapMS), "limit"}}
+	}
+	return c
+}
+
+// show10 writes a power of ten milliseconds.
+func show10(m Millis) string {
+	if m >= 1000 {
+		return fmt.Sprintf("%.0f s", float64(m)/1000)
+	}
+	return fmt.Sprintf("%.0f ms", float64(m))
+}
