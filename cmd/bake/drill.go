@@ -128,7 +128,7 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	d := &drilling{env: e, flags: f, spec: s, release: r, path: path, dir: dir, screen: newScreen(e.stderr)}
 	defer d.screen.end()
 	err = d.run(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !d.finished {
 		return &exitError{exitFailure, errors.New("interrupted: everything was removed")}
 	}
 	return err
@@ -152,6 +152,7 @@ type drilling struct {
 	release   release.Release
 	path, dir string
 	screen    *screen
+	finished  bool // the report was written
 }
 
 func (d *drilling) run(ctx context.Context) error {
@@ -181,7 +182,7 @@ func (d *drilling) run(ctx context.Context) error {
 	if ctx.Err() == nil {
 		err = d.finish(report, err)
 		if d.flags.keep {
-			d.screen.line("the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
+			fmt.Fprintln(d.stderr, "the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
 			<-ctx.Done()
 			return errors.Join(err, c.Close())
 		}
@@ -256,6 +257,7 @@ func (d *drilling) finish(r *drill.Report, runErr error) error {
 	if err := d.write(r); err != nil {
 		return err
 	}
+	d.finished = true
 	switch {
 	case runErr != nil:
 		return &exitError{exitNo, runErr}

@@ -150,7 +150,8 @@ func ticks(s scale, from, to Millis) []tick {
 	}
 	step := niceStep(float64(to-from) * apart / width)
 	var out []tick
-	for m := Millis(math.Ceil(float64(from)/step) * step); m <= to; m += Millis(step) {
+	for n := math.Ceil(float64(from) / step); n*step <= float64(to); n++ {
+		m := Millis(n*step + 0) // and no minus zero
 		x := s.x(m)
 		if s.knee < s.to && math.Abs(x-s.xKnee) < 22 || x > s.x1-12 {
 			continue
@@ -178,6 +179,9 @@ func niceStep(atLeast float64) float64 {
 // overview draws the longest gap of every run, by faults, on a logarithmic scale: most are below 100 ms, and some take seconds.
 func overview(r *Report) chart {
 	c := chart{Width: chartWidth, Top: 6, Left: chartLeft, Right: chartWidth - chartRight - 60}
+	if r.MaxGapMS > 0 {
+		c.Top = chartTop // for its mark
+	}
 	const least = 1.0
 	most := 1000.0
 	for _, f := range r.Faults {

@@ -12,7 +12,7 @@ type Report struct {
 	Took     string            `json:"took"`
 	Release  string            `json:"release"`
 	Versions map[string]string `json:"versions"` // of haproxy, keepalived, ha-agent, the system and the kernel
-	Machine  string            `json:"machine"`  // processors of the machine that it ran on
+	Machine  string            `json:"machine"`  // that it ran on: processors and load
 	AdvertMS Millis            `json:"advert_int_ms"`
 	AskMS    Millis            `json:"ask_interval_ms"`
 	MaxGapMS Millis            `json:"max_gap_ms,omitempty"` // the limit that was set; 0: none

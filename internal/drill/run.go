@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 	r := c.newReport(ctx, o, began)
 	defer func() {
 		r.Took = time.Since(began).Round(time.Second).String()
+		r.Machine = machine()
 		c.live.now("", "")
 	}()
 	for i, f := range list {
@@ -64,7 +66,11 @@ func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (r
 		if covered[t.name] {
 			continue
 		}
-		run, err := c.try(ctx, f, c.host(t.holders.Now()[0]), doing, o)
+		holders := t.holders.Now()
+		if len(holders) == 0 {
+			return runs, fmt.Errorf("cannot strike %s: nobody holds it", t.name)
+		}
+		run, err := c.try(ctx, f, c.host(holders[0]), doing, o)
 		for _, v := range run.VIPs {
 			covered[v.Name] = covered[v.Name] || v.Struck
 		}
@@ -176,7 +182,7 @@ func (c *Cluster) judge(run *Run, f fault, o Faults, settled error) {
 // newReport notes what the drill ran on.
 func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Report {
 	r := &Report{Cluster: c.Spec.Cluster, Spec: c.Spec.Digest, Date: now.UTC().Truncate(time.Second), Release: c.Release,
-		Versions: versionsOf(ctx, c.hosts[0]), Machine: fmt.Sprintf("%d processors", runtime.NumCPU()), Notes: c.Notes,
+		Versions: versionsOf(ctx, c.hosts[0]), Notes: c.Notes,
 		AdvertMS: millis(c.Spec.VRRP.AdvertInt), AskMS: millis(askInterval), MaxGapMS: millis(o.MaxGap)}
 	for _, h := range c.hosts {
 		r.Nodes = append(r.Nodes, h.Name)
@@ -185,6 +191,16 @@ func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Repor
 		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url})
 	}
 	return r
+}
+
+// machine tells what there was to run on. Where others load it, times say more of them than of the cluster.
+func machine() string {
+	text := fmt.Sprintf("%d processors", runtime.NumCPU())
+	loads, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(loads)); err == nil && len(fields) > 1 {
+		text += ", load average of the last 5 minutes " + fields[1]
+	}
+	return text
 }
 
 // versionsOf asks a node what it runs.

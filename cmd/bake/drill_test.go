@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// drillLimit is generous: the machine may be busy with other tests.
+const drillLimit = 5 * time.Minute
+
+// TestDrill bakes an image, drills it with two faults, enters a node of what was kept, and ends it by an interrupt; then
+// interrupts another drill in the middle. Nothing may be left of either.
+func TestDrill(t *testing.T) {
+	example, ok := examples.Get("controllers")
+	if !ok {
+		t.Fatal("there is no example controllers")
+	}
+	b := cluster.Build(t, example)
+	golden := filepath.Join(b.Dir, "golden.raw")
+	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
+	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
+	t.Run("interrupted", func(t *testing.T) {
+		p := startDrill(t, b, golden)
+		p.waitFor(t, func() bool { return strings.Contains(strings.Join(p.family(), "\n"), "systemd-nspawn") })
+		if code := p.interrupt(t); code != exitFailure {
+			t.Errorf("exit status %d, want %d\n%s", code, exitFailure, p.stderr.String())
+		}
+		if !strings.Contains(p.stderr.String(), "interrupted: everything was removed") {
+			t.Errorf("it says %s", p.stderr.String())
+		}
+	})
+}
+
+func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
+	html, data := filepath.Join(b.Dir, "report.html"), filepath.Join(b.Dir, "report.json")
+	p := startDrill(t, b, golden, "--fault", "haproxy-kill,bad-config", "--keep", "--report", html, "--json-report", data)
+	p.waitFor(t, func() bool { return strings.Contains(p.stderr.String(), "the cluster stays up") })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), "drill", "shell", "controller_1", "hostname").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "controller-1" {
+		t.Errorf("a shell on controller_1: %v, %q", err, out)
+	}
+	if code := p.interrupt(t); code != exitOK {
+		t.Errorf("exit status %d, want %d\n%s", code, exitOK, p.stderr.String())
+	}
+	text, err := os.ReadFile(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r drill.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Faults) != 2 || !r.Good || r.Versions["keepalived"] == "" {
+		t.Fatalf("the report says %s", text)
+	}
+	kill, config := r.Faults[0], r.Faults[1]
+	t.Logf("haproxy killed: new holder after %v ms, gap %v ms; bad config: gap %v ms", kill.MovedMedian, kill.GapWorst, config.GapWorst)
+	if kill.Moved != 1 || kill.Runs[0].VIPs[0].After == kill.Runs[0].Struck {
+		t.Errorf("a killed haproxy does not move the VIP: %+v", kill)
+	}
+	if config.Moved != 0 {
+		t.Errorf("a broken config moves the VIP: %+v", config)
+	}
+	if page, err := os.ReadFile(html); err != nil || !bytes.Contains(page, []byte("haproxy-kill")) {
+		t.Errorf("the page does not name the fault (%v)", err)
+	}
+}
+
+// drillProcess is a bake drill that runs.
+type drillProcess struct {
+	cmd    *exec.Cmd
+	tmp    string
+	image  string
+	stderr *lockedBuffer
+	exited chan struct{}
+}
+
+func startDrill(t *testing.T, b *cluster.Bake, golden string, args ...string) *drillProcess {
+	t.Helper()
+	p := &drillProcess{tmp: t.TempDir(), image: golden, stderr: &lockedBuffer{}, exited: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(b.Dir, "bake"), append([]string{"drill", b.Spec, "--release", "trixie", "--image", golden}, args...)...)
+	p.cmd.Env = append(os.Environ(), "TMPDIR="+p.tmp)
+	p.cmd.Stderr = p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+	})
+	return p
+}
+
+// waitFor polls until something is true of a drill that runs.
+func (p *drillProcess) waitFor(t *testing.T, good func() bool) {
+	t.Helper()
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(drillLimit)
+	defer tick.Stop()
+	for !good() {
+		select {
+		case <-tick.C:
+		case <-p.exited:
+			t.Fatalf("the drill has ended:\n%s", p.stderr.String())
+		case <-limit:
+			t.Fatalf("it does not come to that:\n%s", p.stderr.String())
+		}
+	}
+}
+
+// interrupt sends what ^C sends, waits for the end, and sees that nothing is left.
+func (p *drillProcess) interrupt(t *testing.T) int {
+	t.Helper()
+	family := p.family()
+	if len(family) < 3 {
+		t.Errorf("the drill has hardly any process: %q", family)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(time.Minute):
+		t.Fatalf("it does not end:\n%s", p.stderr.String())
+	}
+	for _, member := range family {
+		pid, comm, _ := strings.Cut(member, " ")
+		if now, err := os.ReadFile("/proc/" + pid + "/comm"); err == nil && strings.TrimSpace(string(now)) == comm {
+			t.Errorf("still there: %s", member)
+		}
+	}
+	if left, _ := os.ReadDir(p.tmp); len(left) > 0 {
+		t.Errorf("left in the directory for temporary files: %v", left)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || bytes.Contains(mounts, []byte(p.tmp)) {
+		t.Errorf("still mounted (%v): %s", err, mounts)
+	}
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, loop := range loops {
+		if file, _ := os.ReadFile(loop); strings.HasPrefix(string(file), p.image) {
+			t.Errorf("%s still has the image", loop)
+		}
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// family lists the drill's processes below its own: their ids and names.
+func (p *drillProcess) family() []string {
+	children := map[int][]int{}
+	names := map[int]string{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		text, _ := os.ReadFile(path)
+		head, tail, ok := strings.Cut(string(text), ") ")
+		pidText, comm, ok2 := strings.Cut(head, " (")
+		fields := strings.Fields(tail)
+		if !ok || !ok2 || len(fields) < 2 {
+			continue
+		}
+		pid, _ := strconv.Atoi(pidText)
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], pid)
+		names[pid] = comm
+	}
+	var out []string
+	for next := children[p.cmd.Process.Pid]; len(next) > 0; {
+		pid := next[0]
+		next = append(next[1:], children[pid]...)
+		out = append(out, fmt.Sprintf("%d %s", pid, names[pid]))
+	}
+	return out
+}

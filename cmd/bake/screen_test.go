@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/drill"
+)
+
+// lockedBuffer is written by one goroutine and read by another.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func liveCrash() (drill.Live, time.Time) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return drill.Live{
+		Doing: "node-crash, 3 of 9: node's power cut", Since: now.Add(-300 * time.Millisecond),
+		Nodes: []drill.LiveNode{{Name: "lb1", State: "off"}, {Name: "other", State: "on", Holds: []string{"www"}, Rate: 199.6, Gap: 4.2}},
+		VIPs:  []drill.LiveVIP{{Name: "db", Gap: 290}, {Name: "api", Holders: []string{"lb1", "other"}}},
+	}, now
+}
+
+func TestStanding(t *testing.T) {
+	want := `node-crash, 3 of 9: node's power cut (0.3 s)
+  lb1    off   
+  other  on       200 requests/s  gap      4 ms  holds www
+  nobody holds db  gap 290 ms
+  lb1 and other hold api  gap 0 ms`
+	if got := strings.Join(standing(liveCrash()), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// On a terminal the live lines are drawn over those that stand, and a line that stays comes above them.
+func TestScreenOnATerminal(t *testing.T) {
+	var b bytes.Buffer
+	l, now := liveCrash()
+	s := &screen{w: &b, now: func() time.Time { return now }, width: 20}
+	s.show(l)
+	s.line("happened")
+	s.doing("a\x1b[2Jb and what does not fit")
+	s.end()
+	s.show(l)
+	want := "node-crash, 3 of 9:\n  lb1    off   \n  other  on       2\n  nobody holds db  \n  lb1 and other hol\n" +
+		"\x1b[5A\x1b[Jhappened\na [2Jb and what doe\n\x1b[1A\x1b[J"
+	if b.String() != want {
+		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
+	}
+}
+
+func TestScreenElsewhere(t *testing.T) {
+	var b bytes.Buffer
+	s := newScreen(&b)
+	l, _ := liveCrash()
+	s.show(l)
+	s.doing("baking")
+	s.line("happened")
+	s.end()
+	if s.live() || b.String() != "happened\n" {
+		t.Errorf("live %v: %q", s.live(), b.String())
+	}
+}

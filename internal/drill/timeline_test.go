@@ -1,0 +1,156 @@
+package drill
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// clock gives moments by their milliseconds from the strike on.
+func clock(ms float64) time.Time {
+	strike := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return strike.Add(time.Duration(ms * float64(time.Millisecond)))
+}
+
+func clocks(ms ...float64) []time.Time {
+	var out []time.Time
+	for _, m := range ms {
+		out = append(out, clock(m))
+	}
+	return out
+}
+
+func testWindow() window { return window{from: clock(-500), strike: clock(0), to: clock(3000)} }
+
+func TestHoldings(t *testing.T) {
+	spans := []lab.Span{
+		{Host: "b", From: clock(-9000), To: clock(-8000)}, // over before
+		{Host: "a", From: clock(-8000), To: clock(20)},
+		{Host: "b", From: clock(24), To: clock(2900)},
+		{Host: "a", From: clock(2895)},
+		{Host: "c", From: clock(3001)}, // after the end
+	}
+	got := testWindow().holdings(spans)
+	want := []Holding{{"a", Stretch{-500, 20}}, {"b", Stretch{24, 2900}}, {"a", Stretch{2895, 3000}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := overlap(got); got != 5 {
+		t.Errorf("overlap %v, want 5", got)
+	}
+	if at, ok := newHolder(got, "a"); at != 24 || !ok {
+		t.Errorf("new holder at %v, %v", at, ok)
+	}
+	if at, ok := alone(got); at != 2900 || !ok {
+		t.Errorf("alone since %v, %v", at, ok)
+	}
+}
+
+func TestHoldingsThatDoNotMove(t *testing.T) {
+	got := testWindow().holdings([]lab.Span{{Host: "a", From: clock(-8000)}})
+	if _, ok := newHolder(got, "a"); ok || overlap(got) != 0 {
+		t.Errorf("a VIP that stayed has a new holder, or two: %v", got)
+	}
+	if at, ok := alone(got); at != -500 || !ok {
+		t.Errorf("alone since %v, %v", at, ok)
+	}
+}
+
+// One node may have lost the VIP and got it back: that is no second holder.
+func TestOverlapOfOneNode(t *testing.T) {
+	if got := overlap([]Holding{{"a", Stretch{0, 10}}, {"a", Stretch{5, 20}}}); got != 0 {
+		t.Errorf("overlap %v, want 0", got)
+	}
+	if _, ok := alone([]Holding{{"a", Stretch{0, 10}}, {"b", Stretch{5, 10}}}); ok {
+		t.Error("two holders at the end are said to be one")
+	}
+	if _, ok := alone(nil); ok {
+		t.Error("no holder is said to be one")
+	}
+}
+
+func TestGaps(t *testing.T) {
+	// Answers come out of order, as requests overlap; those outside are of other runs.
+	answers := clocks(-600, -490, -480, -470, 0, -240, 5, 130, 110, 140, 2990, 3100)
+	gaps, longest := testWindow().gaps(answers)
+	want := []Stretch{{-470, -240}, {-240, 0}, {5, 110}, {140, 2990}}
+	if diff := cmp.Diff(want, gaps); diff != "" || longest != 2850 {
+		t.Errorf("longest %v, -want +got:\n%s", longest, diff)
+	}
+}
+
+// Who is not answered up to the end is without an answer up to the end.
+func TestGapsWithoutAnyAnswer(t *testing.T) {
+	gaps, longest := testWindow().gaps(nil)
+	if diff := cmp.Diff([]Stretch{{-500, 3000}}, gaps); diff != "" || longest != 3500 {
+		t.Errorf("longest %v, -want +got:\n%s", longest, diff)
+	}
+}
+
+func TestLosses(t *testing.T) {
+	got := testWindow().losses(clocks(-900, 10, 5, 15, 100, 3001))
+	want := []Loss{{Stretch{5, 15}, 3}, {Stretch{100, 100}, 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []Millis
+		want   Millis
+	}{{nil, 0}, {[]Millis{7}, 7}, {[]Millis{9, 1, 2}, 2}, {[]Millis{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+// What the struck node did not hold says nothing of the fault; two holders count wherever they are.
+func TestSummarize(t *testing.T) {
+	run := func(gap, moved, other Millis, problems ...string) Run {
+		return Run{Problems: problems, VIPs: []VIPRun{
+			{Name: "a", Struck: true, Asked: true, Gap: gap, Moved: moved, Lost: int(gap / 5)},
+			{Name: "b", Asked: true, Gap: 900, Overlap: other},
+		}}
+	}
+	got := summarize(fault{name: "f", title: "F"}, []Run{run(100, 80, 0), run(50, 0, 3), run(60, 40, 0)})
+	got.Runs = nil
+	want := Fault{Name: "f", Title: "F", GapMedian: 60, GapWorst: 100, Lost: 12, LostWorst: 20, Moved: 2, MovedMedian: 60, MovedWorst: 80, Overlap: 3, Good: true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if summarize(fault{}, []Run{run(1, 1, 0), run(1, 1, 0, "down")}).Good {
+		t.Error("a run with a problem is good")
+	}
+}
+
+func TestSteady(t *testing.T) {
+	w := &watch{}
+	for ms := 0.0; ms <= 600; ms += 5 {
+		w.answers = append(w.answers, clock(ms))
+	}
+	for _, c := range []struct {
+		now  float64
+		want bool
+	}{{600, true}, {740, true}, {760, false}, {200, false}, {5000, false}} {
+		// Only what came up to then is known then.
+		known := &watch{answers: before(w.answers, clock(c.now))}
+		if got := known.steady(clock(c.now), servedFor); got != c.want {
+			t.Errorf("at %v: %v, want %v", c.now, got, c.want)
+		}
+	}
+}
+
+func before(times []time.Time, limit time.Time) []time.Time {
+	var out []time.Time
+	for _, t := range times {
+		if !t.After(limit) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
