@@ -3,6 +3,7 @@ package drill
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Sizes of a chart, in pixels of its own.
@@ -113,7 +114,11 @@ func timeline(r Run, nodes []string) chart {
 				c.bar(s, y, l.Stretch, "loss", fmt.Sprintf("%d requests lost that were sent from %s to %s", l.Requests, show(l.From), show(l.To)))
 			}
 			for _, g := range v.Gaps {
-				c.bar(s, y, g, "gap", fmt.Sprintf("no answer for %s, from %s on", show(g.Length()), show(g.From)))
+				class := "late"
+				if lossIn(v.Losses, g) {
+					class = "gap"
+				}
+				c.bar(s, y, g, class, fmt.Sprintf("no answer for %s, from %s on", show(g.Length()), show(g.From)))
 			}
 			y += rowHeight
 		}
@@ -126,6 +131,11 @@ func timeline(r Run, nodes []string) chart {
 		c.Marks = append(c.Marks, tick{x, "repair"})
 	}
 	return c
+}
+
+// lossIn tells whether a request was lost in a gap. Where none was, the answers only came late: the machine was busy.
+func lossIn(losses []Loss, g Stretch) bool {
+	return slices.ContainsFunc(losses, func(l Loss) bool { return l.To >= g.From && l.From <= g.To })
 }
 
 func (c *chart) row(y float64, name string) {

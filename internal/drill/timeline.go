@@ -67,7 +67,8 @@ func (w window) holdings(spans []lab.Span) []Holding {
 	return out
 }
 
-// gaps are the times without an answer that can be seen, and the longest of all times between two answers.
+// gaps are the times without an answer that can be seen, and the longest of all times between two answers that ended
+// after the strike.
 func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
 	sorted := slices.SortedFunc(slices.Values(answers), time.Time.Compare)
 	last := w.from
@@ -75,7 +76,9 @@ func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
 		if a.Before(w.from) || a.After(w.to) {
 			continue
 		}
-		longest = max(longest, millis(a.Sub(last)))
+		if a.After(w.strike) {
+			longest = max(longest, millis(a.Sub(last)))
+		}
 		if a.Sub(last) >= visible {
 			gaps = append(gaps, Stretch{w.at(last), w.at(a)})
 		}

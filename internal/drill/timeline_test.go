@@ -82,6 +82,17 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// What was before the strike is no fault's.
+func TestGapsBeforeTheStrike(t *testing.T) {
+	var answers []time.Time
+	for ms := -100.0; ms <= 3000; ms += 10 {
+		answers = append(answers, clock(ms))
+	}
+	if gaps, longest := testWindow().gaps(answers); longest != 10 || len(gaps) != 1 {
+		t.Errorf("longest %v of %v, want 10", longest, gaps)
+	}
+}
+
 // Who is not answered up to the end is without an answer up to the end.
 func TestGapsWithoutAnyAnswer(t *testing.T) {
 	gaps, longest := testWindow().gaps(nil)
