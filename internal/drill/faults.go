@@ -27,7 +27,7 @@ func faults() []fault {
 		{name: "haproxy-stop", title: "haproxy stuck (SIGSTOP)", strike: sh("systemctl kill --signal=STOP haproxy.service"),
 			repair: sh("systemctl kill --signal=CONT haproxy.service || true")}, // the agent may have restarted it meanwhile
 		{name: "node-crash", title: "node's power cut", strike: crash, repair: start},
-		{name: "link-cut", title: "link of the VIP's network cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
+		{name: "link-cut", title: "links of the VIPs' networks cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
 		{name: "partition", title: "nodes cut from each other for 3 s", parted: true, lasts: 3 * time.Second, strike: isolate(true), repair: isolate(false)},
 		{name: "maintenance", title: "maintenance on, and off", strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
 		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", control.Proven), repair: nothing},
