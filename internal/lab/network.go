@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -28,6 +29,9 @@ func (l *Lab) network(name string) (*network, error) {
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = fmt.Sprintf("br%d", len(l.networks))
+	// One that is set stays. Otherwise it is the lowest of the ports' and changes as hosts come and go, and whoever
+	// knows an address of the lab's own has a stale neighbour for half a minute.
+	attrs.HardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, byte(len(l.networks))} // 02: locally administered
 	// Without a querier, snooping would lose multicast after a while.
 	snooping := false
 	n := &network{&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}}
