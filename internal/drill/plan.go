@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hapair/hapair/internal/lab"
@@ -240,89 +239,8 @@ func home(s *spec.Spec, v *spec.VIP) string {
 	return best.Hostname
 }
 
-// subnetOf is the network that a client of a VIP is on: the VIP's own, or that of the nodes which it lies in.
-func subnetOf(s *spec.Spec, v *spec.VIP, a spec.Address) (netip.Prefix, bool) {
-	if a.Bits != 0 && a.Bits < a.Addr.BitLen() {
-		return a.Prefix().Masked(), true
-	}
-	if v.InterfaceOn(&s.Nodes[0]) != s.Nodes[0].Interface {
-		return netip.Prefix{}, false
-	}
-	for _, own := range s.Nodes[0].Addresses {
-		if p := prefixOf(own).Masked(); p.Contains(a.Addr) {
-			return p, true
-		}
-	}
-	return netip.Prefix{}, false
-}
-
-// freeAddress finds an address that the spec does not name, from a little above the middle of the network on: the ends are
-// where routers are.
-func freeAddress(p netip.Prefix, taken map[netip.Addr]bool) (netip.Addr, bool) {
-	first := p.Masked().Addr()
-	b := first.AsSlice()
-	if host := first.BitLen() - p.Bits(); host > 2 {
-		bit := p.Bits()
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	middle, _ := netip.AddrFromSlice(b)
-	for _, start := range []netip.Addr{middle.Next(), first.Next()} {
-		for a, n := start, 0; n < 4096 && p.Contains(a) && p.Contains(a.Next()); a, n = a.Next(), n+1 {
-			if !taken[a] {
-				return a, true
-			}
-		}
-	}
-	return netip.Addr{}, false
-}
-
-// addressesIn are all addresses that a spec names.
-func addressesIn(s *spec.Spec) map[netip.Addr]bool {
-	taken := map[netip.Addr]bool{}
-	for _, n := range s.Nodes {
-		for _, a := range n.Addresses {
-			taken[a.Addr] = true
-		}
-		for _, a := range slices.Concat(n.Gateway, n.Nameservers) {
-			taken[a] = true
-		}
-		if addr, ok := s.Log.AddrPort(&n); ok {
-			taken[addr.Addr()] = true
-		}
-	}
-	for _, v := range s.VIPs {
-		for _, a := range v.Addresses {
-			taken[a.Addr] = true
-		}
-	}
-	for _, svc := range s.Services {
-		for _, srv := range svc.Servers {
-			taken[srv.Address] = true
-		}
-	}
-	return taken
-}
-
 func (p *plan) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(p.notes, text) {
 		p.notes = append(p.notes, text)
 	}
-}
-
-// Prepare makes of a spec what can be booted where there is no DHCP: an address without a prefix gets the usual one. It
-// tells what it changed.
-func Prepare(s *spec.Spec) (notes []string) {
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		if n.Network != nil {
-			continue
-		}
-		for j := range n.Addresses {
-			if a := &n.Addresses[j]; a.Bits == 0 {
-				a.Bits = usualBits(a.Addr)
-				notes = append(notes, n.Name+" has no prefix in the spec, and here there is no DHCP: "+a.Addr.String()+"/"+strconv.Itoa(a.Bits)+" is taken")
-			}
-		}
-	}
-	return notes
 }

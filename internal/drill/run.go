@@ -90,6 +90,7 @@ func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (r
 // try has a fault strike once. An error means that the cluster is not what it was before.
 func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o Faults) (Run, error) {
 	w := window{from: time.Now()}
+	c.live.now(doing, "")
 	for _, t := range c.targets {
 		if t.watch != nil {
 			t.watch.forget(w.from.Add(-time.Second))
