@@ -9,24 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// needs is the one place where a test of this package gives up for want of a tool: on a developer's machine only.
-func needs(t *testing.T, what string, there bool) {
-	t.Helper()
-	if there {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing", what)
-	}
-	t.Skipf("%s is missing", what)
-}
+	"github.com/hapair/hapair/internal/needs"
+)
 
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	needs(t, name, err == nil)
+	needs.That(t, err == nil, "%s is missing", name)
 	return path
 }
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/needs"
 )
 
 func sha256Hex(s string) string {
@@ -52,7 +54,7 @@ func volume(t *testing.T, dir string) string {
 }
 
 func TestAgentFromVolume(t *testing.T) {
-	needs(t, "root", os.Getuid() == 0)
+	needs.That(t, os.Getuid() == 0, "%s is missing", "root")
 	content := t.TempDir()
 	empty := volume(t, content)
 	if err := os.WriteFile(filepath.Join(content, "ha-agent"), []byte("program"), 0o600); err != nil {
@@ -71,7 +73,7 @@ func TestAgentFromVolume(t *testing.T) {
 }
 
 func TestAgentFromSeed(t *testing.T) {
-	needs(t, "root", os.Getuid() == 0)
+	needs.That(t, os.Getuid() == 0, "%s is missing", "root")
 	seed := filepath.Join(t.TempDir(), "ha-agent")
 	if err := os.WriteFile(seed, []byte("program"), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,20 +15,9 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/tool"
 )
-
-// needRoot skips a test that mounts. With CI=true that is a failure.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Getuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("a mount namespace is made: run the tests as root")
-	default:
-		t.Skip("a mount namespace is made: only root can")
-	}
-}
 
 // guarded is a machine of files, whose haproxy and keepalived judge them by a word: bad, none or missing (an interface).
 type guarded struct {
@@ -45,7 +34,7 @@ type guarded struct {
 
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	dir := t.TempDir()
 	g := &guarded{t: t, conf: filepath.Join(dir, "haproxy.cfg"), cert: filepath.Join(dir, "site.pem"), keep: filepath.Join(dir, "keepalived.conf"), before: func() {}}
 	g.Guard = &Guard{

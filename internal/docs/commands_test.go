@@ -126,8 +126,10 @@ func copyTree(t *testing.T, from string) string {
 		}
 		target := filepath.Join(to, rel)
 		switch {
-		case skip[rel]:
+		case skip[rel] && d.IsDir():
 			return fs.SkipDir
+		case skip[rel]: // .git of a worktree is a file
+			return nil
 		case d.IsDir():
 			return os.MkdirAll(target, 0o755)
 		case !d.Type().IsRegular():

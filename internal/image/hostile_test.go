@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/needs"
 )
 
 // link puts links into a toy system.
@@ -151,7 +153,7 @@ func TestNeedsRecovery(t *testing.T) {
 
 // A qcow2 may name another file as the rest of itself: any of this machine's.
 func TestBackingFileIsRefused(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "secret"), strings.Repeat("of this machine\n", 1000))
 	base := filepath.Join(dir, "base.qcow2")
@@ -175,7 +177,7 @@ func TestOtherRelease(t *testing.T) {
 }
 
 func TestNoPartitions(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	base := filepath.Join(t.TempDir(), "base.raw")
 	write(t, base, strings.Repeat("no disk ", 1<<16))
 	_, err := Bake(context.Background(), toyOptions(t, base), put("never"))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
 )
 
@@ -62,7 +63,7 @@ func TestMissingToolsAreNamedAtOnce(t *testing.T) {
 }
 
 func TestBaseOfAnotherDigest(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	base := filepath.Join(t.TempDir(), "base.raw")
 	write(t, base, "these bytes")
 	o := toyOptions(t, base)

@@ -11,20 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
 )
-
-// needRoot leaves a test out for a plain user, who cannot mount.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("this test mounts images: it needs root")
-	default:
-		t.Skip("this test mounts images: it needs root")
-	}
-}
 
 // toyTools are what the scripts of a bake use; they come from this machine, with their libraries.
 func toyTools() []string {
@@ -37,7 +26,7 @@ const toySize = 64 << 20
 // that use one run at the same time: they wait for the disk most of it.
 func toyBase(t *testing.T, more ...func(dir string)) string {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	t.Parallel()
 	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "base.raw")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -54,13 +55,7 @@ func running(t *testing.T) int {
 // inNetwork runs f on a thread with a network of its own: what else runs on the machine is in another one.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
-	switch {
-	case os.Getuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("a network namespace is made: run the tests as root")
-	default:
-		t.Skip("a network namespace is made: only root can")
-	}
+	needs.Root(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/needs"
 )
 
 // promtool finds Prometheus' own tool. Debian has it in a package that starts a server where it is installed: so it is
@@ -34,12 +35,8 @@ func promtool(t *testing.T) string {
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", "apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . && chmod 755 usr/bin/promtool")
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("cannot fetch promtool: %v\n%s", err, out)
-		}
-		t.Skipf("promtool is needed: %v; install it into the PATH\n%s", err, out)
-	}
+	out, err := cmd.CombinedOutput()
+	needs.That(t, err == nil, "promtool is neither in the PATH nor to be had by apt: %v\n%s", err, out)
 	b, err := os.ReadFile(filepath.Join(dir, "usr/bin/promtool"))
 	if err != nil {
 		t.Fatal(err)

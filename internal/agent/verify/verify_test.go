@@ -17,6 +17,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -48,18 +49,6 @@ func machine(t *testing.T) *Machine {
 	put(t, m, haproxyConf, "global\n  log 10.0.0.9 local0\n", 0o640)
 	put(t, m, keepalivedConf, "global_defs {\n}\n", 0o600)
 	return m
-}
-
-// needRoot skips a test that looks at files of root's. With CI=true that is a failure.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Getuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("files of root's are looked at: run the tests as root")
-	default:
-		t.Skip("files of root's are looked at: run the tests as root")
-	}
 }
 
 func put(t *testing.T, m *Machine, path, content string, mode fs.FileMode) {
@@ -95,7 +84,7 @@ func wrong(rs Results) []string {
 }
 
 func TestImage(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	tests := map[string]struct {
 		spoil func(t *testing.T, m *Machine)
 		want  string // of the one step that does not hold; empty: all do
@@ -185,7 +174,7 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 }
 
 func TestNode(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	held := func() ([]vip.Held, error) {
 		return []vip.Held{{Interface: "eth4", Address: netip.MustParseAddr("192.0.2.1")}}, nil
 	}

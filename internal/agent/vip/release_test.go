@@ -3,7 +3,6 @@ package vip
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,18 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/needs"
 )
 
 // inNetwork runs f on a thread with a network of its own, which has the interfaces eth3 and eth4.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
-	switch {
-	case os.Getuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("a network namespace is made: run the tests as root")
-	default:
-		t.Skip("a network namespace is made: only root can")
-	}
+	needs.Root(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -4,24 +4,18 @@ package labtest
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/needs"
 )
 
 // Need skips the test where the lab cannot run, and says what is missing. With CI=true that is a failure.
 func Need(t testing.TB) {
 	t.Helper()
 	err := lab.Missing()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
+	needs.That(t, err == nil, "%v", err)
 }
 
 // Root gives a directory with a root of the release that has the packages; it is made once and cached. Nobody may write
