@@ -29,7 +29,7 @@ const faultLimit = 60 * time.Second
 // controllers is the cluster of the example.
 type controllers struct{ *cluster.Cluster }
 
-func build(t *testing.T) *cluster.Bake {
+func build(t testing.TB) *cluster.Bake {
 	t.Helper()
 	example, ok := examples.Get("controllers")
 	if !ok {
@@ -39,7 +39,7 @@ func build(t *testing.T) *cluster.Bake {
 }
 
 // boot has the nodes serve what is behind the VIP and starts them.
-func boot(t *testing.T, cl *cluster.Cluster) controllers {
+func boot(t testing.TB, cl *cluster.Cluster) controllers {
 	t.Helper()
 	for name, addr := range nodeAddress() {
 		h := cl.Nodes[strings.ReplaceAll(name, "_", "-")]
