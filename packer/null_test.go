@@ -75,7 +75,7 @@ func sshHost(t *testing.T, root, key string) (*lab.Host, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := l.AddProxy("build", netip.MustParsePrefix("10.9.0.1/24"), "debian.invalid")
+	proxy, err := l.AddProxy("build", netip.MustParsePrefix("10.9.0.1/24"), root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,8 +42,12 @@ func extract(ctx context.Context, from, r release.Release) ([]byte, error) {
 		return nil, fmt.Errorf("cannot extract %s: %w", r.KeyringPackage, err)
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--format=directory",
-		"--keyring="+from.Keyring, "--include="+r.KeyringPackage, from.Name, dir, from.Archive)
+	args := []string{"--quiet", "--mode=root", "--variant=extract", "--format=directory",
+		"--keyring=" + from.Keyring, "--include=" + r.KeyringPackage, from.Name, dir}
+	if from.Archive != "" {
+		args = append(args, from.Archive)
+	}
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot take %s from %s: %w: %s", r.KeyringPackage, from.Title, err, out)
 	}

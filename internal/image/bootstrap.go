@@ -39,7 +39,7 @@ func basePackages(r release.Release) []string {
 // bootstrapper makes a base image.
 type bootstrapper struct {
 	o       *Options
-	sources string
+	sources string // of apt; empty: mmdebstrap's own default, which it writes itself
 }
 
 // bootstrapBase makes the base that o asks for, or finds it in the cache, and tells its path and digest. The digest is that of
@@ -49,11 +49,14 @@ func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo,
 		return "", info, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
 	}
 	r := o.Release
-	found, err := reachable(ctx, o.client(), suites(r, o.Mirror))
-	if err != nil {
-		return "", info, err
+	b := &bootstrapper{o: o}
+	if r.Archive != "" || o.Mirror != "" {
+		found, err := reachable(ctx, o.client(), suites(r, o.Mirror))
+		if err != nil {
+			return "", info, err
+		}
+		b.sources = aptSources(found, r)
 	}
-	b := &bootstrapper{o: o, sources: aptSources(found, r)}
 	digest := b.digest()
 	info = BaseInfo{Source: Bootstrap, Digest: "sha256:" + digest}
 	file = filepath.Join(o.CacheDir, "bootstrap-"+r.Name+"-"+digest[:16]+".raw")
@@ -160,11 +163,15 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 	if err := o.ns.do(func() error { return os.WriteFile(keyring, keys, 0o644) }); err != nil {
 		return fmt.Errorf("cannot keep the keys of %s: %w", r.Name, err)
 	}
-	cmd, err := sandbox(ctx, "--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
-		"--keyring="+keyring, "--include="+strings.Join(basePackages(r), ","),
+	args := []string{"--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
+		"--keyring=" + keyring, "--components=" + strings.Join(r.Components, ","), "--include=" + strings.Join(basePackages(r), ","),
 		// Without it grub-pc's postinst wants to know a disk to write to.
 		`--essential-hook=echo grub-pc grub-pc/install_devices_empty boolean true | chroot "$1" debconf-set-selections`,
-		r.Name, rootDir, "-")
+		r.Name, rootDir}
+	if b.sources != "" {
+		args = append(args, "-") // its standard input
+	}
+	cmd, err := sandbox(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -184,17 +191,20 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 type file struct{ path, content string }
 
 func (b *bootstrapper) files() []file {
-	return []file{
+	all := []file{
 		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n"},
 		{"/etc/hostname", "localhost\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
 		{"/etc/default/locale", "LANG=C.UTF-8\n"},
 		// Since 24.04 systemd-tmpfiles makes the former a link to the latter at the first boot.
 		{"/etc/locale.conf", "LANG=C.UTF-8\n"},
-		{"/etc/apt/sources.list", b.sources},
 		{"/etc/cloud/cloud.cfg.d/50_hapair_base.cfg", "# A minimal system has no other locale, and making one would fail.\nlocale: C.UTF-8\n"},
 		{"/etc/default/grub.d/50_hapair.cfg", grubDefaults},
 	}
+	if b.sources != "" {
+		all = append(all, file{"/etc/apt/sources.list", b.sources})
+	}
+	return all
 }
 
 const grubDefaults = `# A virtual machine: no menu to wait for, and the console on the serial port as well.

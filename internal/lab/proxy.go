@@ -7,7 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Proxy is a way out for apt, and for nothing else: an HTTP proxy that fetches from package archives only.
@@ -16,27 +20,42 @@ type Proxy struct {
 	server  *http.Server
 }
 
-// AddProxy has an HTTP proxy listen on an address of the lab's own on a network. It answers GET and HEAD for the named
-// hosts and refuses the rest.
-func (l *Lab) AddProxy(networkName string, prefix netip.Prefix, archives ...string) (*Proxy, error) {
+// AddProxy has an HTTP proxy listen on an address of the lab's own on a network. It answers GET and HEAD for the archives
+// that apt's sources in a root name, and refuses the rest.
+func (l *Lab) AddProxy(networkName string, prefix netip.Prefix, root string) (*Proxy, error) {
+	sources, err := os.ReadFile(filepath.Join(root, "etc/apt/sources.list"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell which archives may be reached: %w", err)
+	}
 	if err := l.AddAddress(networkName, prefix); err != nil {
 		return nil, err
 	}
 	p := &Proxy{address: netip.AddrPortFrom(prefix.Addr(), 3142)}
 	var listener net.Listener
-	err := withinNet(l.space.netns(), func() (err error) {
+	err = withinNet(l.space.netns(), func() (err error) {
 		listener, err = listen(p.address)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the proxy: %w", err)
 	}
-	p.server = newServer(forward(archives, http.DefaultTransport))
+	p.server = newServer(forward(archives(string(sources)), http.DefaultTransport))
 	go func() { _ = p.server.Serve(listener) }()
 	l.mu.Lock()
 	l.proxy = p
 	l.mu.Unlock()
 	return p, nil
+}
+
+// archives are the hosts that apt's sources name.
+func archives(sources string) []string {
+	var hosts []string
+	for _, word := range strings.Fields(sources) {
+		if u, err := url.Parse(word); err == nil && u.Scheme == "http" {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return hosts
 }
 
 // AptConf is a file of /etc/apt/apt.conf.d that sends apt to the proxy.

@@ -19,7 +19,7 @@ import (
 )
 
 // rootRevision is part of every root's key: raise it when roots are made differently.
-const rootRevision = "1"
+const rootRevision = "2"
 
 // StockPackages make the base that a cloud's image of the release would be: systemd, cloud-init, ssh; neither haproxy
 // nor keepalived.
@@ -94,7 +94,11 @@ func bootstrap(ctx context.Context, r release.Release, packages []string, dir st
 	}
 	args := []string{"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packages, ","),
 		"--components=" + strings.Join(r.Components, ","), "--keyring=" + keyring}
-	out, status, err := run(space.command(ctx, "mmdebstrap", append(args, r.Name, dir, r.Archive)...))
+	args = append(args, r.Name, dir)
+	if r.Archive != "" {
+		args = append(args, r.Archive)
+	}
+	out, status, err := run(space.command(ctx, "mmdebstrap", args...))
 	if err == nil && status != 0 {
 		err = fmt.Errorf("cannot make a root of %s: mmdebstrap ended with status %d:\n%s", r.Name, status, lastLines(out, 20))
 	}

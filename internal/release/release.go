@@ -49,7 +49,7 @@ type Release struct {
 	CloudInit  Version
 	Systemd    Version
 
-	Archive        string   // the archive's address
+	Archive        string   // the archive's address; empty where it is mmdebstrap's own default, as for Debian
 	Components     []string // of the archive
 	KeyringPackage string   // holds the archive's keys on a foreign Debian or Ubuntu
 	Keyring        string   // the file of that package
@@ -74,7 +74,7 @@ func ubuntu(r Release) Release {
 }
 
 func debian(r Release) Release {
-	r.Distribution, r.Archive, r.Components = "debian", "http://debian.invalid/debian", []string{"main"}
+	r.Distribution, r.Components = "debian", []string{"main"}
 	r.KeyringPackage, r.Keyring, r.Kernel = "debian-archive-keyring", debianKeyring, "linux-image-cloud-amd64"
 	r.NetworkFile = "10-netplan-%s.network"
 	return r

@@ -62,7 +62,7 @@ func TestAllIsComplete(t *testing.T) {
 		for what, missing := range map[string]bool{
 			"title": r.Title == "", "distribution": r.Distribution != "ubuntu" && r.Distribution != "debian",
 			"haproxy": r.HAProxy[0] == 0, "keepalived": r.Keepalived[0] == 0, "cloud-init": r.CloudInit[0] == 0,
-			"systemd": r.Systemd[0] == 0, "archive": !strings.HasPrefix(r.Archive, "http"), "components": len(r.Components) == 0,
+			"systemd": r.Systemd[0] == 0, "archive": r.Distribution != "debian" && !strings.HasPrefix(r.Archive, "http"), "components": len(r.Components) == 0,
 			"keyring": !strings.HasPrefix(r.Keyring, "/") || r.KeyringPackage == "", "kernel": r.Kernel == "",
 			"network file": strings.Count(r.NetworkFile, "%s") != 1,
 		} {

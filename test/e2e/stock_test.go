@@ -22,7 +22,7 @@ func TestStock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := l.AddProxy("management", netip.MustParsePrefix("192.168.56.250/24"), "debian.invalid", "secu.debian.invalid")
+	proxy, err := l.AddProxy("management", netip.MustParsePrefix("192.168.56.250/24"), root)
 	if err != nil {
 		t.Fatal(err)
 	}
