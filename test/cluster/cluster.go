@@ -15,6 +15,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/release"
 )
 
 // Password is that of the stats page: the tests' own secret.
@@ -29,6 +30,22 @@ const (
 	settleLimit = 60 * time.Second
 	settled     = 1500 * time.Millisecond // how long one holder must stay the only one
 )
+
+// Releases are those that HAPAIR_RELEASES names, or else the given ones: stand-ins for Ubuntu's, whose archive cannot be
+// reached from everywhere. Where it can, HAPAIR_RELEASES=noble tests the real thing.
+func Releases(t testing.TB, standIns ...string) []string {
+	t.Helper()
+	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(names) == 0 {
+		return standIns
+	}
+	for _, name := range names {
+		if _, err := release.Get(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
 
 // Bake is the program under test, with the spec that it is given.
 type Bake struct {

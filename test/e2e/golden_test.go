@@ -1,10 +1,17 @@
 package e2e
 
-import "testing"
+import (
+	"testing"
 
-// The two stand-ins for the releases that the project is for lie on either side of them.
-func TestGoldenBookworm(t *testing.T) { testGolden(t, "bookworm") }
-func TestGoldenTrixie(t *testing.T)   { testGolden(t, "trixie") }
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// TestGolden takes the two stand-ins that lie on either side of the releases that the project is for.
+func TestGolden(t *testing.T) {
+	for _, release := range cluster.Releases(t, "bookworm", "trixie") {
+		t.Run(release, func(t *testing.T) { testGolden(t, release) })
+	}
+}
 
 // testGolden boots both nodes from the golden image with their seeds, and breaks them in every way.
 func testGolden(t *testing.T, release string) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -43,23 +42,9 @@ services:
 
 const url = "http://192.168.1.32:5000/"
 
-// releases are those whose pair is broken: a newer one, and what HAPAIR_RELEASES names instead.
-func releases(t *testing.T) []string {
-	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
-	if len(names) == 0 {
-		return []string{"trixie"}
-	}
-	for _, name := range names {
-		if _, err := release.Get(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return names
-}
-
 func TestMatrix(t *testing.T) {
 	var tables []table
-	for _, name := range releases(t) {
+	for _, name := range cluster.Releases(t, "trixie") {
 		t.Run(name, func(t *testing.T) {
 			p := boot(t, name)
 			tables = append(tables, p.suffer(t))
