@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 // BenchmarkBake measures what a person waits for when a spec is edited.
@@ -14,7 +16,7 @@ func BenchmarkBake(b *testing.B) {
 			words := strings.Fields(strings.NewReplacer("SPEC", "../../examples/three-nodes.yaml", "DIR", b.TempDir()).Replace(args))
 			for b.Loop() {
 				var out, errs bytes.Buffer
-				if status := run(b.Context(), words, strings.NewReader(""), &out, &errs); status != exitOK {
+				if status := run(b.Context(), words, strings.NewReader(""), &out, &errs); status != exitstatus.OK {
 					b.Fatalf("bake %s: exit %d: %s", args, status, &errs)
 				}
 			}

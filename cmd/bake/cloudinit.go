@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -50,7 +51,7 @@ func newCloudInit(e *env) *cobra.Command {
 func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) error {
 	o, err := f.options()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return exitstatus.With(exitstatus.Usage, err)
 	}
 	s, err := e.load(path)
 	if err != nil {
@@ -72,7 +73,7 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	}
 	written, err := cloudinit.Write(ctx, f.output, seeds)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	return e.printWritten(written, seeds)
 }
@@ -164,7 +165,7 @@ func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudini
 // cloudInitError gives an error its exit status: what another spec or cloud can mend is a no.
 func (e *env) cloudInitError(err error) error {
 	if errors.Is(err, cloudinit.ErrTooLarge) {
-		return &exitError{exitNo, err}
+		return exitstatus.With(exitstatus.No, err)
 	}
 	return e.renderError(err)
 }

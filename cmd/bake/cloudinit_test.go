@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 const cloudInitPassword = "correct-horse-battery"
@@ -62,7 +63,7 @@ func TestCloudInit(t *testing.T) {
 			args = append(args, "--agent", "$T/ha-agent")
 		}
 		stdout, stderr, status := bakeCloudInit(t, dir, args...)
-		if status != exitOK || strings.Contains(stderr, "error") {
+		if status != exitstatus.OK || strings.Contains(stderr, "error") {
 			t.Fatalf("%s: exit %d: %s", image, status, stderr)
 		}
 		for _, name := range []string{"lb1/user-data", "lb1/meta-data", "lb1/network-config", "lb1/seed.iso", "lb_2/seed.iso"} {
@@ -106,7 +107,7 @@ func TestCloudInitJSON(t *testing.T) {
 	dir := cloudInitTree(t, "")
 	stdout, _, status := bakeCloudInit(t, dir, "-o", "$T/out", "--cloud", "ec2", "--json")
 	var written []cloudinit.Written
-	if err := json.Unmarshal([]byte(stdout), &written); err != nil || status != exitOK {
+	if err := json.Unmarshal([]byte(stdout), &written); err != nil || status != exitstatus.OK {
 		t.Fatalf("exit %d: %v: %s", status, err, stdout)
 	}
 	want := cloudinit.Written{Node: "lb1", Path: filepath.Join(dir, "out/lb1/user-data"), Size: written[0].Size}
@@ -123,20 +124,20 @@ func TestCloudInitRefusals(t *testing.T) {
 		status     int
 		says       string
 	}{
-		{"no folder", "", nil, exitUsage, "-o DIR"},
-		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitUsage, "golden and stock"},
-		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitUsage, "known are nocloud, ec2"},
-		{"unknown release", "", []string{"-o", "$T/out", "--release", "potato"}, exitUsage, "trixie"},
-		{"agent for golden", "", []string{"-o", "$T/out", "--agent", "$T/ha-agent"}, exitUsage, "golden image, which has it"},
-		{"URL without digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b"}, exitUsage, "need each other"},
-		{"URL and file", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "x", "--agent-url", "https://a/b", "--agent-sha256", digest}, exitUsage, "both --agent and --agent-url"},
-		{"no URL", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "file:///b", "--agent-sha256", digest}, exitUsage, "http or https"},
-		{"no digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b", "--agent-sha256", "0f"}, exitUsage, "64 hex digits"},
-		{"no seed on a cloud", "", []string{"-o", "$T/out", "--image", "stock", "--cloud", "ec2"}, exitUsage, "--agent-url"},
-		{"no agent beside bake", "", []string{"-o", "$T/out", "--image", "stock"}, exitFailure, "--agent PATH"},
-		{"agent is no program", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "$T/stats"}, exitFailure, "no Linux program"},
-		{"collision", "cloud_config: {hostname: x, ssh_pwauth: true}\n", []string{"-o", "$T/out"}, exitNo, "cloud_config.ssh_pwauth"},
-		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitNo, "more than the 32768 that fit"},
+		{"no folder", "", nil, exitstatus.Usage, "-o DIR"},
+		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitstatus.Usage, "golden and stock"},
+		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitstatus.Usage, "known are nocloud, ec2"},
+		{"unknown release", "", []string{"-o", "$T/out", "--release", "potato"}, exitstatus.Usage, "trixie"},
+		{"agent for golden", "", []string{"-o", "$T/out", "--agent", "$T/ha-agent"}, exitstatus.Usage, "golden image, which has it"},
+		{"URL without digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b"}, exitstatus.Usage, "need each other"},
+		{"URL and file", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "x", "--agent-url", "https://a/b", "--agent-sha256", digest}, exitstatus.Usage, "both --agent and --agent-url"},
+		{"no URL", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "file:///b", "--agent-sha256", digest}, exitstatus.Usage, "http or https"},
+		{"no digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b", "--agent-sha256", "0f"}, exitstatus.Usage, "64 hex digits"},
+		{"no seed on a cloud", "", []string{"-o", "$T/out", "--image", "stock", "--cloud", "ec2"}, exitstatus.Usage, "--agent-url"},
+		{"no agent beside bake", "", []string{"-o", "$T/out", "--image", "stock"}, exitstatus.Failure, "--agent PATH"},
+		{"agent is no program", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "$T/stats"}, exitstatus.Failure, "no Linux program"},
+		{"collision", "cloud_config: {hostname: x, ssh_pwauth: true}\n", []string{"-o", "$T/out"}, exitstatus.No, "cloud_config.ssh_pwauth"},
+		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitstatus.No, "more than the 32768 that fit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := cloudInitTree(t, c.more)

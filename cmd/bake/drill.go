@@ -15,6 +15,7 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/lab"
@@ -84,7 +85,7 @@ func newDrillShell(e *env) *cobra.Command {
 func (e *env) drillShell(ctx context.Context, node string, command []string) error {
 	args, err := drill.Enter(ctx, node)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	if len(command) == 0 {
 		command = []string{"bash", "--login"}
@@ -97,7 +98,7 @@ func (e *env) drillShell(ctx context.Context, node string, command []string) err
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return &exitError{code: max(exit.ExitCode(), 1)}
+		return exitstatus.With(max(exit.ExitCode(), 1), nil)
 	}
 	if err != nil {
 		return cannot("enter %s: %w", node, err)
@@ -107,7 +108,7 @@ func (e *env) drillShell(ctx context.Context, node string, command []string) err
 
 func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	if err := errors.Join(drill.CheckFaults(f.faults), f.check()); err != nil {
-		return &exitError{exitUsage, err}
+		return exitstatus.With(exitstatus.Usage, err)
 	}
 	s, err := e.load(path)
 	if err != nil {
@@ -118,7 +119,7 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 		return err
 	}
 	if err := lab.Missing(); err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	dir, err := os.MkdirTemp("", "hapair-drill-")
 	if err != nil {
@@ -129,7 +130,7 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	defer d.screen.end()
 	err = d.run(ctx)
 	if ctx.Err() != nil && !d.finished {
-		return &exitError{exitFailure, errors.New("interrupted: everything was removed")}
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: everything was removed"))
 	}
 	return err
 }
@@ -176,7 +177,7 @@ func (d *drilling) run(ctx context.Context) error {
 	}
 	c, err := drill.Boot(ctx, o)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	report, err := c.Run(ctx, drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap})
 	if ctx.Err() == nil {
@@ -188,7 +189,7 @@ func (d *drilling) run(ctx context.Context) error {
 		}
 	}
 	if closed := c.Close(); err == nil && closed != nil {
-		return &exitError{exitFailure, closed}
+		return exitstatus.With(exitstatus.Failure, closed)
 	}
 	return err
 }
@@ -197,15 +198,15 @@ func (d *drilling) run(ctx context.Context) error {
 func (d *drilling) bake(ctx context.Context, output string) error {
 	want, err := recipe.Image(d.spec, d.release)
 	if err != nil {
-		return &exitError{exitNo, err}
+		return exitstatus.With(exitstatus.No, err)
 	}
 	agent, err := agentSource(d.flags.agent)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	cache, err := cacheDir(d.flags.cache)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	begun := time.Now()
 	report := func(p install.Progress) {
@@ -219,7 +220,7 @@ func (d *drilling) bake(ctx context.Context, output string) error {
 			return install.Do(ctx, m, install.Image(want, agent), report)
 		})
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	d.screen.line(fmt.Sprintf("golden image of %s baked in %.0f s", d.release.Title, time.Since(begun).Seconds()))
 	return nil
@@ -229,7 +230,7 @@ func (d *drilling) bake(ctx context.Context, output string) error {
 func (d *drilling) seeds() (map[string]string, error) {
 	cloud, err := cloudinit.GetCloud(cloudinit.NoCloud)
 	if err != nil {
-		return nil, &exitError{exitFailure, err}
+		return nil, exitstatus.With(exitstatus.Failure, err)
 	}
 	made, err := nodeSeeds(d.spec, d.release, cloudinit.Options{Image: cloudinit.Golden, Cloud: cloud, CloudConfig: d.spec.CloudConfig})
 	if err != nil {
@@ -260,9 +261,9 @@ func (d *drilling) finish(r *drill.Report, runErr error) error {
 	d.finished = true
 	switch {
 	case runErr != nil:
-		return &exitError{exitNo, runErr}
+		return exitstatus.With(exitstatus.No, runErr)
 	case !r.Good:
-		return &exitError{exitNo, errors.New("the drill found what is not as it should be")}
+		return exitstatus.With(exitstatus.No, errors.New("the drill found what is not as it should be"))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -36,8 +37,8 @@ func TestDrill(t *testing.T) {
 	t.Run("interrupted", func(t *testing.T) {
 		p := startDrill(t, b, golden)
 		p.waitFor(t, func() bool { return strings.Contains(strings.Join(p.family(), "\n"), "systemd-nspawn") })
-		if code := p.interrupt(t); code != exitFailure {
-			t.Errorf("exit status %d, want %d\n%s", code, exitFailure, p.stderr.String())
+		if code := p.interrupt(t); code != exitstatus.Failure {
+			t.Errorf("exit status %d, want %d\n%s", code, exitstatus.Failure, p.stderr.String())
 		}
 		if !strings.Contains(p.stderr.String(), "interrupted: everything was removed") {
 			t.Errorf("it says %s", p.stderr.String())
@@ -55,8 +56,8 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	if err != nil || strings.TrimSpace(string(out)) != "controller-1" {
 		t.Errorf("a shell on controller_1: %v, %q", err, out)
 	}
-	if code := p.interrupt(t); code != exitOK {
-		t.Errorf("exit status %d, want %d\n%s", code, exitOK, p.stderr.String())
+	if code := p.interrupt(t); code != exitstatus.OK {
+		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.OK, p.stderr.String())
 	}
 	text, err := os.ReadFile(data)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -51,7 +52,7 @@ func judgeHAProxy(ctx context.Context, run tool.Runner, s *spec.Spec) (diag.Prob
 		return nil, nil // a secret that validation has warned of
 	}
 	if err != nil {
-		return nil, &exitError{exitFailure, err}
+		return nil, exitstatus.With(exitstatus.Failure, err)
 	}
 	answer, err := ask(ctx, run, s, config)
 	if err != nil || answer.Verdict != tool.Bad {

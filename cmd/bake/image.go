@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
@@ -74,23 +75,23 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	}
 	size, err := f.check()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return exitstatus.With(exitstatus.Usage, err)
 	}
 	want, err := recipe.Image(s, r)
 	if err != nil {
-		return &exitError{exitNo, err}
+		return exitstatus.With(exitstatus.No, err)
 	}
 	agent, err := agentSource(f.agent)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	cache, err := cacheDir(f.cache)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	digest, err := specDigest(path)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	shown := newProgress(e.stderr, time.Now)
 	m, err := image.Bake(ctx, image.Options{
@@ -110,9 +111,9 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 // imageError says what an interrupt means.
 func imageError(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &exitError{exitFailure, errors.New("interrupted: nothing was written")}
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: nothing was written"))
 	}
-	return &exitError{exitFailure, err}
+	return exitstatus.With(exitstatus.Failure, err)
 }
 
 // tellImage prints the result.

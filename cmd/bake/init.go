@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
@@ -27,7 +28,7 @@ func newInit(e *env) *cobra.Command {
 				if near := strictyaml.Nearest(example, examples.Names()); near != "" {
 					hint = fmt.Sprintf("did you mean %q?", near)
 				}
-				return &exitError{exitUsage, fmt.Errorf("cannot find example %q: %s", example, hint)}
+				return exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find example %q: %s", example, hint))
 			}
 			return e.writeSpec(output, data)
 		},
@@ -50,7 +51,7 @@ func (e *env) writeSpec(path string, data []byte) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return &exitError{exitNo, fmt.Errorf("cannot write %s: it exists, and is not overwritten", path)}
+		return exitstatus.With(exitstatus.No, fmt.Errorf("cannot write %s: it exists, and is not overwritten", path))
 	}
 	if err != nil {
 		return cannot("write the spec: %v", err)

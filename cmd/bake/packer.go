@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/packer/template"
 )
@@ -38,10 +39,10 @@ func newPacker(e *env) *cobra.Command {
 
 func (e *env) packer(path string, f packerFlags) error {
 	if f.output == "" {
-		return &exitError{exitUsage, errors.New("cannot write anywhere: name a folder with -o DIR")}
+		return exitstatus.With(exitstatus.Usage, errors.New("cannot write anywhere: name a folder with -o DIR"))
 	}
 	if err := template.CheckBuilder(f.builder); err != nil {
-		return &exitError{exitUsage, err}
+		return exitstatus.With(exitstatus.Usage, err)
 	}
 	s, err := e.load(path)
 	if err != nil {
@@ -63,11 +64,11 @@ func (e *env) packer(path string, f packerFlags) error {
 	}
 	hcl, err := template.HCL(b)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	written, err := writeBuild(f.output, b, hcl)
 	if err != nil {
-		return &exitError{exitFailure, err}
+		return exitstatus.With(exitstatus.Failure, err)
 	}
 	return e.printBuild(f.output, b, written)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -76,14 +77,14 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 	}
 	for i := range nodes {
 		if err := replaceable(filepath.Join(dir, nodes[i].Name)); err != nil {
-			return &exitError{exitFailure, err}
+			return exitstatus.With(exitstatus.Failure, err)
 		}
 	}
 	list := []rendered{}
 	for i := range nodes {
 		folder := filepath.Join(dir, nodes[i].Name)
 		if err := replaceFolder(folder, recipes[i].Files); err != nil {
-			return &exitError{exitFailure, err}
+			return exitstatus.With(exitstatus.Failure, err)
 		}
 		for _, f := range recipes[i].Files {
 			list = append(list, rendered{nodes[i].Name, f.Path, underRoot(folder, f.Path), fmt.Sprintf("%#o", f.Mode), f.Owner + ":" + f.Group})
@@ -124,7 +125,7 @@ func (e *env) renderError(err error) error {
 	if errors.As(err, &problems) {
 		return e.tell(problems)
 	}
-	return &exitError{exitNo, err}
+	return exitstatus.With(exitstatus.No, err)
 }
 
 // replaceable tells whether a folder may be replaced: it is not there, it is empty, or an earlier render made it.

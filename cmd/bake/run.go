@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,36 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Exit statuses of both commands.
-const (
-	exitOK      = 0 // done
-	exitNo      = 1 // the answer is no: the input is invalid
-	exitUsage   = 2 // wrong use
-	exitFailure = 3 // could not be carried out
-)
-
-// exitError is an error with an exit status of its own. An err of nil says nothing more: it was told already.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
 // cannot is a failure to carry something out: exit status 3.
 func cannot(format string, args ...any) error {
-	return &exitError{exitFailure, fmt.Errorf("cannot "+format, args...)}
+	return exitstatus.With(exitstatus.Failure, fmt.Errorf("cannot "+format, args...))
 }
 
 // env is what a command may touch of the world.
@@ -60,17 +37,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitOK
+		return exitstatus.OK
 	}
-	code := exitUsage
-	var ee *exitError
-	if errors.As(err, &ee) {
-		code = ee.code
-	}
+	code := exitstatus.Of(err, exitstatus.Usage)
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(stderr, "bake: %s\n", msg)
 	}
-	if code == exitUsage {
+	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "bake: see 'bake help'")
 	}
 	return code
@@ -100,7 +73,7 @@ func newRoot(e *env) *cobra.Command {
 func (e *env) load(path string) (*spec.Spec, error) {
 	s, problems, err := spec.Read(path)
 	if err != nil {
-		return nil, &exitError{exitFailure, err}
+		return nil, exitstatus.With(exitstatus.Failure, err)
 	}
 	if err := e.tell(problems); err != nil {
 		return nil, err
@@ -118,7 +91,7 @@ func (e *env) tell(problems diag.Problems) error {
 		problems.Print(e.stderr)
 	}
 	if problems.HasErrors() {
-		return &exitError{code: exitNo}
+		return exitstatus.With(exitstatus.No, nil)
 	}
 	return nil
 }
@@ -132,7 +105,7 @@ func node(s *spec.Spec, name string) (*spec.Node, error) {
 		}
 		names = append(names, s.Nodes[i].Name)
 	}
-	return nil, &exitError{exitUsage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", "))}
+	return nil, exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", ")))
 }
 
 // releaseOf is the release that a spec names, or the one that a flag insists on.
@@ -142,7 +115,7 @@ func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
 	}
 	r, err := release.Get(flag)
 	if err != nil {
-		return r, &exitError{exitUsage, err}
+		return r, exitstatus.With(exitstatus.Usage, err)
 	}
 	return r, nil
 }

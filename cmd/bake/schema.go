@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/schema"
 )
 
@@ -21,7 +22,7 @@ Write it beside the spec, and name it in the spec's first line:
 		RunE: func(*cobra.Command, []string) error {
 			data, err := schema.Generate()
 			if err != nil {
-				return &exitError{exitFailure, err}
+				return exitstatus.With(exitstatus.Failure, err)
 			}
 			if _, err := e.stdout.Write(data); err != nil {
 				return cannot("print the schema: %v", err)

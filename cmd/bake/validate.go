@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -22,7 +23,7 @@ spec passes through.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, problems, err := spec.Read(args[0])
 			if err != nil {
-				return &exitError{exitFailure, err}
+				return exitstatus.With(exitstatus.Failure, err)
 			}
 			if !problems.HasErrors() {
 				refused, err := judgeHAProxy(c.Context(), runHAProxy, s)
@@ -56,7 +57,7 @@ func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) er
 	}
 	switch {
 	case !valid:
-		return &exitError{code: exitNo}
+		return exitstatus.With(exitstatus.No, nil)
 	case !e.json:
 		fmt.Fprintf(e.stdout, "%s is valid: %s, %s, %s\n", path,
 			count(len(s.Nodes), "node"), count(len(s.VIPs), "VIP"), count(len(s.Services), "service"))

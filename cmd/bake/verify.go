@@ -17,6 +17,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/verify"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -112,7 +113,7 @@ func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...stri
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == exitNo && stdout.Len() > 0) {
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == exitstatus.No && stdout.Len() > 0) {
 		return fmt.Errorf("cannot run ha-agent %s at %s: %w: %s", args[0], n.Addresses[0].Addr, err, strings.TrimSpace(stderr.String()))
 	}
 	if err := json.Unmarshal(stdout.Bytes(), into); err != nil {
@@ -159,22 +160,22 @@ func (e *env) report(r clusterReport) error {
 	} else {
 		r.print(e.stdout)
 	}
-	code := exitOK
+	code := exitstatus.OK
 	if !r.Cluster.OK() {
-		code = exitNo
+		code = exitstatus.No
 	}
 	for _, n := range r.Nodes {
 		if !n.Steps.OK() {
-			code = exitNo
+			code = exitstatus.No
 		}
 	}
 	for _, n := range r.Nodes {
 		if n.Err != "" {
-			code = exitFailure
+			code = exitstatus.Failure
 		}
 	}
-	if code != exitOK {
-		return &exitError{code: code}
+	if code != exitstatus.OK {
+		return exitstatus.With(code, nil)
 	}
 	return nil
 }

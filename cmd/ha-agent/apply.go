@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 // maxApply bounds what is sent to the daemon.
@@ -34,11 +35,11 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 	}
 	switch c := done.Change; {
 	case done.Refused != "":
-		return &exitError{exitNo, fmt.Errorf("apply: %s", done.Refused)}
+		return exitstatus.With(exitstatus.No, fmt.Errorf("apply: %s", done.Refused))
 	case c == nil:
 		fmt.Fprintln(e.stdout, "nothing to do: these files are what the node runs on")
 	case c.Verdict != control.Proven:
-		return &exitError{exitNo, fmt.Errorf("change %d of %s %s, and none of the files stays: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason)}
+		return exitstatus.With(exitstatus.No, fmt.Errorf("change %d of %s %s, and none of the files stays: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason))
 	default:
 		fmt.Fprintf(e.stdout, "change %d of %s proven in %s\n", c.Number, strings.Join(c.Targets, ", "), c.Took)
 		if c.Reason != "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/cmd/ha-agent/first"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
 )
 
@@ -19,7 +20,7 @@ func cmdCheck(_ context.Context, e *env, args []string) error {
 		return usage("check: --timeout %v is too short: 1ms at least", *timeout)
 	}
 	if err := health.Check(*socket, health.MaintenanceMark, *timeout); err != nil {
-		return &exitError{exitNo, err}
+		return exitstatus.With(exitstatus.No, err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -39,7 +40,7 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 	g := &agent.Guard{Conf: c, Run: tool.Run, Now: time.Now, Log: log, Paths: agent.Paths{Store: store.Dir, ProcSys: "/proc/sys"}}
 	if *reload {
 		if err := g.BeforeReload(ctx, name); err != nil {
-			return &exitError{exitNo, err}
+			return exitstatus.With(exitstatus.No, err)
 		}
 		return nil
 	}

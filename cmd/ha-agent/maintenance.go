@@ -8,6 +8,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 // handover bounds how long the daemon may take: three advertisements, of 40 s at most, and a second.
@@ -44,7 +45,7 @@ func cmdMaintenance(ctx context.Context, e *env, args []string) error {
 	}
 	switch {
 	case done.Refused != "":
-		return &exitError{exitNo, errors.New(done.Refused)}
+		return exitstatus.With(exitstatus.No, errors.New(done.Refused))
 	case done.On && done.Until.IsZero():
 		fmt.Fprintln(e.stdout, "maintenance is on: this node holds no virtual IP until `ha-agent maintenance off`")
 	case done.On:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -26,7 +27,7 @@ func cmdRelease(_ context.Context, e *env, args []string) error {
 		fmt.Fprintf(e.stdout, "took %v off, which keepalived had left behind\n", p)
 	}
 	if errors.Is(err, vip.ErrInUse) {
-		return &exitError{exitNo, err}
+		return exitstatus.With(exitstatus.No, err)
 	}
 	return err
 }

@@ -8,14 +8,8 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
-)
 
-// Exit statuses of every command.
-const (
-	exitOK      = 0 // done
-	exitNo      = 1 // the answer is no
-	exitUsage   = 2 // wrong use
-	exitFailure = 3 // could not be carried out
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 // command is one of ha-agent's commands.
@@ -30,24 +24,9 @@ type env struct {
 	stdout, stderr io.Writer
 }
 
-// exitError is an error with an exit status of its own. An err of nil says nothing more: it was told already.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
 // usage is a wrong use of a command.
 func usage(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+	return exitstatus.With(exitstatus.Usage, fmt.Errorf(format, args...))
 }
 
 func commands() []command {
@@ -69,17 +48,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr}
 	err := dispatch(ctx, e, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return exitstatus.OK
 	}
-	code := exitFailure
-	var ee *exitError
-	if errors.As(err, &ee) {
-		code = ee.code
-	}
+	code := exitstatus.Of(err, exitstatus.Failure)
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(stderr, "ha-agent: %s\n", msg)
 	}
-	if code == exitUsage {
+	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "ha-agent: see 'ha-agent help'")
 	}
 	return code

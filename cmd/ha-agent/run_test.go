@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 // try runs what a person would type.
@@ -29,27 +31,27 @@ func TestUse(t *testing.T) {
 		code           int
 		stdout, stderr string // what must be in it; empty: nothing may be
 	}{
-		{nil, exitUsage, "", "no command is given"},
-		{[]string{"dance"}, exitUsage, "", `there is no command "dance"`},
-		{[]string{"help"}, exitOK, "ha-agent COMMAND", ""},
-		{[]string{"check", "-h"}, exitOK, "-timeout", ""},
-		{[]string{"check", "--no-such"}, exitUsage, "", "check: flag provided but not defined"},
-		{[]string{"check", "extra"}, exitUsage, "", "check takes 0 arguments, not 1"},
-		{[]string{"check", "--timeout", "0s"}, exitUsage, "", "too short"},
-		{[]string{"check", "--socket", missing}, exitNo, "", "cannot connect to " + missing},
-		{[]string{"verify", "--stage", "moon"}, exitUsage, "", `"moon" is neither image nor node`},
-		{[]string{"verify", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
-		{[]string{"verify", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
-		{[]string{"status", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
-		{[]string{"maintenance"}, exitUsage, "", "say on or off"},
-		{[]string{"maintenance", "-h"}, exitOK, "-force", ""},
-		{[]string{"maintenance", "off", "--force"}, exitUsage, "", "flag provided but not defined"},
-		{[]string{"maintenance", "on", "--for", "-1h"}, exitUsage, "", "in the past"},
-		{[]string{"maintenance", "on", "--config", missing}, exitFailure, "", "cannot read the agent's configuration"},
-		{[]string{"apply"}, exitUsage, "", "apply takes 1 arguments, not 0"},
-		{[]string{"apply", missing}, exitFailure, "", "cannot apply " + missing},
-		{[]string{"apply", filepath.Dir(broken)}, exitFailure, "", "the agent's daemon does not answer"},
-		{[]string{"run", "--config", broken}, exitFailure, "", "broken.yaml:2:1"},
+		{nil, exitstatus.Usage, "", "no command is given"},
+		{[]string{"dance"}, exitstatus.Usage, "", `there is no command "dance"`},
+		{[]string{"help"}, exitstatus.OK, "ha-agent COMMAND", ""},
+		{[]string{"check", "-h"}, exitstatus.OK, "-timeout", ""},
+		{[]string{"check", "--no-such"}, exitstatus.Usage, "", "check: flag provided but not defined"},
+		{[]string{"check", "extra"}, exitstatus.Usage, "", "check takes 0 arguments, not 1"},
+		{[]string{"check", "--timeout", "0s"}, exitstatus.Usage, "", "too short"},
+		{[]string{"check", "--socket", missing}, exitstatus.No, "", "cannot connect to " + missing},
+		{[]string{"verify", "--stage", "moon"}, exitstatus.Usage, "", `"moon" is neither image nor node`},
+		{[]string{"verify", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
+		{[]string{"verify", "--config", broken}, exitstatus.Failure, "", "broken.yaml:2:1"},
+		{[]string{"status", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
+		{[]string{"maintenance"}, exitstatus.Usage, "", "say on or off"},
+		{[]string{"maintenance", "-h"}, exitstatus.OK, "-force", ""},
+		{[]string{"maintenance", "off", "--force"}, exitstatus.Usage, "", "flag provided but not defined"},
+		{[]string{"maintenance", "on", "--for", "-1h"}, exitstatus.Usage, "", "in the past"},
+		{[]string{"maintenance", "on", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
+		{[]string{"apply"}, exitstatus.Usage, "", "apply takes 1 arguments, not 0"},
+		{[]string{"apply", missing}, exitstatus.Failure, "", "cannot apply " + missing},
+		{[]string{"apply", filepath.Dir(broken)}, exitstatus.Failure, "", "the agent's daemon does not answer"},
+		{[]string{"run", "--config", broken}, exitstatus.Failure, "", "broken.yaml:2:1"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
@@ -85,7 +87,7 @@ func TestCheckSaysYesInSilence(t *testing.T) {
 			c.Close()
 		}
 	}()
-	if code, stdout, stderr := try(t, "check", "--socket", path); code != exitOK || stdout+stderr != "" {
+	if code, stdout, stderr := try(t, "check", "--socket", path); code != exitstatus.OK || stdout+stderr != "" {
 		t.Fatalf("exit status %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -102,7 +104,7 @@ func TestRunWaitsForItsConfiguration(t *testing.T) {
 	default:
 	}
 	cancel()
-	if code := <-ended; code != exitOK {
+	if code := <-ended; code != exitstatus.OK {
 		t.Fatalf("exit status %d", code)
 	}
 }

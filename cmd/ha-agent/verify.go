@@ -8,6 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/verify"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
 )
@@ -47,7 +48,7 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 		results.Print(e.stdout)
 	}
 	if !results.OK() {
-		return &exitError{code: exitNo}
+		return exitstatus.With(exitstatus.No, nil)
 	}
 	return nil
 }
