@@ -12,12 +12,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/internal/gotool"
 )
 
 // Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
 func Packer(t testing.TB) string {
 	t.Helper()
-	return cached(t, "packer", tool{module: "github.com/hashicorp/packer", version: "v1.11.2"})
+	return gotool.Path(t, "github.com/hashicorp/packer", "v1.11.2")
 }
 
 // Env is an environment in which Packer finds nothing of the machine's user: its plugins, its settings and its cache are
@@ -44,7 +46,7 @@ func Plugin(t testing.TB) []string {
 // Qemu installs Packer's plugin for QEMU beside the project's own. It is built once, which takes about a minute.
 func Qemu(t testing.TB, env []string) {
 	t.Helper()
-	plugin := cached(t, "packer-plugin-qemu", tool{module: "github.com/hashicorp/packer-plugin-qemu", version: "v1.0.9"})
+	plugin := gotool.Path(t, "github.com/hashicorp/packer-plugin-qemu", "v1.0.9")
 	Install(t, env, plugin, "github.com/hashicorp/qemu")
 }
 

@@ -63,9 +63,15 @@ func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	b.Spec = b.write(t, "controllers.yaml", spec)
+	b.Write(t, spec)
 	b.write(t, "secrets/stats", []byte(Password+"\n"))
 	return b
+}
+
+// Write lays another spec down, for what comes next.
+func (b *Bake) Write(t testing.TB, spec []byte) {
+	t.Helper()
+	b.Spec = b.write(t, "controllers.yaml", spec)
 }
 
 func (b *Bake) write(t testing.TB, name string, data []byte) string {
@@ -96,8 +102,21 @@ func (b *Bake) Run(t testing.TB, args ...string) {
 // Golden bakes an image of a release and makes both nodes of it, off.
 func (b *Bake) Golden(t testing.TB, release string) *Cluster {
 	t.Helper()
-	image, seeds := filepath.Join(b.Dir, "golden.qcow2"), filepath.Join(b.Dir, "seeds")
+	return b.Nodes(t, release, b.Image(t, release))
+}
+
+// Image bakes a golden image of a release.
+func (b *Bake) Image(t testing.TB, release string) string {
+	t.Helper()
+	image := filepath.Join(b.Dir, "golden-"+release+".qcow2")
 	b.Run(t, "image", b.Spec, "--release", release, "-o", image)
+	return image
+}
+
+// Nodes makes both nodes of an image with the spec's seeds, off.
+func (b *Bake) Nodes(t testing.TB, release, image string) *Cluster {
+	t.Helper()
+	seeds := filepath.Join(b.Dir, "seeds")
 	b.Run(t, "cloud-init", b.Spec, "--release", release, "-o", seeds)
 	l := labtest.Lab(t)
 	base, err := l.Image(t.Context(), image)

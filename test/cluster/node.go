@@ -63,3 +63,14 @@ func Status(ctx context.Context, h *lab.Host) (control.Status, error) {
 	}
 	return s, nil
 }
+
+// Versions are those of the programs that a host with an agent runs.
+func Versions(ctx context.Context, h *lab.Host) (string, error) {
+	s, err := Status(ctx, h)
+	if err != nil {
+		return "", err
+	}
+	out, err := h.Must(ctx, "systemctl", "--version")
+	line, _, _ := strings.Cut(out, " (")
+	return fmt.Sprintf("haproxy %s, keepalived %s, %s", s.Versions.HAProxy, s.Versions.Keepalived, line), err
+}

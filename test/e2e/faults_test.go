@@ -6,55 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
 )
-
-// fault is something that goes wrong on the node that holds the VIP, and how it is put right again.
-type fault struct {
-	name   string
-	strike func(ctx context.Context, h *lab.Host) error
-	repair func(ctx context.Context, h *lab.Host) error
-}
-
-func sh(script string) func(context.Context, *lab.Host) error {
-	return func(ctx context.Context, h *lab.Host) error {
-		_, err := h.Must(ctx, "sh", "-euc", script)
-		return err
-	}
-}
-
-func start(ctx context.Context, h *lab.Host) error { return h.Start(ctx) }
-
-func nothing(context.Context, *lab.Host) error { return nil }
-
-func faults() []fault {
-	return []fault{
-		{"haproxy killed, its unit masked",
-			sh("systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service"),
-			sh("systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")},
-		{"haproxy stopped by SIGSTOP", sh("systemctl kill --signal=STOP haproxy.service"), sh("systemctl kill --signal=CONT haproxy.service")},
-		{"keepalived stopped", sh("systemctl stop keepalived.service"), sh("systemctl start keepalived.service")},
-		{"node shut down", func(ctx context.Context, h *lab.Host) error { return h.Stop(ctx) }, start},
-		{"power cut", func(_ context.Context, h *lab.Host) error { h.Kill(); return nil }, start},
-		{"link of the nodes' network cut", cut("eth3"), heal("eth3")},
-		{"link of the VIP's network cut", cut("eth4"), heal("eth4")},
-		{"node rebooted", func(ctx context.Context, h *lab.Host) error { return h.Reboot(ctx) }, nothing},
-	}
-}
-
-func cut(iface string) func(context.Context, *lab.Host) error {
-	return func(_ context.Context, h *lab.Host) error { return h.Cut(iface) }
-}
-
-func heal(iface string) func(context.Context, *lab.Host) error {
-	return func(_ context.Context, h *lab.Host) error { return h.Heal(iface) }
-}
 
 // testFaults breaks the holder in every way. Each time the VIP must move to the other node and the client be served
 // again; and when the broken one is back, exactly one must hold the VIP.
 func testFaults(t *testing.T, c controllers) {
-	for _, f := range faults() {
-		t.Run(f.name, func(t *testing.T) { c.suffer(t, f) })
+	for _, f := range cluster.Faults() {
+		t.Run(f.Name, func(t *testing.T) { c.suffer(t, f) })
 	}
 }
 
@@ -64,7 +23,7 @@ const (
 	mostOverlap = 2 * time.Second
 )
 
-func (c controllers) suffer(t *testing.T, f fault) {
+func (c controllers) suffer(t *testing.T, f cluster.Fault) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
@@ -74,7 +33,7 @@ func (c controllers) suffer(t *testing.T, f fault) {
 	watch := c.Client.WatchFresh(ctx, serviceURL, 5*time.Millisecond, 500*time.Millisecond)
 	defer watch.Stop()
 	began := time.Now()
-	if err := f.strike(ctx, holder); err != nil {
+	if err := f.Strike(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Holders.WaitHolder(ctx, other.Name, 0); err != nil {
@@ -84,7 +43,7 @@ func (c controllers) suffer(t *testing.T, f fault) {
 		t.Fatalf("after the fault: %v\n%s", err, other.Logs(t.Context(), 80))
 	}
 	outage := watch.Stop()
-	if err := f.repair(ctx, holder); err != nil {
+	if err := f.Repair(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
 	c.WaitRunning(ctx, t)

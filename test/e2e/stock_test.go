@@ -39,13 +39,13 @@ func TestStock(t *testing.T) {
 	t.Run("ha-agent verify at the end", func(t *testing.T) { c.verify(t) })
 }
 
-func faultNamed(t *testing.T, name string) fault {
+func faultNamed(t *testing.T, name string) cluster.Fault {
 	t.Helper()
-	for _, f := range faults() {
-		if f.name == name {
+	for _, f := range cluster.Faults() {
+		if f.Name == name {
 			return f
 		}
 	}
 	t.Fatalf("there is no fault %q", name)
-	return fault{}
+	return cluster.Fault{}
 }

@@ -115,7 +115,11 @@ func (p *pair) suffer(t *testing.T) table {
 				r.name, res.fresh, res.kept, res.holders, res.said, res.end, time.Since(start).Round(100*time.Millisecond))
 		})
 	}
-	tab.versions = p.versions(t)
+	versions, err := cluster.Versions(t.Context(), p.hosts()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab.versions = versions
 	return tab
 }
 

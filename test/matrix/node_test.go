@@ -166,20 +166,6 @@ func (p *pair) logs(t testing.TB) string {
 	return b.String()
 }
 
-func (p *pair) versions(t testing.TB) string {
-	h := p.hosts()[0]
-	s, err := cluster.Status(t.Context(), h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := h.Must(t.Context(), "systemctl", "--version")
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, _, _ := strings.Cut(out, " (")
-	return fmt.Sprintf("haproxy %s, keepalived %s, %s", s.Versions.HAProxy, s.Versions.Keepalived, line)
-}
-
 // poll calls f until it gives no error.
 func poll(ctx context.Context, f func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)

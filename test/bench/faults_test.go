@@ -1,0 +1,171 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const aboutFaults = `How long a client of the virtual IP gets no answer when something goes wrong on the node that holds it. The client asks every
+5 ms over a new connection; what is counted is the longest time between two answers, from the fault until all is served
+again. Each fault strikes %d times, at a moment that is not in step with any timer; one that is never got over is not waited
+for longer than %v, three times.
+
+The columns are pairs of the same image. *hapair* is what ` + "`bake`" + ` makes of a spec, at the default advert_int and at a shorter one;
+*tutorial* is the keepalived.conf that most tutorials have (advert_int 1, ` + "`killall -0 haproxy`" + ` every 2 s, weight 2), and
+*Octavia's values* are those of OpenStack's load balancers (a check of haproxy's socket every 5 s, twice; advert_int 1), both
+with the distribution's own units. "Two holders" says for how long both nodes had the address at worst, where that can be
+noticed (25 ms).`
+
+// fault is one of the bench.
+type fault struct {
+	cluster.Fault
+	ours bool // only hapair has it
+}
+
+func faults() []fault {
+	named := map[string]string{
+		"haproxy killed, its unit masked": "haproxy dead",
+		"haproxy stopped by SIGSTOP":      "haproxy stuck",
+		"link of the nodes' network cut":  "link of the nodes cut",
+		"link of the VIP's network cut":   "link of the VIP cut",
+		"power cut":                       "power cut",
+	}
+	list := []fault{{Fault: cluster.Fault{Name: "maintenance on", Strike: on("ha-agent maintenance on"), Repair: on("ha-agent maintenance off")}, ours: true}}
+	for _, f := range cluster.Faults() {
+		if name, ok := named[f.Name]; ok {
+			f.Name = name
+		}
+		list = append(list, fault{Fault: f})
+	}
+	return append(list,
+		fault{Fault: cluster.Fault{Name: "haproxy killed", Strike: on("systemctl kill --signal=KILL haproxy.service"), Repair: on("systemctl start haproxy.service")}},
+		fault{Fault: cluster.Fault{Name: "keepalived killed", Strike: on("kill -KILL $(pidof keepalived)"), Repair: on("systemctl start keepalived.service")}})
+}
+
+func on(script string) func(context.Context, *lab.Host) error {
+	return func(ctx context.Context, h *lab.Host) error {
+		_, err := h.Must(ctx, "sh", "-euc", script)
+		return err
+	}
+}
+
+// BenchmarkFaults breaks pairs in every way and measures what a client sees of it.
+func BenchmarkFaults(b *testing.B) {
+	example := cluster.Build(b, []byte(fmt.Sprintf(spec, "250ms")))
+	for _, release := range cluster.Releases(b, "trixie", "bookworm") {
+		b.Run(release, func(b *testing.B) {
+			image := example.Image(b, release)
+			table := found.table(Table{Name: "faults-" + release, Title: "What a fault costs a client, on " + release, Unit: "ms",
+				What: "fault", About: fmt.Sprintf(aboutFaults, *tries, never)})
+			for _, w := range ways() {
+				b.Run(w.name, func(b *testing.B) {
+					p := bootPair(b, example, release, image, w)
+					for _, f := range faults() {
+						if f.ours && w.byHand != "" {
+							continue
+						}
+						b.Run(f.Name, func(b *testing.B) {
+							s := p.suffer(b, f)
+							tell("%s, %s, %s: %s ms", release, w.name, f.Name, cell(s))
+							s.report(b, "ms")
+							table.add(f.Name, w.name, s)
+						})
+					}
+				})
+			}
+		})
+	}
+}
+
+// never is how long a fault is waited for to be got over.
+const never = 15 * time.Second
+
+// granularity is how late this process may be told of an address that came or went: it shares the processors with both nodes.
+const granularity = 25 * time.Millisecond
+
+// suffer has a fault strike the holder, again and again.
+func (p *pair) suffer(b *testing.B, f fault) Sample {
+	b.Helper()
+	var s Sample
+	var both time.Duration
+	capped := 0
+	for range *tries {
+		gap, overlap, err := p.strike(b.Context(), f)
+		if err != nil {
+			b.Error(err)
+			for _, h := range p.Nodes {
+				b.Logf("%s:\n%s", h.Name, h.Logs(b.Context(), 40))
+			}
+			break
+		}
+		s.Values = append(s.Values, milliseconds(gap))
+		both = max(both, overlap)
+		if gap >= never {
+			if capped++; capped == 3 {
+				break
+			}
+		}
+	}
+	s.AtLeast = s.Median() >= milliseconds(never)
+	if both > granularity {
+		s.Note = fmt.Sprintf("two holders for %s", number(milliseconds(both)))
+	}
+	return s
+}
+
+// strike has a fault strike once: the longest time without an answer, and for how long there were two holders.
+func (p *pair) strike(ctx context.Context, f fault) (gap, overlap time.Duration, err error) {
+	holder, err := p.settle(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("before %s: %w", f.Name, err)
+	}
+	watch := p.Client.WatchFresh(ctx, url, 5*time.Millisecond, 500*time.Millisecond)
+	defer watch.Stop()
+	lead := time.NewTimer(200*time.Millisecond + rand.N(time.Second)) // in step with nothing
+	<-lead.C
+	watch.Reset()
+	began := time.Now()
+	if err := f.Strike(ctx, holder); err != nil {
+		return 0, 0, err
+	}
+	servedAgain(ctx, watch)
+	gap = min(watch.Stop().Longest.Duration(), never)
+	err = f.Repair(ctx, holder)
+	return gap, p.Holders.Overlap(began), err
+}
+
+// servedAgain waits until a client has been answered steadily, and each of its requests for as long as one may take to fail.
+func servedAgain(ctx context.Context, w *lab.Watch) {
+	const step, steady = 100 * time.Millisecond, 7
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	began, last, good := time.Now(), w.Report(), 0
+	for good < steady && time.Since(began) < never {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now := w.Report()
+		if now.Failures == last.Failures && total(now)-total(last) >= 10 { // of the 20 that were asked
+			good++
+		} else {
+			good = 0
+		}
+		last = now
+	}
+}
+
+func total(r lab.WatchReport) int {
+	n := 0
+	for _, count := range r.Answers {
+		n += count
+	}
+	return n
+}

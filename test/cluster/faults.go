@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// Fault is something that goes wrong on the node that holds the VIP, and how it is put right again.
+type Fault struct {
+	Name   string
+	Strike func(ctx context.Context, h *lab.Host) error
+	Repair func(ctx context.Context, h *lab.Host) error
+}
+
+// Faults are what everybody's pair must stand. Each of them moves the VIP to the other node.
+func Faults() []Fault {
+	return []Fault{
+		{"haproxy killed, its unit masked",
+			sh("systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service"),
+			sh("systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")},
+		{"haproxy stopped by SIGSTOP", sh("systemctl kill --signal=STOP haproxy.service"), sh("systemctl kill --signal=CONT haproxy.service")},
+		{"keepalived stopped", sh("systemctl stop keepalived.service"), sh("systemctl start keepalived.service")},
+		{"node shut down", func(ctx context.Context, h *lab.Host) error { return h.Stop(ctx) }, start},
+		{"power cut", func(_ context.Context, h *lab.Host) error { h.Kill(); return nil }, start},
+		{"link of the nodes' network cut", cut("eth3"), heal("eth3")},
+		{"link of the VIP's network cut", cut("eth4"), heal("eth4")},
+		{"node rebooted", func(ctx context.Context, h *lab.Host) error { return h.Reboot(ctx) }, nothing},
+	}
+}
+
+func sh(script string) func(context.Context, *lab.Host) error {
+	return func(ctx context.Context, h *lab.Host) error {
+		_, err := h.Must(ctx, "sh", "-euc", script)
+		return err
+	}
+}
+
+func start(ctx context.Context, h *lab.Host) error { return h.Start(ctx) }
+
+func nothing(context.Context, *lab.Host) error { return nil }
+
+func cut(iface string) func(context.Context, *lab.Host) error {
+	return func(_ context.Context, h *lab.Host) error { return h.Cut(iface) }
+}
+
+func heal(iface string) func(context.Context, *lab.Host) error {
+	return func(_ context.Context, h *lab.Host) error { return h.Heal(iface) }
+}
