@@ -25,6 +25,7 @@ func sources() spec.Sources {
 func TestExamplesAreValid(t *testing.T) {
 	// What an example shows on purpose.
 	warnings := map[string][]string{
+		"cloud":       {"vips[0].address"},
 		"controllers": {"nodes[0].name", "nodes[1].name", "vips[0].address"},
 		"full":        {"vips[0].address"},
 	}

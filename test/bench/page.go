@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/template"
@@ -62,11 +63,12 @@ func cell(s Sample) string {
 // number writes three digits, with thousands apart.
 func number(f float64) string {
 	switch {
-	case f >= 1000:
-		return fmt.Sprintf("%d,%03d", int(f+0.5)/1000, int(f+0.5)%1000)
-	case f >= 100:
+	case f >= 999.5:
+		n := int(math.Round(f))
+		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+	case f >= 99.95:
 		return fmt.Sprintf("%.0f", f)
-	case f >= 10:
+	case f >= 9.995:
 		return fmt.Sprintf("%.1f", f)
 	}
 	return fmt.Sprintf("%.2f", f)

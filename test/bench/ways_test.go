@@ -17,13 +17,14 @@ type way struct {
 	name      string
 	advertInt string // of the spec
 	byHand    string // the folder of testdata with what is written by hand; empty: hapair's own
+	fast      bool   // hapair again, with a shorter advert_int
 	home      string // the node that the VIP always comes back to; empty: it stays where it is
 }
 
 func ways() []way {
 	return []way{
 		{name: "hapair, 250 ms", advertInt: "250ms"},
-		{name: "hapair, 100 ms", advertInt: "100ms"},
+		{name: "hapair, 100 ms", advertInt: "100ms", fast: true},
 		{name: "tutorial", advertInt: "250ms", byHand: "tutorial", home: "controller-1"},
 		{name: "Octavia's values", advertInt: "250ms", byHand: "octavia"},
 	}

@@ -1,0 +1,186 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/gotool"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const aboutReload = `How long it takes from saving a haproxy.cfg until the virtual IP serves it, and what clients lose by it: %d changes in a row, each
+as soon as the one before is in force. Meanwhile one client takes a new connection for each of 100 requests a second, and four
+clients ask 100 times a second each over connections that they keep for 100 requests; nothing is asked twice.
+
+*ha-agent* waits until the file has been left alone for 100 ms, tests it, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
+reloads, and calls it done. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and calls
+` + "`systemctl reload`" + `; the store is played by the bench and answers at once. A bare SIGUSR2 is what is underneath: it tests nothing. But for
+ha-agent, haproxy.cfg is without what hapair adds for reloads (close-spread-time, hard-stop-after).`
+
+// reloads of each way.
+const reloads = 100
+
+// reloadWay is how a haproxy.cfg gets into force.
+type reloadWay struct {
+	name   string
+	before string // a script that makes the node ready for it
+	save   func(ctx context.Context, content string) error
+}
+
+// BenchmarkReload changes a haproxy.cfg again and again, beside clients that count what they lose.
+func BenchmarkReload(b *testing.B) {
+	bake := cluster.Build(b, []byte(fmt.Sprintf(spec, "250ms")))
+	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), ways()[0])
+	holder, err := p.settle(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	if err != nil {
+		b.Fatal(err)
+	}
+	store := &keyValue{}
+	startConsulTemplate(b, p, holder, store)
+	script := func(text string) func(context.Context, string) error {
+		return func(ctx context.Context, content string) error {
+			return pipe(ctx, holder, content, text, cluster.HAProxyConfig)
+		}
+	}
+	const save = `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`
+	table := found.table(Table{Name: "reload", Title: "What a reload costs", Unit: "ms", What: "100 changes", About: fmt.Sprintf(aboutReload, reloads)})
+	for _, w := range []reloadWay{
+		{"ha-agent", "systemctl start ha-agent", script(save)},
+		{"systemctl reload", "systemctl stop ha-agent", script(save + " && systemctl reload haproxy")},
+		{"consul-template", "systemctl stop ha-agent", store.set},
+		{"bare SIGUSR2", "systemctl stop ha-agent", script(save + ` && kill -USR2 "$(systemctl show -P MainPID haproxy)"`)},
+	} {
+		b.Run(w.name, func(b *testing.B) {
+			if err := pipe(b.Context(), holder, "", w.before); err != nil {
+				b.Fatal(err)
+			}
+			cfg := string(original)
+			if w.name != "ha-agent" {
+				cfg = strings.NewReplacer("    close-spread-time infinite\n", "", "    hard-stop-after 15m\n", "").Replace(cfg)
+			}
+			p.reload(b, w, cfg, table)
+		})
+	}
+}
+
+// reload makes one change after the other.
+func (p *pair) reload(b *testing.B, w reloadWay, cfg string, table *Table) {
+	ctx := b.Context()
+	mark := func(i int) string { return fmt.Sprintf("%s-%d", strings.ReplaceAll(w.name, " ", "-"), i) }
+	if _, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(-1)), mark(-1)); err != nil { // what is in force for the first time is no reload like the others
+		b.Fatal(err)
+	}
+	fresh := p.Client.WatchFresh(ctx, url, 10*time.Millisecond, 900*time.Millisecond)
+	defer fresh.Stop()
+	var kept []*lab.Watch
+	for range 4 {
+		k := p.Client.WatchKeptAlive(ctx, url, 10*time.Millisecond, 900*time.Millisecond, 100)
+		defer k.Stop()
+		kept = append(kept, k)
+	}
+	var took Sample
+	for i := range reloads {
+		d, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(i)), mark(i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		took.Values = append(took.Values, milliseconds(d))
+	}
+	table.add("saved until it serves", w.name, took)
+	table.add("lost, new connections", w.name, Sample{Note: lost(fresh.Stop())})
+	var reports []lab.WatchReport
+	for _, k := range kept {
+		reports = append(reports, k.Stop())
+	}
+	table.add("lost, kept-alive connections", w.name, Sample{Note: lost(reports...)})
+	tell("reload by %s: %s ms; lost %s, %s", w.name, cell(took), lost(fresh.Report()), lost(reports...))
+	took.report(b, "ms")
+}
+
+func lost(reports ...lab.WatchReport) string {
+	asked, failed := 0, 0
+	for _, r := range reports {
+		asked += total(r) + r.Failures
+		failed += r.Failures
+	}
+	return fmt.Sprintf("**%d** of %s", failed, number(float64(asked)))
+}
+
+// inForce saves a haproxy.cfg and measures how long it takes until the VIP serves it.
+func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	start := time.Now()
+	if err := w.save(ctx, content); err != nil {
+		return 0, err
+	}
+	err := poll(ctx, 2*time.Millisecond, func() error {
+		_, body, err := p.Client.Get(ctx, url+"mark")
+		if err == nil && body != mark {
+			err = fmt.Errorf("GET /mark gives %q; want %q", body, mark)
+		}
+		return err
+	})
+	return time.Since(start), err
+}
+
+// pipe runs a shell script on a host, with something to read.
+func pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
+	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(in)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
+	}
+	return nil
+}
+
+const consulTemplateConfig = `consul { address = "192.168.56.210:8500" }
+template {
+  contents    = "{{ key \"haproxy.cfg\" }}"
+  destination = "/etc/haproxy/haproxy.cfg"
+  command     = "systemctl reload haproxy"
+}
+`
+
+// startConsulTemplate runs a real consul-template on a node, beside a store that has nothing for it yet.
+func startConsulTemplate(b *testing.B, p *pair, h *lab.Host, store *keyValue) {
+	b.Helper()
+	program, err := os.ReadFile(gotool.Path(b, "github.com/hashicorp/consul-template", "v0.41.1"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.Lab.Serve("management", netip.MustParsePrefix("192.168.56.210/24"), 8500, store); err != nil {
+		b.Fatal(err)
+	}
+	if err := h.WriteFile("/usr/local/bin/consul-template", 0o755, program); err != nil {
+		b.Fatal(err)
+	}
+	if err := h.WriteFile("/etc/consul-template.hcl", 0o644, []byte(consulTemplateConfig)); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	cmd, err := h.Command(ctx, "consul-template", "-config", "/etc/consul-template.hcl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	})
+}
