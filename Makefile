@@ -34,7 +34,7 @@ test-qemu: ## bake by Packer's builder for QEMU, under software emulation: slow
 	@scripts/test qemu
 
 .PHONY: bench
-bench: ## measure how fast it is
+bench: ## measure it beside what people use today, for an hour (BENCH=Reload: that alone); writes out/bench
 	@scripts/setup test
 	@scripts/test bench
 

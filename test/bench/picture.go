@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Sizes of a picture, in pixels of its own.
@@ -28,6 +29,7 @@ type svg struct {
 	Height  float64  `xml:"height,attr"`
 	ViewBox string   `xml:"viewBox,attr"`
 	Style   string   `xml:"style"`
+	Grid    []line   `xml:"g>line"` // behind the bars
 	Rects   []rect   `xml:"rect"`
 	Lines   []line   `xml:"line"`
 	Texts   []text   `xml:"text"`
@@ -69,6 +71,9 @@ func (t *Table) picture() ([]byte, error) {
 	}
 	top := y
 	for _, r := range t.Rows {
+		if !slices.ContainsFunc(r.Cells, func(c Sample) bool { return len(c.Values) > 0 }) {
+			continue
+		}
 		y += groupSpace
 		p.Texts = append(p.Texts, text{X: leftEdge - 10, Y: y + barStep*float64(len(r.Cells))/2 + 3, Anchor: "end", Text: r.Name})
 		for i, c := range r.Cells {
@@ -78,7 +83,7 @@ func (t *Table) picture() ([]byte, error) {
 	}
 	for at := s.least; at <= s.most*1.001; at *= 10 {
 		x := s.x(at)
-		p.Lines = append([]line{{x, top + 4, x, y + 6, "line"}}, p.Lines...)
+		p.Grid = append(p.Grid, line{x, top + 4, x, y + 6, "line"})
 		p.Texts = append(p.Texts, text{X: x, Y: y + 20, Anchor: "middle", Class: "soft", Text: fmt.Sprintf("%g", at)})
 	}
 	p.Texts = append(p.Texts, text{X: rightEdge + 40, Y: y + 20, Class: "soft", Text: t.Unit})
@@ -95,6 +100,9 @@ func (p *svg) bar(s scale, y float64, column int, c Sample) {
 		return
 	}
 	value, label := c.Median(), number(c.Median())
+	if c.Note != "" {
+		label += ", " + c.Note
+	}
 	end := s.x(value)
 	if c.AtLeast {
 		value, label = c.Worst(), "never"

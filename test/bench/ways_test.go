@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/hapair/hapair/internal/lab"
 )
@@ -15,18 +16,19 @@ var testdata embed.FS
 // way is how somebody makes a pair of load balancers.
 type way struct {
 	name      string
-	advertInt string // of the spec
-	byHand    string // the folder of testdata with what is written by hand; empty: hapair's own
-	fast      bool   // hapair again, with a shorter advert_int
-	home      string // the node that the VIP always comes back to; empty: it stays where it is
+	advertInt string        // of the spec
+	byHand    string        // the folder of testdata with what is written by hand; empty: hapair's own
+	notices   time.Duration // after which a silent node is noticed: four advertisements
+	fast      bool          // hapair again, with a shorter advert_int
+	home      string        // the node that the VIP always comes back to; empty: it stays where it is
 }
 
 func ways() []way {
 	return []way{
-		{name: "hapair, 250 ms", advertInt: "250ms"},
-		{name: "hapair, 100 ms", advertInt: "100ms", fast: true},
-		{name: "tutorial", advertInt: "250ms", byHand: "tutorial", home: "controller-1"},
-		{name: "Octavia's values", advertInt: "250ms", byHand: "octavia"},
+		{name: "hapair, 250 ms", advertInt: "250ms", notices: time.Second},
+		{name: "hapair, 100 ms", advertInt: "100ms", notices: 400 * time.Millisecond, fast: true},
+		{name: "tutorial", advertInt: "250ms", notices: 4 * time.Second, byHand: "tutorial", home: "controller-1"},
+		{name: "Octavia's values", advertInt: "250ms", notices: 4 * time.Second, byHand: "octavia"},
 	}
 }
 
