@@ -9,13 +9,13 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// MaxSize is the most bytes that a file may have.
-const MaxSize = 1 << 20
+// MaxSize is the most bytes that a file may have: 10,000 services have less.
+const MaxSize = 2 << 20
 
 // Bounds on the input.
 const (
 	maxDepth    = 100     // levels of nesting
-	maxNodes    = 200_000 // values, each as often as it is referred to
+	maxNodes    = 500_000 // values, each as often as it is referred to
 	maxText     = 8 << 20 // bytes of all scalars, each as often as it is referred to
 	maxKey      = 256     // bytes of a key
 	maxProblems = 100     // that are told; what comes after is only counted
