@@ -101,7 +101,8 @@ const (
 
 // VRRP sets how the nodes agree on who holds a VIP.
 type VRRP struct {
-	// AdvertInt is the time between two advertisements, 10ms to 40.95s in steps of 10ms. Default: 250ms.
+	// AdvertInt is the time between two advertisements, 10ms to 40.95s in steps of 10ms; a node that is gone is replaced after
+	// three. See docs/timers.md for which to take. Default: 250ms.
 	AdvertInt time.Duration `yaml:"advert_int"`
 	// Preempt gives a VIP back to the preferred node once it has returned. Default: false.
 	Preempt bool `yaml:"preempt"`

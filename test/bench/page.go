@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 )
@@ -64,12 +65,19 @@ func cell(s Sample) string {
 func number(f float64) string {
 	switch {
 	case f >= 999.5:
-		n := int(math.Round(f))
-		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+		return count(int(math.Round(f)))
 	case f >= 99.95:
 		return fmt.Sprintf("%.0f", f)
 	case f >= 9.995:
 		return fmt.Sprintf("%.1f", f)
 	}
 	return fmt.Sprintf("%.2f", f)
+}
+
+// count writes a whole number, with thousands apart.
+func count(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", count(n/1000), n%1000)
 }

@@ -68,7 +68,7 @@ func TestTableFillsUp(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for value, want := range map[float64]string{0.5: "0.50", 12.34: "12.3", 345.6: "346", 1234.5: "1,235", 999.7: "1,000", 15000: "15,000"} {
+	for value, want := range map[float64]string{0.5: "0.50", 12.34: "12.3", 345.6: "346", 1234.5: "1,235", 999.7: "1,000", 15000: "15,000", 1234567: "1,234,567"} {
 		if got := number(value); got != want {
 			t.Errorf("%v is %s, want %s", value, got, want)
 		}

@@ -112,7 +112,7 @@ func lost(reports ...lab.WatchReport) string {
 		asked += total(r) + r.Failures
 		failed += r.Failures
 	}
-	return fmt.Sprintf("**%d** of %s", failed, number(float64(asked)))
+	return fmt.Sprintf("**%d** of %s", failed, count(asked))
 }
 
 // inForce saves a haproxy.cfg and measures how long it takes until the VIP serves it.

@@ -40,7 +40,7 @@ func BenchmarkSpec(b *testing.B) {
 					}
 					s.Values = append(s.Values, milliseconds(time.Since(start)))
 				}
-				table.add(number(float64(services)), command, s)
+				table.add(count(services), command, s)
 				tell("%s of %d services: %s ms", command, services, cell(s))
 				s.report(b, "ms")
 			})
