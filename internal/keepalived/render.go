@@ -26,6 +26,7 @@ type config struct {
 	// the test that reload_check_config makes of every reload: they refuse all.
 	TestDiesByScriptUser bool
 	ReloadCheck          bool
+	YieldsWhenLate       bool // timer_expired_backup: it is in 2.2.8 and later, and needs nopreempt
 	Interface            string
 	AdvertInt            string // seconds
 	Preempt              bool
@@ -84,6 +85,7 @@ func execute(c config, v release.Version) ([]byte, error) {
 	c.Version = v
 	c.TestDiesByScriptUser = v.AtLeast(2, 2, 5) && !v.AtLeast(2, 2, 8)
 	c.ReloadCheck = !c.TestDiesByScriptUser
+	c.YieldsWhenLate = v.AtLeast(2, 2, 8) && !c.Preempt
 	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{"word": word}).Parse(configTemplate)
 	if err != nil {
 		return nil, err

@@ -48,12 +48,13 @@ func TestRenderByVersion(t *testing.T) {
 		version     release.Version
 		reloadCheck bool
 		testID      bool
+		yields      bool
 	}{
-		{release.Version{2, 2, 4}, true, false},
-		{release.Version{2, 2, 5}, false, true},
-		{release.Version{2, 2, 7}, false, true},
-		{release.Version{2, 2, 8}, true, false},
-		{release.Version{2, 3, 4}, true, false},
+		{release.Version{2, 2, 4}, true, false, false},
+		{release.Version{2, 2, 5}, false, true, false},
+		{release.Version{2, 2, 7}, false, true, false},
+		{release.Version{2, 2, 8}, true, false, true},
+		{release.Version{2, 3, 4}, true, false, true},
 	} {
 		out := mustRender(t, pair(), c.version)
 		if got := strings.Contains(out, "reload_check_config"); got != c.reloadCheck {
@@ -61,6 +62,9 @@ func TestRenderByVersion(t *testing.T) {
 		}
 		if got := strings.Contains(out, "@^hapair-test script_user hapair-check"); got != c.testID {
 			t.Errorf("%v: script_user by config-id is %v, want %v", c.version, got, c.testID)
+		}
+		if got := strings.Contains(out, "    timer_expired_backup\n"); got != c.yields {
+			t.Errorf("%v: timer_expired_backup is %v, want %v", c.version, got, c.yields)
 		}
 	}
 }
@@ -79,7 +83,7 @@ func TestRenderInstance(t *testing.T) {
 	}
 	s.VRRP.Preempt, s.VRRP.Transport, s.VIPs[0].Prefer, s.VIPs[0].Interface = true, spec.Multicast, "b", "eth0"
 	out = mustRender(t, s, release.Version{2, 2, 8})
-	for _, not := range []string{"nopreempt", "unicast", "track_interface", "priority 254"} {
+	for _, not := range []string{"nopreempt", "timer_expired_backup", "unicast", "track_interface", "priority 254"} {
 		if strings.Contains(out, not) {
 			t.Errorf("%q in\n%s", not, out)
 		}

@@ -57,7 +57,9 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-func rows() []row { return slices.Concat(editRows(), agentRows(), serviceRows(), networkRows()) }
+func rows() []row {
+	return slices.Concat(editRows(), agentRows(), serviceRows(), networkRows(), calmRows())
+}
 
 // TestPageNamesEveryRow sees that the page is not of an older matrix.
 func TestPageNamesEveryRow(t *testing.T) {

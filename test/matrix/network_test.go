@@ -31,19 +31,21 @@ func cut(iface string) func(context.Context, *run) error {
 		if err := r.Holders.WaitHolder(ctx, r.other.Name, time.Second); err != nil {
 			return err
 		}
-		err := r.told(ctx, func(s control.Status) (string, error) {
-			for _, i := range s.Instances {
-				return fmt.Sprintf("%s is %s", i.Name, i.State), nil
-			}
-			return "", fmt.Errorf("status names no instance: %+v", s)
-		})
-		if err != nil {
+		if err := r.told(ctx, state); err != nil {
 			return err
 		}
 		<-heal
 		r.end = "as before, on the other node"
 		return r.holder.Heal(iface)
 	}
+}
+
+// state is what a node says of its instance.
+func state(s control.Status) (string, error) {
+	for _, i := range s.Instances {
+		return fmt.Sprintf("%s is %s", i.Name, i.State), nil
+	}
+	return "", fmt.Errorf("status names no instance: %+v", s)
 }
 
 // parted has the network that joins the nodes not let them see each other, while all else is reached: both become MASTER.

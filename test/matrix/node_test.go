@@ -124,11 +124,15 @@ func (r *run) serves(ctx context.Context, mark string) error {
 // mend puts right whatever a row may have left, also one that failed half-way.
 func (p *pair) mend(ctx context.Context) error {
 	const script = `systemctl unmask --runtime haproxy.service keepalived.service 2>/dev/null
+systemctl stop 'burn-*.service'
 systemctl kill --signal=CONT haproxy.service keepalived.service ha-agent.service 2>/dev/null
 ha-agent maintenance off
 systemctl start dbus.socket dbus.service haproxy.service keepalived.service ha-agent.service
 rm -f /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
 	for _, h := range p.hosts() {
+		if err := h.Resume(); err != nil {
+			return err
+		}
 		for _, iface := range []string{"eth3", "eth4"} {
 			if err := h.Heal(iface); err != nil {
 				return err

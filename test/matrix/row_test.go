@@ -21,6 +21,8 @@ type row struct {
 	harm func(ctx context.Context, r *run) error
 	// lossless: not one request may be lost, and the VIP stays where it is.
 	lossless bool
+	// before and after are what is done before the clients begin to ask, and when they have ended; nil: nothing.
+	before, after func(ctx context.Context, p *pair) error
 	// parted: the nodes cannot see each other for a while, and both hold the VIP.
 	parted bool
 }
@@ -91,7 +93,14 @@ func (p *pair) row(t *testing.T, w row) result {
 	ctx, cancel := context.WithTimeout(t.Context(), rowLimit)
 	defer cancel()
 	r := &run{pair: p}
-	if err := r.begin(ctx); err != nil {
+	if w.after != nil {
+		defer func() {
+			if err := w.after(ctx, p); err != nil {
+				t.Errorf("after the fault: %v", err)
+			}
+		}()
+	}
+	if err := w.prepare(ctx, r); err != nil {
 		t.Fatalf("before the fault: %v\n%s", err, p.logs(t))
 	}
 	fresh := p.Client.WatchFresh(ctx, url, interval, patience)
@@ -118,6 +127,16 @@ func (p *pair) row(t *testing.T, w row) result {
 		t.Fatalf("cannot put the pair right again: %v\n%s", err, p.logs(t))
 	}
 	return res
+}
+
+// prepare makes the pair ready for the fault.
+func (w row) prepare(ctx context.Context, r *run) error {
+	if w.before != nil {
+		if err := w.before(ctx, r.pair); err != nil {
+			return err
+		}
+	}
+	return r.begin(ctx)
 }
 
 // begin waits until all is well.

@@ -31,10 +31,13 @@ answers. A request is lost when it has no answer of status 200 within 900 ms, or
 nothing is asked twice. "0 of 500, 12 ms" says that none of 500 requests was lost and that the longest time between two
 answers was 12 ms; 10 ms is the shortest there can be. The kernel of each node tells when the virtual IP comes and goes.
 
-A row passes when no service is down at the end that could be up, never two nodes hold the virtual IP outside a cut network,
-and nothing of the user's is lost: what was saved is in place, or set aside. Where requests are lost or the virtual IP
-moves, that is what the fault costs. "go test" goes through all of it again each time, and asks for these things, not for
-the same figures.
+A node that is paused is one that its hypervisor suspends or moves: nothing in it runs, and nothing reaches it. It lets go of
+the virtual IP when it goes on: until then both have it, and one of them answers.
+
+A row passes when no service is down at the end that could be up, never two nodes hold the virtual IP outside a cut network
+and a pause, and nothing of the user's is lost: what was saved is in place, or set aside. Where requests are lost or the
+virtual IP moves, that is what the fault costs. "go test" goes through all of it again each time, and asks for these things,
+not for the same figures.
 `
 
 func render(tables []table) []byte {
@@ -60,7 +63,6 @@ func render(tables []table) []byte {
 const absent = `
 ## What is not in the table
 
-- The clock set back an hour. The nodes are containers: they may not set the clock of the machine that they share.
 - keepalived killed by "systemctl kill --signal=KILL". That also kills ExecStopPost=, which takes the virtual IP off a node
   whose keepalived died; it goes 0.3 to 0.5 s later, when systemd starts keepalived again. The other node takes it after
   0.6 s, so on a machine that is very busy both may have it for a moment.
