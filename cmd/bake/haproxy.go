@@ -22,6 +22,7 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/tool"
@@ -46,7 +47,7 @@ func judgeHAProxy(ctx context.Context, run tool.Runner, s *spec.Spec) (diag.Prob
 	if !ok {
 		return nil, nil
 	}
-	config, err := haproxy.Render(s, &s.Nodes[0], version)
+	config, err := haproxycfg.Render(s, &s.Nodes[0], version)
 	var missing diag.Problems
 	if errors.As(err, &missing) {
 		return nil, nil // a secret that validation has warned of

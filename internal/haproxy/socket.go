@@ -1,3 +1,5 @@
+// Package haproxy is what the project knows of a haproxy that runs: how its configuration is checked and read, and how its
+// sockets are spoken to. How the configuration is written is in haproxycfg.
 package haproxy
 
 import (

@@ -1,3 +1,5 @@
+// Package keepalived is what the project knows of a keepalived that runs: how its configuration is checked and read, and
+// how it tells its state. How the configuration is written is in keepalivedconf.
 package keepalived
 
 import (

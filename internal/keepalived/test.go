@@ -7,12 +7,12 @@ import (
 	"github.com/hapair/hapair/internal/tool"
 )
 
-// testID is a config-id that no node has: lines that begin with "@hapair-test" hold for a test only, those with
+// TestID is a config-id that no node has: lines that begin with "@hapair-test" hold for a test only, those with
 // "@^hapair-test" always else (keepalived.conf(5), "Conditional configuration and configuration id").
 //
 // keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where scripts run as another user than its own; under this id the file
-// that Render writes for them names no other.
-const testID = "hapair-test"
+// that keepalivedconf writes for them names no other.
+const TestID = "hapair-test"
 
 // Test asks keepalived whether a configuration file is good. It can only be so where its interfaces are: on the node
 // itself. ctx bounds it. A file that is empty or missing, of which keepalived says that it is good, is bad: to load it
@@ -23,8 +23,8 @@ func Test(ctx context.Context, run tool.Runner, path string) tool.Answer {
 		return a
 	}
 	a = tool.Ask(ctx, run, "keepalived", "-t", "-f", path)
-	if a.Verdict == tool.None && ctx.Err() == nil && bytes.Contains(data, []byte("\n    @"+testID+" ")) {
-		return tool.Ask(ctx, run, "keepalived", "-t", "-i", testID, "-f", path)
+	if a.Verdict == tool.None && ctx.Err() == nil && bytes.Contains(data, []byte("\n    @"+TestID+" ")) {
+		return tool.Ask(ctx, run, "keepalived", "-t", "-i", TestID, "-f", path)
 	}
 	return a
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hapair/hapair/internal/haproxy"
-	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
+	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -30,18 +30,18 @@ func Image(s *spec.Spec, r release.Release) (Recipe, error) {
 		Agent:    AgentPath,
 		Units:    imageUnits(s),
 	}
-	out.Files = append(imageFiles(s, r), haproxyConfig(haproxy.Base(r.HAProxy)), keepalivedConfig(keepalived.Base(r.Keepalived)))
+	out.Files = append(imageFiles(s, r), haproxyConfig(haproxycfg.Base(r.HAProxy)), keepalivedConfig(keepalivedconf.Base(r.Keepalived)))
 	return out, out.sort()
 }
 
 // Node computes what makes an image that node: host name, haproxy.cfg, keepalived.conf, agent.yaml, network, logins.
 func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	out := Recipe{Release: r.Name, Hostname: n.Hostname, Logins: logins(s), Network: network(s, n)}
-	hap, err := haproxy.Render(s, n, r.HAProxy)
+	hap, err := haproxycfg.Render(s, n, r.HAProxy)
 	if err != nil {
 		return out, err
 	}
-	keep, err := keepalived.Render(s, n, r.Keepalived)
+	keep, err := keepalivedconf.Render(s, n, r.Keepalived)
 	if err != nil {
 		return out, err
 	}
@@ -50,7 +50,7 @@ func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 		return out, err
 	}
 	out.Files = []File{haproxyConfig(hap), keepalivedConfig(keep), agent}
-	if addr, ok := haproxy.OwnSyslog(s, n); ok {
+	if addr, ok := haproxycfg.OwnSyslog(s, n); ok {
 		out.Files = append(out.Files, syslog(addr))
 	}
 	if s.Firewall {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/units"
@@ -84,7 +84,7 @@ func vipInterfaces(s *spec.Spec) []string {
 // logsByUDP tells whether some node's haproxy sends its log to a syslog of that node.
 func logsByUDP(s *spec.Spec) bool {
 	for i := range s.Nodes {
-		if _, ok := haproxy.OwnSyslog(s, &s.Nodes[i]); ok {
+		if _, ok := haproxycfg.OwnSyslog(s, &s.Nodes[i]); ok {
 			return true
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/units"
@@ -65,7 +65,7 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 		for _, a := range vip.Addresses {
 			v.Addresses = append(v.Addresses, a.Prefix())
 		}
-		router, err := keepalived.NewVirtualRouter(s, vip)
+		router, err := keepalivedconf.NewVirtualRouter(s, vip)
 		if err != nil {
 			return fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 		}

@@ -1,11 +1,8 @@
-package haproxy
+package haproxycfg
 
 import (
-	"context"
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +11,6 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
-	"github.com/hapair/hapair/internal/tool"
 )
 
 func pair() *spec.Spec {
@@ -129,30 +125,5 @@ func TestHash(t *testing.T) {
 	digest, err := shacrypt.Decode(hash)
 	if err != nil || !digest.Match("correct-horse") || digest.Match("wrong") {
 		t.Errorf("the hash does not tell the password from another: %v", err)
-	}
-}
-
-func TestCheck(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	answers := func(status int, output string) tool.Runner {
-		return func(context.Context, string, ...string) (tool.Result, error) {
-			return tool.Result{Status: status, Output: output}, nil
-		}
-	}
-	const said = "[NOTICE] (1) : haproxy version is 2.6.12\n[WARNING] (1) : w\n[ALERT] (1) : a\nConfiguration file is valid\n"
-	if a := Check(t.Context(), answers(0, said), path); a.Verdict != tool.Good || a.Reason() != "[WARNING] (1) : w" {
-		t.Errorf("good: %v (%s)", a.Verdict, a.Reason())
-	}
-	if a := Check(t.Context(), answers(1, said), path); a.Verdict != tool.Bad || a.Reason() != "[ALERT] (1) : a" {
-		t.Errorf("bad: %v (%s)", a.Verdict, a.Reason())
-	}
-	if a := Check(t.Context(), answers(139, ""), path); a.Verdict != tool.None {
-		t.Errorf("a crash: %v (%s)", a.Verdict, a.Reason())
-	}
-	if a := Check(t.Context(), answers(0, ""), path+".missing"); a.Verdict != tool.Bad {
-		t.Errorf("a missing file: %v", a.Verdict)
 	}
 }

@@ -1,4 +1,4 @@
-package haproxy
+package haproxycfg
 
 import "github.com/hapair/hapair/internal/release"
 

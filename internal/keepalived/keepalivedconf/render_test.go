@@ -1,4 +1,4 @@
-package keepalived
+package keepalivedconf
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/tool"
@@ -128,16 +129,16 @@ func TestTest(t *testing.T) {
 		}
 		return tool.Result{Status: 143}, nil
 	}
-	if a := Test(t.Context(), dying, path); a.Verdict != tool.Bad || a.Reason() != "Unknown keyword 'x'" {
+	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != tool.Bad || a.Reason() != "Unknown keyword 'x'" {
 		t.Errorf("%v (%s) after %v", a.Verdict, a.Reason(), calls)
 	}
 	if err := os.WriteFile(path, Base(release.Version{2, 2, 8}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if a := Test(t.Context(), dying, path); a.Verdict != tool.None {
+	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != tool.None {
 		t.Errorf("a file that names its script user in one way: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != tool.Bad {
+	if a := keepalived.Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != tool.Bad {
 		t.Errorf("a missing file: %v", a.Verdict)
 	}
 }

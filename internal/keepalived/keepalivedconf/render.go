@@ -1,6 +1,6 @@
-// Package keepalived is what the project knows of keepalived: how its configuration is written, how it is checked, how
-// it tells its state, and what its versions can do.
-package keepalived
+// Package keepalivedconf is how a keepalived.conf is written out of a spec, for each version of keepalived. What is known
+// of one that runs is in the package above it, which the agent links without a spec, its rules and the templates.
+package keepalivedconf
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -36,7 +37,7 @@ type config struct {
 }
 
 // TestID is the config-id under which the file is tested.
-func (config) TestID() string { return testID }
+func (config) TestID() string { return keepalived.TestID }
 
 type instance struct {
 	VirtualRouter

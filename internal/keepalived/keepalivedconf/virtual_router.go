@@ -1,4 +1,4 @@
-package keepalived
+package keepalivedconf
 
 import (
 	"fmt"

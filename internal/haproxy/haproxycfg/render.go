@@ -1,6 +1,6 @@
-// Package haproxy is what the project knows of haproxy: how its configuration is written, how it is checked, how its
-// sockets are spoken to, and what its versions can do.
-package haproxy
+// Package haproxycfg is how a haproxy.cfg is written out of a spec, for each version of haproxy. What is known of one that
+// runs is in the package above it, which the agent links without a spec, its rules, templates and crypt(3).
+package haproxycfg
 
 import (
 	"bytes"

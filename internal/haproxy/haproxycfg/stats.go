@@ -1,4 +1,4 @@
-package haproxy
+package haproxycfg
 
 import (
 	"crypto/sha256"
