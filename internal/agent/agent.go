@@ -109,8 +109,9 @@ func (d *Daemon) open() error {
 		return err
 	}
 	fifo := d.Conf.Keepalived.NotifyFIFO
-	d.vrrp = &vrrp{path: fifo, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
+	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
 	d.vrrp.recall(d.plausible)
+	d.vrrp.tellHolder()
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
 		restart: d.restartHAProxy}

@@ -18,10 +18,13 @@ import (
 
 // vrrp is what keepalived has told of its instances over the notify fifo.
 type vrrp struct {
-	path string
-	kept string // where the states are kept for the agent's next start: keepalived tells a state only once
-	log  *slog.Logger
-	now  func() time.Time
+	path  string
+	track string // the track file, beside which the holder's files lie
+	kept  string // where the states are kept for the agent's next start: keepalived tells a state only once
+	log   *slog.Logger
+	now   func() time.Time
+
+	telling sync.Mutex // held by who tells keepalived who the holder is
 
 	mu        sync.Mutex
 	instances map[string]control.Instance
@@ -146,6 +149,8 @@ func (v *vrrp) readOne(ctx context.Context) error {
 			v.take(e)
 		}
 		if len(taken) > 0 {
+			v.tellHolder()
+			time.AfterFunc(holderAfter, v.tellHolder)
 			v.keep()
 		}
 		for _, err := range bad {

@@ -35,7 +35,7 @@ func TestTimers(t *testing.T) {
 			t.Fatal(problems)
 		}
 		interval := s.VRRP.AdvertInt
-		skew := interval * time.Duration(256-s.PriorityOf(&s.Nodes[1], &s.VIPs[0])) / 256
+		skew := interval * time.Duration(256-s.PriorityOf(&s.Nodes[1], &s.VIPs[0])+s.HolderBonus()) / 256
 		within := fmt.Sprintf("%.2g", (3*interval + skew).Seconds())
 		if row[1] != interval.String() || row[2] != within {
 			t.Errorf("%s has advert_int %s, and is replaced within %s s; the page says %s and %s s", row[3], interval, within, row[1], row[2])

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -30,7 +31,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 		},
 		Keepalived: config.Keepalived{
 			Config: KeepalivedConfig, Unit: "keepalived.service",
-			NotifyFIFO: "/run/ha-agent/notify.fifo", TrackFile: "/run/ha-agent/haproxy.track",
+			NotifyFIFO: "/run/ha-agent/notify.fifo", TrackFile: keepalived.TrackFile,
 		},
 		Sysctl:   config.Sysctl{File: units.SysctlPath},
 		Packages: packages(s),

@@ -115,7 +115,7 @@ const maxPriority = 254
 
 // PriorityOf is a node's priority for a VIP: highest for the one that the VIP prefers, then in the order of the nodes.
 // Priorities are high and close together because the time that a backup waits before it takes over grows with its
-// distance from 256. It is 0 for a node that the spec does not have.
+// distance from 256. It is that of a holder: see HolderBonus. It is 0 for a node that the spec does not have.
 func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 	position := -1
 	for i := range s.Nodes {
@@ -136,11 +136,26 @@ func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 			}
 		}
 	}
-	step := 2
-	if maxPriority-step*(len(s.Nodes)-1) < 1 {
-		step = 1
+	return maxPriority - s.priorityStep()*position
+}
+
+// priorityStep is what lies between the priorities of two nodes.
+func (s *Spec) priorityStep() int {
+	if maxPriority-2*(len(s.Nodes)-1) < 1 {
+		return 1
 	}
-	return maxPriority - step*position
+	return 2
+}
+
+// HolderBonus is the part of its priority that a node has only while it holds the VIP, so that it stands above all others:
+// one that comes back from a pause believes for a moment that nobody holds the VIP, and must not win then. It is 0 under
+// preempt, where the preferred node is to win, and where there are too many nodes for it.
+func (s *Spec) HolderBonus() int {
+	span := s.priorityStep() * (len(s.Nodes) - 1)
+	if s.VRRP.Preempt || maxPriority-2*span-1 < 1 {
+		return 0
+	}
+	return span + 1
 }
 
 // AddrPort is where a node's haproxy sends its log by UDP; false where it logs to the local socket.

@@ -130,6 +130,28 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
+// Whoever holds a VIP stands above all others, and everybody's priority stays within 1 to 254.
+func TestHolderBonus(t *testing.T) {
+	for n, want := range map[int]int{2: 3, 3: 5, 10: 19, 64: 127, 65: 0, 254: 0} {
+		s := &Spec{Nodes: make([]Node, n)}
+		for i := range s.Nodes {
+			s.Nodes[i].Name = fmt.Sprint(i)
+		}
+		bonus := s.HolderBonus()
+		if bonus != want {
+			t.Errorf("%d nodes: the bonus is %d, want %d", n, bonus, want)
+		}
+		highest, lowest := s.PriorityOf(&s.Nodes[0], &VIP{})-bonus, s.PriorityOf(&s.Nodes[n-1], &VIP{})-bonus
+		if lowest < 1 || bonus > 0 && lowest+bonus <= highest {
+			t.Errorf("%d nodes have priorities from %d to %d, and a bonus of %d", n, lowest, highest, bonus)
+		}
+		s.VRRP.Preempt = true
+		if bonus := s.HolderBonus(); bonus != 0 {
+			t.Errorf("under preempt the bonus is %d", bonus)
+		}
+	}
+}
+
 // Any number of nodes has priorities of its own, from 1 to 254.
 func TestPrioritiesOfManyNodes(t *testing.T) {
 	for _, n := range []int{2, 127, 128, 254} {

@@ -204,7 +204,9 @@ func (r *run) history() (moves int, none, both time.Duration) {
 		if s.To.After(covered) {
 			covered = s.To
 		}
-		if s.Host != last {
+		// One that another host had all the while has not moved: somebody else believed for a moment that it was his.
+		within := slices.ContainsFunc(spans, func(o lab.Span) bool { return o.Host != s.Host && !o.From.After(s.From) && !o.To.Before(s.To) })
+		if s.Host != last && !within {
 			moves++
 			last = s.Host
 		}

@@ -32,6 +32,7 @@ type config struct {
 	AdvertInt            string // seconds
 	Preempt              bool
 	Unicast              bool
+	HolderBonus          int // added to the priority while the agent says so; 0: there is none
 	Instances            []instance
 	Extra                string
 }
@@ -41,7 +42,8 @@ func (config) TestID() string { return keepalived.TestID }
 
 type instance struct {
 	VirtualRouter
-	Priority     int
+	Priority     int // without the holder's bonus
+	HolderFile   string
 	Source       netip.Addr
 	Peers        []netip.Addr
 	VIPInterface string
@@ -56,8 +58,8 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 		Interface: n.Interface,
 		AdvertInt: strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
 		Preempt:   s.VRRP.Preempt,
-		Unicast:   s.VRRP.Transport == spec.Unicast,
-		Extra:     strings.Trim(s.Keepalived.Extra, "\n"),
+		Unicast:   s.VRRP.Transport == spec.Unicast, HolderBonus: s.HolderBonus(),
+		Extra: strings.Trim(s.Keepalived.Extra, "\n"),
 	}
 	for i := range s.VIPs {
 		in, err := newInstance(s, n, &s.VIPs[i])
@@ -103,7 +105,8 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP) (instance, error) {
 	if err != nil {
 		return instance{}, err
 	}
-	out := instance{VirtualRouter: router, Priority: s.PriorityOf(n, vip), VIPInterface: vip.InterfaceOn(n)}
+	out := instance{VirtualRouter: router, Priority: s.PriorityOf(n, vip) - s.HolderBonus(), VIPInterface: vip.InterfaceOn(n),
+		HolderFile: keepalived.HolderFile(keepalived.TrackFile, router.Name)}
 	out.Track = out.VIPInterface != n.Interface
 	if router.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
 		out.Source = n.Addr(router.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)

@@ -74,7 +74,7 @@ func TestRenderInstance(t *testing.T) {
 	s := pair()
 	out := mustRender(t, s, release.Version{2, 2, 8})
 	for _, want := range []string{
-		"router_id a\n", "state BACKUP\n    nopreempt\n", "advert_int 0.25\n", "priority 254\n", "unicast_src_ip 192.0.2.1\n",
+		"router_id a\n", "state BACKUP\n    nopreempt\n", "advert_int 0.25\n", "priority 251\n", "    weight 3\n", "        haproxy\n        holder_VI_v\n", "unicast_src_ip 192.0.2.1\n",
 		"unicast_peer {\n        192.0.2.2\n    }", "track_interface {\n        eth1\n    }",
 		"virtual_ipaddress {\n        198.51.100.1/24 dev eth1\n    }", "virtual_ipaddress_excluded {\n        2001:db8::1/128 dev eth1\n    }",
 	} {
@@ -84,7 +84,7 @@ func TestRenderInstance(t *testing.T) {
 	}
 	s.VRRP.Preempt, s.VRRP.Transport, s.VIPs[0].Prefer, s.VIPs[0].Interface = true, spec.Multicast, "b", "eth0"
 	out = mustRender(t, s, release.Version{2, 2, 8})
-	for _, not := range []string{"nopreempt", "timer_expired_backup", "unicast", "track_interface", "priority 254"} {
+	for _, not := range []string{"nopreempt", "timer_expired_backup", "unicast", "track_interface", "holder", "priority 254"} {
 		if strings.Contains(out, not) {
 			t.Errorf("%q in\n%s", not, out)
 		}
