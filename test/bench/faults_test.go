@@ -58,7 +58,7 @@ func on(script string) func(context.Context, *lab.Host) error {
 // BenchmarkFaults breaks pairs in every way and measures what a client sees of it: hapair's on every release, and on the
 // first one beside the others.
 func BenchmarkFaults(b *testing.B) {
-	bake := cluster.Build(b, []byte(fmt.Sprintf(spec, "250ms")))
+	bake := cluster.Build(b, spec("250ms"))
 	for i, release := range cluster.Releases(b, "trixie", "bookworm") {
 		b.Run(release, func(b *testing.B) {
 			image := bake.Image(b, release)

@@ -35,7 +35,7 @@ type reloadWay struct {
 
 // BenchmarkReload changes a haproxy.cfg again and again, beside clients that count what they lose.
 func BenchmarkReload(b *testing.B) {
-	bake := cluster.Build(b, []byte(fmt.Sprintf(spec, "250ms")))
+	bake := cluster.Build(b, spec("250ms"))
 	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), ways()[0])
 	holder, err := p.settle(b.Context())
 	if err != nil {
@@ -49,7 +49,7 @@ func BenchmarkReload(b *testing.B) {
 	startConsulTemplate(b, p, holder, store)
 	script := func(text string) func(context.Context, string) error {
 		return func(ctx context.Context, content string) error {
-			return pipe(ctx, holder, content, text, cluster.HAProxyConfig)
+			return cluster.Pipe(ctx, holder, content, text, cluster.HAProxyConfig)
 		}
 	}
 	const save = `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`
@@ -60,7 +60,7 @@ func BenchmarkReload(b *testing.B) {
 		{"consul-template", "systemctl stop ha-agent", store.set},
 	} {
 		b.Run(w.name, func(b *testing.B) {
-			if err := pipe(b.Context(), holder, "", w.before); err != nil {
+			if err := cluster.Pipe(b.Context(), holder, "", w.before); err != nil {
 				b.Fatal(err)
 			}
 			cfg := string(original)
@@ -123,7 +123,7 @@ func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (
 	if err := w.save(ctx, content); err != nil {
 		return 0, err
 	}
-	err := poll(ctx, 2*time.Millisecond, func() error {
+	err := cluster.Poll(ctx, 2*time.Millisecond, func() error {
 		_, body, err := p.Client.Get(ctx, url+"mark")
 		if err == nil && body != mark {
 			err = fmt.Errorf("GET /mark gives %q; want %q", body, mark)
@@ -131,19 +131,6 @@ func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (
 		return err
 	})
 	return time.Since(start), err
-}
-
-// pipe runs a shell script on a host, with something to read.
-func pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
-	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
-	if err != nil {
-		return err
-	}
-	cmd.Stdin = strings.NewReader(in)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
-	}
-	return nil
 }
 
 const consulTemplateConfig = `consul { address = "192.168.56.210:8500" }

@@ -18,7 +18,7 @@ spec first, as ` + "`validate`" + ` does alone (where haproxy is installed, it h
 
 // BenchmarkSpec makes files of large specs.
 func BenchmarkSpec(b *testing.B) {
-	bake := cluster.Build(b, []byte(fmt.Sprintf(spec, "250ms")))
+	bake := cluster.Build(b, spec("250ms"))
 	program := filepath.Join(bake.Dir, "bake")
 	table := found.table(Table{Name: "spec", Title: "From a spec to files", Unit: "ms", What: "services", About: aboutSpec})
 	for _, services := range []int{10, 1000, 10000} {

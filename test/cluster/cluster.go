@@ -233,17 +233,7 @@ func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func()
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal(err)
-		}
+	if err := Poll(ctx, 20*time.Millisecond, f); err != nil {
+		t.Fatal(err)
 	}
 }

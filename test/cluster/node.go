@@ -33,15 +33,7 @@ func ByRename() Edit { return Edits()[2] }
 
 // Save saves a file on a host.
 func (e Edit) Save(ctx context.Context, h *lab.Host, path, content string) error {
-	cmd, err := h.Command(ctx, "sh", "-euc", e.script, "sh", path)
-	if err != nil {
-		return err
-	}
-	cmd.Stdin = strings.NewReader(content)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot save %s on %s: %w: %s", path, h.Name, err, out)
-	}
-	return nil
+	return Pipe(ctx, h, content, e.script, path)
 }
 
 // Marked is a haproxy.cfg of the controllers that answers GET /mark with a text.

@@ -24,7 +24,7 @@ func agentRows() []row {
 // does that to itself.
 func (r *run) saveAndKill(ctx context.Context, step, content string) error {
 	const point = "/run/ha-agent/faultpoint"
-	if err := pipe(ctx, r.holder, step, `cat >"$1"`, point); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, step, `cat >"$1"`, point); err != nil {
 		return err
 	}
 	if err := cluster.ByRename().Save(ctx, r.holder, haproxyCfg, content); err != nil {

@@ -94,10 +94,10 @@ func bothBroken(ctx context.Context, r *run) error {
 	original := r.original[r.holder.Name]
 	r.saved(haproxyCfg, original[haproxyCfg]+nonsense)
 	r.saved(keepalivedConf, original[keepalivedConf]+unfinished)
-	if err := pipe(ctx, r.holder, original[haproxyCfg]+nonsense, `cat >/run/h`); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, original[haproxyCfg]+nonsense, `cat >/run/h`); err != nil {
 		return err
 	}
-	if err := pipe(ctx, r.holder, original[keepalivedConf]+unfinished, `cat >/run/k`); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, original[keepalivedConf]+unfinished, `cat >/run/k`); err != nil {
 		return err
 	}
 	if err := sh(ctx, r.holder, `cat /run/h >"$1"; cat /run/k >"$2"`, haproxyCfg, keepalivedConf); err != nil {
@@ -119,14 +119,14 @@ func halfWritten(ctx context.Context, r *run) error {
 	}
 	content := cluster.Marked(r.original[r.holder.Name][haproxyCfg], "finished")
 	half := strings.Index(content, "frontend web") + len("fron")
-	if err := pipe(ctx, r.holder, content[:half], `cat >"$1"`, haproxyCfg); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, content[:half], `cat >"$1"`, haproxyCfg); err != nil {
 		return err
 	}
 	if _, err := r.saying(ctx, n, control.Refused); err != nil {
 		return err
 	}
 	said := r.said
-	if err := pipe(ctx, r.holder, content[half:], `sleep 2; cat >>"$1"`, haproxyCfg); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, content[half:], `sleep 2; cat >>"$1"`, haproxyCfg); err != nil {
 		return err
 	}
 	if _, err := r.saying(ctx, n, control.Proven); err != nil {
@@ -182,7 +182,7 @@ func swapped(ctx context.Context, r *run) error {
 	original := r.original[r.holder.Name][haproxyCfg]
 	const second = `cp -a /etc/haproxy /etc/haproxy.2; cat >/etc/haproxy.2/haproxy.cfg
 mv /etc/haproxy /etc/haproxy.1; ln -s haproxy.2 /etc/haproxy`
-	if err := pipe(ctx, r.holder, cluster.Marked(original, "swapped"), second); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, cluster.Marked(original, "swapped"), second); err != nil {
 		return err
 	}
 	c, err := r.saying(ctx, n, control.Proven)
@@ -194,7 +194,7 @@ mv /etc/haproxy /etc/haproxy.1; ln -s haproxy.2 /etc/haproxy`
 	}
 	const third = `cp -a /etc/haproxy.2 /etc/haproxy.3; cat >/etc/haproxy.3/haproxy.cfg
 ln -s haproxy.3 /etc/haproxy.new; mv -T /etc/haproxy.new /etc/haproxy`
-	if err := pipe(ctx, r.holder, original+nonsense, third); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, original+nonsense, third); err != nil {
 		return err
 	}
 	if _, err := r.saying(ctx, c.Number, control.Refused); err != nil {
@@ -221,7 +221,7 @@ func storm(ctx context.Context, r *run) error {
 		rename "$ARGV[0].new", $ARGV[0] or die;
 		my $rest = $begin + $i / 100 - time; sleep $rest if $rest > 0;
 	}' "$1"`
-	if err := pipe(ctx, r.holder, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "storm"), script, haproxyCfg); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "storm"), script, haproxyCfg); err != nil {
 		return err
 	}
 	wrote := time.Now()

@@ -5,8 +5,6 @@ package matrix
 import (
 	"flag"
 	"maps"
-	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -19,28 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/faults.md")
 
-// spec is the example's pair with the servers behind it on machines of their own: what breaks on a node is then the
-// node's alone.
-const spec = `apiVersion: hapair/v1
-cluster: faults
-image: {release: trixie}
-nodes:
-  - {name: controller_1, address: 192.168.56.101/24, interface: eth3}
-  - {name: controller_2, address: 192.168.56.102/24, interface: eth3}
-vips:
-  - {name: public, address: 192.168.1.32/24, interface: eth4}
-services:
-  - name: web
-    vip: public
-    port: 5000
-    mode: http
-    check: {http: GET /, expect: 200}
-    servers:
-      - {name: web_1, address: 192.168.56.201}
-      - {name: web_2, address: 192.168.56.202}
-`
-
-const url = "http://192.168.1.32:5000/"
+const url = cluster.PairURL
 
 func TestMatrix(t *testing.T) {
 	var tables []table
@@ -84,12 +61,9 @@ type pair struct {
 // boot bakes an image, boots both nodes, and waits until both have proven what they run on.
 func boot(t *testing.T, releaseName string) *pair {
 	t.Helper()
-	p := &pair{cluster.Build(t, []byte(spec), "-tags=faultpoints").Golden(t, releaseName), releaseName, map[string]map[string]string{}}
-	for _, server := range []string{"192.168.56.201/24", "192.168.56.202/24"} {
-		answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
-		if err := p.Lab.Serve("management", netip.MustParsePrefix(server), 5000, answer); err != nil {
-			t.Fatal(err)
-		}
+	p := &pair{cluster.Build(t, cluster.PairSpec(""), "-tags=faultpoints").Golden(t, releaseName), releaseName, map[string]map[string]string{}}
+	if err := p.ServePair(); err != nil {
+		t.Fatal(err)
 	}
 	p.Boot(t)
 	for _, h := range p.Nodes {

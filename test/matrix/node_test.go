@@ -36,21 +36,9 @@ func (r *run) saved(path, content string) {
 	}
 }
 
-// pipe runs a shell script on a host, with something to read.
-func pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
-	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
-	if err != nil {
-		return err
-	}
-	cmd.Stdin = strings.NewReader(in)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
-	}
-	return nil
-}
-
+// sh runs a shell script on a host.
 func sh(ctx context.Context, h *lab.Host, script string, args ...string) error {
-	return pipe(ctx, h, "", script, args...)
+	return cluster.Pipe(ctx, h, "", script, args...)
 }
 
 // find looks for the user's bytes: in place, or set aside beside it.
@@ -152,7 +140,7 @@ rm -f /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/
 			if path == keepalivedConf {
 				mode, owner = "0600", "root:root"
 			}
-			err := pipe(ctx, h, content, `cat >"$1.mend" && chmod "$2" "$1.mend" && chown "$3" "$1.mend" && mv "$1.mend" "$1"`, path, mode, owner)
+			err := cluster.Pipe(ctx, h, content, `cat >"$1.mend" && chmod "$2" "$1.mend" && chown "$3" "$1.mend" && mv "$1.mend" "$1"`, path, mode, owner)
 			if err != nil {
 				return err
 			}
@@ -172,17 +160,5 @@ func (p *pair) logs(t testing.TB) string {
 
 // poll calls f until it gives no error.
 func poll(ctx context.Context, f func() error) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return err
-		}
-	}
+	return cluster.Poll(ctx, 50*time.Millisecond, f)
 }

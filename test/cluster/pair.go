@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// PairSpec is a spec of the example's pair with the servers behind it on machines of their own: what breaks on a node is
+// then the node's alone. more are lines of it.
+func PairSpec(more string) []byte {
+	return []byte(`apiVersion: hapair/v1
+cluster: pair
+nodes:
+  - {name: controller_1, address: 192.168.56.101/24, interface: eth3}
+  - {name: controller_2, address: 192.168.56.102/24, interface: eth3}
+vips:
+  - {name: public, address: 192.168.1.32/24, interface: eth4}
+services:
+  - name: web
+    vip: public
+    port: 5000
+    mode: http
+    check: {http: GET /, expect: 200}
+    servers:
+      - {name: web_1, address: 192.168.56.201}
+      - {name: web_2, address: 192.168.56.202}
+` + more + "\n")
+}
+
+// PairURL is what clients of the pair ask for.
+const PairURL = "http://192.168.1.32:5000/"
+
+// ServePair has both servers of a pair answer.
+func (c *Cluster) ServePair() error {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
+	var err error
+	for _, server := range []string{"192.168.56.201/24", "192.168.56.202/24"} {
+		err = errors.Join(err, c.Lab.Serve("management", netip.MustParsePrefix(server), 5000, answer))
+	}
+	return err
+}
+
+// Pipe runs a shell script on a host, with something to read.
+func Pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
+	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(in)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
+	}
+	return nil
+}
+
+// Poll calls f until it gives no error.
+func Poll(ctx context.Context, every time.Duration, f func() error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
