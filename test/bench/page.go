@@ -19,6 +19,7 @@ var pageTemplate string
 func (r *Results) Files() (map[string][]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"cell":     cell,
+		"drawn":    (*Table).drawn,
 		"machine":  Machine.String,
 		"versions": func() []string { return slices.Sorted(maps.Keys(r.Versions)) },
 	}).Parse(pageTemplate)
@@ -31,6 +32,9 @@ func (r *Results) Files() (map[string][]byte, error) {
 	}
 	files := map[string][]byte{"performance.md": page.Bytes()}
 	for _, table := range r.Tables {
+		if !table.drawn() {
+			continue
+		}
 		picture, err := table.picture()
 		if err != nil {
 			return nil, err

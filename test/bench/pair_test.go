@@ -13,9 +13,11 @@ import (
 
 const url = cluster.PairURL
 
-// spec has advertisements that often. Who configures by hand needs killall.
+// spec has advertisements that often, a stats page, and the programs that people check haproxy with.
 func spec(advertInt string) []byte {
-	return cluster.PairSpec("vrrp: {advert_int: " + advertInt + "}\nimage: {packages: [psmisc]}")
+	return cluster.PairSpec(`stats: {port: 1936, user: admin, password: {file: secrets/stats}}
+image: {packages: [psmisc, socat, curl, time]}
+vrrp: {advert_int: ` + advertInt + `}`)
 }
 
 // pair is both nodes, with what is behind them.

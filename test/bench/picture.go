@@ -71,7 +71,7 @@ func (t *Table) picture() ([]byte, error) {
 	}
 	top := y
 	for _, r := range t.Rows {
-		if !slices.ContainsFunc(r.Cells, func(c Sample) bool { return len(c.Values) > 0 }) {
+		if !r.measured() {
 			continue
 		}
 		y += groupSpace
@@ -90,6 +90,14 @@ func (t *Table) picture() ([]byte, error) {
 	p.Width, p.Height = pictureWidth, y+30
 	p.ViewBox = fmt.Sprintf("0 0 %g %g", p.Width, p.Height)
 	return xml.MarshalIndent(p, "", " ")
+}
+
+// drawn tells whether there is anything to draw.
+func (t *Table) drawn() bool { return slices.ContainsFunc(t.Rows, Row.measured) }
+
+// measured tells whether any cell has values, and not words alone.
+func (r Row) measured() bool {
+	return slices.ContainsFunc(r.Cells, func(c Sample) bool { return len(c.Values) > 0 })
 }
 
 func class(column int) string { return fmt.Sprintf("c%d", column%7) }

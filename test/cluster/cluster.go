@@ -58,8 +58,9 @@ func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	t.Helper()
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
-	args := append([]string{"build", "-o", b.Dir}, flags...)
+	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as the Makefile does
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const aboutCheck = `keepalived runs its check script every second, on every node, for ever. This is what a run of each kind costs, from fork to
+exit, on a node of the pair with a real haproxy, beside so many other processes: %d runs each, in turn. The last column is the
+most memory that it has resident.
+
+*minimal* is the least that a check in Go can be: it asks haproxy's socket and is content with any answer. socat and curl ask
+too; ` + "`killall -0`" + ` and pidof only look whether there is a process of that name, and go through all that there are for it.`
+
+const checkRuns = 300
+
+// checks are what people run, as keepalived would run them.
+func checks() []struct {
+	name string
+	argv []string
+} {
+	return []struct {
+		name string
+		argv []string
+	}{
+		{"minimal", []string{"/usr/local/bin/minimal"}},
+		{"ha-agent check", []string{"/usr/bin/ha-agent", "check"}},
+		{"killall -0 haproxy", []string{"/usr/bin/killall", "-0", "haproxy"}},
+		{"pidof haproxy", []string{"/usr/bin/pidof", "haproxy"}},
+		{"socat in a shell", []string{"/bin/sh", "-c", "echo 'show info' | socat -t1 - UNIX-CONNECT:/run/haproxy/check.sock | grep -q '^Stopping: 0'"}},
+		{"curl", []string{"/usr/bin/curl", "-sf", "-o", "/dev/null", "-u", "admin:" + cluster.Password, "http://192.168.56.101:1936/"}},
+	}
+}
+
+// BenchmarkCheck measures what keepalived's check costs.
+func BenchmarkCheck(b *testing.B) {
+	bake := cluster.Build(b, spec("250ms"))
+	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), ways()[0])
+	h := p.Nodes["controller-1"]
+	for _, program := range []string{"timing", "minimal"} {
+		install(b, h, program)
+	}
+	wall := found.table(Table{Name: "check", Title: "What a check costs", Unit: "ms", What: "check", About: fmt.Sprintf(aboutCheck, checkRuns)})
+	cpu := found.table(Table{Name: "check-cpu", Title: "What a check costs a processor", Unit: "ms", What: "check",
+		About: "The same runs: the time that a processor worked for them, in user and in kernel mode, without what haproxy does to answer."})
+	for _, idle := range []int{100, 300, 1000} {
+		column := count(idle) + " processes"
+		costs := timed(b, h, idle)
+		least := Sample{Values: costs[0].WallMS}.Median()
+		for i, c := range checks() {
+			w, u := Sample{Values: costs[i].WallMS}, Sample{Values: costs[i].CPUMS}
+			if c.name == "ha-agent check" {
+				w.Note = fmt.Sprintf("%.2f × minimal", w.Median()/least)
+			}
+			wall.add(c.name, column, w)
+			cpu.add(c.name, column, u)
+			tell("check by %s, %s: %s ms; %s ms of a processor", c.name, column, cell(w), cell(u))
+		}
+	}
+	for _, c := range checks() {
+		wall.add(c.name, "memory", Sample{Note: resident(b, h, c.argv)})
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// install builds a program of the bench and puts it on a host.
+func install(b *testing.B, h *lab.Host, program string) {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), program)
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", path, "./"+program)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v\n%s", err, out)
+	}
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = h.WriteFile("/usr/local/bin/"+program, 0o755, data)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// cost is what the program timing tells.
+type cost struct{ WallMS, CPUMS []float64 }
+
+// timed has a host run all checks beside a number of idle processes.
+func timed(b *testing.B, h *lab.Host, idle int) []cost {
+	b.Helper()
+	var argvs [][]string
+	for _, c := range checks() {
+		argvs = append(argvs, c.argv)
+	}
+	order, err := json.Marshal(map[string]any{"Idle": idle, "Runs": checkRuns, "Commands": argvs})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd, err := h.Command(b.Context(), "/usr/local/bin/timing")
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd.Stdin, cmd.Stderr = strings.NewReader(string(order)), os.Stderr
+	out, err := cmd.Output()
+	var costs []cost
+	if err == nil {
+		err = json.Unmarshal(out, &costs)
+	}
+	if err != nil || len(costs) != len(argvs) {
+		b.Fatalf("timing gives %d costs: %v", len(costs), err)
+	}
+	return costs
+}
+
+// resident is the most memory that a command has. A program of little memory has to start it: a process begins with that of
+// the one that it was forked from.
+func resident(b *testing.B, h *lab.Host, argv []string) string {
+	b.Helper()
+	out, err := h.Must(b.Context(), "/usr/bin/time", append([]string{"-q", "-f", "%M"}, argv...)...)
+	lines := strings.Fields(out)
+	var kibibytes float64
+	if err == nil {
+		_, err = fmt.Sscan(lines[len(lines)-1], &kibibytes)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return fmt.Sprintf("%.1f MiB", kibibytes/1024)
+}
