@@ -52,10 +52,8 @@ func (h *Host) plugIn(b *boot) error {
 		if err := h.lab.join(b.hub[iface.Name], iface.Network); err != nil {
 			return err
 		}
-		if h.broken[iface.Name] {
-			if err := setLink(h.lab.links, b.hub[iface.Name], false); err != nil {
-				return err
-			}
+		if err := setLink(h.lab.links, b.hub[iface.Name], !h.broken[iface.Name]); err != nil {
+			return err
 		}
 	}
 	return nil

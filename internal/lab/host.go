@@ -83,37 +83,81 @@ func (h *Host) Kill() {
 		h.mu.Unlock()
 		return
 	}
-	h.boot = nil // it does not come back by itself
-	h.freeze(true)
+	h.boot = nil       // it does not come back by itself
+	_ = h.freeze(true) // that it could not is no reason to spare the host
 	for _, port := range b.hub {
 		_ = setLink(h.lab.links, port, false)
 	}
 	h.stopServices()
 	_ = syscall.Kill(b.leader, syscall.SIGKILL)
-	h.freeze(false) // for nspawn, which has to see that it died
+	_ = h.freeze(false) // for nspawn, which has to see that it died
 	h.mu.Unlock()
 	<-b.off
 }
 
+// Pause stops the host as a hypervisor stops a virtual machine that it suspends or moves: nothing in it runs, nothing
+// that is sent to it arrives, its cables stay up, and nobody is told. A second Pause changes nothing.
+func (h *Host) Pause() error {
+	return h.pause("pause", func(b *boot) error {
+		if err := h.freeze(true); err != nil {
+			return err
+		}
+		for _, port := range b.hub {
+			if err := h.lab.leave(port); err != nil { // its kernel is this machine's and would go on to answer
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Resume lets a paused host go on where it was. To one that is not paused it does nothing.
+func (h *Host) Resume() error {
+	return h.pause("resume", func(b *boot) error {
+		for _, iface := range h.Interfaces {
+			if err := h.lab.join(b.hub[iface.Name], iface.Network); err != nil {
+				return err
+			}
+		}
+		return h.freeze(false)
+	})
+}
+
+func (h *Host) pause(verb string, do func(b *boot) error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.boot == nil {
+		return fmt.Errorf("cannot %s host %s: it is off", verb, h.Name)
+	}
+	if err := do(h.boot); err != nil {
+		return fmt.Errorf("cannot %s host %s: %w", verb, h.Name, err)
+	}
+	return nil
+}
+
 // freeze stops or resumes every process of the host, and waits a moment for the last one to stop: cgroups(7) of the
-// kernel's documentation, cgroup.freeze. That it could not is no reason to spare the host.
-func (h *Host) freeze(frozen bool) {
+// kernel's documentation, cgroup.freeze.
+func (h *Host) freeze(frozen bool) error {
 	value, event := "0", "frozen 0"
 	if frozen {
 		value, event = "1", "frozen 1"
 	}
 	if err := os.WriteFile(h.cgroup()+"/cgroup.freeze", []byte(value), 0o644); err != nil {
-		return
+		return err
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
 		events, err := os.ReadFile(h.cgroup() + "/cgroup.events")
-		if err != nil || strings.Contains(string(events), event) {
-			return
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(events), event) {
+			return nil
 		}
 		<-tick.C
 	}
+	return fmt.Errorf("its processes are not %q after half a second", event)
 }
 
 // Stop has the host shut down in order and waits until it is off.

@@ -75,7 +75,19 @@ func (l *Lab) join(port, networkName string) error {
 	if err != nil {
 		return fmt.Errorf("cannot join %s to the network %s: %w", port, networkName, err)
 	}
-	return setLink(l.links, port, true)
+	return nil
+}
+
+// leave takes an interface of the hub off its network. The cable stays up.
+func (l *Lab) leave(port string) error {
+	link, err := l.links.LinkByName(port)
+	if err == nil {
+		err = l.links.LinkSetNoMaster(link)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take %s off its network: %w", port, err)
+	}
+	return nil
 }
 
 // plug makes an interface in a network namespace of the lab and joins it to its network.
@@ -90,5 +102,8 @@ func (l *Lab) plug(netnsName string, iface Interface) error {
 	if err := l.links.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: iface.Name, PeerNamespace: netlink.NsFd(ns)}); err != nil {
 		return fmt.Errorf("cannot make interface %s of %s: %w", iface.Name, netnsName, err)
 	}
-	return l.join(attrs.Name, iface.Network)
+	if err := l.join(attrs.Name, iface.Network); err != nil {
+		return err
+	}
+	return setLink(l.links, attrs.Name, true)
 }
