@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -110,15 +109,7 @@ func drillToEnd(t *testing.T, b *cluster.Bake, golden string, status int, args .
 	if code := p.cmd.ProcessState.ExitCode(); code != status {
 		t.Errorf("exit status %d, want %d\n%s", code, status, p.stderr.String())
 	}
-	text, err := os.ReadFile(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r drill.Report
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return readReport(t, data)
 }
 
 func exampleText(t *testing.T, name string) string {

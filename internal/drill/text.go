@@ -55,7 +55,7 @@ func newNode(v VIPRun) string {
 // Print writes the report as a table.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FAULT\tRUNS\tGAP median\tworst\tLOST median\tworst\tNEW HOLDER median\tworst\tTWO HOLDERS\t")
+	fmt.Fprintln(t, "FAULT\tRUNS\tGAP median\tworst\tLOST median\tworst\tMOVED median\tworst\tTWO HOLDERS\t")
 	for _, f := range r.Faults {
 		moved, movedWorst := "stays", ""
 		if f.Moved > 0 {
