@@ -59,16 +59,9 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	if code := p.interrupt(t); code != exitstatus.OK {
 		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.OK, p.stderr.String())
 	}
-	text, err := os.ReadFile(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r drill.Report
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatal(err)
-	}
+	r := readReport(t, data)
 	if len(r.Faults) != 2 || !r.Good || r.Versions["keepalived"] == "" {
-		t.Fatalf("the report says %s", text)
+		t.Fatalf("the report says %+v", r)
 	}
 	kill, config := r.Faults[0], r.Faults[1]
 	t.Logf("haproxy killed: new holder after %v ms, gap %v ms; bad config: gap %v ms", kill.MovedMedian, kill.GapWorst, config.GapWorst)
@@ -81,6 +74,20 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	if page, err := os.ReadFile(html); err != nil || !bytes.Contains(page, []byte("haproxy-kill")) {
 		t.Errorf("the page does not name the fault (%v)", err)
 	}
+}
+
+// readReport reads what --json-report has written.
+func readReport(t *testing.T, path string) drill.Report {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r drill.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // drillProcess is a bake drill that runs.

@@ -50,10 +50,14 @@ func (s *screen) line(text string) {
 func (s *screen) doing(text string) { s.draw([]string{text}) }
 
 // show draws how things stand.
-func (s *screen) show(l drill.Live) { s.draw(standing(l, s.now())) }
+func (s *screen) show(l drill.Live) { s.draw(standing(l, s.now(), s.width)) }
 
 // standing are the live lines: what is done, each node, and each VIP that nobody or more than one holds.
-func standing(l drill.Live, now time.Time) []string {
+func standing(l drill.Live, now time.Time, columns int) []string {
+	holding := "  %4.0f requests/s  gap %6.0f ms  holds %s"
+	if columns < 70 {
+		holding = "  %4.0f/s %5.0f ms  %s"
+	}
 	var lines []string
 	if l.Doing != "" {
 		lines = append(lines, fmt.Sprintf("%s (%.1f s)", l.Doing, now.Sub(l.Since).Seconds()))
@@ -65,7 +69,7 @@ func standing(l drill.Live, now time.Time) []string {
 	for _, n := range l.Nodes {
 		line := fmt.Sprintf("  %-*s  %-6s", width, n.Name, n.State)
 		if len(n.Holds) > 0 {
-			line += fmt.Sprintf("  %4.0f requests/s  gap %6.0f ms  holds %s", n.Rate, float64(n.Gap), strings.Join(n.Holds, ", "))
+			line += fmt.Sprintf(holding, n.Rate, float64(n.Gap), strings.Join(n.Holds, ", "))
 		}
 		lines = append(lines, line)
 	}
@@ -121,5 +125,8 @@ func printable(text string, width int) string {
 			line[i] = ' '
 		}
 	}
-	return string(line[:min(len(line), max(width, 0))])
+	if len(line) <= width {
+		return string(line)
+	}
+	return string(line[:max(width-1, 0)]) + "…"
 }

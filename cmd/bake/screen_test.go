@@ -38,13 +38,22 @@ func liveCrash() (drill.Live, time.Time) {
 }
 
 func TestStanding(t *testing.T) {
-	want := `node-crash, 3 of 9: node's power cut (0.3 s)
+	for columns, want := range map[int]string{
+		80: `node-crash, 3 of 9: node's power cut (0.3 s)
   lb1    off   
   other  on       200 requests/s  gap      4 ms  holds www
   nobody holds db  gap 290 ms
-  lb1 and other hold api  gap 0 ms`
-	if got := strings.Join(standing(liveCrash()), "\n"); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+  lb1 and other hold api  gap 0 ms`,
+		40: `node-crash, 3 of 9: node's power cut (0.3 s)
+  lb1    off   
+  other  on       200/s     4 ms  www
+  nobody holds db  gap 290 ms
+  lb1 and other hold api  gap 0 ms`,
+	} {
+		l, now := liveCrash()
+		if got := strings.Join(standing(l, now, columns), "\n"); got != want {
+			t.Errorf("in %d columns: got\n%s\nwant\n%s", columns, got, want)
+		}
 	}
 }
 
@@ -58,8 +67,8 @@ func TestScreenOnATerminal(t *testing.T) {
 	s.doing("a\x1b[2Jb and what does not fit")
 	s.end()
 	s.show(l)
-	want := "node-crash, 3 of 9:\n  lb1    off   \n  other  on       2\n  nobody holds db  \n  lb1 and other hol\n" +
-		"\x1b[5A\x1b[Jhappened\na [2Jb and what doe\n\x1b[1A\x1b[J"
+	want := "node-crash, 3 of 9…\n  lb1    off   \n  other  on       …\n  nobody holds db …\n  lb1 and other ho…\n" +
+		"\x1b[5A\x1b[Jhappened\na [2Jb and what do…\n\x1b[1A\x1b[J"
 	if b.String() != want {
 		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
 	}

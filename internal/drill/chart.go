@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Sizes of a chart, in pixels of its own.
 const (
 	chartWidth  = 960.0
-	chartLeft   = 150.0 // for the names of the rows
+	chartLeft   = 150.0 // for the names of the rows, at least
 	chartRight  = 12.0
 	chartTop    = 24.0 // for the marks
 	rowHeight   = 20.0
@@ -17,6 +18,10 @@ const (
 	groupSpace  = 24.0 // for the name of a VIP
 	axisSpace   = 22.0
 	shortestBar = 1.5 // what is shorter is drawn as wide as that: it must be seen
+
+	// How long names may be, in letters: a drawing has no means to wrap them.
+	longestRow = 30
+	longestVIP = 80
 )
 
 // chart is a drawing, computed: the page only writes it down.
@@ -34,6 +39,7 @@ type label struct {
 	X, Y  float64
 	Text  string
 	Class string
+	Full  string // what Text may be short for
 }
 
 type bar struct {
@@ -56,8 +62,8 @@ type scale struct {
 
 const kneeAt = 0.66 // of the width
 
-func newScale(r Run) scale {
-	s := scale{from: r.From, to: r.To, x0: chartLeft, x1: chartWidth - chartRight}
+func newScale(r Run, left float64) scale {
+	s := scale{from: r.From, to: r.To, x0: left, x1: chartWidth - chartRight}
 	late := Millis(150)
 	for _, v := range r.VIPs {
 		late = max(late, v.Moved)
@@ -89,20 +95,20 @@ func round(f float64) float64 { return math.Round(f*10) / 10 }
 
 // timeline draws a run: for each VIP who held it and what its client saw.
 func timeline(r Run, nodes []string) chart {
-	s := newScale(r)
+	s := newScale(r, leftOf(nodes))
 	c := chart{Width: chartWidth, Top: chartTop, Left: s.x0, Right: s.x1}
 	if s.knee < s.to {
 		c.Break = s.xKnee
 	}
 	y := chartTop
 	for _, v := range r.VIPs {
-		c.Labels = append(c.Labels, label{8, y + 16, v.Name, "vip"})
+		c.Labels = append(c.Labels, label{8, y + 16, short(v.Name, longestVIP), "vip", v.Name})
 		y += groupSpace
 		for i, node := range nodes {
 			c.row(y, node)
 			for _, h := range v.Holdings {
 				if h.Node == node {
-					c.bar(s, y, h.Stretch, fmt.Sprintf("node%d", i%6), fmt.Sprintf("%s held %s from %s to %s", node, v.Name, show(h.From), show(h.To)))
+					c.bar(s, y, h.Stretch, color(i), fmt.Sprintf("%s held %s from %s to %s", node, v.Name, show(h.From), show(h.To)))
 				}
 			}
 			y += rowHeight
@@ -133,13 +139,51 @@ func timeline(r Run, nodes []string) chart {
 	return c
 }
 
+// color is the class of what a node holds. With more nodes than colors, some share one.
+func color(node int) string { return fmt.Sprintf("node%d", node%6) }
+
+// leftOf is the space that rows of these names need.
+func leftOf(names []string) float64 {
+	left := chartLeft
+	for _, name := range names {
+		left = max(left, widthOf(short(name, longestRow))+18)
+	}
+	return left
+}
+
+// widthOf is about the width of the text of a row, in a font that is rather wide.
+func widthOf(text string) float64 {
+	width := 0.0
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune("fijlrt.-", r):
+			width += 5
+		case strings.ContainsRune("mwMW…", r):
+			width += 12
+		default:
+			width += 8
+		}
+	}
+	return width
+}
+
+// short leaves out of a text with too many letters what is in its middle: names of hosts often differ at their ends.
+func short(text string, longest int) string {
+	letters := []rune(text)
+	if len(letters) <= longest {
+		return text
+	}
+	head := longest / 2
+	return string(letters[:head]) + "…" + string(letters[len(letters)-(longest-head-1):])
+}
+
 // lossIn tells whether a request was lost in a gap. Where none was, the answers only came late: the machine was busy.
 func lossIn(losses []Loss, g Stretch) bool {
 	return slices.ContainsFunc(losses, func(l Loss) bool { return l.To >= g.From && l.From <= g.To })
 }
 
 func (c *chart) row(y float64, name string) {
-	c.Labels = append(c.Labels, label{chartLeft - 10, y + 11, name, "row"})
+	c.Labels = append(c.Labels, label{c.Left - 10, y + 11, short(name, longestRow), "row", name})
 	c.Bars = append(c.Bars, bar{X: c.Left, Y: y, W: c.Right - c.Left, H: barHeight, Class: "track"})
 }
 
@@ -215,7 +259,7 @@ func overview(r *Report) chart {
 				class = "gap"
 			}
 			c.Bars = append(c.Bars, bar{c.Left, y, max(shortestBar, round(x(f.GapMedian)-c.Left)), barHeight, class, "median " + show(f.GapMedian)})
-			c.Labels = append(c.Labels, label{c.Right + 8, y + 11, show(f.GapMedian), "value"})
+			c.Labels = append(c.Labels, label{c.Right + 8, y + 11, show(f.GapMedian), "value", ""})
 		}
 		for _, run := range f.Runs {
 			for _, v := range run.VIPs {

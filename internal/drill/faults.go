@@ -15,7 +15,7 @@ import (
 type fault struct {
 	name   string
 	title  string
-	parted bool // every node believes that it is alone: two holders are right while it lasts
+	parted bool // a node cannot know that it is not alone: two holders are right until the repair
 	lasts  time.Duration
 	strike func(ctx context.Context, c *Cluster, h *lab.Host) error
 	repair func(ctx context.Context, c *Cluster, h *lab.Host) error
@@ -32,7 +32,11 @@ func faults() []fault {
 		{name: "maintenance", title: "maintenance on, and off", strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
 		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", control.Proven), repair: nothing},
 		{name: "bad-config", title: "haproxy.cfg broken", strike: change("\nfrontend drill\n    bind nonsense\n", control.Refused), repair: restore},
-		{name: "reboot", title: "node rebooted", strike: func(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Reboot(ctx) }, repair: nothing},
+		{name: "reboot", title: "node rebooted", strike: reboot, repair: nothing},
+		{name: "shutdown", title: "node shut down", strike: shutdown, repair: start},
+		{name: "keepalived-stop", title: "keepalived stopped", strike: sh("systemctl stop keepalived.service"), repair: sh("systemctl start keepalived.service")},
+		{name: "keepalived-kill", title: "keepalived killed", strike: sh("systemctl kill --signal=KILL keepalived.service"), repair: nothing},
+		{name: "node-freeze", title: "node paused for 3 s", parted: true, lasts: 3 * time.Second, strike: freeze, repair: resume},
 	}
 }
 
@@ -84,7 +88,11 @@ func crash(_ context.Context, _ *Cluster, h *lab.Host) error {
 	return nil
 }
 
-func start(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Start(ctx) }
+func start(ctx context.Context, _ *Cluster, h *lab.Host) error    { return h.Start(ctx) }
+func reboot(ctx context.Context, _ *Cluster, h *lab.Host) error   { return h.Reboot(ctx) }
+func shutdown(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Stop(ctx) }
+func freeze(_ context.Context, _ *Cluster, h *lab.Host) error     { return h.Pause() }
+func resume(_ context.Context, _ *Cluster, h *lab.Host) error     { return h.Resume() }
 
 // link does something to the interfaces of the VIPs that a node holds.
 func link(do func(h *lab.Host, iface string) error) func(context.Context, *Cluster, *lab.Host) error {

@@ -26,6 +26,7 @@ func (r *Report) HTML(w io.Writer) error {
 		"show":     show,
 		"timeline": func(run Run) chart { return timeline(run, r.Nodes) },
 		"overview": func() chart { return overview(r) },
+		"color":    color,
 		"holders":  holders,
 		"first":    func(s string) string { return s[:min(len(s), 12)] },
 		"duration": func(m Millis) string { return m.Duration().String() },

@@ -54,6 +54,16 @@ server 10.30.0.23:80: nodes, 200
 client of first: 10.30.0.129/24 on nodes asks http://10.30.0.101:80/, home "edge1"
 client of second: 10.30.0.130/24 on nodes asks http://10.30.0.102:80/, home "edge2"
 `,
+		"three-active": `node cdn1: [{ens3 nodes}]
+node cdn2: [{ens3 nodes}]
+node cdn3: [{ens3 nodes}]
+server 10.70.0.21:80: nodes, 200
+server 10.70.0.22:80: nodes, 200
+server 10.70.0.23:80: nodes, 200
+client of one: 10.70.0.129/24 on nodes asks http://10.70.0.101:80/, home "cdn1"
+client of two: 10.70.0.130/24 on nodes asks http://10.70.0.102:80/, home "cdn2"
+client of three: 10.70.0.131/24 on nodes asks http://10.70.0.103:80/, home "cdn3"
+`,
 		"tls": `node lb1: [{ens3 nodes}]
 node lb2: [{ens3 nodes}]
 server 10.20.0.21:8080: nodes, 200
@@ -143,7 +153,7 @@ func TestPlanWithNothingToAsk(t *testing.T) {
 }
 
 func TestFaultNames(t *testing.T) {
-	want := "haproxy-kill haproxy-stop node-crash link-cut partition maintenance reload bad-config reboot"
+	want := "haproxy-kill haproxy-stop node-crash link-cut partition maintenance reload bad-config reboot shutdown keepalived-stop keepalived-kill node-freeze"
 	if got := strings.Join(FaultNames(), " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

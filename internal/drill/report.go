@@ -44,6 +44,7 @@ type Fault struct {
 	MovedWorst  Millis `json:"moved_worst_ms"`
 	// Of all VIPs.
 	Overlap Millis `json:"two_holders_worst_ms"`
+	Parted  bool   `json:"parted,omitempty"` // a node could not know of another holder until the repair
 	Good    bool   `json:"good"`
 	Runs    []Run  `json:"runs"`
 }
@@ -63,6 +64,7 @@ type VIPRun struct {
 	Name     string    `json:"name"`
 	Struck   bool      `json:"struck"` // it was on the node that was struck
 	Before   string    `json:"before"` // its holder
+	During   string    `json:"during"` // when all was served again, before the repair
 	After    string    `json:"after"`
 	Holdings []Holding `json:"holdings"`
 	Moved    Millis    `json:"new_holder_ms,omitempty"` // 0: it stayed
@@ -79,7 +81,7 @@ type VIPRun struct {
 
 // summarize counts the runs of a fault together.
 func summarize(f fault, runs []Run) Fault {
-	out := Fault{Name: f.name, Title: f.title, Good: true, Runs: runs}
+	out := Fault{Name: f.name, Title: f.title, Parted: f.parted, Good: true, Runs: runs}
 	var gaps, moved, lost []Millis
 	for _, r := range runs {
 		out.Good = out.Good && len(r.Problems) == 0

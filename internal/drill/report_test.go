@@ -29,16 +29,16 @@ func fixed() *Report {
 		Notes: []string{"<b>nobody</b> asks third"},
 	}
 	kill := Run{Struck: "edge1", Stretch: Stretch{-500, 2500}, Served: 30, Repaired: 540, VIPs: []VIPRun{
-		{Name: "first", Struck: true, Before: "edge1", After: "edge1", Moved: 22, Alone: 1800, Asked: true, Requests: 600, Lost: 4, Gap: 31,
+		{Name: "first", Struck: true, Before: "edge1", During: "edge2", After: "edge1", Moved: 22, Alone: 1800, Asked: true, Requests: 600, Lost: 4, Gap: 31,
 			Holdings: []Holding{{"edge1", Stretch{-500, 20}}, {"edge2", Stretch{22, 1800}}, {"edge1", Stretch{1795, 2500}}}, Overlap: 5,
 			Gaps: []Stretch{{2, 33}}, Losses: []Loss{{Stretch{0, 15}, 4}}},
-		{Name: "second", Before: "edge2", After: "edge2", Alone: -500, Asked: true, Requests: 600, Gap: 9.4,
+		{Name: "second", Before: "edge2", During: "edge2", After: "edge2", Alone: -500, Asked: true, Requests: 600, Gap: 9.4,
 			Holdings: []Holding{{"edge2", Stretch{-500, 2500}}}},
 	}}
 	crash := Run{Struck: "edge2", Stretch: Stretch{-500, 21000}, Served: 900, Repaired: 1400, Problems: []string{"second gave no answer for 812 ms, longer than 700ms"},
 		VIPs: []VIPRun{
-			{Name: "first", Before: "edge1", After: "edge1", Alone: -500, Asked: true, Requests: 4000, Gap: 12, Holdings: []Holding{{"edge1", Stretch{-500, 21000}}}},
-			{Name: "second", Struck: true, Before: "edge2", After: "edge1", Moved: 804, Alone: 804, Asked: true, Requests: 4000, Lost: 170, Gap: 812,
+			{Name: "first", Before: "edge1", During: "edge1", After: "edge1", Alone: -500, Asked: true, Requests: 4000, Gap: 12, Holdings: []Holding{{"edge1", Stretch{-500, 21000}}}},
+			{Name: "second", Struck: true, Before: "edge2", During: "edge1", After: "edge1", Moved: 804, Alone: 804, Asked: true, Requests: 4000, Lost: 170, Gap: 812,
 				Holdings: []Holding{{"edge2", Stretch{-500, 3}}, {"edge1", Stretch{804, 21000}}}, Gaps: []Stretch{{0, 812}}, Losses: []Loss{{Stretch{0, 810}, 170}}},
 		}}
 	r.add(fault{name: "haproxy-kill", title: "haproxy killed"}, []Run{kill, kill})
@@ -119,7 +119,7 @@ func TestJSON(t *testing.T) {
 // A scale keeps the order of things, shows the first of them widely, and stays in its bounds.
 func TestScale(t *testing.T) {
 	for _, f := range fixed().Faults {
-		s := newScale(f.Runs[0])
+		s := newScale(f.Runs[0], chartLeft)
 		last := s.x0 - 1
 		for m := s.from; m <= s.to; m += (s.to - s.from) / 500 {
 			x := s.x(m)

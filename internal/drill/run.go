@@ -150,6 +150,7 @@ func (c *Cluster) see(run *Run, w window) {
 		v := &run.VIPs[i]
 		v.After = strings.Join(t.holders.Now(), ", ")
 		v.Holdings = w.holdings(t.holders.Spans())
+		v.During = strings.Join(holdersAt(v.Holdings, run.Repaired), ", ")
 		v.Overlap = overlap(v.Holdings)
 		v.Moved, _ = newHolder(v.Holdings, v.Before)
 		v.Alone, _ = alone(v.Holdings)
@@ -171,8 +172,12 @@ func (c *Cluster) judge(run *Run, f fault, o Faults, settled error) {
 	limit := millis(c.Spec.VRRP.AdvertInt)
 	for _, v := range run.VIPs {
 		// A handover is not atomic, and a holder learns of another one by its next advertisement.
-		if !f.parted && v.Overlap > limit {
-			run.Problems = append(run.Problems, fmt.Sprintf("two holders of %s for %s, longer than an advertisement", v.Name, show(v.Overlap)))
+		two, when := v.Overlap, ""
+		if f.parted {
+			two, when = overlap(since(run.Repaired, v.Holdings)), " after the nodes could see each other again"
+		}
+		if two > limit {
+			run.Problems = append(run.Problems, fmt.Sprintf("two holders of %s for %s%s, longer than an advertisement", v.Name, show(two), when))
 		}
 		if o.MaxGap > 0 && v.Gap > millis(o.MaxGap) {
 			run.Problems = append(run.Problems, fmt.Sprintf("%s gave no answer for %s, longer than %v", v.Name, show(v.Gap), o.MaxGap))

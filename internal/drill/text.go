@@ -18,7 +18,7 @@ func show(m Millis) string {
 	return fmt.Sprintf("%.1f s", float64(m)/1000)
 }
 
-// told is a line about a run.
+// told are the lines about a run: one for each VIP.
 func told(f fault, r Run) string {
 	var parts []string
 	for _, v := range r.VIPs {
@@ -34,9 +34,10 @@ func told(f fault, r Run) string {
 		}
 		parts = append(parts, part)
 	}
-	line := fmt.Sprintf("%-12s  %s: %s", f.name, r.Struck, strings.Join(parts, "; "))
+	head := fmt.Sprintf("%-15s  %s: ", f.name, r.Struck)
+	line := head + strings.Join(parts, "\n"+strings.Repeat(" ", len(head)))
 	for _, p := range r.Problems {
-		line += "\n              NOT OK: " + strings.ReplaceAll(p, "\n", "\n              ")
+		line += "\n                 NOT OK: " + strings.ReplaceAll(p, "\n", "\n                 ")
 	}
 	return line
 }
@@ -54,7 +55,7 @@ func newNode(v VIPRun) string {
 // Print writes the report as a table.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FAULT\tRUNS\tGAP median\tworst\tLOST median\tworst\tNEW HOLDER median\tworst\tTWO HOLDERS\t")
+	fmt.Fprintln(t, "FAULT\tRUNS\tGAP median\tworst\tLOST median\tworst\tMOVED median\tworst\tTWO HOLDERS\t")
 	for _, f := range r.Faults {
 		moved, movedWorst := "stays", ""
 		if f.Moved > 0 {
@@ -65,7 +66,15 @@ func (r *Report) Print(w io.Writer) error {
 			verdict = "NOT OK"
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", f.Name, len(f.Runs), show(f.GapMedian), show(f.GapWorst), f.Lost, f.LostWorst,
-			moved, movedWorst, show(f.Overlap), verdict)
+			moved, movedWorst, f.Together(), verdict)
 	}
 	return t.Flush()
+}
+
+// Together is for how long a VIP had two holders, as people read it: where they could not see each other, it says so.
+func (f Fault) Together() string {
+	if f.Parted {
+		return show(f.Overlap) + " apart"
+	}
+	return show(f.Overlap)
 }

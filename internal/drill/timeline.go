@@ -124,6 +124,28 @@ func overlap(holdings []Holding) Millis {
 	return longest
 }
 
+// since is what is left of holdings from a moment on.
+func since(from Millis, holdings []Holding) []Holding {
+	var out []Holding
+	for _, h := range holdings {
+		if h.From = max(h.From, from); h.To > h.From {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// holdersAt are the nodes that held the VIP at a moment, in the order in which they began.
+func holdersAt(holdings []Holding, at Millis) []string {
+	var out []string
+	for _, h := range holdings {
+		if h.From <= at && at < h.To {
+			out = append(out, h.Node)
+		}
+	}
+	return out
+}
+
 // newHolder is when after the strike another node than the one that was struck began to hold the VIP.
 func newHolder(holdings []Holding, struck string) (Millis, bool) {
 	for _, h := range holdings {

@@ -1,12 +1,14 @@
 package drill
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/spec"
 )
 
 // clock gives moments by their milliseconds from the strike on.
@@ -60,6 +62,45 @@ func TestHoldingsThatDoNotMove(t *testing.T) {
 }
 
 // One node may have lost the VIP and got it back: that is no second holder.
+// A node that was paused goes on with its VIP for a moment: before the repair two holders are right, and after it not for long.
+func TestJudge(t *testing.T) {
+	c := &Cluster{Options: Options{Spec: &spec.Spec{}}}
+	c.Spec.VRRP.AdvertInt = 250 * time.Millisecond
+	for name, test := range map[string]struct {
+		fault fault
+		until Millis // the paused node goes on
+		o     Faults
+		want  []string
+	}{
+		"together":     {fault{}, 900, Faults{}, []string{"two holders of www for 300 ms, longer than an advertisement"}},
+		"for a moment": {fault{}, 840, Faults{}, nil},
+		"apart":        {fault{parted: true}, 3240, Faults{}, nil},
+		"and not after": {fault{parted: true}, 3260, Faults{},
+			[]string{"two holders of www for 260 ms after the nodes could see each other again, longer than an advertisement"}},
+		"a long gap":  {fault{}, 600, Faults{MaxGap: 700 * time.Millisecond}, []string{"www gave no answer for 720 ms, longer than 700ms"}},
+		"a gap as is": {fault{}, 600, Faults{MaxGap: 720 * time.Millisecond}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := VIPRun{Name: "www", Gap: 720, Holdings: []Holding{{"a", Stretch{-500, test.until}}, {"b", Stretch{600, 4000}}}}
+			v.Overlap = overlap(v.Holdings)
+			run := Run{Repaired: 3000, VIPs: []VIPRun{v}}
+			c.judge(&run, test.fault, test.o, nil)
+			if diff := cmp.Diff(test.want, run.Problems); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHoldersAt(t *testing.T) {
+	holdings := []Holding{{"a", Stretch{-500, 20}}, {"b", Stretch{10, 900}}, {"a", Stretch{900, 2000}}}
+	for at, want := range map[Millis][]string{-1: {"a"}, 15: {"a", "b"}, 500: {"b"}, 900: {"a"}, 3000: nil} {
+		if got := holdersAt(holdings, at); !slices.Equal(got, want) {
+			t.Errorf("at %v: %v, want %v", at, got, want)
+		}
+	}
+}
+
 func TestOverlapOfOneNode(t *testing.T) {
 	if got := overlap([]Holding{{"a", Stretch{0, 10}}, {"a", Stretch{5, 20}}}); got != 0 {
 		t.Errorf("overlap %v, want 0", got)

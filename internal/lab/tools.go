@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,7 @@ func Missing() error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("cannot run the lab: %s not found; apt install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+		return fmt.Errorf("cannot run the lab: %s not found; apt install %s", strings.Join(missing, ", "), strings.Join(slices.Compact(packages), " "))
 	}
 	return nil
 }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// TestDrillActiveActive drills clusters in which every node works, all from the image of one: it has no identity.
+func TestDrillActiveActive(t *testing.T) {
+	pair, three := exampleText(t, "active-active"), exampleText(t, "three-active")
+	b := cluster.Build(t, []byte(pair))
+	golden := filepath.Join(b.Dir, "golden.raw")
+	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
+	sticky := strings.Replace(pair, "preempt: true", "preempt: false", 1)
+	for name, test := range map[string]struct {
+		text   string
+		faults []string
+		maxGap string
+		status int
+	}{
+		"a pair":      {pair, []string{"node-crash", "reboot"}, "1m", exitstatus.OK},
+		"three nodes": {three, []string{"node-crash"}, "1m", exitstatus.OK},
+		// Three advertisements take 750 ms.
+		"a pair without preempt": {sticky, []string{"node-crash"}, "200ms", exitstatus.No},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := parseSpec(t, test.text)
+			if diff := cmp.Diff(imageOf(t, parseSpec(t, pair)), imageOf(t, s)); diff != "" {
+				t.Fatalf("it needs another image than the pair:\n%s", diff)
+			}
+			own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(t.TempDir(), "spec.yaml")}
+			if err := os.WriteFile(own.Spec, []byte(test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := drillToEnd(t, own, golden, test.status, "--fault", strings.Join(test.faults, ","), "--max-gap", test.maxGap)
+			if len(r.Faults) != len(test.faults) {
+				t.Fatalf("the report has %d faults", len(r.Faults))
+			}
+			for _, f := range r.Faults {
+				followActive(t, s, r.Nodes, f)
+				if problems := f.Runs[0].Problems; test.status != exitstatus.OK &&
+					(len(problems) == 0 || !strings.HasSuffix(problems[0], "longer than "+test.maxGap)) {
+					t.Errorf("%s: problems %q", f.Name, problems)
+				}
+			}
+		})
+	}
+}
+
+// followActive sees who carried what. A VIP of a node that was struck goes to one of those that are left, and the others
+// stay where they are; then each is back where it belongs or, without preempt, stays where it went.
+func followActive(t *testing.T, s *spec.Spec, nodes []string, f drill.Fault) {
+	t.Helper()
+	struck := map[string]bool{}
+	for _, run := range f.Runs {
+		struck[run.Struck] = true
+		left := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == run.Struck })
+		for i, v := range run.VIPs {
+			t.Logf("%s of %s: %s was on %s, then on %s, and is on %s", f.Name, run.Struck, v.Name, v.Before, v.During, v.After)
+			if v.Struck != (v.Before == run.Struck) || v.Struck != (v.Moved > 0) {
+				t.Errorf("it moved after %v ms, and was struck: %v", v.Moved, v.Struck)
+			}
+			// A node that reboots may be back, with its VIP, before all has been served for long enough.
+			if f.Name != "reboot" && !slices.Contains(left, v.During) || !v.Struck && v.During != v.Before {
+				t.Errorf("it is to be on one of %q, and stay where that is possible", left)
+			}
+			end := v.During
+			if s.VRRP.Preempt {
+				end = s.VIPs[i].Prefer
+			}
+			if v.After != end {
+				t.Errorf("in the end it is to be on %s", end)
+			}
+			if !v.Asked || v.Requests == 0 {
+				t.Error("nobody asks for it")
+			}
+		}
+	}
+	if s.VRRP.Preempt && len(struck) != len(nodes) {
+		t.Errorf("%s: only %v were struck", f.Name, slices.Sorted(maps.Keys(struck)))
+	}
+}
+
+// drillToEnd runs a drill that is to end with a status, and reads its report.
+func drillToEnd(t *testing.T, b *cluster.Bake, golden string, status int, args ...string) drill.Report {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "report.json")
+	p := startDrill(t, b, golden, append(args, "--json-report", data)...)
+	select {
+	case <-p.exited:
+	case <-time.After(drillLimit):
+		t.Fatalf("it does not end:\n%s", p.stderr.String())
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != status {
+		t.Errorf("exit status %d, want %d\n%s", code, status, p.stderr.String())
+	}
+	return readReport(t, data)
+}
+
+func exampleText(t *testing.T, name string) string {
+	t.Helper()
+	text, ok := examples.Get(name)
+	if !ok {
+		t.Fatalf("there is no example %s", name)
+	}
+	return string(text)
+}
+
+func parseSpec(t *testing.T, text string) *spec.Spec {
+	t.Helper()
+	s, problems := spec.Parse("spec.yaml", []byte(text), spec.Sources{ReadFile: func(string) ([]byte, error) { return []byte("a password\n"), nil }})
+	if problems.HasErrors() {
+		t.Fatal(problems)
+	}
+	return s
+}
+
+func imageOf(t *testing.T, s *spec.Spec) recipe.Recipe {
+	t.Helper()
+	r, err := release.Get("trixie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
