@@ -35,10 +35,13 @@ func faults() []fault {
 		{name: "reboot", title: "node rebooted", strike: reboot, repair: nothing},
 		{name: "shutdown", title: "node shut down", strike: shutdown, repair: start},
 		{name: "keepalived-stop", title: "keepalived stopped", strike: sh("systemctl stop keepalived.service"), repair: sh("systemctl start keepalived.service")},
-		{name: "keepalived-kill", title: "keepalived killed", strike: sh("systemctl kill --signal=KILL keepalived.service"), repair: nothing},
+		{name: "keepalived-kill", title: "keepalived killed", strike: sh(killKeepalived), repair: nothing},
 		{name: "node-freeze", title: "node paused for 3 s", parted: true, lasts: 3 * time.Second, strike: freeze, repair: resume},
 	}
 }
+
+// killKeepalived kills the youngest process first: one that saw its parent die would say goodbye to the other nodes.
+const killKeepalived = `kill -KILL $(sort -rn "/sys/fs/cgroup$(systemctl show -P ControlGroup keepalived.service)/cgroup.procs")`
 
 // FaultNames are the faults in the order in which they are gone through.
 func FaultNames() []string {

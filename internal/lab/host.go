@@ -90,7 +90,7 @@ func (h *Host) Kill() {
 	}
 	h.stopServices()
 	_ = syscall.Kill(b.leader, syscall.SIGKILL)
-	_ = h.freeze(false) // for nspawn, which has to see that it died
+	_ = h.freeze(false) // for the next boot
 	h.mu.Unlock()
 	<-b.off
 }
@@ -136,19 +136,21 @@ func (h *Host) pause(verb string, do func(b *boot) error) error {
 }
 
 // freeze stops or resumes every process of the host, and waits a moment for the last one to stop: cgroups(7) of the
-// kernel's documentation, cgroup.freeze.
+// kernel's documentation, cgroup.freeze. nspawn and what has started it go on: they have to see when the host dies, and
+// frozen they would keep all of the lab from ending when this process is killed.
 func (h *Host) freeze(frozen bool) error {
 	value, event := "0", "frozen 0"
 	if frozen {
 		value, event = "1", "frozen 1"
 	}
-	if err := os.WriteFile(h.cgroup()+"/cgroup.freeze", []byte(value), 0o644); err != nil {
+	cgroup := h.cgroup() + "/payload" // where nspawn puts it
+	if err := os.WriteFile(cgroup+"/cgroup.freeze", []byte(value), 0o644); err != nil {
 		return err
 	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
-		events, err := os.ReadFile(h.cgroup() + "/cgroup.events")
+		events, err := os.ReadFile(cgroup + "/cgroup.events")
 		if err != nil {
 			return err
 		}

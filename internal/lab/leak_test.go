@@ -54,13 +54,18 @@ func fill(t *testing.T, root, disk string) (*lab.Lab, *lab.Sandbox) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, base := range map[string]*lab.Base{"d": directory, "i": image} {
+	for name, base := range map[string]*lab.Base{"d": directory, "p": directory, "i": image} {
 		h, err := l.AddHost(lab.HostConfig{Name: name, Base: base, Interfaces: []lab.Interface{{Name: "eth3", Network: "n"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Start(ctx); name == "d" && err != nil { // the image has no system to boot
+		if err := h.Start(ctx); name != "i" && err != nil { // the image has no system to boot
 			t.Fatal(err)
+		}
+		if name == "p" {
+			if err := h.Pause(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if _, err := l.AddClient(ctx, "c", "n", netip.MustParsePrefix("192.0.2.1/24")); err != nil {
