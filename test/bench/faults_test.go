@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,8 +15,8 @@ import (
 
 const aboutFaults = `How long a client of the virtual IP gets no answer when something goes wrong on the node that holds it. The client asks every
 5 ms over a new connection; what is counted is the longest time between two answers, from the fault until all is served
-again. Each fault strikes a pair of hapair's %d times and the others %d times, at a moment that is in step with no timer; one
-that is not got over is waited for %v.
+again. The first rows' faults strike a pair of hapair's %d times, the rest %d times, and all of them the other pairs %d times, at
+a moment that is in step with no timer. One that is not got over is waited for %v.
 
 The columns are pairs of the same image. *hapair* is what ` + "`bake`" + ` makes of a spec, at the default advert_int and at a shorter one;
 *tutorial* is the keepalived.conf that most tutorials have (advert_int 1, ` + "`killall -0 haproxy`" + ` every 2 s, weight 2), and
@@ -25,27 +27,56 @@ noticed (25 ms).`
 // fault is one of the bench.
 type fault struct {
 	cluster.Fault
-	core bool // it is measured on every release and with every advert_int
+	rank rank
 	ours bool // only hapair has it
 }
 
+// rank tells how closely a fault is looked at.
+type rank int
+
+const (
+	rest    rank = iota
+	planned      // on the first release with each advert_int
+	core         // and on the others
+)
+
 func faults() []fault {
-	core := map[string]string{
-		"haproxy killed, its unit masked": "haproxy dead",
-		"haproxy stopped by SIGSTOP":      "haproxy stuck",
-		"power cut":                       "power cut",
-	}
-	list := []fault{{cluster.Fault{Name: "maintenance on", Strike: on("ha-agent maintenance on"), Repair: on("ha-agent maintenance off")}, true, true}}
+	ranks := map[string]rank{"haproxy killed, its unit masked": core, "haproxy stopped by SIGSTOP": core, "power cut": core,
+		"keepalived stopped": planned, "node rebooted": planned}
+	names := map[string]string{"haproxy killed, its unit masked": "haproxy dead", "haproxy stopped by SIGSTOP": "haproxy stuck"}
+	list := []fault{{cluster.Fault{Name: "maintenance on", Strike: on("ha-agent maintenance on"), Repair: on("ha-agent maintenance off")}, core, true}}
 	for _, f := range cluster.Faults() {
-		name, ok := core[f.Name]
-		if ok {
-			f.Name = name
-		}
-		list = append(list, fault{Fault: f, core: ok})
+		r := ranks[f.Name]
+		f.Name = cmp.Or(names[f.Name], f.Name)
+		list = append(list, fault{Fault: f, rank: r})
 	}
-	return append(list,
+	list = append(list,
 		fault{Fault: cluster.Fault{Name: "haproxy killed", Strike: on("systemctl kill --signal=KILL haproxy.service"), Repair: on("systemctl start haproxy.service")}},
 		fault{Fault: cluster.Fault{Name: "keepalived killed", Strike: on("kill -KILL $(pidof keepalived)"), Repair: on("systemctl start keepalived.service")}})
+	slices.SortStableFunc(list, func(a, b fault) int { return cmp.Compare(b.rank, a.rank) })
+	return list
+}
+
+// tries is how often a fault strikes a pair. What the pairs cost that are made by hand is seconds, each time.
+func (w way) tries(f fault) int {
+	switch {
+	case w.byHand != "":
+		return (*tries + 6) / 7
+	case f.rank == rest:
+		return (*tries + 2) / 3
+	}
+	return *tries
+}
+
+// least is the rank that a fault must have to be done to a pair.
+func (w way) least(firstRelease bool) rank {
+	switch {
+	case !firstRelease:
+		return core
+	case w.fast:
+		return planned
+	}
+	return rest
 }
 
 func on(script string) func(context.Context, *lab.Host) error {
@@ -63,7 +94,7 @@ func BenchmarkFaults(b *testing.B) {
 		b.Run(release, func(b *testing.B) {
 			image := bake.Image(b, release)
 			table := found.table(Table{Name: "faults-" + release, Title: "What a fault costs a client, on " + release, Unit: "ms",
-				What: "fault", About: fmt.Sprintf(aboutFaults, *tries, byHandTries(), never)})
+				What: "fault", Columns: columns(i == 0), About: fmt.Sprintf(aboutFaults, *tries, hapair().tries(fault{}), ways()[0].tries(fault{}), never)})
 			for _, w := range ways() {
 				if i > 0 && w.byHand != "" {
 					continue
@@ -71,7 +102,7 @@ func BenchmarkFaults(b *testing.B) {
 				b.Run(w.name, func(b *testing.B) {
 					p := bootPair(b, bake, release, image, w)
 					for _, f := range faults() {
-						if f.ours && w.byHand != "" || !f.core && (i > 0 || w.fast) {
+						if f.ours && w.byHand != "" || f.rank < w.least(i == 0) {
 							continue
 						}
 						b.Run(f.Name, func(b *testing.B) {
@@ -87,8 +118,19 @@ func BenchmarkFaults(b *testing.B) {
 	}
 }
 
-// byHandTries are fewer: what these pairs cost is seconds, each time.
-func byHandTries() int { return (*tries + 3) / 4 }
+// columns are in the order in which they are read, not in that in which they are measured.
+func columns(firstRelease bool) []string {
+	var ours, theirs []string
+	for _, w := range ways() {
+		switch {
+		case w.byHand == "":
+			ours = append(ours, w.name)
+		case firstRelease:
+			theirs = append(theirs, w.name)
+		}
+	}
+	return append(ours, theirs...)
+}
 
 // never is how long a fault is waited for to be got over.
 const never = 25 * time.Second
@@ -102,11 +144,7 @@ func (p *pair) suffer(b *testing.B, f fault) Sample {
 	var s Sample
 	var both time.Duration
 	lasting, capped := false, 0
-	n := *tries
-	if p.way.byHand != "" {
-		n = byHandTries()
-	}
-	for range n {
+	for range p.way.tries(f) {
 		seen, err := p.strike(b.Context(), f)
 		if err != nil {
 			b.Error(err)

@@ -43,7 +43,7 @@ func checks() []struct {
 // BenchmarkCheck measures what keepalived's check costs.
 func BenchmarkCheck(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
-	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), ways()[0])
+	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), hapair())
 	h := p.Nodes["controller-1"]
 	for _, program := range []string{"timing", "minimal"} {
 		install(b, h, program)

@@ -54,7 +54,7 @@ func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 	defer cancel()
 	var holder *lab.Host
 	err := cluster.Poll(ctx, 100*time.Millisecond, func() error {
-		name, err := p.Holders.WaitOne(ctx, 500*time.Millisecond)
+		name, err := p.Holders.WaitOne(ctx, 300*time.Millisecond)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ type reloadWay struct {
 // BenchmarkReload changes a haproxy.cfg again and again, beside clients that count what they lose.
 func BenchmarkReload(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
-	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), ways()[0])
+	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), hapair())
 	holder, err := p.settle(b.Context())
 	if err != nil {
 		b.Fatal(err)
