@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+var update = flag.Bool("update", false, "write the page in docs anew, out of its results")
 
 // TestPageIsOfItsResults sees that the page in docs and its pictures are what its results say.
 func TestPageIsOfItsResults(t *testing.T) {
@@ -20,6 +23,11 @@ func TestPageIsOfItsResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range files {
+		if *update {
+			if err := os.WriteFile(filepath.Join(docs, name), want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		got, err := os.ReadFile(filepath.Join(docs, name))
 		if err != nil {
 			t.Error(err)

@@ -64,9 +64,10 @@ func (t *Table) picture() ([]byte, error) {
 	s := newScale(t)
 	p := svg{Style: style}
 	y := 8.0
-	for i, c := range t.Columns {
+	columns := t.measured()
+	for _, i := range columns {
 		p.Rects = append(p.Rects, rect{leftEdge, y, barHeight, barHeight, class(i)})
-		p.Texts = append(p.Texts, text{X: leftEdge + 18, Y: y + 10, Text: c})
+		p.Texts = append(p.Texts, text{X: leftEdge + 18, Y: y + 10, Text: t.Columns[i]})
 		y += legendStep
 	}
 	top := y
@@ -75,9 +76,9 @@ func (t *Table) picture() ([]byte, error) {
 			continue
 		}
 		y += groupSpace
-		p.Texts = append(p.Texts, text{X: leftEdge - 10, Y: y + barStep*float64(len(r.Cells))/2 + 3, Anchor: "end", Text: r.Name})
-		for i, c := range r.Cells {
-			p.bar(s, y, i, c)
+		p.Texts = append(p.Texts, text{X: leftEdge - 10, Y: y + barStep*float64(len(columns))/2 + 3, Anchor: "end", Text: r.Name})
+		for _, i := range columns {
+			p.bar(s, y, i, r.Cells[i])
 			y += barStep
 		}
 	}
@@ -94,6 +95,17 @@ func (t *Table) picture() ([]byte, error) {
 
 // drawn tells whether there is anything to draw.
 func (t *Table) drawn() bool { return slices.ContainsFunc(t.Rows, Row.measured) }
+
+// measured are the columns that have values.
+func (t *Table) measured() []int {
+	var out []int
+	for i := range t.Columns {
+		if slices.ContainsFunc(t.Rows, func(r Row) bool { return len(r.Cells[i].Values) > 0 }) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
 
 // measured tells whether any cell has values, and not words alone.
 func (r Row) measured() bool {
