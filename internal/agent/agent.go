@@ -55,7 +55,6 @@ type Daemon struct {
 	watcher *watch.Watcher
 	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
-	ticks   chan struct{} // of the tracker, for the loop
 
 	told string // by the loop alone: the last thing that kept it from a verdict
 
@@ -69,8 +68,8 @@ type Daemon struct {
 // ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
 var ErrConfigChanged = errors.New("the agent's configuration has changed")
 
-// rescan is how often files and watches are looked at without an event, by the ticks of the tracker: a directory that came
-// back, a service that runs again. It is soon after the start, when services are still starting.
+// rescan is how often files and watches are looked at without an event: a directory that came back, a service that runs
+// again. It is soon after the start, when services are still starting.
 const rescan = 2 * time.Second
 
 // changeTime is how long a change may take at most. Then the watchdog is no longer told that all is well.
@@ -113,15 +112,9 @@ func (d *Daemon) open() error {
 	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
 	d.vrrp.recall(d.plausible)
 	d.vrrp.tellHolder()
-	d.ticks = make(chan struct{}, 1)
-	forRivals := make(chan struct{}, 1)
-	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Ticks: forRivals, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
+	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
-		restart: d.restartHAProxy, tick: func() {
-			d.vrrp.look()
-			knock(d.ticks)
-			knock(forRivals)
-		}}
+		restart: d.restartHAProxy}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
 	d.changer = newChanger(s, d.Log, d.Now, d.targets())
@@ -188,9 +181,10 @@ func (d *Daemon) loop(ctx context.Context) error {
 		return err
 	}
 	events := d.watcher.Changed
-	var done chan error  // of the change that is being carried out
-	var busy time.Time   // since when
-	var looked time.Time // around
+	var done chan error // of the change that is being carried out
+	var busy time.Time  // since when
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
 	beat := beats(d.Notify.WatchdogInterval())
 	defer beat.Stop()
 	begin := func(work func() error) {
@@ -220,11 +214,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case err := <-done:
 			done = nil
 			d.report(err)
-		case <-d.ticks:
-			if d.Now().Sub(looked).Abs() < rescan {
-				continue
-			}
-			looked = d.Now()
+		case <-tick.C:
 			if err := d.service.expire(); err != nil {
 				d.reportOnce(err)
 			}
@@ -240,14 +230,6 @@ func (d *Daemon) loop(ctx context.Context) error {
 				d.Notify.Watchdog()
 			}
 		}
-	}
-}
-
-// knock tells who waits that it is time, unless he knows.
-func knock(door chan<- struct{}) {
-	select {
-	case door <- struct{}{}:
-	default:
 	}
 }
 

@@ -28,7 +28,6 @@ type vrrp struct {
 
 	mu        sync.Mutex
 	instances map[string]control.Instance
-	reading   *os.File // the fifo; nil: none is open
 }
 
 // states are the instances' states.
@@ -105,41 +104,15 @@ func (v *vrrp) recall(plausible func(control.Instance) bool) {
 	}
 }
 
-// again is how soon the fifo is looked for that could not be read.
+// again is how often the fifo is looked for: keepalived removes one that it made, and makes another.
 const again = time.Second
-
-// look has another fifo read where another one has its name: keepalived removes one that it made, and makes another.
-func (v *vrrp) look() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.reading != nil && !isStill(v.reading, v.path) {
-		_ = v.reading.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-func isStill(f *os.File, path string) bool {
-	mine, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	now, err := os.Stat(path)
-	return err == nil && os.SameFile(mine, now)
-}
-
-func (v *vrrp) opened(f *os.File) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.reading = f
-}
 
 // read takes events from the fifo until ctx ends.
 func (v *vrrp) read(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := v.readOne(ctx)
-		if err == nil {
-			continue
+		if err := v.readOne(ctx); err != nil {
+			v.log.Error(err.Error())
 		}
-		v.log.Error(err.Error())
 		select {
 		case <-ctx.Done():
 		case <-time.After(again):
@@ -147,7 +120,7 @@ func (v *vrrp) read(ctx context.Context) {
 	}
 }
 
-// readOne opens the fifo, which it makes where it is not there, and reads it until look finds another one. Opened for
+// readOne opens the fifo, which it makes where it is not there, and reads it until another one has its name. Opened for
 // writing too, as keepalived does, it has never an end, and what keepalived writes while nobody reads is kept.
 func (v *vrrp) readOne(ctx context.Context) error {
 	if err := syscall.Mkfifo(v.path, 0o600); err != nil && !errors.Is(err, syscall.EEXIST) {
@@ -166,11 +139,10 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		return fmt.Errorf("cannot read %s: it is no fifo", v.path)
 	}
 	defer context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })()
-	v.opened(f)
-	defer v.opened(nil)
 	var events keepalived.Events
 	buf := make([]byte, 4096)
 	for ctx.Err() == nil {
+		f.SetReadDeadline(time.Now().Add(again))
 		n, err := f.Read(buf)
 		taken, bad := events.Add(buf[:max(n, 0)])
 		for _, e := range taken {
@@ -184,11 +156,11 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		for _, err := range bad {
 			v.log.Warn(err.Error())
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("cannot read the notify fifo: %w", err)
+		}
+		if now, err := os.Stat(v.path); err != nil || !os.SameFile(mine, now) {
+			return nil
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "another fifo", func() bool { v.look(); return exists() })
+	until(t, "another fifo", exists)
 	tell(t, path, `INSTANCE "VI_public" FAULT 100`)
 	until(t, "FAULT", func() bool { return v.states()["VI_public"] == keepalived.Fault })
 	tell(t, path, `INSTANCE "VI_other" DELETED 90`)

@@ -21,7 +21,6 @@ const (
 	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
 	slice     = 50 * time.Millisecond  // of askTime: then it looks whether haproxy was stopped
 	stuckTime = 10 * time.Second       // then a haproxy that still does not answer is restarted
-	tickEvery = time.Second            // or later, by as much as the probe takes
 )
 
 // tracker tells keepalived by its track file whether haproxy answers: 0, or 1 for FAULT. It asks over a connection that
@@ -31,10 +30,6 @@ type tracker struct {
 	log                *slog.Logger
 	// restart ends a haproxy that stays stuck. It is called once, until haproxy has answered again.
 	restart func(ctx context.Context)
-	// tick tells others each second that it is time: a process that the probe has woken up needs no timer besides. nil:
-	// nobody is told.
-	tick   func()
-	ticked time.Time // by the loop alone: the last time
 
 	stuck     time.Duration // by the loop alone: how long haproxy has not answered
 	restarted bool
@@ -60,18 +55,9 @@ func (t *tracker) run(ctx context.Context) {
 		why := t.follow(ctx, wake)
 		t.say(why)
 		t.linger(ctx, why, time.Since(start))
-		t.keepTime()
 		if waitFor(wake, -1, askEvery/2) != timeIsUp {
 			return
 		}
-	}
-}
-
-// keepTime tells that it is time, where it is.
-func (t *tracker) keepTime() {
-	if t.tick != nil && time.Since(t.ticked) >= tickEvery {
-		t.ticked = time.Now()
-		t.tick()
 	}
 }
 
@@ -104,7 +90,6 @@ func (t *tracker) follow(ctx context.Context, wake int) error {
 	t.stuck, t.restarted = 0, false
 	for {
 		t.say(nil)
-		t.keepTime()
 		switch waitFor(wake, worker, askEvery) {
 		case ctxEnded:
 			return nil

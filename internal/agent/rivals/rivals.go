@@ -21,7 +21,6 @@ import (
 type Watch struct {
 	VIPs     []config.VIP
 	Interval time.Duration
-	Ticks    <-chan struct{}            // at each, the kernel is asked what is held
 	Held     func() ([]vip.Held, error) // the kernel's addresses
 	Ask      func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
 	Log      *slog.Logger
@@ -39,6 +38,7 @@ type finding struct {
 
 // Bounds of the questions.
 const (
+	look       = time.Second            // how often the kernel is asked what is held
 	answerTime = 300 * time.Millisecond // for all answers to one question
 	atOnce     = 8                      // questions
 )
@@ -48,12 +48,14 @@ const DefaultInterval = 5 * time.Second
 
 // Run asks until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
+	tick := time.NewTicker(min(look, w.Interval))
+	defer tick.Stop()
 	for {
 		w.round(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.Ticks:
+		case <-tick.C:
 		}
 	}
 }

@@ -58,16 +58,6 @@ func in(t *testing.T, f func(w *world, watch *Watch, pass func(time.Duration))) 
 		w := &world{}
 		watch := w.watch()
 		ctx, cancel := context.WithCancel(t.Context())
-		ticks := make(chan struct{})
-		watch.Ticks = ticks
-		go func() {
-			for tick := time.NewTicker(time.Second); ctx.Err() == nil; <-tick.C {
-				select {
-				case ticks <- struct{}{}:
-				case <-ctx.Done():
-				}
-			}
-		}()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		go watch.Run(ctx)
@@ -78,7 +68,6 @@ func in(t *testing.T, f func(w *world, watch *Watch, pass func(time.Duration))) 
 			w.mu.Lock()
 		})
 		cancel()
-		time.Sleep(time.Second) // for the last tick
 		synctest.Wait()
 	})
 }
