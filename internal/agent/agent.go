@@ -181,7 +181,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 	events := d.watcher.Changed
 	var done chan error // of the change that is being carried out
 	var busy time.Time  // since when
-	pace := rescan
+	pace := d.pace(true)
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	begin := func(work func() error) {
@@ -212,7 +212,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 			done = nil
 			d.report(err)
 		case <-tick.C:
-			if now := d.pace(); now != pace {
+			if now := d.pace(done != nil); now != pace {
 				pace = now
 				tick.Reset(pace)
 			}

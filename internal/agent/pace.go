@@ -7,16 +7,15 @@ import (
 
 // How often files and watches are looked at without an event: a directory that came back, a service that runs again.
 const (
-	rescan   = 2 * time.Second // soon after the start, when services are still starting, and while no verdict can be given
-	starting = time.Minute     // what is soon after the start
-	atRest   = 5 * time.Second // where no watchdog tells how often
+	rescan = 2 * time.Second // while no verdict can be given: soon after the start, for instance, when services are still starting
+	atRest = 5 * time.Second // where no watchdog tells how often
 )
 
-// pace is how often the loop wakes up by itself. Soon after the start services are still starting, and what kept it from a
-// verdict may have gone; else whatever may be done late is done when the watchdog must be told.
-func (d *Daemon) pace() time.Duration {
+// pace is how often the loop wakes up by itself. Where it neither does nor waits for anything, all that may be done late is
+// done when the watchdog must be told.
+func (d *Daemon) pace(busy bool) time.Duration {
 	beat := cmp.Or(d.Notify.WatchdogInterval(), atRest)
-	if d.told == "" && d.Now().Sub(d.started) > starting {
+	if d.told == "" && !busy {
 		return beat
 	}
 	return min(rescan, beat)

@@ -178,7 +178,6 @@ func (c *Conn) readPrompt(deadline time.Time) ([]byte, error) {
 // read reads until done says so.
 func (c *Conn) read(deadline time.Time, done func(b []byte, eof bool) bool) ([]byte, error) {
 	c.f.SetDeadline(deadline)
-	defer c.f.SetDeadline(time.Time{}) // which would wake up this process when it comes
 	for {
 		n, err := c.f.Read(c.buf[:])
 		if err != nil && err != io.EOF {
