@@ -1,24 +1,23 @@
 package agent
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // How often files and watches are looked at without an event: a directory that came back, a service that runs again.
 const (
 	rescan = 2 * time.Second // while no verdict can be given: soon after the start, for instance, when services are still starting
-	atRest = 5 * time.Second // where no watchdog tells how often
+	atRest = 5 * time.Second // as often as the watchdog of the daemon's unit must be told
 )
 
-// pace is how often the loop wakes up by itself. Where it neither does nor waits for anything, all that may be done late is
-// done when the watchdog must be told.
+// pace is how often the loop wakes up by itself, for all that may be done late.
 func (d *Daemon) pace(busy bool) time.Duration {
-	beat := cmp.Or(d.Notify.WatchdogInterval(), atRest)
-	if d.told == "" && !busy {
-		return beat
+	every := atRest
+	if busy || d.told != "" {
+		every = rescan
 	}
-	return min(rescan, beat)
+	if beat := d.Notify.WatchdogInterval(); beat > 0 {
+		every = min(every, beat)
+	}
+	return every
 }
 
 // lookForRivals has the link asked about what is due, without waiting for it.

@@ -12,8 +12,9 @@ import (
 	"github.com/hapair/hapair/internal/health"
 )
 
-// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else. A
-// haproxy that was stopped right after an answer is known after askEvery and two slices.
+// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else, and
+// wakes up no other thread (see package hush). A haproxy that was stopped right after an answer is known after askEvery and
+// two slices.
 const (
 	askEvery  = 180 * time.Millisecond
 	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
@@ -42,9 +43,15 @@ type tracker struct {
 // take a VIP off a healthy node, and the track_script looks on.
 func (t *tracker) run(ctx context.Context) {
 	defer func() { t.say(nil); t.look() }()
+	due, stop, err := pulse(askEvery)
+	if err != nil {
+		t.log.Error("cannot follow haproxy", "error", err)
+		return
+	}
+	defer stop()
 	for ctx.Err() == nil {
 		start := time.Now()
-		why := t.follow(ctx)
+		why := t.follow(ctx, due)
 		t.say(why)
 		t.linger(ctx, why, time.Since(start))
 		select {
@@ -54,9 +61,9 @@ func (t *tracker) run(ctx context.Context) {
 	}
 }
 
-// follow asks one worker until it is not the one to ask any more, and tells why not; nil where another one serves, or ctx
-// has ended.
-func (t *tracker) follow(ctx context.Context) error {
+// follow asks one worker whenever it is due, until it is not the one to ask any more, and tells why not; nil where another
+// one serves, or ctx has ended.
+func (t *tracker) follow(ctx context.Context, due <-chan struct{}) error {
 	conn, info, err := t.connect()
 	if err != nil {
 		return err
@@ -67,11 +74,6 @@ func (t *tracker) follow(ctx context.Context) error {
 		defer done()
 	} // else it ended meanwhile, or lives where it cannot be seen: its answers alone must do
 	t.stuck, t.restarted = 0, false
-	due, stop, err := pulse(askEvery)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	for {
 		t.say(nil)
 		select {
@@ -194,7 +196,7 @@ func (t *tracker) say(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if why == nil && t.why == nil && t.said != "" {
-		return
+		return // nothing new, as with nearly every answer: the mark is looked at by look
 	}
 	t.why = why
 	t.write()

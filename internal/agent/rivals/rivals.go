@@ -47,7 +47,7 @@ const (
 	early      = 500 * time.Millisecond // that a question may come: whoever says Look does so in intervals of about Interval
 )
 
-// DefaultInterval is how often a holder asks at most.
+// DefaultInterval is how often a holder asks.
 const DefaultInterval = 5 * time.Second
 
 // Run asks until ctx ends.
