@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent"
@@ -26,6 +27,8 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	if err := waitFor(ctx, *conf, systemd.Notifier{}); err != nil || ctx.Err() != nil {
 		return err
 	}
+	// With one processor for Go code a goroutine that is woken up wakes up no other thread, and the runtime's monitor sleeps.
+	runtime.GOMAXPROCS(1)
 	c, err := config.Load(*conf)
 	if err != nil {
 		return err

@@ -68,10 +68,6 @@ type Daemon struct {
 // ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
 var ErrConfigChanged = errors.New("the agent's configuration has changed")
 
-// rescan is how often files and watches are looked at without an event: a directory that came back, a service that runs
-// again. It is soon after the start, when services are still starting.
-const rescan = 2 * time.Second
-
 // changeTime is how long a change may take at most. Then the watchdog is no longer told that all is well.
 const changeTime = 10 * time.Minute
 
@@ -112,7 +108,9 @@ func (d *Daemon) open() error {
 	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
 	d.vrrp.recall(d.plausible)
 	d.vrrp.tellHolder()
-	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log}
+	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
+		Look: make(chan struct{}, 1)}
+	d.vrrp.moved = d.lookForRivals
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
 		restart: d.restartHAProxy}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
@@ -183,10 +181,9 @@ func (d *Daemon) loop(ctx context.Context) error {
 	events := d.watcher.Changed
 	var done chan error // of the change that is being carried out
 	var busy time.Time  // since when
-	tick := time.NewTicker(rescan)
+	pace := d.pace(true)
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
-	beat := beats(d.Notify.WatchdogInterval())
-	defer beat.Stop()
 	begin := func(work func() error) {
 		done, busy = make(chan error, 1), d.Now()
 		go func(done chan<- error) { done <- work() }(done)
@@ -215,9 +212,18 @@ func (d *Daemon) loop(ctx context.Context) error {
 			done = nil
 			d.report(err)
 		case <-tick.C:
+			if now := d.pace(done != nil); now != pace {
+				pace = now
+				tick.Reset(pace)
+			}
+			if done == nil || d.Now().Sub(busy) < changeTime {
+				d.Notify.Watchdog()
+			}
 			if err := d.service.expire(); err != nil {
 				d.reportOnce(err)
 			}
+			d.track.look()
+			d.lookForRivals()
 			if done == nil {
 				if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
 					return ErrConfigChanged
@@ -225,22 +231,8 @@ func (d *Daemon) loop(ctx context.Context) error {
 				d.watch()
 				begin(round)
 			}
-		case <-beat.C:
-			if done == nil || d.Now().Sub(busy) < changeTime {
-				d.Notify.Watchdog()
-			}
 		}
 	}
-}
-
-// beats ticks as often as the watchdog wants it; not at all where there is none.
-func beats(interval time.Duration) *time.Ticker {
-	if interval <= 0 {
-		t := time.NewTicker(time.Hour)
-		t.Stop()
-		return t
-	}
-	return time.NewTicker(interval)
 }
 
 // usable tells whether the agent could start on its new configuration.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/keepalived"
 )
@@ -23,6 +24,7 @@ type vrrp struct {
 	kept  string // where the states are kept for the agent's next start: keepalived tells a state only once
 	log   *slog.Logger
 	now   func() time.Time
+	moved func() // called when the VIPs may have come or gone
 
 	telling sync.Mutex // held by who tells keepalived who the holder is
 
@@ -104,7 +106,7 @@ func (v *vrrp) recall(plausible func(control.Instance) bool) {
 	}
 }
 
-// again is how often the fifo is looked for: keepalived removes one that it made, and makes another.
+// again is how long after the end of a fifo another one is looked for: keepalived removes one that it made, and makes another.
 const again = time.Second
 
 // read takes events from the fifo until ctx ends.
@@ -138,11 +140,23 @@ func (v *vrrp) readOne(ctx context.Context) error {
 	if mine.Mode()&os.ModeNamedPipe == 0 {
 		return fmt.Errorf("cannot read %s: it is no fifo", v.path)
 	}
-	defer context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })()
+	interrupt := func() { f.SetReadDeadline(time.Unix(1, 0)) }
+	defer context.AfterFunc(ctx, interrupt)()
+	stop, err := v.watchName(interrupt)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	var events keepalived.Events
 	buf := make([]byte, 4096)
 	for ctx.Err() == nil {
-		f.SetReadDeadline(time.Now().Add(again))
+		f.SetReadDeadline(time.Time{})
+		if now, err := os.Stat(v.path); err != nil || !os.SameFile(mine, now) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil // it has ended before the deadline was taken away
+		}
 		n, err := f.Read(buf)
 		taken, bad := events.Add(buf[:max(n, 0)])
 		for _, e := range taken {
@@ -150,7 +164,7 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		}
 		if len(taken) > 0 {
 			v.tellHolder()
-			time.AfterFunc(holderAfter, v.tellHolder)
+			time.AfterFunc(holderAfter, func() { v.tellHolder(); v.moved() })
 			v.keep()
 		}
 		for _, err := range bad {
@@ -159,9 +173,30 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("cannot read the notify fifo: %w", err)
 		}
-		if now, err := os.Stat(v.path); err != nil || !os.SameFile(mine, now) {
-			return nil
-		}
 	}
 	return nil
+}
+
+// watchName calls changed whenever the fifo's name may be another file's.
+func (v *vrrp) watchName(changed func()) (stop func(), err error) {
+	w, err := watch.New()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Watch([]string{v.path}); err != nil {
+		w.Close()
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-w.Changed:
+				changed()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() { close(ended); w.Close() }, nil
 }

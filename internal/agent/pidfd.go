@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,69 +19,27 @@ func exited(pid int) (<-chan struct{}, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot watch process %d: %w", pid, err)
 	}
-	stopR, stopW, err := os.Pipe()
+	f := os.NewFile(uintptr(fd), "pidfd") // not blocking: the runtime waits for it together with all else
+	conn, err := f.SyscallConn()
 	if err != nil {
-		unix.Close(fd)
+		f.Close()
 		return nil, nil, fmt.Errorf("cannot watch process %d: %w", pid, err)
 	}
-	ended := make(chan struct{})
+	end := make(chan struct{})
 	go func() {
-		defer unix.Close(fd)
-		defer stopR.Close()
-		// The pipe's other end closes when nobody wants to know any more.
-		if waitReadable(fd, int(stopR.Fd())) {
-			close(ended)
+		// It returns with an error when nobody wants to know any more.
+		if conn.Read(readable) == nil {
+			close(end)
 		}
 	}()
-	return ended, func() { stopW.Close() }, nil
+	return end, func() { f.Close() }, nil
 }
 
-// waitReadable waits until one of two descriptors is readable, or ended, and tells whether it is the first.
-func waitReadable(first, second int) bool {
-	fds := []unix.PollFd{{Fd: int32(first), Events: unix.POLLIN}, {Fd: int32(second), Events: unix.POLLIN}}
-	for {
-		_, err := unix.Poll(fds, -1)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return false
-		}
-		if fds[0].Revents != 0 {
-			return true
-		}
-		if fds[1].Revents != 0 {
-			return false
-		}
-	}
-}
-
-// What waitFor has seen.
-type seen int
-
-const (
-	timeIsUp seen = iota
-	ctxEnded
-	workerEnded
-)
-
-// waitFor waits until a process has ended, wake is readable, or the time is up. It is one system call and no timer of the
-// Go runtime, which would wake up two more threads.
-func waitFor(wake, pidfd int, d time.Duration) seen {
-	fds := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-	end := time.Now().Add(d)
-	for {
-		_, err := unix.Poll(fds, int(max(time.Until(end), 0).Milliseconds()))
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case fds[0].Revents != 0:
-			return ctxEnded
-		case fds[1].Revents != 0:
-			return workerEnded
-		}
-		return timeIsUp
-	}
+// readable tells whether a descriptor has something to read now: a pidfd that its process has ended.
+func readable(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return n > 0 && err == nil
 }
 
 // stopped tells whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).

@@ -9,13 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hapair/hapair/internal/health"
 )
 
-// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else. A
-// haproxy that was stopped right after an answer is known after askEvery and two slices.
+// How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else, and
+// wakes up no other thread (see package hush). A haproxy that was stopped right after an answer is known after askEvery and
+// two slices.
 const (
 	askEvery  = 180 * time.Millisecond
 	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
@@ -43,8 +42,8 @@ type tracker struct {
 // run writes the track file until ctx ends; then the file says 0, or 1 under maintenance: a daemon that is gone must not
 // take a VIP off a healthy node, and the track_script looks on.
 func (t *tracker) run(ctx context.Context) {
-	defer t.say(nil)
-	wake, stop, err := waker(ctx)
+	defer func() { t.say(nil); t.look() }()
+	due, stop, err := pulse(askEvery)
 	if err != nil {
 		t.log.Error("cannot follow haproxy", "error", err)
 		return
@@ -52,49 +51,37 @@ func (t *tracker) run(ctx context.Context) {
 	defer stop()
 	for ctx.Err() == nil {
 		start := time.Now()
-		why := t.follow(ctx, wake)
+		why := t.follow(ctx, due)
 		t.say(why)
 		t.linger(ctx, why, time.Since(start))
-		if waitFor(wake, -1, askEvery/2) != timeIsUp {
-			return
+		select {
+		case <-ctx.Done():
+		case <-time.After(askEvery / 2):
 		}
 	}
 }
 
-// waker gives a descriptor that becomes readable when ctx ends.
-func waker(ctx context.Context) (fd int, stop func(), err error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return -1, nil, fmt.Errorf("cannot make a pipe: %w", err)
-	}
-	// the other end is closed once, by whatever comes first
-	shut := sync.OnceFunc(func() { unix.Close(p[1]) })
-	context.AfterFunc(ctx, shut)
-	return p[0], func() { shut(); unix.Close(p[0]) }, nil
-}
-
-// follow asks one worker until it is not the one to ask any more, and tells why not; nil where another one serves, or ctx
-// has ended.
-func (t *tracker) follow(ctx context.Context, wake int) error {
+// follow asks one worker whenever it is due, until it is not the one to ask any more, and tells why not; nil where another
+// one serves, or ctx has ended.
+func (t *tracker) follow(ctx context.Context, due <-chan struct{}) error {
 	conn, info, err := t.connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	// Where it ended meanwhile, or lives where it cannot be seen, its answers alone must do: poll(2) passes over -1.
-	worker, err := unix.PidfdOpen(info.PID, 0)
-	if err != nil {
-		worker = -1
-	}
-	defer unix.Close(worker)
+	ended, done, err := exited(info.PID)
+	if err == nil {
+		defer done()
+	} // else it ended meanwhile, or lives where it cannot be seen: its answers alone must do
 	t.stuck, t.restarted = 0, false
 	for {
 		t.say(nil)
-		switch waitFor(wake, worker, askEvery) {
-		case ctxEnded:
+		select {
+		case <-ctx.Done():
 			return nil
-		case workerEnded:
+		case <-ended:
 			return t.other()
+		case <-due:
 		}
 		switch now, err := t.ask(conn, info.PID); {
 		case errors.Is(err, errStopped):
@@ -208,7 +195,17 @@ func (t *tracker) give(why error) {
 func (t *tracker) say(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if why == nil && t.why == nil && t.said != "" {
+		return // nothing new, as with nearly every answer: the mark is looked at by look
+	}
 	t.why = why
+	t.write()
+}
+
+// look looks whether the mark came or went: whoever sets it with this daemon says so by give.
+func (t *tracker) look() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.write()
 }
 

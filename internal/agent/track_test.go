@@ -71,21 +71,21 @@ func (f *fakeHAProxy) serve(c net.Conn) {
 	}
 }
 
-func startTracker(t *testing.T, f *fakeHAProxy) (says func() string, mark string, stop func()) {
+func startTracker(t *testing.T, f *fakeHAProxy) (tr *tracker, says func() string, stop func()) {
 	t.Helper()
 	dir := t.TempDir()
-	tr := &tracker{file: filepath.Join(dir, "track"), socket: f.path, mark: filepath.Join(dir, "maintenance"), log: slog.New(slog.DiscardHandler)}
+	tr = &tracker{file: filepath.Join(dir, "track"), socket: f.path, mark: filepath.Join(dir, "maintenance"), log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { tr.run(ctx); close(ended) }()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
-	return func() string { b, _ := os.ReadFile(tr.file); return string(b) }, tr.mark, stop
+	return tr, func() string { b, _ := os.ReadFile(tr.file); return string(b) }, stop
 }
 
 func TestTrackFileFollowsHAProxy(t *testing.T) {
 	f := newFakeHAProxy(t)
-	says, _, stop := startTracker(t, f)
+	_, says, stop := startTracker(t, f)
 	until(t, "it answers", func() bool { return says() == "0\n" })
 	f.silent.Store(true)
 	until(t, "it is stuck", func() bool { return says() == "1\n" })
@@ -106,7 +106,7 @@ func TestTrackFileSaysThatTheWorkerDiedWithoutAsking(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.pid.Store(int64(worker.Process.Pid))
-	says, _, _ := startTracker(t, f)
+	_, says, _ := startTracker(t, f)
 	until(t, "it answers", func() bool { return says() == "0\n" })
 	// The socket stays open, so only the pidfd can tell; nobody answers as the old worker any more.
 	f.silent.Store(true)
@@ -119,12 +119,12 @@ func TestTrackFileSaysThatTheWorkerDiedWithoutAsking(t *testing.T) {
 
 func TestTrackFileSaysMaintenance(t *testing.T) {
 	f := newFakeHAProxy(t)
-	says, mark, stop := startTracker(t, f)
+	tr, says, stop := startTracker(t, f)
 	until(t, "it answers", func() bool { return says() == "0\n" })
-	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+	if err := os.WriteFile(tr.mark, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "maintenance", func() bool { return says() == "1\n" })
+	until(t, "maintenance", func() bool { tr.look(); return says() == "1\n" })
 	stop()
 	if says() != "1\n" {
 		t.Errorf("the tracker ended under maintenance and the file says %q", says())

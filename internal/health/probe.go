@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/hapair/hapair/internal/hush"
 )
 
 // maxAnswer bounds what is read of one answer. `show info` of haproxy 3.2 has less than 4 KiB.
@@ -78,7 +81,7 @@ func head(b []byte, n int) []byte {
 // Conn is a connection to one of haproxy's sockets. One goroutine may use it at a time.
 type Conn struct {
 	path string
-	fd   int
+	f    *hush.File
 	part []byte // of an answer that has not come whole
 	buf  [4096]byte
 }
@@ -89,19 +92,43 @@ func Dial(path string, deadline time.Time) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a socket: %w", err)
 	}
-	c := &Conn{path: path, fd: fd}
-	err = c.within(syscall.SO_SNDTIMEO, deadline, func() error { // connect(2) waits as long as a send while the backlog is full
-		return syscall.Connect(fd, &syscall.SockaddrUnix{Name: path})
-	})
-	if err != nil {
-		c.Close()
+	if err := connect(fd, path, deadline); err != nil {
+		syscall.Close(fd)
 		return nil, fmt.Errorf("cannot connect to %s: %w", path, err)
 	}
-	return c, nil
+	f, err := hush.New(fd, path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to %s: %w", path, err)
+	}
+	return &Conn{path: path, f: f}, nil
+}
+
+// connect waits as long as a send may while the backlog is full (unix(7)). Then nothing blocks any more.
+func connect(fd int, path string, deadline time.Time) error {
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		// A time-out of 0 would wait for ever.
+		tv := syscall.NsecToTimeval(int64(max(left, time.Microsecond)))
+		if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &tv); err != nil {
+			return err
+		}
+		switch err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}); {
+		case errors.Is(err, syscall.EINTR): // by Go's own signals
+		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINPROGRESS):
+			return os.ErrDeadlineExceeded
+		case err != nil:
+			return err
+		default:
+			return syscall.SetNonblock(fd, true)
+		}
+	}
 }
 
 // Close closes the connection.
-func (c *Conn) Close() error { return syscall.Close(c.fd) }
+func (c *Conn) Close() error { return c.f.Close() }
 
 // Interactive makes haproxy keep the connection after an answer, and end each answer with a prompt.
 func (c *Conn) Interactive(deadline time.Time) error {
@@ -129,15 +156,9 @@ func (c *Conn) Answer(deadline time.Time) (Info, error) {
 }
 
 func (c *Conn) write(b []byte, deadline time.Time) error {
-	for len(b) > 0 {
-		err := c.within(syscall.SO_SNDTIMEO, deadline, func() error {
-			n, err := syscall.SendmsgN(c.fd, b, nil, nil, syscall.MSG_NOSIGNAL)
-			b = b[max(n, 0):]
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("cannot ask haproxy over %s: %w", c.path, err)
-		}
+	c.f.SetDeadline(deadline)
+	if _, err := c.f.Write(b); err != nil {
+		return fmt.Errorf("cannot ask haproxy over %s: %w", c.path, err)
 	}
 	return nil
 }
@@ -156,13 +177,10 @@ func (c *Conn) readPrompt(deadline time.Time) ([]byte, error) {
 
 // read reads until done says so.
 func (c *Conn) read(deadline time.Time, done func(b []byte, eof bool) bool) ([]byte, error) {
+	c.f.SetDeadline(deadline)
 	for {
-		var n int
-		err := c.within(syscall.SO_RCVTIMEO, deadline, func() (err error) {
-			n, err = syscall.Read(c.fd, c.buf[:])
-			return err
-		})
-		if err != nil {
+		n, err := c.f.Read(c.buf[:])
+		if err != nil && err != io.EOF {
 			return nil, fmt.Errorf("haproxy does not answer over %s: %w", c.path, err)
 		}
 		c.part = append(c.part, c.buf[:max(n, 0)]...)
@@ -176,28 +194,5 @@ func (c *Conn) read(deadline time.Time, done func(b []byte, eof bool) bool) ([]b
 		if len(c.part) > maxAnswer {
 			return nil, fmt.Errorf("haproxy's answer over %s is longer than %d bytes", c.path, maxAnswer)
 		}
-	}
-}
-
-// within runs one system call on the socket, which waits until deadline at most.
-func (c *Conn) within(option int, deadline time.Time, call func() error) error {
-	for {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return os.ErrDeadlineExceeded
-		}
-		// A time-out of 0 would wait for ever.
-		tv := syscall.NsecToTimeval(int64(max(left, time.Microsecond)))
-		if err := syscall.SetsockoptTimeval(c.fd, syscall.SOL_SOCKET, option, &tv); err != nil {
-			return err
-		}
-		err := call()
-		if errors.Is(err, syscall.EINTR) {
-			continue // Go's own signals interrupt it
-		}
-		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINPROGRESS) {
-			return os.ErrDeadlineExceeded
-		}
-		return err
 	}
 }

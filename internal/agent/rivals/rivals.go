@@ -17,13 +17,17 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 )
 
-// Watch asks the link about each virtual IP that this machine holds, when it begins to hold it and every Interval.
+// Watch asks the link about each virtual IP that this machine holds, when it begins to hold it and every Interval, as far as
+// Look says that it is time.
 type Watch struct {
 	VIPs     []config.VIP
 	Interval time.Duration
 	Held     func() ([]vip.Held, error) // the kernel's addresses
 	Ask      func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
 	Log      *slog.Logger
+
+	// Look has a value when it is time to ask the kernel what is held: something may have come or gone, or be due.
+	Look chan struct{}
 
 	mu    sync.Mutex
 	found map[vip.Held]finding
@@ -38,9 +42,9 @@ type finding struct {
 
 // Bounds of the questions.
 const (
-	look       = time.Second            // how often the kernel is asked what is held
 	answerTime = 300 * time.Millisecond // for all answers to one question
 	atOnce     = 8                      // questions
+	early      = 500 * time.Millisecond // that a question may come: whoever says Look does so in intervals of about Interval
 )
 
 // DefaultInterval is how often a holder asks.
@@ -48,14 +52,12 @@ const DefaultInterval = 5 * time.Second
 
 // Run asks until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
-	tick := time.NewTicker(min(look, w.Interval))
-	defer tick.Stop()
 	for {
 		w.round(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-w.Look:
 		}
 	}
 }
@@ -110,7 +112,7 @@ func (w *Watch) due(held map[vip.Held]bool) []vip.Held {
 	}
 	var due []vip.Held
 	for h := range held {
-		if f, ok := w.found[h]; !ok || time.Since(f.asked) >= w.Interval {
+		if f, ok := w.found[h]; !ok || time.Since(f.asked) >= w.Interval-early {
 			due = append(due, h)
 		}
 	}

@@ -36,7 +36,7 @@ type world struct {
 func (w *world) watch() *Watch {
 	return &Watch{
 		VIPs:     []config.VIP{{Name: "public", Interface: "eth4", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.1.32/24")}}},
-		Interval: DefaultInterval,
+		Interval: DefaultInterval, Look: make(chan struct{}),
 		Held: func() ([]vip.Held, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -63,7 +63,10 @@ func in(t *testing.T, f func(w *world, watch *Watch, pass func(time.Duration))) 
 		go watch.Run(ctx)
 		f(w, watch, func(d time.Duration) {
 			w.mu.Unlock()
-			time.Sleep(d)
+			for end := time.Now().Add(d); time.Now().Before(end); {
+				time.Sleep(min(time.Second, time.Until(end)))
+				watch.Look <- struct{}{}
+			}
 			synctest.Wait()
 			w.mu.Lock()
 		})
