@@ -170,7 +170,7 @@ func restore(ctx context.Context, _ *Cluster, h *lab.Host) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, servedLimit)
 	defer cancel()
-	return poll(ctx, 50*time.Millisecond, func() error {
+	return lab.Poll(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
@@ -194,7 +194,7 @@ func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict)
 	ctx, cancel := context.WithTimeout(ctx, servedLimit)
 	defer cancel()
 	var got control.Change
-	err := poll(ctx, 50*time.Millisecond, func() error {
+	err := lab.Poll(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		if err != nil {
 			return err

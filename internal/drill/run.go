@@ -122,7 +122,7 @@ func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o
 func (c *Cluster) waitServed(ctx context.Context, since time.Time, parted bool) error {
 	ctx, cancel := context.WithTimeout(ctx, servedLimit)
 	defer cancel()
-	if err := poll(ctx, 10*time.Millisecond, func() error { return c.served(since, parted) }); err != nil {
+	if err := lab.Poll(ctx, 10*time.Millisecond, func() error { return c.served(since, parted) }); err != nil {
 		return fmt.Errorf("down for %v: %w", servedLimit, err)
 	}
 	return nil

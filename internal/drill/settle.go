@@ -19,23 +19,6 @@ const (
 	settledFor = time.Second
 )
 
-// poll asks until f gives no error, and gives its last one when ctx ends.
-func poll(ctx context.Context, every time.Duration, f func() error) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		}
-	}
-}
-
 // pause waits for a while, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -89,12 +72,12 @@ func (c *Cluster) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	for _, h := range c.hosts {
-		if err := poll(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
+		if err := lab.Poll(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
 			return err
 		}
 	}
 	since := time.Now()
-	return poll(ctx, 20*time.Millisecond, func() error {
+	return lab.Poll(ctx, 20*time.Millisecond, func() error {
 		now := time.Now()
 		for _, t := range c.targets {
 			if err := t.oneHolder(now, settledFor, t.home); err != nil {

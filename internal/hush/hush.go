@@ -9,9 +9,18 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
+
+// Of poll(2). golang.org/x/sys has them too, but would have to be initialised before a check (see package first).
+const (
+	pollIn  = 0x1
+	pollOut = 0x4
+)
+
+type pollFd struct {
+	fd              int32
+	events, revents int16
+}
 
 // soon is when an answer that has a deadline is there, as a rule: for so long the one processor for Go code is held, instead of
 // setting a timer, for which the runtime would wake up even after the answer.
@@ -43,7 +52,7 @@ func (f *File) SetDeadline(t time.Time) { f.deadline = t }
 
 // Read waits until there is something to read. At the end it returns io.EOF.
 func (f *File) Read(b []byte) (int, error) {
-	n, err := f.call(f.conn.Read, syscall.SYS_READ, unix.POLLIN, b)
+	n, err := f.call(f.conn.Read, syscall.SYS_READ, pollIn, b)
 	if n == 0 && err == nil && len(b) > 0 {
 		err = io.EOF
 	}
@@ -53,7 +62,7 @@ func (f *File) Read(b []byte) (int, error) {
 // Write writes all of b.
 func (f *File) Write(b []byte) (int, error) {
 	for done := 0; ; {
-		n, err := f.call(f.conn.Write, syscall.SYS_WRITE, unix.POLLOUT, b[done:])
+		n, err := f.call(f.conn.Write, syscall.SYS_WRITE, pollOut, b[done:])
 		if done += n; err != nil || done == len(b) {
 			return done, err
 		}
@@ -100,7 +109,7 @@ func (f *File) call(wait func(func(fd uintptr) bool) error, trap uintptr, event 
 
 // poll waits for an event of a descriptor, a signal, or the end of d.
 func poll(fd uintptr, event int16, d time.Duration) {
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: event}}
-	t := unix.NsecToTimespec(int64(max(d, 0)))
-	syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
+	fds := [1]pollFd{{fd: int32(fd), events: event}}
+	t := syscall.NsecToTimespec(int64(max(d, 0)))
+	syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
 }

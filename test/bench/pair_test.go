@@ -53,7 +53,7 @@ func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	var holder *lab.Host
-	err := cluster.Poll(ctx, 100*time.Millisecond, func() error {
+	err := lab.Poll(ctx, 100*time.Millisecond, func() error {
 		name, err := p.Holders.WaitOne(ctx, 300*time.Millisecond)
 		if err != nil {
 			return err

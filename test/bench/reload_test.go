@@ -123,7 +123,7 @@ func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (
 	if err := w.save(ctx, content); err != nil {
 		return 0, err
 	}
-	err := cluster.Poll(ctx, 2*time.Millisecond, func() error {
+	err := lab.Poll(ctx, 2*time.Millisecond, func() error {
 		_, body, err := p.Client.Get(ctx, url+"mark")
 		if err == nil && body != mark {
 			err = fmt.Errorf("GET /mark gives %q; want %q", body, mark)

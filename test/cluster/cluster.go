@@ -234,7 +234,7 @@ func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func()
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := Poll(ctx, 20*time.Millisecond, f); err != nil {
+	if err := lab.Poll(ctx, 20*time.Millisecond, f); err != nil {
 		t.Fatal(err)
 	}
 }

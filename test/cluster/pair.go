@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/hapair/hapair/internal/lab"
 )
@@ -58,21 +57,4 @@ func Pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) e
 		return fmt.Errorf("on %s: %s: %w\n%s", h.Name, script, err, out)
 	}
 	return nil
-}
-
-// Poll calls f until it gives no error.
-func Poll(ctx context.Context, every time.Duration, f func() error) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		}
-	}
 }

@@ -160,5 +160,5 @@ func (p *pair) logs(t testing.TB) string {
 
 // poll calls f until it gives no error.
 func poll(ctx context.Context, f func() error) error {
-	return cluster.Poll(ctx, 50*time.Millisecond, f)
+	return lab.Poll(ctx, 50*time.Millisecond, f)
 }
