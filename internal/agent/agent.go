@@ -223,6 +223,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 				d.reportOnce(err)
 			}
 			d.track.look()
+			d.vrrp.tellHolder() // keepalived may have made the file since it told its state
 			d.lookForRivals()
 			if done == nil {
 				if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {

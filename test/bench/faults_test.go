@@ -46,15 +46,15 @@ func faults() []fault {
 	ranks := map[string]rank{"haproxy killed, its unit masked": core, "haproxy stopped by SIGSTOP": core, "power cut": core,
 		"keepalived stopped": planned, "node rebooted": planned}
 	names := map[string]string{"haproxy killed, its unit masked": "haproxy dead", "haproxy stopped by SIGSTOP": "haproxy stuck"}
-	list := []fault{{cluster.Fault{Name: "maintenance on", Strike: on("ha-agent maintenance on"), Repair: on("ha-agent maintenance off")}, core, true}}
+	list := []fault{{cluster.Fault{Name: "maintenance on", Strike: cluster.On("ha-agent maintenance on"), Repair: cluster.On("ha-agent maintenance off")}, core, true}}
 	for _, f := range cluster.Faults() {
 		r := ranks[f.Name]
 		f.Name = cmp.Or(names[f.Name], f.Name)
 		list = append(list, fault{Fault: f, rank: r})
 	}
 	list = append(list,
-		fault{Fault: cluster.Fault{Name: "haproxy killed", Strike: on("systemctl kill --signal=KILL haproxy.service"), Repair: on("systemctl start haproxy.service")}},
-		fault{Fault: cluster.Fault{Name: "keepalived killed", Strike: on("kill -KILL $(pidof keepalived)"), Repair: on("systemctl start keepalived.service")}})
+		fault{Fault: cluster.Fault{Name: "haproxy killed", Strike: cluster.On("systemctl kill --signal=KILL haproxy.service"), Repair: cluster.On("systemctl start haproxy.service")}},
+		fault{Fault: cluster.Fault{Name: "keepalived killed", Strike: cluster.On("kill -KILL $(pidof keepalived)"), Repair: cluster.On("systemctl start keepalived.service")}})
 	slices.SortStableFunc(list, func(a, b fault) int { return cmp.Compare(b.rank, a.rank) })
 	return list
 }
@@ -79,13 +79,6 @@ func (w way) least(firstRelease bool) rank {
 		return planned
 	}
 	return rest
-}
-
-func on(script string) func(context.Context, *lab.Host) error {
-	return func(ctx context.Context, h *lab.Host) error {
-		_, err := h.Must(ctx, "sh", "-euc", script)
-		return err
-	}
 }
 
 // BenchmarkFaults breaks pairs in every way and measures what a client sees of it: hapair's on every release, and on the

@@ -17,10 +17,10 @@ type Fault struct {
 func Faults() []Fault {
 	return []Fault{
 		{"haproxy killed, its unit masked",
-			sh("systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service"),
-			sh("systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")},
-		{"haproxy stopped by SIGSTOP", sh("systemctl kill --signal=STOP haproxy.service"), sh("systemctl kill --signal=CONT haproxy.service")},
-		{"keepalived stopped", sh("systemctl stop keepalived.service"), sh("systemctl start keepalived.service")},
+			On("systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service"),
+			On("systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")},
+		{"haproxy stopped by SIGSTOP", On("systemctl kill --signal=STOP haproxy.service"), On("systemctl kill --signal=CONT haproxy.service")},
+		{"keepalived stopped", On("systemctl stop keepalived.service"), On("systemctl start keepalived.service")},
 		{"node shut down", func(ctx context.Context, h *lab.Host) error { return h.Stop(ctx) }, start},
 		{"power cut", func(_ context.Context, h *lab.Host) error { h.Kill(); return nil }, start},
 		{"link of the nodes' network cut", cut("eth3"), heal("eth3")},
@@ -29,7 +29,8 @@ func Faults() []Fault {
 	}
 }
 
-func sh(script string) func(context.Context, *lab.Host) error {
+// On runs a shell script on a host.
+func On(script string) func(context.Context, *lab.Host) error {
 	return func(ctx context.Context, h *lab.Host) error {
 		_, err := h.Must(ctx, "sh", "-euc", script)
 		return err
