@@ -99,10 +99,17 @@ func ask(ctx context.Context, run tool.Runner, s *spec.Spec, config []byte) (too
 		return tool.Answer{}, cannot("make a certificate: %v", err)
 	}
 	path := filepath.Join(dir, "haproxy.cfg")
-	if err := errors.Join(os.WriteFile(certificate, placeholder, 0o600), os.WriteFile(path, config, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(certificate, placeholder, 0o600), os.WriteFile(path, haproxycfg.WithoutGroup(config), 0o600)); err != nil {
 		return tool.Answer{}, cannot("write what haproxy is to judge: %v", err)
 	}
-	return haproxy.Check(ctx, run, path), nil
+	if sockets, err := haproxycfg.Sockets(s); err != nil {
+		return tool.Answer{}, err
+	} else if sockets != nil {
+		if err := os.WriteFile(haproxy.SocketsFile(path), haproxycfg.WithoutGroup(sockets), 0o600); err != nil {
+			return tool.Answer{}, cannot("write what haproxy is to judge: %v", err)
+		}
+	}
+	return haproxy.Check(ctx, run, haproxy.Files(path)...), nil
 }
 
 // placeholderCertificate is a self-signed certificate with its key.

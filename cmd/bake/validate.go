@@ -8,6 +8,7 @@ import (
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -24,6 +25,9 @@ spec passes through.`,
 			s, problems, err := spec.Read(args[0])
 			if err != nil {
 				return exitstatus.With(exitstatus.Failure, err)
+			}
+			if !problems.HasErrors() {
+				problems = append(problems, haproxycfg.SocketProblems(s)...)
 			}
 			if !problems.HasErrors() {
 				refused, err := judgeHAProxy(c.Context(), runHAProxy, s)

@@ -12,6 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -53,7 +54,7 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 // usual is what every agent.yaml says of where the files lie.
 func usual() *config.Config {
 	return &config.Config{
-		HAProxy:    config.HAProxy{Config: "/etc/haproxy/haproxy.cfg"},
+		HAProxy:    config.HAProxy{Config: "/etc/haproxy/haproxy.cfg", CheckSocket: health.Socket},
 		Keepalived: config.Keepalived{Config: "/etc/keepalived/keepalived.conf"},
 		Sysctl:     config.Sysctl{File: "/etc/sysctl.d/60-hapair.conf"},
 	}

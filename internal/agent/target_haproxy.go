@@ -10,13 +10,14 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
 )
 
 // proofTime is how long a service may take to show that it runs on its new files.
 const proofTime = 15 * time.Second
 
-// haproxyTarget is haproxy.cfg with its certificates.
+// haproxyTarget is haproxy.cfg with its certificates, and the file with hapair's sockets if it is there.
 type haproxyTarget struct {
 	conf config.HAProxy
 	bus  units
@@ -27,20 +28,25 @@ func (t *haproxyTarget) name() string { return "haproxy" }
 func (t *haproxyTarget) unit() string { return t.conf.Unit }
 
 func (t *haproxyTarget) paths() []string {
-	return append([]string{t.conf.Config}, t.conf.Certificates...)
+	return append(haproxy.Files(t.conf.Config), t.conf.Certificates...)
 }
 
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
-	a := haproxy.Check(ctx, t.run, t.conf.Config)
-	b, err := os.ReadFile(t.conf.Config)
-	a.Messages = tool.MaskSecrets(a.Messages, b)
+	a := haproxy.Check(ctx, t.run, haproxy.Files(t.conf.Config)...)
+	conf, err := haproxy.Read(t.conf.Config)
+	a.Messages = tool.MaskSecrets(a.Messages, []byte(conf))
 	if a.Verdict != tool.Good {
 		return a
 	}
 	if err != nil {
 		return tool.Answer{Messages: []string{err.Error()}}
 	}
-	if err := bindable(string(b)); err != nil {
+	if t.conf.CheckSocket != "" {
+		if err := haproxy.CheckSocketError(conf, t.conf.CheckSocket); err != nil {
+			return bad("%v", err)
+		}
+	}
+	if err := bindable(conf); err != nil {
 		return bad("%v", err)
 	}
 	return a
@@ -128,6 +134,18 @@ func (t *haproxyTarget) proveWorker(ctx context.Context, p haproxy.Procs) error 
 	}
 	if info.PID != w.PID || info.Stopping {
 		return fmt.Errorf("haproxy's worker %d does not serve", w.PID)
+	}
+	return t.proveCheck()
+}
+
+// proveCheck returns why `ha-agent check` cannot ask haproxy, or nil. A socket that does not answer in time is no reason:
+// others may have taken all its connections, and no other configuration would help.
+func (t *haproxyTarget) proveCheck() error {
+	if t.conf.CheckSocket == "" {
+		return nil
+	}
+	if _, err := health.Ask(t.conf.CheckSocket, time.Now().Add(askTime)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the check would fail: %w", err)
 	}
 	return nil
 }

@@ -8,15 +8,19 @@ import (
 	"github.com/hapair/hapair/internal/tool"
 )
 
-// Check asks haproxy whether a configuration file is good, as the packaged unit does before a reload. It binds nothing,
-// but reads what the file names: certificates, lists, errorfiles. ctx bounds it.
+// Check asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
+// but reads what the files name: certificates, lists, errorfiles. ctx bounds it.
 //
 // Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
-func Check(ctx context.Context, run tool.Runner, path string) tool.Answer {
-	if _, a := tool.ReadConfig(path); a.Verdict != tool.Good {
-		return a
+func Check(ctx context.Context, run tool.Runner, files ...string) tool.Answer {
+	args := []string{"-Ws", "-c"}
+	for _, file := range files {
+		if _, a := tool.ReadConfig(file); a.Verdict != tool.Good {
+			return a
+		}
+		args = append(args, "-f", file)
 	}
-	a := tool.Ask(ctx, run, "haproxy", "-Ws", "-c", "-f", path)
+	a := tool.Ask(ctx, run, "haproxy", args...)
 	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
 	return a
 }

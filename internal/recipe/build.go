@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
@@ -16,7 +17,7 @@ const (
 	HAProxyConfig    = "/etc/haproxy/haproxy.cfg"
 	KeepalivedConfig = "/etc/keepalived/keepalived.conf"
 	AgentPath        = "/usr/bin/ha-agent"
-	CheckUser        = "hapair-check"
+	CheckUser        = haproxy.CheckUser
 )
 
 // Image computes what every node of the spec has in common: packages, users, agent, units, sysctls, base configs. It
@@ -50,6 +51,13 @@ func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 		return out, err
 	}
 	out.Files = []File{haproxyConfig(hap), keepalivedConfig(keep), agent}
+	sockets, err := haproxycfg.Sockets(s)
+	if err != nil {
+		return out, err
+	}
+	if sockets != nil {
+		out.Files = append(out.Files, ownSockets(sockets)...)
+	}
 	if addr, ok := haproxycfg.OwnSyslog(s, n); ok {
 		out.Files = append(out.Files, syslog(addr))
 	}

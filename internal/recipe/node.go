@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
@@ -26,7 +27,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 		APIVersion: config.APIVersion, Cluster: s.Cluster, Node: n.Name, Release: r.Name,
 		HAProxy: config.HAProxy{
 			Config: HAProxyConfig, Unit: "haproxy.service",
-			MasterSocket: "/run/haproxy-master.sock", CheckSocket: "/run/haproxy/check.sock",
+			MasterSocket: "/run/haproxy-master.sock", CheckSocket: haproxy.CheckSocket,
 			Certificates: certificates(s),
 		},
 		Keepalived: config.Keepalived{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -178,6 +179,11 @@ func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, stri
 			return "no verdict, " + a.Reason(), nil
 		}
 	}}
+}
+
+// checkHAProxy judges a haproxy.cfg with the file of hapair's sockets beside it, if there is one.
+func checkHAProxy(ctx context.Context, run tool.Runner, config string) tool.Answer {
+	return haproxy.Check(ctx, run, haproxy.Files(config)...)
 }
 
 func lastLine(lines []string) string {

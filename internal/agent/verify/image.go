@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -16,7 +15,7 @@ func (m *Machine) Image(ctx context.Context) Results {
 	steps := m.packages(nil)
 	steps = append(steps, m.agent(), m.files(), m.user(), m.sysctlFile(sysctlFile),
 		m.enabled("haproxy.service"), m.enabled("keepalived.service"), m.enabled(agentUnit),
-		m.valid(haproxyConf, haproxy.Check), m.valid(keepalivedConf, keepalived.Test), m.noIdentity())
+		m.valid(haproxyConf, checkHAProxy), m.valid(keepalivedConf, keepalived.Test), m.noIdentity())
 	return m.carryOut(ctx, steps)
 }
 

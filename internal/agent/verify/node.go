@@ -11,7 +11,6 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -26,7 +25,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	if m.has("/etc/nftables.d/hapair.nft") {
 		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit))
 	}
-	steps = append(steps, m.valid(c.HAProxy.Config, haproxy.Check), m.valid(c.Keepalived.Config, keepalived.Test),
+	steps = append(steps, m.valid(c.HAProxy.Config, checkHAProxy), m.valid(c.Keepalived.Config, keepalived.Test),
 		m.routerID(c), m.hostname(c), m.log(c))
 	for _, l := range c.Listeners {
 		steps = append(steps, m.listens(l.Service, l.Address))

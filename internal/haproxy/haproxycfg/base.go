@@ -6,7 +6,7 @@ import "github.com/hapair/hapair/internal/release"
 // the check asks, so that an image whose node has not been configured yet can be told from one whose haproxy is broken.
 func Base(v release.Version) []byte {
 	out, err := execute(config{Version: v, LogTarget: "/dev/log", LogFacility: "local0",
-		CloseSpreadTime: v.AtLeast(2, 6, 0)})
+		Sockets: socketLines(nil), CloseSpreadTime: v.AtLeast(2, 6, 0)})
 	if err != nil {
 		panic(err) // the template is part of the program
 	}

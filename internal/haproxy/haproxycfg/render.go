@@ -28,6 +28,9 @@ type config struct {
 
 	Global, Defaults, Extra string
 
+	Sockets  []string // lines of the global section
+	MaxStats int
+
 	Stats    *statsPage
 	Services []service
 }
@@ -63,6 +66,10 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 		Global:          indent(s.HAProxy.Global),
 		Defaults:        indent(s.HAProxy.Defaults),
 		Extra:           strings.Trim(s.HAProxy.Extra, "\n"),
+		Sockets:         socketLines(takenPaths(s)),
+	}
+	if problems := SocketProblems(s); problems.HasErrors() {
+		return nil, problems
 	}
 	var err error
 	if c.LogTarget, c.LogSendHostname, err = logTarget(s, n); err != nil {
@@ -86,6 +93,7 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 }
 
 func execute(c config) ([]byte, error) {
+	c.MaxStats = maxStats
 	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{"word": word, "balance": words}).Parse(configTemplate)
 	if err != nil {
 		return nil, err

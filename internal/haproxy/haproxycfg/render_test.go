@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-crypt/crypt/algorithm/shacrypt"
-
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -108,22 +106,5 @@ func TestOwnConfigReplacesAll(t *testing.T) {
 	s.HAProxy.Config, s.HAProxy.ConfigContent = "own.cfg", []byte("global\n")
 	if out := mustRender(t, s, release.Version{2, 8, 0}); out != "global\n" {
 		t.Errorf("%q", out)
-	}
-}
-
-func TestHash(t *testing.T) {
-	hash, err := hashPassword("correct-horse", salt("c", "admin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, _ := hashPassword("correct-horse", salt("c", "admin")); again != hash {
-		t.Errorf("equal input gives %s and %s", hash, again)
-	}
-	if !strings.HasPrefix(hash, "$6$rounds=1000$"+salt("c", "admin")+"$") || salt("c", "admin") == salt("d", "admin") {
-		t.Errorf("hash %s", hash)
-	}
-	digest, err := shacrypt.Decode(hash)
-	if err != nil || !digest.Match("correct-horse") || digest.Match("wrong") {
-		t.Errorf("the hash does not tell the password from another: %v", err)
 	}
 }

@@ -1,11 +1,8 @@
 package haproxycfg
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
-
-	"github.com/go-crypt/crypt/algorithm/shacrypt"
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/spec"
@@ -17,18 +14,26 @@ type statsPage struct {
 	Binds      []netip.AddrPort
 	User, Hash string // empty where only networks are allowed
 	Allow      []netip.Prefix
+
+	MaxConn, ClientConn, OtherConn, FailedLogins int
 }
 
-// hashRounds keeps the page cheap: haproxy hashes the password anew on every request. 1000 is the least that SHA-crypt
-// does.
-const hashRounds = 1000
+// Limits of the stats page. All of a page's connections together must not keep haproxy so busy with hashing passwords that
+// it does not answer the check; one client must not take all of them.
+const (
+	statsMaxConn      = 8
+	statsClientConn   = 4  // of one client
+	statsOtherConn    = 6  // of clients outside stats.allow together
+	statsFailedLogins = 10 // of one client in a minute
+)
 
 func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	in := s.Stats
 	if in == nil {
 		return nil, nil
 	}
-	p := &statsPage{Name: statsName(s), User: in.User, Allow: in.Allow}
+	p := &statsPage{Name: statsName(s), User: in.User, Allow: in.Allow,
+		MaxConn: statsMaxConn, ClientConn: statsClientConn, OtherConn: statsOtherConn, FailedLogins: statsFailedLogins}
 	for _, a := range n.Addresses {
 		p.Binds = append(p.Binds, netip.AddrPortFrom(a.Addr, uint16(in.Port)))
 	}
@@ -45,9 +50,9 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	if password == "" {
 		return nil, problem("stats.password", "the password could not be read", origin(in.Password))
 	}
-	hash, err := hashPassword(password, salt(s.Cluster, in.User))
+	hash, err := hashPassword(password, s.Cluster, in.User)
 	if err != nil {
-		return nil, fmt.Errorf("stats.password cannot be hashed: %w", err)
+		return nil, fmt.Errorf("cannot hash stats.password: %w", err)
 	}
 	p.Hash = hash
 	return p, nil
@@ -81,29 +86,4 @@ func statsName(s *spec.Spec) string {
 		}
 	}
 	return name
-}
-
-// salt is the same for the same cluster and user, so that equal input gives equal output, and says nothing about the
-// password.
-func salt(cluster, user string) string {
-	const alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	sum := sha256.Sum256([]byte("hapair stats\x00" + cluster + "\x00" + user))
-	out := make([]byte, 16)
-	for i := range out {
-		out[i] = alphabet[sum[i]&63]
-	}
-	return string(out)
-}
-
-// hashPassword is crypt(3)'s SHA-512: $6$rounds=1000$salt$hash.
-func hashPassword(password, salt string) (string, error) {
-	h, err := shacrypt.New(shacrypt.WithVariant(shacrypt.VariantSHA512), shacrypt.WithIterations(hashRounds))
-	if err != nil {
-		return "", err
-	}
-	digest, err := h.HashWithSalt(password, []byte(salt))
-	if err != nil {
-		return "", err
-	}
-	return digest.Encode(), nil
 }

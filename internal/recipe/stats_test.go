@@ -1,0 +1,237 @@
+package recipe_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const statsSpec = `
+apiVersion: hapair/v1
+cluster: stats
+nodes:
+  - {name: a, address: 192.0.2.1/24, interface: eth0}
+  - {name: b, address: 192.0.2.2/24, interface: eth0}
+vips: [{name: v, address: 192.0.2.10/24}]
+stats: {user: admin, password: {env: PW}, allow: [198.18.9.0/24]}
+services:
+  - {name: web, vip: v, port: 80, mode: http, servers: [{name: w, address: 192.0.2.21}]}
+`
+
+const statsPage = "192.0.2.1:1936"
+
+// TestStatsPageUnderAttack guesses passwords with a thousand connections, from one source and from many, and looks
+// whether haproxy answers the check all the time, and those who may see the page.
+func TestStatsPageUnderAttack(t *testing.T) {
+	for _, name := range cluster.Releases(t, "bookworm", "trixie") {
+		t.Run(name, func(t *testing.T) {
+			s := parseBytes(t, "spec.yaml", []byte(statsSpec))
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s, &s.Nodes[0], r)
+			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+			h.must(t, "mkdir", "-p", "/run/haproxy")
+			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo") // where the clients are
+			h.startHAProxy(t)
+			if got := h.get(t, "198.18.1.1", "/", "nobody", "x"); got != 401 {
+				t.Fatalf("a wrong password: status %d", got)
+			}
+			t.Run("one source", func(t *testing.T) {
+				got := h.attack(t, func(int) string { return "198.18.2.1" })
+				// ten, and those that its other connections asked for at the same time
+				if got[401] > 10+3 || got[200] > 0 || got[429] == 0 {
+					t.Errorf("answers by status: %v; want 13 times 401 at most, and else 429 or a closed connection", got)
+				}
+				if status := h.get(t, "198.18.2.1", "/", "admin", secret); status != 429 {
+					t.Errorf("the source that guessed got status %d, want 429", status)
+				}
+			})
+			t.Run("many sources", func(t *testing.T) {
+				got := h.attack(t, func(n int) string { return fmt.Sprintf("198.18.%d.%d", 10+n%100, 1+n/100) })
+				if got[200] > 0 {
+					t.Errorf("answers by status: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// attack makes a thousand connections with a wrong password and returns how often which status came; 0 stands for none.
+// Meanwhile it asks haproxy as ha-agent check does, as a Prometheus of stats.allow, and as a person who logs in.
+func (h *host) attack(t *testing.T, source func(n int) string) map[int]int {
+	t.Helper()
+	const connections, atOnce = 1000, 200
+	got := map[int]int{}
+	var mu sync.Mutex
+	var next atomic.Int64
+	var attackers sync.WaitGroup
+	for range atOnce {
+		attackers.Go(func() {
+			inNetwork(t, h.PID(), func() {
+				for n := int(next.Add(1)); n <= connections; n = int(next.Add(1)) {
+					status, _ := exchange(source(n), "/", "admin", fmt.Sprint("wrong", n))
+					mu.Lock()
+					got[status]++
+					mu.Unlock()
+				}
+			})
+		})
+	}
+	over := make(chan struct{})
+	go func() { attackers.Wait(); close(over) }()
+	checks, slowest, scrapes := 0, time.Duration(0), 0
+	start := time.Now()
+	for done := false; !done; {
+		began := time.Now()
+		if err := health.Check(h.file(haproxy.CheckSocket), "/nonexistent", 500*time.Millisecond); err != nil {
+			t.Errorf("the check fails: %v", err)
+		}
+		checks, slowest = checks+1, max(slowest, time.Since(began))
+		if status := h.get(t, "198.18.9.1", "/metrics", "", ""); status != http.StatusOK {
+			t.Errorf("a Prometheus of stats.allow got status %d", status)
+		}
+		scrapes++
+		select {
+		case <-over:
+			done = true
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if status := h.get(t, "198.18.3.1", "/", "admin", secret); status != http.StatusOK {
+		t.Errorf("the right password from another source: status %d", status)
+	}
+	t.Logf("%d connections in %v: by status %v; %d checks, the slowest %v; %d scrapes", connections,
+		time.Since(start).Round(time.Millisecond), got, checks, slowest.Round(time.Millisecond), scrapes)
+	return got
+}
+
+// get asks for a page from a source address, and returns the status.
+func (h *host) get(t *testing.T, source, path, user, password string) (status int) {
+	t.Helper()
+	var err error
+	inNetwork(t, h.PID(), func() { status, err = exchange(source, path, user, password) })
+	if err != nil {
+		t.Errorf("GET %s from %s: %v", path, source, err)
+	}
+	return status
+}
+
+// exchange asks over a connection of its own. It runs on the calling thread, for the sake of its namespace.
+func exchange(source, path, user, password string) (int, error) {
+	conn, err := from(source).Dial("tcp", statsPage)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	req, err := http.NewRequest(http.MethodGet, "http://"+statsPage+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	if user != "" {
+		req.SetBasicAuth(user, password)
+	}
+	req.Close = true
+	if err := req.Write(conn); err != nil {
+		return 0, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+const noGroups = "setpriv --reuid=nobody --regid=nogroup --clear-groups "
+
+// TestSocketsOfHAProxy asks a real haproxy over its sockets as several users, and holds connections to them.
+func TestSocketsOfHAProxy(t *testing.T) {
+	for _, name := range cluster.Releases(t, "bookworm", "trixie") {
+		t.Run(name, func(t *testing.T) {
+			s := parseBytes(t, "spec.yaml", []byte(statsSpec))
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s, &s.Nodes[0], r)
+			if err := h.WriteFile(deadline(t), "/usr/bin/ha-agent", 0o755, "root:root", buildAgent(t)); err != nil {
+				t.Fatal(err)
+			}
+			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+			h.must(t, "mkdir", "-p", "/run/haproxy")
+			h.startHAProxy(t)
+
+			for _, socket := range []string{haproxy.CheckSocket, haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+				out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"socat -u /dev/null UNIX-CONNECT:"+socket)
+				if err != nil || status == 0 || !strings.Contains(out, "Permission denied") {
+					t.Errorf("a user without groups opens %s: status %d, %v\n%s", socket, status, err, out)
+				}
+			}
+			for _, socket := range []string{haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+				if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"socat -u /dev/null UNIX-CONNECT:"+socket); err != nil || status == 0 {
+					t.Errorf("%s opens %s: %v\n%s", haproxy.CheckUser, socket, err, out)
+				}
+			}
+			h.checkAnswers(t)
+
+			hold := func(n int) (let func()) {
+				var held []net.Conn
+				for range n {
+					// A socket whose backlog is full does not take a connection at once.
+					conn, err := net.DialTimeout("unix", h.file(haproxy.CheckSocket), 50*time.Millisecond)
+					if err != nil {
+						break
+					}
+					held = append(held, conn)
+				}
+				t.Logf("%d of %d idle connections are open", len(held), n)
+				return func() {
+					for _, c := range held {
+						c.Close()
+					}
+				}
+			}
+			let := hold(90)
+			h.checkAnswers(t)
+			let()
+			let = hold(250) // more than the socket takes: the check must wait, but root's sockets answer
+			if pidOf(h.ask(t, "show info")) == 0 {
+				t.Error("the admin socket does not answer while all connections of the check's socket are taken")
+			}
+			if out := h.must(t, "sh", "-c", "echo '@1 show info' | socat -t 5 /run/haproxy-master.sock -"); pidOf(out) == 0 {
+				t.Errorf("the master's line to its worker does not answer while all connections of the check's socket are taken: %s", out)
+			}
+			let()
+			eventually(t, "the check answers again", func() bool {
+				_, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check")
+				return err == nil && status == 0
+			})
+		})
+	}
+}
+
+const asCheckUser = "setpriv --reuid=" + haproxy.CheckUser + " --regid=" + haproxy.CheckUser + " --clear-groups "
+
+// checkAnswers runs the check as keepalived does.
+func (h *host) checkAnswers(t *testing.T) {
+	t.Helper()
+	if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check"); err != nil || status != 0 {
+		t.Errorf("ha-agent check as %s: status %d, %v\n%s", haproxy.CheckUser, status, err, out)
+	}
+}
