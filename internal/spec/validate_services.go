@@ -15,11 +15,25 @@ func (c check) stats() {
 	}
 	c.port("stats.port", s.Port)
 	c.statsLogin(s)
+	c.statsExposed(s)
 	for i, p := range s.Allow {
 		if p.IsValid() && p != p.Masked() {
 			c.Problem(fmt.Sprintf("stats.allow[%d]", i), fmt.Sprintf("%s is an address in a network", p), "write the network: "+p.Masked().String())
 		}
 	}
+}
+
+// statsExposed warns of a page that clients of every network may open. The firewall lets in what stats.allow lists: without
+// it, it does not protect the page.
+func (c check) statsExposed(s *Stats) {
+	if len(s.Allow) > 0 || c.Told("stats.allow") || c.s.HAProxy.Config != "" {
+		return
+	}
+	message, hint := "the stats page is open to every network: only its password protects it", "list the networks that may open it in stats.allow"
+	if !c.s.Firewall {
+		hint += ", and keep the others out with firewall: true"
+	}
+	c.Warning("stats", message, hint)
 }
 
 // statsLogin demands a user with a password, unless networks are allowed instead.

@@ -27,13 +27,13 @@ func TestHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := strings.Split(hash, "$")
-		if len(f) != 4 || f[1] != "6" || len(f[2]) != 16 {
+		if len(f) != 5 || f[1] != "6" || f[2] != "rounds=6000" || len(f[3]) != 16 {
 			t.Fatalf("the hash is %s", hash)
 		}
-		if other, taken := salts[f[2]]; taken {
+		if other, taken := salts[f[3]]; taken {
 			t.Errorf("%q and %q have one salt", in, other)
 		}
-		salts[f[2]] = in
+		salts[f[3]] = in
 	}
 }
 
