@@ -18,9 +18,11 @@ var firewallTemplate string
 
 // firewall is what the template is filled with: elements of nftables sets, empty where there are none.
 type firewall struct {
-	Node           string
-	Peers4, Peers6 string // who may speak VRRP
-	Stats, Metrics []portRule
+	Node             string
+	Interface        string // where VRRP is spoken
+	Peers4, Peers6   string // who may speak VRRP
+	Routed4, Routed6 string // those of them that are behind a router
+	Stats, Metrics   []portRule
 }
 
 // portRule lets some networks, and nobody else, reach a port of the node.
@@ -32,17 +34,21 @@ type portRule struct {
 
 // newFirewall is /etc/nftables.d/hapair.nft: a table of hapair's own, which says nothing about other traffic.
 func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
-	var peers []netip.Prefix
+	var peers, routed []netip.Prefix
 	for _, peer := range s.Peers(n) {
 		for _, a := range peer.Addresses {
 			peers = append(peers, host(a.Addr))
+			if behindRouter(n, a.Addr) {
+				routed = append(routed, host(a.Addr))
+			}
 		}
 	}
 	if s.VRRP.Transport == spec.Multicast {
 		// VRRP over IPv6 multicast is spoken from link-local addresses, which no spec knows (RFC 9568, 5.1.2.1)
 		peers = append(peers, netip.MustParsePrefix("fe80::/10"))
 	}
-	f := firewall{Node: n.Name, Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Stats: statsRules(s, n), Metrics: metricsRules(s, n)}
+	f := firewall{Node: n.Name, Interface: n.Interface, Stats: statsRules(s, n), Metrics: metricsRules(s, n),
+		Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Routed4: set(routed, spec.IPv4), Routed6: set(routed, spec.IPv6)}
 	t, err := template.New("hapair.nft").Parse(firewallTemplate)
 	if err != nil {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
@@ -52,6 +58,20 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
 	}
 	return system(units.FirewallPath, out.Bytes()), nil
+}
+
+// behindRouter reports whether an address is outside the node's own networks of that family, as far as the spec has them.
+func behindRouter(n *spec.Node, peer netip.Addr) bool {
+	known := false
+	for _, a := range n.Addresses {
+		if a.Bits == 0 || spec.FamilyOf(a.Addr) != spec.FamilyOf(peer) {
+			continue
+		}
+		if known = true; a.Prefix().Contains(peer) {
+			return false
+		}
+	}
+	return known
 }
 
 func statsRules(s *spec.Spec, n *spec.Node) []portRule {

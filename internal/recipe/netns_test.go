@@ -13,7 +13,13 @@ import (
 // inNetwork runs f on a thread of its own in the network namespace of a process.
 func inNetwork(t *testing.T, pid int, f func()) {
 	t.Helper()
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	inNetworkAt(t, fmt.Sprintf("/proc/%d/ns/net", pid), f)
+}
+
+// inNetworkAt runs f on a thread of its own in the network namespace at a path.
+func inNetworkAt(t *testing.T, path string, f func()) {
+	t.Helper()
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
