@@ -71,6 +71,10 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"nobody asks the link then", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "priority 254  unknown"},
 		{"haproxy is stuck", func(s *control.Status) { s.HAProxy = control.HAProxy{Why: "no answer"} }, "DOES NOT ANSWER: no answer"},
 		{"keepalived is dead", func(s *control.Status) { s.Targets[1].Active = "failed" }, "DOES NOT RUN: keepalived.service is failed, version 2.3.3"},
+		{"the firewall is loaded", func(s *control.Status) { s.Firewall = &control.Firewall{Active: "active"} }, "firewall     loaded"},
+		{"the firewall is not loaded", func(s *control.Status) {
+			s.Firewall = &control.Firewall{Unit: "hapair-firewall.service", Active: "failed"}
+		}, "NOT LOADED: hapair-firewall.service is failed: VRRP is taken from everyone"},
 		{"systemd is silent", func(s *control.Status) { s.Targets[1].Active = "" }, "systemd does not answer, version 2.3.3"},
 		{"maintenance", func(s *control.Status) { s.Maintenance = true }, "until `ha-agent maintenance off`"},
 		{"for a time", func(s *control.Status) { s.Maintenance, s.MaintenanceUntil = true, until }, "until 2026-03-01 12:00:00Z"},

@@ -52,6 +52,9 @@ func printNode(w io.Writer, s control.Status) {
 		t.row("haproxy", "DOES NOT ANSWER: "+s.HAProxy.Why)
 	}
 	t.row("keepalived", keepalivedLine(s))
+	if s.Firewall != nil {
+		t.row("firewall", firewallLine(*s.Firewall))
+	}
 	switch {
 	case !s.Maintenance:
 		t.row("maintenance", "off")
@@ -60,6 +63,16 @@ func printNode(w io.Writer, s control.Status) {
 	default:
 		t.row("maintenance", "ON: this node holds no VIP until "+at(s.MaintenanceUntil))
 	}
+}
+
+func firewallLine(f control.Firewall) string {
+	switch f.Active {
+	case "active":
+		return "loaded"
+	case "":
+		return "not known whether it is loaded: systemd does not answer"
+	}
+	return "NOT LOADED: " + f.Unit + " is " + f.Active + ": VRRP is taken from everyone"
 }
 
 func keepalivedLine(s control.Status) string {

@@ -70,6 +70,7 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 		s.Versions.HAProxy = info.Version
 	}
 	s.Versions.Keepalived = d.keepalivedVersion(ctx)
+	s.Firewall = d.firewall(ctx)
 	return s
 }
 

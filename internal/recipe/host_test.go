@@ -73,14 +73,58 @@ func TestABootedHost(t *testing.T) {
 			})
 			eventually(t, "it holds the VIP again", h.holdsVIP)
 
-			h.must(t, "nft", "flush", "ruleset")
-			h.must(t, "systemctl", "reload", "hapair-firewall")
-			h.must(t, "nft", "list", "table", "inet", "hapair")
+			h.firewallFails(t)
 			if out := h.must(t, "journalctl", "-b", "-p", "warning", "-u", "haproxy", "-u", "keepalived", "-u", "ha-agent", "-o", "cat"); strings.Contains(out, "denied") || strings.Contains(out, "not permitted") {
 				t.Errorf("something was not allowed:\n%s", out)
 			}
 		})
 	}
+}
+
+// firewallFails takes the firewall's table away, and then breaks its file: both are reported, and the VIP stays.
+func (h *bootedHost) firewallFails(t *testing.T) {
+	t.Helper()
+	verify := func() string {
+		out, _, err := h.Run(deadline(t), "ha-agent", "verify")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	const loaded = "hapair's firewall is loaded"
+	h.must(t, "nft", "flush", "ruleset")
+	if out := verify(); !strings.Contains(out, "systemctl restart hapair-firewall.service") {
+		t.Errorf("verify does not report a table that is gone:\n%s", out)
+	}
+	h.must(t, "systemctl", "reload", "hapair-firewall")
+	h.must(t, "nft", "list", "table", "inet", "hapair")
+	if out := verify(); !strings.Contains(out, loaded) || strings.Contains(out, "systemctl restart hapair-firewall.service") {
+		t.Errorf("verify does not report that the table is back:\n%s", out)
+	}
+
+	const rules = "/etc/nftables.d/hapair.nft"
+	good, err := h.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.WriteFile(rules, 0o644, []byte("nonsense\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, status, err := h.Run(deadline(t), "systemctl", "restart", "hapair-firewall"); err != nil || status == 0 {
+		t.Fatalf("nft takes nonsense: %v", err)
+	}
+	if out, _, err := h.Run(deadline(t), "ha-agent", "status"); err != nil || !strings.Contains(out, "NOT LOADED: hapair-firewall.service is failed") {
+		t.Errorf("status does not report that the firewall is not loaded: %v\n%s", err, out)
+	}
+	if out := verify(); !strings.Contains(out, "systemctl status hapair-firewall.service") {
+		t.Errorf("verify does not report that the firewall is not loaded:\n%s", out)
+	}
+	h.must(t, "systemctl", "restart", "keepalived") // a node that boots like this must serve
+	eventually(t, "it holds the VIP", h.holdsVIP)
+	if err := h.WriteFile(rules, 0o644, good); err != nil {
+		t.Fatal(err)
+	}
+	h.must(t, "systemctl", "restart", "hapair-firewall")
 }
 
 // bootedHost is a host of the lab that was made by a recipe.

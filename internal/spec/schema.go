@@ -31,7 +31,7 @@ type Spec struct {
 	Log Log `yaml:"log"`
 	// Services are what is balanced.
 	Services []Service `yaml:"services"`
-	// Firewall makes an nftables table of hapair's own: VRRP from peers only, stats only from stats.allow. It touches nothing else.
+	// Firewall makes an nftables table of hapair's own: VRRP only from peers on its own link and interface, stats only from stats.allow. It touches nothing else.
 	Firewall bool `yaml:"firewall"`
 	// Access says who may log in. Without it nobody can.
 	Access Access `yaml:"access"`
@@ -214,7 +214,7 @@ type HAProxy struct {
 	Defaults string `yaml:"defaults"`
 	// Extra are whole sections.
 	Extra string `yaml:"extra"`
-	// Config names a file beside the spec that replaces all of haproxy.cfg.
+	// Config names a file beside the spec that replaces all of haproxy.cfg. haproxy loads a second file with hapair's own sockets after it.
 	Config string `yaml:"config"`
 	// ConfigContent is derived: the content of that file.
 	ConfigContent []byte `yaml:"-"`

@@ -15,6 +15,7 @@ type Status struct {
 	VIPs             []VIP      `json:"vips"`
 	Instances        []Instance `json:"instances,omitempty"`
 	HAProxy          HAProxy    `json:"haproxy"`
+	Firewall         *Firewall  `json:"firewall,omitempty"` // nil: the node has none
 	LastChange       *Change    `json:"last_change,omitempty"`
 	Changes          []Change   `json:"changes,omitempty"` // the last ones, the newest first
 }
@@ -32,6 +33,12 @@ type Versions struct {
 	Agent      string `json:"agent"`
 	HAProxy    string `json:"haproxy,omitempty"`
 	Keepalived string `json:"keepalived,omitempty"`
+}
+
+// Firewall is the unit that loads hapair's firewall.
+type Firewall struct {
+	Unit   string `json:"unit"`
+	Active string `json:"active,omitempty"` // active: it is loaded; empty: systemd does not answer
 }
 
 // Target is a service with its files.

@@ -23,7 +23,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 		steps = append(steps, m.enabled(unit), m.active(unit))
 	}
 	if m.has("/etc/nftables.d/hapair.nft") {
-		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit))
+		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit), m.firewall())
 	}
 	steps = append(steps, m.valid(c.HAProxy.Config, checkHAProxy), m.valid(c.Keepalived.Config, keepalived.Test),
 		m.routerID(c), m.hostname(c), m.log(c))

@@ -1,0 +1,17 @@
+package verify
+
+import "context"
+
+// firewall checks the kernel itself: the unit stays active when another program flushes the ruleset.
+func (m *Machine) firewall() step {
+	return step{"hapair's firewall is loaded", func(ctx context.Context) (string, error) {
+		r, err := m.Run(ctx, "nft", "list", "table", "inet", "hapair")
+		if err != nil {
+			return "", err
+		}
+		if r.Status != 0 {
+			return "", not("systemctl restart "+firewallUnit, "nft says: %s", lastLine(r.Lines()))
+		}
+		return "", nil
+	}}
+}
