@@ -190,7 +190,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			}
 			h.checkAnswers(t)
 
-			hold := func(n int) (let func()) {
+			hold := func(n int) (release func()) {
 				var held []net.Conn
 				for range n {
 					// A socket whose backlog is full does not take a connection at once.
@@ -207,17 +207,17 @@ func TestSocketsOfHAProxy(t *testing.T) {
 					}
 				}
 			}
-			let := hold(90)
+			letGo := hold(90)
 			h.checkAnswers(t)
-			let()
-			let = hold(250) // more than the socket takes: the check must wait, but root's sockets answer
+			letGo()
+			letGo = hold(250) // more than the socket takes: the check must wait, but root's sockets answer
 			if pidOf(h.ask(t, "show info")) == 0 {
 				t.Error("the admin socket does not answer while all connections of the check's socket are taken")
 			}
 			if out := h.must(t, "sh", "-c", "echo '@1 show info' | socat -t 5 /run/haproxy-master.sock -"); pidOf(out) == 0 {
 				t.Errorf("the master's line to its worker does not answer while all connections of the check's socket are taken: %s", out)
 			}
-			let()
+			letGo()
 			eventually(t, "the check answers again", func() bool {
 				_, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check")
 				return err == nil && status == 0
