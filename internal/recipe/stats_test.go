@@ -30,7 +30,12 @@ services:
   - {name: web, vip: v, port: 80, mode: http, servers: [{name: w, address: 192.0.2.21}]}
 `
 
-const statsPage = "192.0.2.1:1936"
+// statsPage is the stats page of a host or sandbox.
+type statsPage struct {
+	t       *testing.T
+	pid     int // of a process there
+	address string
+}
 
 // TestStatsPageUnderAttack guesses passwords with a thousand connections, from one source and from many, and looks
 // whether haproxy answers the check all the time, and those who may see the page.
@@ -47,21 +52,22 @@ func TestStatsPageUnderAttack(t *testing.T) {
 			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo") // where the clients are
 			h.startHAProxy(t)
-			if got := h.get(t, "198.18.1.1", "/", "nobody", "x"); got != 401 {
+			page := statsPage{t, h.PID(), "192.0.2.1:1936"}
+			if got := page.get("198.18.1.1", "/", "nobody", "x"); got != 401 {
 				t.Fatalf("a wrong password: status %d", got)
 			}
 			t.Run("one source", func(t *testing.T) {
-				got := h.attack(t, func(int) string { return "198.18.2.1" })
+				got := page.attack(func(int) string { return "198.18.2.1" })
 				// ten, and those that its other connections asked for at the same time
 				if got[401] > 10+3 || got[200] > 0 || got[429] == 0 {
 					t.Errorf("answers by status: %v; want 13 times 401 at most, and else 429 or a closed connection", got)
 				}
-				if status := h.get(t, "198.18.2.1", "/", "admin", secret); status != 429 {
+				if status := page.get("198.18.2.1", "/", "admin", secret); status != 429 {
 					t.Errorf("the source that guessed got status %d, want 429", status)
 				}
 			})
 			t.Run("many sources", func(t *testing.T) {
-				got := h.attack(t, func(n int) string { return fmt.Sprintf("198.18.%d.%d", 10+n%100, 1+n/100) })
+				got := page.attack(func(n int) string { return fmt.Sprintf("198.18.%d.%d", 10+n%100, 1+n/100) })
 				if got[200] > 0 {
 					t.Errorf("answers by status: %v", got)
 				}
@@ -70,9 +76,39 @@ func TestStatsPageUnderAttack(t *testing.T) {
 	}
 }
 
+// TestStatsPageUnderAttackOnAHost guesses passwords on a node with the agent and keepalived: the VIP must not move.
+func TestStatsPageUnderAttackOnAHost(t *testing.T) {
+	s := parseBytes(t, "spec.yaml", []byte(strings.NewReplacer("192.0.2.1/24, interface: eth0", "192.168.56.101/24, interface: eth3",
+		"192.0.2.2/24, interface: eth0", "192.168.56.102/24, interface: eth3", "192.0.2.10/24", "192.168.1.32/24, interface: eth4").Replace(statsSpec)))
+	for _, name := range cluster.Releases(t, "trixie") {
+		t.Run(name, func(t *testing.T) {
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := bootHost(t, s, &s.Nodes[0], r)
+			eventually(t, "it holds the VIP", h.holdsVIP)
+			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo")
+			h.must(t, "sh", "-c", asCheckUser+"ha-agent check")
+			if out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"ha-agent check"); err != nil || status != 1 || !strings.Contains(out, "permission denied") {
+				t.Errorf("ha-agent check as a user without groups: status %d, %v\n%s", status, err, out)
+			}
+			pid, err := h.Leader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := statsPage{t, pid, "192.168.56.101:1936"}
+			page.attack(func(int) string { return "198.18.2.1" })
+			page.attack(func(n int) string { return fmt.Sprintf("198.18.%d.%d", 10+n%100, 1+n/100) })
+			h.steadilyHoldsVIP(t)
+		})
+	}
+}
+
 // attack makes a thousand connections with a wrong password and returns how often which status came; 0 stands for none.
 // Meanwhile it asks haproxy as ha-agent check does, as a Prometheus of stats.allow, and as a person who logs in.
-func (h *host) attack(t *testing.T, source func(n int) string) map[int]int {
+func (p statsPage) attack(source func(n int) string) map[int]int {
+	t := p.t
 	t.Helper()
 	const connections, atOnce = 1000, 200
 	got := map[int]int{}
@@ -81,9 +117,9 @@ func (h *host) attack(t *testing.T, source func(n int) string) map[int]int {
 	var attackers sync.WaitGroup
 	for range atOnce {
 		attackers.Go(func() {
-			inNetwork(t, h.PID(), func() {
+			inNetwork(t, p.pid, func() {
 				for n := int(next.Add(1)); n <= connections; n = int(next.Add(1)) {
-					status, _ := exchange(source(n), "/", "admin", fmt.Sprint("wrong", n))
+					status, _ := p.exchange(source(n), "/", "admin", fmt.Sprint("wrong", n))
 					mu.Lock()
 					got[status]++
 					mu.Unlock()
@@ -93,15 +129,22 @@ func (h *host) attack(t *testing.T, source func(n int) string) map[int]int {
 	}
 	over := make(chan struct{})
 	go func() { attackers.Wait(); close(over) }()
-	checks, slowest, scrapes := 0, time.Duration(0), 0
+	checks, failed, failing, slowest, scrapes := 0, 0, 0, time.Duration(0), 0
 	start := time.Now()
 	for done := false; !done; {
 		began := time.Now()
-		if err := health.Check(h.file(haproxy.CheckSocket), "/nonexistent", 500*time.Millisecond); err != nil {
-			t.Errorf("the check fails: %v", err)
+		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, haproxy.CheckSocket), "/nonexistent", 500*time.Millisecond)
+		switch {
+		case err == nil:
+			failing = 0
+		default:
+			failed, failing = failed+1, failing+1
+			if failing == 2 { // "fall 2" in keepalived.conf
+				t.Errorf("the check fails twice, so that the VIP moves: %v", err)
+			}
 		}
 		checks, slowest = checks+1, max(slowest, time.Since(began))
-		if status := h.get(t, "198.18.9.1", "/metrics", "", ""); status != http.StatusOK {
+		if status := p.get("198.18.9.1", "/metrics", "", ""); status != http.StatusOK {
 			t.Errorf("a Prometheus of stats.allow got status %d", status)
 		}
 		scrapes++
@@ -111,34 +154,34 @@ func (h *host) attack(t *testing.T, source func(n int) string) map[int]int {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	if status := h.get(t, "198.18.3.1", "/", "admin", secret); status != http.StatusOK {
+	if status := p.get("198.18.3.1", "/", "admin", secret); status != http.StatusOK {
 		t.Errorf("the right password from another source: status %d", status)
 	}
-	t.Logf("%d connections in %v: by status %v; %d checks, the slowest %v; %d scrapes", connections,
-		time.Since(start).Round(time.Millisecond), got, checks, slowest.Round(time.Millisecond), scrapes)
+	t.Logf("%d connections in %v: by status %v; %d of %d checks failed, the slowest took %v; %d scrapes", connections,
+		time.Since(start).Round(time.Millisecond), got, failed, checks, slowest.Round(time.Millisecond), scrapes)
 	return got
 }
 
 // get asks for a page from a source address, and returns the status.
-func (h *host) get(t *testing.T, source, path, user, password string) (status int) {
-	t.Helper()
+func (p statsPage) get(source, path, user, password string) (status int) {
+	p.t.Helper()
 	var err error
-	inNetwork(t, h.PID(), func() { status, err = exchange(source, path, user, password) })
+	inNetwork(p.t, p.pid, func() { status, err = p.exchange(source, path, user, password) })
 	if err != nil {
-		t.Errorf("GET %s from %s: %v", path, source, err)
+		p.t.Errorf("GET %s from %s: %v", path, source, err)
 	}
 	return status
 }
 
 // exchange asks over a connection of its own. It runs on the calling thread, for the sake of its namespace.
-func exchange(source, path, user, password string) (int, error) {
-	conn, err := from(source).Dial("tcp", statsPage)
+func (p statsPage) exchange(source, path, user, password string) (int, error) {
+	conn, err := from(source).Dial("tcp", p.address)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	req, err := http.NewRequest(http.MethodGet, "http://"+statsPage+path, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+path, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -27,7 +27,7 @@ func TestHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := strings.Split(hash, "$")
-		if len(f) != 5 || f[1] != "6" || f[2] != "rounds=6000" || len(f[3]) != 16 {
+		if len(f) != 5 || f[1] != "6" || f[2] != "rounds=2000" || len(f[3]) != 16 {
 			t.Fatalf("the hash is %s", hash)
 		}
 		if other, taken := salts[f[3]]; taken {
