@@ -121,7 +121,7 @@ systemctl stop 'burn-*.service'
 systemctl kill --signal=CONT haproxy.service keepalived.service ha-agent.service 2>/dev/null
 ha-agent maintenance off
 systemctl start dbus.socket dbus.service haproxy.service keepalived.service ha-agent.service
-rm -f /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
+rm -f /run/ha-agent/faultpoint /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
 	for _, h := range p.hosts() {
 		if err := h.Resume(); err != nil {
 			return err
