@@ -15,6 +15,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
@@ -56,6 +57,7 @@ type Daemon struct {
 	watcher *watch.Watcher
 	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
+	reach   *reach.Watch
 	panics  *panics
 	retry   retry // by the loop alone
 
@@ -90,7 +92,8 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
 		"the VRRP states": d.vrrp.read, "the track file": d.track.run, "the search for other holders": d.rivals.Run,
-		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
+		"the search for peers": d.reach.Run,
+		"the metrics":          d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.keep(ctx, part, run) })
 	}
@@ -116,7 +119,8 @@ func (d *Daemon) open() error {
 	d.vrrp.tellHolder()
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
 		Look: make(chan struct{}, 1), Contain: d.panics.guard}
-	d.vrrp.moved = d.lookForRivals
+	d.reach = d.newReach()
+	d.vrrp.moved = d.lookForOthers
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
 		restart: d.restartHAProxy, panics: d.panics, point: d.Point}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
@@ -260,7 +264,7 @@ func (d *Daemon) lookAround() {
 		}
 	})
 	d.panics.guard("the holder's files", d.vrrp.tellHolder) // keepalived may have made the file since it told its state
-	d.lookForRivals()
+	d.lookForOthers()
 }
 
 // configChanged returns ErrConfigChanged if agent.yaml is another one than at the start, and usable.
