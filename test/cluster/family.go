@@ -76,8 +76,14 @@ func (f Family) URLs(v4 string, port uint16, path string) []string {
 var addressKey = regexp.MustCompile(`address: (192\.168\.\d+\.\d+)(/\d+)?`)
 
 // Spec rewrites a spec's addresses for the family. What has a prefix, a node or a VIP, gets all of them. A server has one: in a
-// dual-stack pair those with an odd last number keep theirs.
+// dual-stack pair those with an odd last number keep theirs. Nodes get a gateway of IPv6, so that they wait for no router's
+// advertisement.
 func (f Family) Spec(spec []byte) []byte {
+	if f != IPv4 {
+		gateway := fmt.Sprintf("gateway: %q", sixth(netip.MustParsePrefix("192.168.56.1/24")).Addr())
+		spec = regexp.MustCompile(`interface: eth3}`).ReplaceAll(spec, []byte("interface: eth3, "+gateway+"}"))
+		spec = regexp.MustCompile(`(?m)^( +)interface: eth3$`).ReplaceAll(spec, []byte("$0\n$1"+gateway))
+	}
 	return addressKey.ReplaceAllFunc(spec, func(match []byte) []byte {
 		m := addressKey.FindSubmatch(match)
 		if len(m[2]) == 0 {
