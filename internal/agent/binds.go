@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -56,10 +54,7 @@ func noDirectory(path string) bool {
 // probe binds an address as haproxy does and closes the socket again. It shares the address with haproxy, which sets
 // SO_REUSEPORT too, and never listens: no connection ends up here.
 func probe(b haproxy.Bind) error {
-	family, to, err := socketAddress(b.AddrPort)
-	if err != nil {
-		return err
-	}
+	family, to := socketAddress(b.AddrPort)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil // a kernel without that family: haproxy reports it
@@ -85,26 +80,13 @@ func probe(b haproxy.Bind) error {
 	return bindError(b, unix.Bind(fd, to))
 }
 
-// socketAddress returns an address as bind(2) takes it. The error is that its zone is not an interface of this machine.
-func socketAddress(at netip.AddrPort) (family int, to unix.Sockaddr, err error) {
-	addr := at.Addr()
-	if addr.Is4() {
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: addr.As4()}, nil
+// socketAddress returns an address as bind(2) takes it.
+func socketAddress(at netip.AddrPort) (family int, to unix.Sockaddr) {
+	if addr := at.Addr(); addr.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: addr.As4()}
 	}
 	// An IPv4 address written as IPv6 (::ffff:10.0.0.1) stays one: haproxy binds it with a socket of IPv6.
-	to6 := &unix.SockaddrInet6{Port: int(at.Port()), Addr: addr.As16()}
-	if zone := addr.Zone(); zone != "" {
-		index, err := strconv.ParseUint(zone, 10, 32)
-		if err != nil {
-			i, err := net.InterfaceByName(zone)
-			if err != nil {
-				return 0, nil, fmt.Errorf("%v cannot be bound: there is no interface %q", at, zone)
-			}
-			index = uint64(i.Index)
-		}
-		to6.ZoneId = uint32(index)
-	}
-	return unix.AF_INET6, to6, nil
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 }
 
 // bindError explains why an address cannot be bound. Errors that say nothing about the address are haproxy's to report.
@@ -118,8 +100,8 @@ func bindError(b haproxy.Bind, err error) error {
 		return fmt.Errorf("%v is taken by another program: `ss -ltnp` names it", b.AddrPort)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%v is not this machine's, and net.%s.ip_nonlocal_bind is not 1", b.AddrPort, family)
-	case errors.Is(err, unix.EINVAL) && b.Addr().IsLinkLocalUnicast() && b.Addr().Zone() == "" && b.Interface == "":
-		return fmt.Errorf("%v is a link-local address and names no interface: write %v%%eth0 with its interface's name", b.AddrPort, b.Addr())
+	case errors.Is(err, unix.EINVAL) && b.Addr().IsLinkLocalUnicast() && b.Interface == "":
+		return fmt.Errorf("%v is a link-local address, which needs the option \"interface\" with the name of its interface", b.AddrPort)
 	case errors.Is(err, unix.EINVAL) && b.Addr().Is4In6() && b.V6 == haproxy.V6Only:
 		return fmt.Errorf("%v is an IPv4 address, which v6only does not allow", b.AddrPort)
 	}

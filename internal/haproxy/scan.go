@@ -154,8 +154,8 @@ func bindLines(conf string, each func(proxy string, words []string)) {
 	}
 }
 
-// bindAddress reads an address as haproxy writes it: 10.0.0.1:80, *:80, :80, [::]:80, :::80, fe80::1%eth0:80, ipv4@…, ipv6@….
-// An IPv6 address may have a zone.
+// bindAddress reads an address as haproxy writes it: 10.0.0.1:80, *:80, :80, [::]:80, :::80, ipv4@…, ipv6@…. It
+// takes no zone (fe80::1%eth0): a link-local address needs the option "interface".
 func bindAddress(s string) (netip.AddrPort, bool) {
 	all := "0.0.0.0"
 	for prefix, unspecified := range map[string]string{"ipv4@": "0.0.0.0", "tcp4@": "0.0.0.0", "ipv6@": "::", "tcp6@": "::", "tcp@": "0.0.0.0"} {
@@ -179,7 +179,7 @@ func bindAddress(s string) (netip.AddrPort, bool) {
 		host = all
 	}
 	addr, err := netip.ParseAddr(host)
-	if err != nil || strings.ContainsAny(addr.Zone(), "$\"'\\") {
+	if err != nil || addr.Zone() != "" {
 		return netip.AddrPort{}, false
 	}
 	number, err := strconv.ParseUint(port, 10, 16)

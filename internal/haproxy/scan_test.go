@@ -23,8 +23,9 @@ frontend a # a comment
     bind host.example:87
     bind 10.0.0.5:88 namespace blue
     bind 10.0.0.6:89 transparent
-    bind fe80::1%eth0:90 interface eth0
-    bind [fe80::2%eth0]:90
+    bind fe80::1:90 interface eth0
+    bind fe80::2%eth0:90
+    bind [fe80::3%eth0]:90
     bind ipv6@:91 v4v6
     bind ipv6@*:92 v4v6 v6only
     bind ::ffff:10.0.0.7:93
@@ -37,7 +38,7 @@ backend b
   bind 10.0.0.9:92
 `
 	const want = "[10.0.0.1:80 10.0.0.2:80 0.0.0.0:81 0.0.0.0:82 [2001:db8::1]:83 [::]:84 10.0.0.3:85 " +
-		"[fe80::1%eth0]:90 [fe80::2%eth0]:90 [::]:91 [::]:92 [::ffff:10.0.0.7]:93 10.0.0.9:92]"
+		"[fe80::1]:90 [::]:91 [::]:92 [::ffff:10.0.0.7]:93 10.0.0.9:92]"
 	binds := Binds(conf)
 	var got []string
 	for _, b := range binds {

@@ -95,7 +95,7 @@ func buildFamily(t testing.TB, f cluster.Family) *cluster.Bake {
 		return build(t)
 	}
 	example, _ := examples.Get("controllers")
-	b := cluster.Build(t, append(f.Spec(example), fmt.Sprintf("\nagent: {metrics: \"[::]:9736\", allow: [%s]}\n", strings.Join(hosts(f.Addresses(admin)), ", "))...))
+	b := cluster.Build(t, append(f.Spec(example), fmt.Sprintf("\nfirewall: true\nagent: {metrics: \"[::]:9736\", allow: [%s]}\n", strings.Join(hosts(f.Addresses(admin)), ", "))...))
 	b.Family = f
 	return b
 }

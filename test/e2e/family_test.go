@@ -121,7 +121,7 @@ func (c controllers) binds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, bind := range []string{":::%d v4v6", ":::%d v6only", "[::]:%d", "[::1]:%d", "::1:%d", "ipv6@:%d", "::ffff:127.0.0.1:%d",
-		linkLocal + "%%eth3:%d", linkLocal + ":%d interface eth3", "[fd00:99::1]:%d"} {
+		linkLocal + ":%d interface eth3", "[fd00:99::1]:%d"} {
 		port := 6001 + i
 		bind = fmt.Sprintf(bind, port)
 		edited := fmt.Sprintf("%s\nfrontend form_%d\n    mode http\n    bind %s\n    http-request return status 200\n", original, i, bind)
@@ -139,6 +139,12 @@ func (c controllers) binds(t *testing.T) {
 			return err
 		})
 	}
+	// haproxy takes no zone: it must be its own refusal that is reported.
+	zoned := fmt.Sprintf("%s\nfrontend zoned\n    mode http\n    bind %s%%eth3:6100\n", original, linkLocal)
+	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, zoned); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Eventually(t.Context(), t, faultLimit, func() error { return refused(t.Context(), holder) })
 	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, string(original)); err != nil {
 		t.Fatal(err)
 	}
