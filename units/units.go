@@ -56,7 +56,7 @@ func Certificates() []File {
 	}
 }
 
-// Network is systemd-networkd's drop-in for an interface that takes virtual IPs. networkFile is the name of the
+// Network is systemd-networkd's drop-in for an interface that takes virtual IPs, or has a node's own address. networkFile is the name of the
 // interface's own file, which the drop-in must bear.
 func Network(networkFile string) File {
 	return file("/etc/systemd/network/"+networkFile+".d/hapair.conf", "network.conf")

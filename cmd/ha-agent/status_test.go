@@ -69,6 +69,9 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"the daemon is dead", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "NOT RUNNING: nobody answers"},
 		{"nobody asks the link then", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "priority 254  unknown"},
+		{"a part panicked", func(s *control.Status) {
+			s.Daemon.Panics = []control.Panic{{Part: "a change of haproxy", Reason: "boom", Count: 3, Last: until}}
+		}, "PANICKED in a change of haproxy, 3 times, last at 2026-03-01 12:00:00Z: boom (`journalctl -u ha-agent` has the stack)"},
 		{"haproxy is stuck", func(s *control.Status) { s.HAProxy = control.HAProxy{Why: "no answer"} }, "DOES NOT ANSWER: no answer"},
 		{"keepalived is dead", func(s *control.Status) { s.Targets[1].Active = "failed" }, "DOES NOT RUN: keepalived.service is failed, version 2.3.3"},
 		{"the firewall is loaded", func(s *control.Status) { s.Firewall = &control.Firewall{Active: "active"} }, "firewall     loaded"},

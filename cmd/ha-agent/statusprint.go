@@ -46,6 +46,9 @@ func printNode(w io.Writer, s control.Status) {
 	} else {
 		t.row("agent", "NOT RUNNING: "+s.Daemon.Why)
 	}
+	for _, p := range s.Daemon.Panics {
+		t.row("", fmt.Sprintf("PANICKED in %s, %d times, last at %s: %s (`journalctl -u ha-agent` has the stack)", p.Part, p.Count, at(p.Last), p.Reason))
+	}
 	if s.HAProxy.Answers {
 		t.row("haproxy", fmt.Sprintf("answers, process %d, version %s", s.HAProxy.PID, s.Versions.HAProxy))
 	} else {

@@ -9,11 +9,13 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
@@ -55,6 +57,9 @@ type Daemon struct {
 	watcher *watch.Watcher
 	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
+	reach   *reach.Watch
+	panics  *panics
+	retry   retry // by the loop alone
 
 	told string // by the loop alone: the last thing that kept it from a verdict
 
@@ -85,11 +90,13 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { d.vrrp.read(ctx) })
-	wg.Go(func() { d.track.run(ctx) })
-	wg.Go(func() { d.rivals.Run(ctx) })
-	wg.Go(func() { d.serveMetrics(ctx) })
-	wg.Go(func() { d.serveControl(ctx, l) })
+	for part, run := range map[string]func(context.Context){
+		"the VRRP states": d.vrrp.read, "the track file": d.track.run, "the search for other holders": d.rivals.Run,
+		"the search for peers": d.reach.Run,
+		"the metrics":          d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
+	} {
+		wg.Go(func() { d.panics.keep(ctx, part, run) })
+	}
 	if err := d.Notify.Ready("watching"); err != nil {
 		d.Log.Warn("cannot tell systemd that the agent is ready", "error", err)
 	}
@@ -100,23 +107,26 @@ func (d *Daemon) Serve(ctx context.Context) error {
 // open makes what the daemon consists of.
 func (d *Daemon) open() error {
 	d.started = d.Now()
+	d.panics = &panics{log: d.Log, now: d.Now}
 	s, err := store.Open(d.Paths.Store)
 	if err != nil {
 		return err
 	}
 	fifo := d.Conf.Keepalived.NotifyFIFO
-	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now}
+	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now,
+		panics: d.panics}
 	d.vrrp.recall(d.plausible)
 	d.vrrp.tellHolder()
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
-		Look: make(chan struct{}, 1)}
-	d.vrrp.moved = d.lookForRivals
+		Look: make(chan struct{}, 1), Contain: d.panics.guard}
+	d.reach = d.newReach()
+	d.vrrp.moved = d.lookForOthers
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
-		restart: d.restartHAProxy}
+		restart: d.restartHAProxy, panics: d.panics, point: d.Point}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
 	d.changer = newChanger(s, d.Log, d.Now, d.targets())
-	d.changer.point = d.Point
+	d.changer.point, d.changer.panics = d.Point, d.panics
 	d.applies = make(chan applyJob)
 	if d.last, err = d.changer.resume(); err != nil {
 		return err
@@ -155,20 +165,29 @@ func (d *Daemon) targets() []target {
 }
 
 func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
-	err := control.Serve(ctx, l, func(ctx context.Context, req control.Request) (any, error) {
-		switch {
-		case req.Command == "status":
-			return d.status(ctx), nil
-		case req.Command == "maintenance" && req.Maintenance != nil:
-			return d.service.answer(ctx, *req.Maintenance)
-		case req.Command == "apply" && req.Apply != nil:
-			return d.answerApply(ctx, *req.Apply)
-		}
-		return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
+	err := control.Serve(ctx, l, func(ctx context.Context, req control.Request) (result any, err error) {
+		err = d.panics.contain("the control socket", func() (err error) {
+			result, err = d.answer(ctx, req)
+			return err
+		})
+		return result, err
 	})
 	if err != nil {
 		d.Log.Error(err.Error())
 	}
+}
+
+// answer answers a request on the control socket.
+func (d *Daemon) answer(ctx context.Context, req control.Request) (any, error) {
+	switch {
+	case req.Command == "status":
+		return d.status(ctx), nil
+	case req.Command == "maintenance" && req.Maintenance != nil:
+		return d.service.answer(ctx, *req.Maintenance)
+	case req.Command == "apply" && req.Apply != nil:
+		return d.answerApply(ctx, *req.Apply)
+	}
+	return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
 }
 
 // loop is the one place where things are decided. A change is carried out beside it, one at a time: what comes meanwhile
@@ -186,10 +205,10 @@ func (d *Daemon) loop(ctx context.Context) error {
 	defer tick.Stop()
 	begin := func(work func() error) {
 		done, busy = make(chan error, 1), d.Now()
-		go func(done chan<- error) { done <- work() }(done)
+		go func(done chan<- error) { done <- d.panics.contain("a round", work) }(done)
 	}
 	round := func() error { return d.round(ctx, events) }
-	d.watch()
+	d.panics.guard("the watch of files", d.watch)
 	begin(round)
 	for {
 		in, applies := events, d.applies
@@ -205,11 +224,14 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case err := <-d.watcher.Errors:
 			d.Log.Warn("cannot see every change of a file at once", "error", err)
 		case <-in:
-			begin(round)
+			if d.retry.due(d.Now(), d.files) {
+				begin(round)
+			} // else at a tick
 		case job := <-applies:
 			begin(func() error { return d.apply(ctx, job) })
 		case err := <-done:
 			done = nil
+			d.retry.note(err, d.Now(), d.files)
 			d.report(err)
 		case <-tick.C:
 			if now := d.pace(done != nil); now != pace {
@@ -219,21 +241,51 @@ func (d *Daemon) loop(ctx context.Context) error {
 			if done == nil || d.Now().Sub(busy) < changeTime {
 				d.Notify.Watchdog()
 			}
-			if err := d.service.expire(); err != nil {
-				d.reportOnce(err)
-			}
-			d.track.look()
-			d.vrrp.tellHolder() // keepalived may have made the file since it told its state
-			d.lookForRivals()
+			d.lookAround()
 			if done == nil {
-				if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
+				if d.panics.contain("the agent's configuration", func() error { return d.configChanged(own) }) == ErrConfigChanged {
 					return ErrConfigChanged
 				}
-				d.watch()
-				begin(round)
+				d.panics.guard("the watch of files", d.watch)
+				if d.retry.due(d.Now(), d.files) {
+					begin(round)
+				}
 			}
 		}
 	}
+}
+
+// lookAround does what is due besides the files.
+func (d *Daemon) lookAround() {
+	d.panics.guard(trackPart, d.track.look)
+	d.panics.guard("the end of maintenance", func() {
+		if err := d.service.expire(); err != nil {
+			d.reportOnce(err)
+		}
+	})
+	d.panics.guard("the holder's files", d.vrrp.tellHolder) // keepalived may have made the file since it told its state
+	d.lookForOthers()
+}
+
+// configChanged returns ErrConfigChanged if agent.yaml is another one than at the start, and usable.
+func (d *Daemon) configChanged(own snapshot) error {
+	if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
+		return ErrConfigChanged
+	}
+	return nil
+}
+
+// files is a digest of all files of all targets, as far as they can be read without a panic.
+func (d *Daemon) files() string {
+	var all []string
+	for _, t := range d.changer.targets {
+		d.panics.guard("the digest of files", func() {
+			if s, err := read(t.paths()); err == nil {
+				all = append(all, t.name(), s.digest)
+			}
+		})
+	}
+	return strings.Join(all, " ")
 }
 
 // usable tells whether the agent could start on its new configuration.
@@ -273,6 +325,10 @@ func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
 	var first error
 	for _, group := range d.changer.groups(changed) {
 		ch, err := d.changer.change(ctx, group, since)
+		if isPanic(err) {
+			first = err // whatever else happened: it decides when the files are tried again
+			continue
+		}
 		if err != nil {
 			first = cmp.Or(first, err)
 			continue

@@ -32,7 +32,11 @@ func (c *changer) apply(ctx context.Context, files []control.ApplyFile) (control
 		return control.Applied{}, err
 	}
 	forget := c.lookAnew(files)
-	ch, err := c.applyStaged(ctx, st, files, since)
+	var ch *control.Change
+	err = c.panics.contain("an apply", func() (err error) {
+		ch, err = c.applyStaged(ctx, st, files, since)
+		return err
+	})
 	if err == nil && (ch == nil || ch.Verdict == control.Proven) {
 		return control.Applied{Unchanged: ch == nil, Change: ch}, c.store.Unstage()
 	}
@@ -199,7 +203,11 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 
 // apply carries out a job beside the loop.
 func (d *Daemon) apply(ctx context.Context, job applyJob) error {
-	applied, err := d.changer.apply(ctx, job.files)
+	var applied control.Applied
+	err := d.panics.contain("an apply", func() (err error) {
+		applied, err = d.changer.apply(ctx, job.files)
+		return err
+	})
 	if applied.Change != nil {
 		d.keepLast(*applied.Change)
 	}

@@ -45,6 +45,9 @@ type changer struct {
 	back map[string]bool
 	// owed is what could not be written yet: the disk is full, for instance.
 	owed debts
+
+	panics *panics
+	begun  *store.Begun // what the change that is carried out now has begun; nil: nothing yet
 }
 
 // newChanger is a changer that knows nothing yet: see resume.
@@ -125,9 +128,36 @@ func (c *changer) step(name string) {
 	}
 }
 
-// change carries out one change of all targets that have new files: all or none. It returns errNoVerdict where a service
-// does not run, and a change otherwise. since is when the first of it was noticed.
-func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (control.Change, error) {
+// change carries out one change of all targets that have new files: all or none. It returns errNoVerdict if a service
+// does not run, or if the agent panicked, and a change otherwise. since is when the first of it was noticed.
+func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (ch control.Change, err error) {
+	c.begun = nil
+	err = c.panics.contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
+		ch, err = c.attempt(ctx, changed, since)
+		return err
+	})
+	if isPanic(err) {
+		c.interrupted(changed)
+		return control.Change{}, fmt.Errorf("%w: %w", errNoVerdict, err)
+	}
+	return ch, err
+}
+
+// interrupted leaves a change that panicked as an agent finds one that died in the middle of it: see recall.
+func (c *changer) interrupted(changed []pending) {
+	if c.begun == nil {
+		return // the services run on what they ran on
+	}
+	c.unsettle(changed)
+	for _, p := range changed {
+		if c.runs[p.name()] == unproven {
+			c.back[p.name()] = c.begun.Back
+		}
+	}
+}
+
+// attempt is change, which contains its panics.
+func (c *changer) attempt(ctx context.Context, changed []pending, since time.Time) (control.Change, error) {
 	failing, err := c.ready(ctx, changed)
 	if err != nil {
 		return control.Change{}, err

@@ -26,6 +26,8 @@ type vrrp struct {
 	now   func() time.Time
 	moved func() // called when the VIPs may have come or gone
 
+	panics *panics
+
 	telling sync.Mutex // held by who tells keepalived who the holder is
 
 	mu        sync.Mutex
@@ -164,7 +166,7 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		}
 		if len(taken) > 0 {
 			v.tellHolder()
-			time.AfterFunc(holderAfter, func() { v.tellHolder(); v.moved() })
+			time.AfterFunc(holderAfter, func() { v.panics.guard("the holder's files", func() { v.tellHolder(); v.moved() }) })
 			v.keep()
 		}
 		for _, err := range bad {

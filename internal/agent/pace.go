@@ -1,6 +1,12 @@
 package agent
 
-import "time"
+import (
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/reach"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/neighbor"
+)
 
 // How often files and watches are looked at without an event: a directory that came back, a service that runs again.
 const (
@@ -20,10 +26,40 @@ func (d *Daemon) pace(busy bool) time.Duration {
 	return every
 }
 
-// lookForRivals has the link asked about what is due, without waiting for it.
-func (d *Daemon) lookForRivals() {
-	select {
-	case d.rivals.Look <- struct{}{}:
-	default:
+// lookForOthers has the link asked about what is due, without waiting for it: other holders, and peers that are not heard.
+func (d *Daemon) lookForOthers() {
+	for _, look := range []chan struct{}{d.rivals.Look, d.reach.Look} {
+		select {
+		case look <- struct{}{}:
+		default:
+		}
 	}
+}
+
+// newReach returns the search for the peers, to whose addresses VRRP is sent.
+func (d *Daemon) newReach() *reach.Watch {
+	w := &reach.Watch{Holding: d.vrrp.holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
+	for _, p := range d.Conf.Peers {
+		w.Peers = append(w.Peers, p.Addresses...)
+	}
+	for _, v := range d.Conf.VIPs {
+		for _, a := range v.Addresses {
+			w.VIPs = append(w.VIPs, a.Addr())
+		}
+	}
+	return w
+}
+
+// holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false: it is of none.
+func (v *vrrp) holding() (since time.Duration, ok bool) {
+	now := sinceBoot()
+	for _, i := range v.list() {
+		if keepalived.State(i.State) != keepalived.Master {
+			continue
+		}
+		if held := now - i.SinceBoot; !ok || held < since {
+			since, ok = held, true
+		}
+	}
+	return since, ok
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	"github.com/hapair/hapair/internal/agent/control"
@@ -16,8 +17,15 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 		return
 	}
 	count := &tally{store: d.changer.store}
-	s := &metrics.Server{Address: m.Address, Allow: m.Allow, Log: d.Log, Collect: func(ctx context.Context) metrics.Snapshot {
-		return metrics.Snapshot{Status: d.status(ctx), Changes: count.changes(), Process: metrics.Self()}
+	s := &metrics.Server{Address: m.Address, Allow: m.Allow, Log: d.Log, Collect: func(ctx context.Context) (page metrics.Snapshot) {
+		err := d.panics.contain("the metrics", func() error {
+			page = metrics.Snapshot{Status: d.status(ctx), Changes: count.changes(), Process: metrics.Self()}
+			return nil
+		})
+		if err != nil {
+			panic(http.ErrAbortHandler) // it was logged; the client gets no answer
+		}
+		return page
 	}}
 	s.Run(ctx)
 }

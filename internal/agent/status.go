@@ -22,7 +22,7 @@ const statusTime = time.Second
 // status is what the daemon knows, and what the disk, the kernel and systemd say.
 func (d *Daemon) status(ctx context.Context) control.Status {
 	s := d.Observe(ctx)
-	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC()}
+	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC(), Panics: d.panics.list()}
 	held, _ := vip.Addresses()
 	s.Instances = d.currentInstances(ctx, d.vrrp.list(), held)
 	d.mu.Lock()
@@ -46,7 +46,9 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 		goods = nil
 	}
 	for _, t := range d.targets() {
-		s.Targets = append(s.Targets, d.target(ctx, t, goods))
+		ct := control.Target{Name: t.name(), Unit: t.unit(), Generation: goods[t.name()].Generation}
+		d.panics.guard("the status of "+t.name(), func() { ct = d.target(ctx, t, goods) })
+		s.Targets = append(s.Targets, ct)
 	}
 	if changes, err := st.Changes(); err == nil && len(changes) > 0 {
 		last := changes[len(changes)-1]

@@ -29,6 +29,9 @@ type tracker struct {
 	log                *slog.Logger
 	// restart ends a haproxy that stays stuck. It is called once, until haproxy has answered again.
 	restart func(ctx context.Context)
+	panics  *panics
+	// point is called with the name of each step; nil: it is not. A test has it panic.
+	point func(name string)
 
 	stuck     time.Duration // by the loop alone: how long haproxy has not answered
 	restarted bool
@@ -51,13 +54,37 @@ func (t *tracker) run(ctx context.Context) {
 	defer stop()
 	for ctx.Err() == nil {
 		start := time.Now()
-		why := t.follow(ctx, due)
-		t.say(why)
-		t.linger(ctx, why, time.Since(start))
+		why := t.followed(ctx, due)
+		t.panics.guard(trackPart, func() {
+			t.say(why)
+			t.linger(ctx, why, time.Since(start))
+		})
 		select {
 		case <-ctx.Done():
 		case <-time.After(askEvery / 2):
 		}
+	}
+}
+
+// trackPart is what the log and the status call the tracker.
+const trackPart = "the track file"
+
+// followed is follow, but a panic does not leave the file as it was: haproxy is asked once more in the plainest way. If that
+// panics, too, the file says 0, and the track_script decides alone.
+func (t *tracker) followed(ctx context.Context, due <-chan struct{}) (why error) {
+	if t.panics.contain(trackPart, func() error { why = t.follow(ctx, due); return nil }) == nil {
+		return why
+	}
+	if t.panics.contain(trackPart, func() error { why = t.other(); return nil }) != nil {
+		return nil
+	}
+	return why
+}
+
+// step reports a step to the test.
+func (t *tracker) step(name string) {
+	if t.point != nil {
+		t.point(name)
 	}
 }
 
@@ -83,6 +110,7 @@ func (t *tracker) follow(ctx context.Context, due <-chan struct{}) error {
 			return t.other()
 		case <-due:
 		}
+		t.step("asks haproxy")
 		switch now, err := t.ask(conn, info.PID); {
 		case errors.Is(err, errStopped):
 			return t.another(err)
@@ -180,7 +208,7 @@ func (t *tracker) linger(ctx context.Context, why error, since time.Duration) {
 		return
 	}
 	t.restarted = true
-	go t.restart(ctx)
+	go t.panics.guard("the restart of haproxy", func() { t.restart(ctx) })
 }
 
 // give has keepalived give the VIPs away, for a reason, or lets it have them back with nil.

@@ -176,7 +176,8 @@ func (c *changer) payDebts() {
 // begin writes down that services are about to be taken through a change. Where that cannot be written, only an agent that
 // is killed right now would not know of it.
 func (c *changer) begin(ch control.Change, back bool) {
-	if err := c.store.Begin(store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back}); err != nil {
+	c.begun = &store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back}
+	if err := c.store.Begin(*c.begun); err != nil {
 		c.log.Error(err.Error())
 	}
 }

@@ -63,15 +63,18 @@ func imageFiles(s *spec.Spec, r release.Release) []File {
 		}
 		out = append(out, system(units.CertificatesListPath, []byte(strings.Join(paths, "\n")+"\n")))
 	}
-	for _, name := range vipInterfaces(s) {
+	for _, name := range interfaces(s) {
 		out = append(out, shipped(units.Network(fmt.Sprintf(r.NetworkFile, name))))
 	}
 	return out
 }
 
-// vipInterfaces are all interfaces that take a virtual IP on some node.
-func vipInterfaces(s *spec.Spec) []string {
+// interfaces are all interfaces that take a virtual IP on some node, and those of the nodes' own addresses.
+func interfaces(s *spec.Spec) []string {
 	var out []string
+	for n := range s.Nodes {
+		out = append(out, s.Nodes[n].Interface)
+	}
 	for i := range s.VIPs {
 		for n := range s.Nodes {
 			out = append(out, s.VIPs[i].InterfaceOn(&s.Nodes[n]))

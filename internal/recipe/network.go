@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -21,7 +22,7 @@ func network(s *spec.Spec, n *spec.Node) *Network {
 	if len(addresses) == 0 {
 		return nil
 	}
-	own := static(n.Addr(spec.IPv6).IsValid())
+	own := static(n.Addr(spec.IPv6).IsValid() && !slices.ContainsFunc(n.Gateway, netip.Addr.Is6))
 	own["addresses"] = addresses
 	if routes := defaultRoutes(n.Gateway); routes != nil {
 		own["routes"] = routes
@@ -40,11 +41,11 @@ func network(s *spec.Spec, n *spec.Node) *Network {
 	return &Network{Config: map[string]any{"version": 2, "ethernets": ethernets}}
 }
 
-// static is an interface whose addresses nobody else gives. Where no IPv6 is spoken it does not wait for a router's
-// advertisement either: systemd-networkd 252 held up every boot for 13 s with that.
-func static(ipv6 bool) map[string]any {
+// static is an interface with no other addresses than those of the spec. It takes a router's advertisement only if it may be
+// needed: where no router advertises, systemd-networkd 252 and 257 hold up every boot for 12 s to wait for one.
+func static(advertised bool) map[string]any {
 	out := map[string]any{"dhcp4": false, "dhcp6": false}
-	if !ipv6 {
+	if !advertised {
 		out["accept-ra"] = false
 	}
 	return out

@@ -2,6 +2,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -10,11 +12,59 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// What examples/controllers.yaml says.
-const serviceURL = "http://192.168.1.32:5000/v3"
+// urls are those of the service of examples/controllers.yaml, one for each address of the VIP.
+func (c controllers) urls(path string) []string { return c.Family.URLs(cluster.VIP, 5000, path) }
+
+// servicePath is what clients ask for.
+const servicePath = "/v3"
+
+// answered waits until the service answers at each address of the VIP.
+func (c controllers) answered(ctx context.Context, path string) error {
+	for _, url := range c.urls(path) {
+		if _, err := c.Client.WaitAnswer(ctx, url); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch begins to ask the service at each address of the VIP, one request after another.
+func (c controllers) watch(ctx context.Context) watches {
+	var all watches
+	for _, url := range c.urls(servicePath) {
+		all = append(all, c.Client.Watch(ctx, url, 10*time.Millisecond, patience))
+	}
+	return all
+}
+
+// watchFresh begins to ask the service at each address of the VIP, over a connection for each request.
+func (c controllers) watchFresh(ctx context.Context) watches {
+	var all watches
+	for _, url := range c.urls(servicePath) {
+		all = append(all, c.Client.WatchFresh(ctx, url, 5*time.Millisecond, 500*time.Millisecond))
+	}
+	return all
+}
+
+// watches are clients, one for each address of the VIP.
+type watches []*lab.Watch
+
+// stop ends them. It returns how many requests failed, the last failure, and the longest time without an answer.
+func (w watches) stop() (failures int, last error, gap time.Duration) {
+	for _, watch := range w {
+		r := watch.Stop()
+		failures += r.Failures
+		if r.LastErr != nil {
+			last = r.LastErr
+		}
+		gap = max(gap, r.Longest.Duration())
+	}
+	return failures, last, gap
+}
 
 func nodeAddress() map[string]netip.Addr {
 	return map[string]netip.Addr{
@@ -38,13 +88,39 @@ func build(t testing.TB) *cluster.Bake {
 	return cluster.Build(t, example)
 }
 
+// buildFamily lays the example down for an address family, with metrics at every address and for one client alone.
+func buildFamily(t testing.TB, f cluster.Family) *cluster.Bake {
+	t.Helper()
+	if f == cluster.IPv4 {
+		return build(t)
+	}
+	example, _ := examples.Get("controllers")
+	b := cluster.Build(t, append(f.Spec(example), fmt.Sprintf("\nfirewall: true\nagent: {metrics: \"[::]:9736\", allow: [%s]}\n", strings.Join(hosts(f.Addresses(admin)), ", "))...))
+	b.Family = f
+	return b
+}
+
+// admin and stranger are addresses on the nodes' own network: the one may ask for metrics, the other may not.
+const admin, stranger = "192.168.56.1", "192.168.56.9"
+
+// hosts are networks of one address each, in quotes.
+func hosts(addrs []netip.Addr) []string {
+	var all []string
+	for _, a := range addrs {
+		all = append(all, fmt.Sprintf("\"%v/%d\"", a, a.BitLen()))
+	}
+	return all
+}
+
 // boot has the nodes serve what is behind the VIP and starts them.
 func boot(t testing.TB, cl *cluster.Cluster) controllers {
 	t.Helper()
 	for name, addr := range nodeAddress() {
 		h := cl.Nodes[strings.ReplaceAll(name, "_", "-")]
-		if err := h.Serve(netip.AddrPortFrom(addr, 5000), keystone(name)); err != nil {
-			t.Fatal(err)
+		for _, a := range cl.Family.Addresses(addr.String()) {
+			if err := h.Serve(netip.AddrPortFrom(a, 5000), keystone(name)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	cl.Boot(t)

@@ -56,8 +56,8 @@ func testEdits(t *testing.T, c controllers) {
 		cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "good") })
 		// It serves at once; proven it is a moment later. What follows before that would be rolled back to the one before.
 		cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
-		watch := c.Client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
-		defer watch.Stop()
+		watch := c.watch(t.Context())
+		defer watch.stop()
 		broken := cluster.Marked(string(original), "broken") + "\nfrontend broken\n    bind nonsense\n"
 		save(t, byRename, broken)
 		cluster.Eventually(t.Context(), t, faultLimit, func() error { return refused(t.Context(), holder) })
@@ -67,8 +67,8 @@ func testEdits(t *testing.T, c controllers) {
 		if left, err := holder.ReadFile(cluster.HAProxyConfig); err != nil || string(left) != broken {
 			t.Errorf("the file is not as it was saved (%v)", err)
 		}
-		if r := watch.Stop(); r.Failures > 0 {
-			t.Errorf("%d requests failed, the last with %v", r.Failures, r.LastErr)
+		if failures, last, _ := watch.stop(); failures > 0 {
+			t.Errorf("%d requests failed, the last with %v", failures, last)
 		}
 	})
 	save(t, byRename, string(original))
@@ -102,12 +102,15 @@ func refused(ctx context.Context, h *lab.Host) error {
 func (c controllers) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	status, body, err := c.Client.Get(ctx, "http://192.168.1.32:5000/mark")
-	switch {
-	case err != nil:
-		return err
-	case mark == "" && status == http.StatusNotFound, status == http.StatusOK && body == mark:
-		return nil
+	for _, url := range c.urls("/mark") {
+		status, body, err := c.Client.Get(ctx, url)
+		switch {
+		case err != nil:
+			return err
+		case mark == "" && status == http.StatusNotFound, status == http.StatusOK && body == mark:
+		default:
+			return fmt.Errorf("GET %s gives status %d, %q; want %q", url, status, body, mark)
+		}
 	}
-	return fmt.Errorf("GET /mark gives status %d, %q; want %q", status, body, mark)
+	return nil
 }

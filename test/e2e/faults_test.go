@@ -27,11 +27,11 @@ func (c controllers) suffer(t *testing.T, f cluster.Fault) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
-	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
+	if err := c.answered(ctx, servicePath); err != nil {
 		t.Fatalf("before the fault: %v", err)
 	}
-	watch := c.Client.WatchFresh(ctx, serviceURL, 5*time.Millisecond, 500*time.Millisecond)
-	defer watch.Stop()
+	watch := c.watchFresh(ctx)
+	defer watch.stop()
 	began := time.Now()
 	if err := f.Strike(ctx, holder); err != nil {
 		t.Fatal(err)
@@ -39,21 +39,21 @@ func (c controllers) suffer(t *testing.T, f cluster.Fault) {
 	if err := c.Holders.WaitHolder(ctx, other.Name, 0); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, holder.Logs(t.Context(), 80), other.Logs(t.Context(), 80))
 	}
-	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
+	if err := c.answered(ctx, servicePath); err != nil {
 		t.Fatalf("after the fault: %v\n%s", err, other.Logs(t.Context(), 80))
 	}
-	outage := watch.Stop()
+	_, _, outage := watch.stop()
 	if err := f.Repair(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
 	c.WaitRunning(ctx, t)
 	after, _ := c.Settle(t)
-	gap, overlap := outage.Longest.Duration().Round(time.Millisecond), c.Holders.Overlap(began).Round(time.Millisecond)
+	gap, overlap := outage.Round(time.Millisecond), c.Holders.Overlap(began).Round(time.Millisecond)
 	t.Logf("from %s to %s; the client had no answer for %v; two holders for %v; after the repair %s holds it", holder.Name, other.Name, gap, overlap, after.Name)
 	if gap > mostOutage || overlap > mostOverlap {
 		t.Errorf("want no answer for %v at most, and two holders for %v", mostOutage, mostOverlap)
 	}
-	if _, err := c.Client.WaitAnswer(ctx, serviceURL); err != nil {
+	if err := c.answered(ctx, servicePath); err != nil {
 		t.Errorf("after the repair: %v", err)
 	}
 }
@@ -66,8 +66,8 @@ const patience = 900 * time.Millisecond
 func networkdRestart(t *testing.T, c controllers) {
 	holder, _ := c.Settle(t)
 	before := c.Holders.Spans()
-	watch := c.Client.Watch(t.Context(), serviceURL, 10*time.Millisecond, patience)
-	defer watch.Stop()
+	watch := c.watch(t.Context())
+	defer watch.stop()
 	for _, command := range []string{"systemctl restart systemd-networkd.service", "networkctl reload", "networkctl reconfigure eth4"} {
 		if _, err := holder.Must(t.Context(), "sh", "-c", command); err != nil {
 			t.Error(err)
@@ -79,7 +79,7 @@ func networkdRestart(t *testing.T, c controllers) {
 			t.Errorf("after %s the VIP went and came: %v", command, after[len(before)-1:])
 		}
 	}
-	if r := watch.Stop(); r.Failures > 0 {
-		t.Errorf("%d requests failed, the last with %v", r.Failures, r.LastErr)
+	if failures, last, _ := watch.stop(); failures > 0 {
+		t.Errorf("%d requests failed, the last with %v", failures, last)
 	}
 }

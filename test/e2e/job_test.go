@@ -47,16 +47,18 @@ func (c controllers) answers(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
-	seen := map[string]bool{}
-	for len(seen) < len(nodeAddress()) {
-		body, err := c.Client.WaitAnswer(ctx, serviceURL)
-		if err != nil {
-			t.Fatalf("answers of %v only: %v", seen, err)
+	for _, url := range c.urls(servicePath) {
+		seen := map[string]bool{}
+		for len(seen) < len(nodeAddress()) {
+			body, err := c.Client.WaitAnswer(ctx, url)
+			if err != nil {
+				t.Fatalf("answers of %v only: %v", seen, err)
+			}
+			if _, known := nodeAddress()[body]; !known {
+				t.Fatalf("the answer is %q, not a server's name", body)
+			}
+			seen[body] = true
 		}
-		if _, known := nodeAddress()[body]; !known {
-			t.Fatalf("the answer is %q, not a server's name", body)
-		}
-		seen[body] = true
 	}
 }
 
@@ -64,20 +66,27 @@ func (c controllers) answers(t *testing.T) {
 func (c controllers) stats(t *testing.T) {
 	for name, addr := range nodeAddress() {
 		for _, ask := range []struct {
-			path, user string
-			want       int
+			url, user string
+			want      int
 		}{{"/", "", 401}, {"/", "admin", 200}, {"/metrics", "", 401}, {"/metrics", "admin", 200}} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr.String()+":1936"+ask.path, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ask.user != "" {
-				req.SetBasicAuth(ask.user, cluster.Password)
-			}
-			if status, _, err := c.Admin.Do(req); err != nil || status != ask.want {
-				t.Errorf("%s %s as %q: status %d, want %d (%v)", name, ask.path, ask.user, status, ask.want, err)
+			for _, url := range c.Family.URLs(addr.String(), 1936, ask.url) {
+				c.askStats(t, name, url, ask.user, ask.want)
 			}
 		}
+	}
+}
+
+func (c controllers) askStats(t *testing.T, node, url, user string, want int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user != "" {
+		req.SetBasicAuth(user, cluster.Password)
+	}
+	if status, _, err := c.Admin.Do(req); err != nil || status != want {
+		t.Errorf("%s: %s as %q: status %d, want %d (%v)", node, url, user, status, want, err)
 	}
 }
 
@@ -86,7 +95,7 @@ func (c controllers) logged(t *testing.T) {
 	holder, _ := c.Settle(t)
 	const path = "/v3?logged"
 	cluster.Eventually(t.Context(), t, faultLimit, func() error {
-		if _, err := c.Client.WaitAnswer(t.Context(), "http://192.168.1.32:5000"+path); err != nil {
+		if err := c.answered(t.Context(), path); err != nil {
 			return err
 		}
 		log, err := holder.ReadFile("/var/log/haproxy.log")

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ func agentRows() []row {
 	return inGroup("The agent itself", []row{
 		{name: "killed at each step of a good change", lossless: true, harm: killed},
 		{name: "killed at each step of a change that does not prove", harm: killedGoingBack},
+		{name: "panics at each step of a good change", lossless: true, harm: panics},
+		{name: "panics over and over while it watches haproxy, which is killed", harm: panicsOverHAProxy},
 		{name: "stopped by SIGSTOP, haproxy.cfg edited meanwhile", lossless: true, harm: stopped},
 		{name: "D-Bus down, haproxy.cfg edited meanwhile, and D-Bus back", lossless: true, harm: noBus},
 		{name: "no room left in /var/lib/ha-agent, a good and a bad edit", harm: diskFull},
@@ -23,15 +26,14 @@ func agentRows() []row {
 // saveAndKill saves a file on the holder and has the agent killed at a step of the change: a build with the tag faultpoints
 // does that to itself.
 func (r *run) saveAndKill(ctx context.Context, step, content string) error {
-	const point = "/run/ha-agent/faultpoint"
-	if err := cluster.Pipe(ctx, r.holder, step, `cat >"$1"`, point); err != nil {
+	if err := cluster.Pipe(ctx, r.holder, step, `cat >"$1"`, faultPoint); err != nil {
 		return err
 	}
 	if err := cluster.ByRename().Save(ctx, r.holder, haproxyCfg, content); err != nil {
 		return err
 	}
 	return poll(ctx, func() error {
-		if _, err := r.holder.ReadFile(point); err == nil {
+		if _, err := r.holder.ReadFile(faultPoint); err == nil {
 			return fmt.Errorf("the agent does not come to the step %q", step)
 		}
 		return nil
@@ -59,6 +61,91 @@ func killed(ctx context.Context, r *run) error {
 	r.said = "good: what runs is what is on the disk, each time"
 	r.end = fmt.Sprintf("each of %d new ones serves", len(steps))
 	return nil
+}
+
+// faultPoint is where a build with the tag faultpoints looks for what to do at a step.
+const faultPoint = "/run/ha-agent/faultpoint"
+
+// panicked waits until the holder's status shows a panic in a part, in the daemon that ran before.
+func (r *run) panicked(ctx context.Context, part, reason string, pid int) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return poll(ctx, func() error {
+		s, err := cluster.Status(ctx, r.holder)
+		if err != nil {
+			return err
+		}
+		if s.Daemon.PID != pid {
+			return fmt.Errorf("the daemon was process %d: %+v", pid, s.Daemon)
+		}
+		for _, p := range s.Daemon.Panics {
+			if p.Part == part && strings.HasSuffix(p.Reason, reason) {
+				r.said = fmt.Sprintf("panic in %s: %s", p.Part, p.Reason)
+				return nil
+			}
+		}
+		return fmt.Errorf("status shows no panic in %s at %q: %+v", part, reason, s.Daemon)
+	})
+}
+
+// panics has rounds panic, each until the status shows it. The same file is then tried again and serves.
+func panics(ctx context.Context, r *run) error {
+	before, err := cluster.Status(ctx, r.holder)
+	if err != nil {
+		return err
+	}
+	steps := []string{"validated", "begun", "taken haproxy", "proven", "committed", "written"}
+	for _, step := range steps {
+		mark := "panic-" + strings.ReplaceAll(step, " ", "-")
+		content := cluster.Marked(r.original[r.holder.Name][haproxyCfg], mark)
+		r.users = nil
+		r.saved(haproxyCfg, content)
+		err := cluster.Pipe(ctx, r.holder, "PANIC "+step, `cat >"$1"`, faultPoint)
+		if err == nil {
+			err = cluster.ByRename().Save(ctx, r.holder, haproxyCfg, content)
+		}
+		if err == nil {
+			err = r.panicked(ctx, "a change of haproxy", step, before.Daemon.PID)
+		}
+		if err = errors.Join(err, sh(ctx, r.holder, `rm -f "$1"`, faultPoint)); err == nil {
+			err = r.serves(ctx, mark)
+		}
+		if err == nil {
+			err = r.proven(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("when it panicked at %q: %w", step, err)
+		}
+	}
+	r.end = fmt.Sprintf("the daemon goes on; each of %d new ones serves", len(steps))
+	return nil
+}
+
+// panicsOverHAProxy has the goroutine that writes the track file panic each time that it asks haproxy: it must go on to tell
+// keepalived at once.
+func panicsOverHAProxy(ctx context.Context, r *run) error {
+	before, err := cluster.Status(ctx, r.holder)
+	if err != nil {
+		return err
+	}
+	const step = "asks haproxy"
+	if err := cluster.Pipe(ctx, r.holder, "PANIC "+step, `cat >"$1"`, faultPoint); err != nil {
+		return err
+	}
+	err = r.panicked(ctx, "the track file", step, before.Daemon.PID)
+	var took time.Duration
+	if err == nil {
+		killed := time.Now()
+		err = sh(ctx, r.holder, "systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service")
+		if err == nil {
+			err = r.Holders.WaitHolder(ctx, r.other.Name, 0)
+		}
+		if took = time.Since(killed); err == nil && took > time.Second {
+			err = fmt.Errorf("the VIP moved after %v: by the track_script, not by the track file", took)
+		}
+	}
+	r.end = "the VIP moved by the track file; the daemon goes on"
+	return errors.Join(err, sh(ctx, r.holder, `rm -f "$1"; systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service`, faultPoint))
 }
 
 // killedGoingBack kills the agent over a file that passes every check and that no worker starts on.

@@ -101,11 +101,16 @@ func (r *run) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return poll(ctx, func() error {
-		code, body, err := r.Client.Get(ctx, url+"mark")
-		if err == nil && (code != http.StatusOK || body != mark) {
-			err = fmt.Errorf("GET /mark gives status %d, %q; want %q", code, body, mark)
+		for _, url := range r.urls {
+			code, body, err := r.Client.Get(ctx, url+"mark")
+			if err == nil && (code != http.StatusOK || body != mark) {
+				err = fmt.Errorf("GET %smark gives status %d, %q; want %q", url, code, body, mark)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 }
 
@@ -116,7 +121,7 @@ systemctl stop 'burn-*.service'
 systemctl kill --signal=CONT haproxy.service keepalived.service ha-agent.service 2>/dev/null
 ha-agent maintenance off
 systemctl start dbus.socket dbus.service haproxy.service keepalived.service ha-agent.service
-rm -f /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
+rm -f /run/ha-agent/faultpoint /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepalived.conf.* /etc/haproxy/haproxy.cfg~`
 	for _, h := range p.hosts() {
 		if err := h.Resume(); err != nil {
 			return err

@@ -42,6 +42,7 @@ func All() []Metric {
 		{"hapair_last_change_timestamp_seconds", gauge, "When the last change of configuration was noticed; absent before the first.", nil},
 		{"hapair_config_generation", gauge, "Number of the change that proved the last known good files of the target; 0: none yet.", []string{"target"}},
 		{"hapair_config_drift", gauge, "1 while the files of the target are other than the last known good ones, on which it runs.", []string{"target"}},
+		{"hapair_agent_panics_total", counter, "Panics in parts of the agent, each of which was contained: its log has their stacks.", nil},
 		{"process_start_time_seconds", gauge, "When the agent was started, in seconds of Unix time.", nil},
 		{"process_cpu_seconds_total", counter, "Processor time that the agent has taken.", nil},
 		{"process_resident_memory_bytes", gauge, "Memory that the agent has.", nil},

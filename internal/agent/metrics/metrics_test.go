@@ -21,7 +21,7 @@ func everything() Snapshot {
 	at := time.Unix(1700000000, 0)
 	return Snapshot{
 		Status: control.Status{
-			Daemon: control.Daemon{Running: true, Since: at}, Maintenance: true, MaintenanceUntil: at,
+			Daemon: control.Daemon{Running: true, Since: at, Panics: []control.Panic{{Part: "a", Count: 2}, {Part: "b", Count: 3}}}, Maintenance: true, MaintenanceUntil: at,
 			Versions: control.Versions{Agent: "v1.2.3", HAProxy: "3.0.11", Keepalived: `a "\` + "\n"},
 			Targets:  []control.Target{{Name: "keepalived", Active: "active", Generation: 3, Drift: true}},
 			VIPs: []control.VIP{{Name: "public", Addresses: []string{"192.0.2.10/24", "fd00::10/64"}, HeldAddresses: []string{"192.0.2.10"},
@@ -61,6 +61,7 @@ func TestWrite(t *testing.T) {
 		`hapair_changes_total{verdict="proven"} 0`,
 		`hapair_config_drift{target="keepalived"} 1`,
 		`hapair_last_change_timestamp_seconds 1.7e+09`,
+		`hapair_agent_panics_total 5`,
 		`process_cpu_seconds_total 1.5`,
 	} {
 		if !strings.Contains(b.String(), "\n"+line+"\n") {

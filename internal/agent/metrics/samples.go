@@ -50,6 +50,11 @@ func samples(s Snapshot) map[string][]sample {
 	if st.LastChange != nil {
 		add("hapair_last_change_timestamp_seconds", seconds(st.LastChange.Time))
 	}
+	panics := 0
+	for _, p := range st.Daemon.Panics {
+		panics += p.Count
+	}
+	add("hapair_agent_panics_total", float64(panics))
 	p := s.Process
 	if p.OK {
 		add("process_cpu_seconds_total", p.CPU.Seconds())

@@ -25,6 +25,8 @@ type Watch struct {
 	Held     func() ([]vip.Held, error) // the kernel's addresses
 	Ask      func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
 	Log      *slog.Logger
+	// Contain calls f, which runs on a goroutine of its own, and keeps a panic in it from ending the process; nil: it is called.
+	Contain func(part string, f func())
 
 	// Look has a value when it is time to ask the kernel what is held: something may have come or gone, or be due.
 	Look chan struct{}
@@ -89,14 +91,20 @@ func (w *Watch) round(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, atOnce)
+	contain := w.Contain
+	if contain == nil {
+		contain = func(_ string, f func()) { f() }
+	}
 	for _, h := range w.due(held) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			f := w.ask(ctx, h)
-			if ctx.Err() == nil {
-				w.note(h, f)
-			}
+			contain("the search for other holders", func() {
+				f := w.ask(ctx, h)
+				if ctx.Err() == nil {
+					w.note(h, f)
+				}
+			})
 		})
 	}
 }

@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// testFamily sees what is not the same over IPv6: the agent on every form of a bind, its metrics, the firewall, and the
+// kernel's settings.
+func testFamily(t *testing.T, c controllers) {
+	t.Run("the kernel lets every address be bound", func(t *testing.T) {
+		for _, h := range c.Nodes {
+			for _, key := range []string{"net/ipv4/ip_nonlocal_bind", "net/ipv6/ip_nonlocal_bind"} {
+				if value, err := h.Must(t.Context(), "cat", "/proc/sys/"+key); err != nil || strings.TrimSpace(value) != "1" {
+					t.Errorf("%s: %s is %q, %v", h.Name, key, value, err)
+				}
+			}
+		}
+	})
+	t.Run("metrics, for those who may ask", func(t *testing.T) { c.metrics(t) })
+	t.Run("VRRP of a stranger is dropped", func(t *testing.T) { c.strangeVRRP(t) })
+	t.Run("each form of a bind", func(t *testing.T) { c.binds(t) })
+}
+
+// metrics asks each address of each node, from the address that may ask and from one that may not.
+func (c controllers) metrics(t *testing.T) {
+	other, err := c.Lab.AddClient(t.Context(), "stranger", "management", c.Family.Prefixes(stranger+"/24")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range nodeAddress() {
+		for _, url := range c.Family.URLs(addr.String(), 9736, "/metrics") {
+			status, body, err := c.Admin.Get(t.Context(), url)
+			if err != nil || status != http.StatusOK {
+				t.Errorf("%s: status %d, %v", url, status, err)
+			}
+			for _, vip := range c.Family.Addresses(cluster.VIP) {
+				if want := fmt.Sprintf(`hapair_vip_held{vip="public",address="%v"}`, vip); !strings.Contains(body, want) {
+					t.Errorf("%s has no %s", url, want)
+				}
+			}
+			if strings.Contains(body, "\nhapair_vip_other_holders_unknown{vip=\"public\"} 1") {
+				t.Errorf("%s: the link could not be asked who else holds the VIP", url)
+			}
+			if c.get(t, other, url) == nil {
+				t.Errorf("%s: a stranger was answered", url)
+			}
+		}
+	}
+}
+
+// get asks once, for no longer than a dropped packet needs to show.
+func (c controllers) get(t *testing.T, from *lab.Client, url string) error {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, _, err := from.Get(ctx, url)
+	return err
+}
+
+// strangeVRRP has a machine that is no peer advertise a higher priority: the firewall drops it, and the VIP stays.
+func (c controllers) strangeVRRP(t *testing.T) {
+	holder, other := c.Settle(t)
+	before := len(c.Holders.Spans())
+	dropped := func() int {
+		out, err := other.Must(t.Context(), "sh", "-c", `nft list table inet hapair | awk '/l4proto (112|vrrp)/ { for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1) } END { print n + 0 }'`)
+		n := -1
+		if err == nil {
+			_, err = fmt.Sscan(out, &n)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	was := dropped()
+	for _, addr := range c.Family.Addresses(nodeAddress()[strings.ReplaceAll(other.Name, "-", "_")].String()) {
+		network := map[bool]string{true: "ip4:112", false: "ip6:112"}[addr.Is4()]
+		conn, err := c.Admin.Dial(t.Context(), network, addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Version 3, advertisement, router 51, priority 254: the firewall goes by its sender alone.
+		_, err = conn.Write([]byte{0x31, 51, 254, 1, 0, 100, 0, 0, 192, 168, 1, 32})
+		conn.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster.Eventually(t.Context(), t, faultLimit, func() error {
+		if n := dropped() - was; n < len(c.Family.Addresses(cluster.VIP)) {
+			return fmt.Errorf("%d packets were dropped", n)
+		}
+		return nil
+	})
+	if again, _ := c.Settle(t); again != holder || len(c.Holders.Spans()) != before {
+		t.Errorf("the VIP moved: %v", c.Holders.Spans())
+	}
+}
+
+// binds edits haproxy.cfg to each form of an IPv6 bind: the agent has to prove it, and haproxy to listen.
+func (c controllers) binds(t *testing.T) {
+	holder, _ := c.Settle(t)
+	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linkLocal, err := holder.Must(t.Context(), "sh", "-c", `ip -6 -o address show dev eth3 scope link | sed 's/.*inet6 \([^/]*\).*/\1/' | head -n 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linkLocal = strings.TrimSpace(linkLocal)
+	before, err := cluster.Status(t.Context(), holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, bind := range []string{":::%d v4v6", ":::%d v6only", "[::]:%d", "[::1]:%d", "::1:%d", "ipv6@:%d", "::ffff:127.0.0.1:%d",
+		linkLocal + ":%d interface eth3", "[fd00:99::1]:%d"} {
+		port := 6001 + i
+		bind = fmt.Sprintf(bind, port)
+		edited := fmt.Sprintf("%s\nfrontend form_%d\n    mode http\n    bind %s\n    http-request return status 200\n", original, i, bind)
+		if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, edited); err != nil {
+			t.Fatal(err)
+		}
+		cluster.Eventually(t.Context(), t, faultLimit, func() error {
+			if err := proven(t.Context(), holder); err != nil {
+				return fmt.Errorf("bind %s: %w", bind, err)
+			}
+			out, err := holder.Must(t.Context(), "ss", "-Hltn", fmt.Sprintf("sport = :%d", port))
+			if err == nil && out == "" {
+				err = fmt.Errorf("bind %s: the port is not open", bind)
+			}
+			return err
+		})
+	}
+	// haproxy takes no zone: it must be its own refusal that is reported.
+	zoned := fmt.Sprintf("%s\nfrontend zoned\n    mode http\n    bind %s%%eth3:6100\n", original, linkLocal)
+	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, zoned); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Eventually(t.Context(), t, faultLimit, func() error { return refused(t.Context(), holder) })
+	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, string(original)); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
+	after, err := cluster.Status(t.Context(), holder)
+	if err != nil || after.Daemon.PID != before.Daemon.PID || len(after.Daemon.Panics) > 0 {
+		t.Errorf("the daemon was %+v and is %+v, %v", before.Daemon, after.Daemon, err)
+	}
+}
