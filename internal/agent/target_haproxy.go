@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -32,7 +32,7 @@ func (t *haproxyTarget) paths() []string {
 
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
 	a := haproxy.Check(ctx, t.run, t.conf.Config)
-	b, err := os.ReadFile(t.conf.Config)
+	b, err := regular.ReadFile(t.conf.Config, regular.MaxConfig)
 	a.Messages = tool.MaskSecrets(a.Messages, b)
 	if a.Verdict != tool.Good {
 		return a
@@ -148,7 +148,7 @@ func (t *haproxyTarget) refused(ctx context.Context) error {
 	if err == nil {
 		for line := range strings.Lines(logs) {
 			if strings.Contains(line, "[ALERT]") {
-				b, _ := os.ReadFile(t.conf.Config)
+				b, _ := regular.ReadFile(t.conf.Config, regular.MaxConfig)
 				return fmt.Errorf("haproxy could not start a worker on it: %s", tool.MaskSecrets([]string{strings.TrimSpace(line)}, b)[0])
 			}
 		}

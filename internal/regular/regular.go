@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"syscall"
 )
@@ -23,11 +24,19 @@ const (
 // stay until somebody replaces the file, unlike an I/O error.
 var ErrUnusable = errors.New("unusable file")
 
-// unusable is an ErrUnusable with its reason.
-type unusable string
+// ErrTooLarge is an ErrUnusable: the file has more bytes than the limit.
+var ErrTooLarge = errors.New("too large file")
 
-func (u unusable) Error() string        { return string(u) }
-func (u unusable) Is(target error) bool { return target == ErrUnusable }
+// unusable is an ErrUnusable with its reason.
+type unusable struct {
+	why      string
+	tooLarge bool
+}
+
+func (u unusable) Error() string { return u.why }
+func (u unusable) Is(target error) bool {
+	return target == ErrUnusable || target == ErrTooLarge && u.tooLarge
+}
 
 // ReadFile returns the content of the regular file at path, which must not have more than limit bytes. A symbolic link is
 // followed. Each error is a *fs.PathError.
@@ -38,6 +47,28 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 
 // ReadFileInfo is like ReadFile and also describes the file that was read.
 func ReadFileInfo(path string, limit int64) ([]byte, fs.FileInfo, error) {
+	f, info, err := open(path, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(data)) > limit { // it grows, or it is in /proc, where files have a size of 0
+		return nil, nil, pathError(path, unusable{"has more than " + size(limit), true})
+	}
+	return data, info, nil
+}
+
+// Open opens the regular file at path, of any size, for a reader that keeps nothing of it in memory.
+func Open(path string) (*os.File, error) {
+	f, _, err := open(path, math.MaxInt64)
+	return f, err
+}
+
+func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
 	// To open a device can have effects of its own: a watchdog starts, a tape rewinds. So it is not opened at all.
 	if err := Check(path, limit); err != nil {
 		return nil, nil, err
@@ -47,27 +78,23 @@ func ReadFileInfo(path string, limit int64) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
 	info, err := f.Stat()
+	if err == nil {
+		err = check(path, info, limit)
+	}
 	if err != nil {
+		f.Close()
 		return nil, nil, err
 	}
-	if err := check(path, info, limit); err != nil {
-		return nil, nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	if int64(len(data)) > limit { // it grows, or it is in /proc, where files have a size of 0
-		return nil, nil, pathError(path, "has more than "+size(limit))
-	}
-	return data, info, nil
+	return f, info, nil
 }
 
 // Check returns the error that ReadFile would return about the kind or the size of the file, without opening it.
 func Check(path string, limit int64) error {
 	info, err := os.Stat(path)
+	if pe, ok := err.(*fs.PathError); ok {
+		pe.Op = "open" // it is how readers of such messages know them
+	}
 	if err != nil {
 		return err
 	}
@@ -76,16 +103,16 @@ func Check(path string, limit int64) error {
 
 func check(path string, info fs.FileInfo, limit int64) error {
 	if !info.Mode().IsRegular() {
-		return pathError(path, "is "+kind(info.Mode())+", not a regular file")
+		return pathError(path, unusable{why: "is " + kind(info.Mode()) + ", not a regular file"})
 	}
 	if info.Size() > limit {
-		return pathError(path, fmt.Sprintf("has %d bytes, which is more than %s", info.Size(), size(limit)))
+		return pathError(path, unusable{fmt.Sprintf("has %d bytes, which is more than %s", info.Size(), size(limit)), true})
 	}
 	return nil
 }
 
-func pathError(path, why string) error {
-	return &fs.PathError{Op: "read", Path: path, Err: unusable(why)}
+func pathError(path string, u unusable) error {
+	return &fs.PathError{Op: "read", Path: path, Err: u}
 }
 
 func kind(mode fs.FileMode) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -103,7 +104,7 @@ func (m *Machine) files() step {
 func (m *Machine) user() step {
 	return step{"user " + checkUser + " is there, without a login", func(context.Context) (string, error) {
 		const wayOut = "systemd-sysusers /usr/lib/sysusers.d/hapair.conf"
-		b, err := os.ReadFile(m.path("/etc/passwd"))
+		b, err := regular.ReadFile(m.path("/etc/passwd"), regular.MaxState)
 		if err != nil {
 			return "", err
 		}
@@ -140,7 +141,7 @@ func (m *Machine) enabled(unit string) step {
 
 func (m *Machine) sysctlFile(path string) step {
 	return step{"addresses that the machine does not hold may be bound, also after a reboot", func(context.Context) (string, error) {
-		b, err := os.ReadFile(m.path(path))
+		b, err := regular.ReadFile(m.path(path), regular.MaxConfig)
 		if err != nil {
 			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Image checks what an image must have. Nothing needs to run on it: a chroot is enough.
@@ -26,7 +27,7 @@ func (m *Machine) noIdentity() step {
 		if _, err := os.Lstat(m.path(config.Path)); !errors.Is(err, fs.ErrNotExist) {
 			return "", not("remove it", "%s is there", config.Path)
 		}
-		b, err := os.ReadFile(m.path(keepalivedConf))
+		b, err := regular.ReadFile(m.path(keepalivedConf), regular.MaxConfig)
 		if err != nil {
 			return "", err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Node checks what a running node must be.
@@ -55,7 +56,7 @@ func (m *Machine) has(path string) bool {
 func (m *Machine) inForce(c *config.Config) step {
 	return step{"addresses that the machine does not hold may be bound now", func(context.Context) (string, error) {
 		for _, key := range nonlocalBind {
-			b, err := os.ReadFile(m.path("/proc/sys/" + strings.ReplaceAll(key, ".", "/")))
+			b, err := regular.ReadFile(m.path("/proc/sys/"+strings.ReplaceAll(key, ".", "/")), regular.MaxState)
 			if errors.Is(err, fs.ErrNotExist) && strings.Contains(key, "ipv6") && !anyIPv6(c) {
 				continue // the kernel has no IPv6, and no VIP needs it
 			}
@@ -96,7 +97,7 @@ func (m *Machine) active(unit string) step {
 
 func (m *Machine) routerID(c *config.Config) step {
 	return step{"router_id is the node's name", func(context.Context) (string, error) {
-		b, err := os.ReadFile(m.path(c.Keepalived.Config))
+		b, err := regular.ReadFile(m.path(c.Keepalived.Config), regular.MaxConfig)
 		if err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", c.Keepalived.Config, reason(err))
 		}
