@@ -27,7 +27,7 @@ func (s *Store) Changes() ([]control.Change, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal of changes: %w", err)
+		return nil, unreadable("the journal of changes", err)
 	}
 	var changes []control.Change
 	for line := range bytes.Lines(b) {

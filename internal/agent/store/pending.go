@@ -76,11 +76,11 @@ func get[T any](path string) (*T, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read what the agent was about to do: %w", err)
+		return nil, unreadable("what the agent was about to do", err)
 	}
 	v := new(T)
 	if err := json.Unmarshal(b, v); err != nil {
-		return nil, fmt.Errorf("cannot read what the agent was about to do: %s is damaged: %w", path, err)
+		return nil, damaged{fmt.Errorf("cannot use what the agent was about to do: %s is damaged: %w", path, err)}
 	}
 	return v, nil
 }

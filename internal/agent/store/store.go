@@ -83,15 +83,15 @@ func (s *Store) Goods() (map[string]Good, error) {
 		return map[string]Good{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the last known good state: %w", err)
+		return nil, unreadable("the last known good state", err)
 	}
 	var m manifest
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("cannot read the last known good state: %s is damaged: %w", s.good("manifest.json"), err)
+	err = json.Unmarshal(b, &m)
+	if err == nil {
+		err = m.check()
 	}
-	if m.Version != manifestVersion {
-		return nil, fmt.Errorf("cannot read the last known good state: %s has version %d, this agent knows %d",
-			s.good("manifest.json"), m.Version, manifestVersion)
+	if err != nil {
+		return nil, damaged{fmt.Errorf("cannot use the last known good state: %s is damaged: %w", s.good("manifest.json"), err)}
 	}
 	if m.Targets == nil {
 		m.Targets = map[string]Good{}
