@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/termsafe"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -21,6 +22,8 @@ type Result struct {
 	Detail string `json:"detail,omitempty"`  // what was found, where it holds
 	Why    string `json:"why,omitempty"`     // what was found instead
 	WayOut string `json:"way_out,omitempty"` // what to do
+	// Warning is what an operator should know of a step that holds.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Results are all steps, in their order.
@@ -39,7 +42,10 @@ func (rs Results) OK() bool {
 // Print writes the results for people: a line each.
 func (rs Results) Print(w io.Writer) {
 	for _, r := range rs {
+		r = r.printable()
 		switch {
+		case r.Warning != "":
+			fmt.Fprintf(w, "ok  %s: WARNING: %s\n", r.What, r.Warning)
 		case r.OK && r.Detail != "":
 			fmt.Fprintf(w, "ok  %s: %s\n", r.What, r.Detail)
 		case r.OK:
@@ -50,6 +56,13 @@ func (rs Results) Print(w io.Writer) {
 			fmt.Fprintf(w, "NOT %s: %s\n", r.What, r.Why)
 		}
 	}
+}
+
+// printable returns the result as it may be printed: it can come from another machine, and quotes programs and files.
+func (r Result) printable() Result {
+	r.What, r.Detail, r.Warning = termsafe.Line(r.What), termsafe.Line(r.Detail), termsafe.Line(r.Warning)
+	r.Why, r.WayOut = termsafe.Line(r.Why), termsafe.Line(r.WayOut)
+	return r
 }
 
 // PrintJSON writes the results for programs.
