@@ -24,7 +24,9 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 	}
 	m := &verify.Machine{
 		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
-		Check:  func(socket string) error { return health.Check(socket, health.MaintenanceMark, time.Second) },
+		Mark: health.MaintenanceMark,
+		// No mark: that the node is in maintenance is a step of its own.
+		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
 		States: states,
 	}
 	var results verify.Results

@@ -72,8 +72,8 @@ func startNode(t *testing.T, l *lab.Lab, base *lab.Base, releaseName string, i i
 	}
 	n.write("/usr/bin/ha-agent", 0o755, binary)
 	n.write("/etc/hostname", 0o644, []byte(hostname+"\n"))
-	n.write("/etc/systemd/network/10-eth3.network", 0o644, fmt.Appendf(nil, "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.%d/24\n", 101+i))
-	n.write("/etc/systemd/network/10-eth4.network", 0o644, []byte("[Match]\nName=eth4\n[Network]\nLinkLocalAddressing=no\n"))
+	n.write("/etc/systemd/network/10-netplan-eth3.network", 0o644, fmt.Appendf(nil, "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.%d/24\n", 101+i))
+	n.write("/etc/systemd/network/10-netplan-eth4.network", 0o644, []byte("[Match]\nName=eth4\n[Network]\nLinkLocalAddressing=no\n"))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := h.Start(ctx); err != nil {

@@ -27,15 +27,6 @@ const (
 // nonlocalBind are the kernel's settings that let haproxy bind a VIP that another node holds.
 var nonlocalBind = [...]string{"net.ipv4.ip_nonlocal_bind", "net.ipv6.ip_nonlocal_bind"}
 
-// shipped are the files that hapair puts on every machine.
-var shipped = [...]string{
-	"/usr/lib/systemd/system/ha-agent.service",
-	"/etc/systemd/system/haproxy.service.d/hapair.conf",
-	"/etc/systemd/system/keepalived.service.d/hapair.conf",
-	"/usr/lib/tmpfiles.d/hapair.conf",
-	"/usr/lib/sysusers.d/hapair.conf",
-}
-
 func (m *Machine) packages(names []string) []step {
 	all := append([]string{"haproxy", "keepalived"}, names...)
 	slices.Sort(all)
@@ -83,21 +74,6 @@ func (m *Machine) agent() step {
 			}
 		}
 		return agentPath, nil
-	}}
-}
-
-func (m *Machine) files() step {
-	return step{"units, drop-ins and what goes with them are in place", func(context.Context) (string, error) {
-		var missing []string
-		for _, p := range shipped {
-			if fi, err := os.Stat(m.path(p)); err != nil || fi.Size() == 0 {
-				missing = append(missing, p)
-			}
-		}
-		if missing != nil {
-			return "", not("bake the image again", "missing: %s", strings.Join(missing, ", "))
-		}
-		return "", nil
 	}}
 }
 

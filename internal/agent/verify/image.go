@@ -15,7 +15,7 @@ import (
 // Image checks what an image must have. Nothing needs to run on it: a chroot is enough.
 func (m *Machine) Image(ctx context.Context) Results {
 	steps := m.packages(nil)
-	steps = append(steps, m.agent(), m.files(), m.user(), m.sysctlFile(sysctlFile),
+	steps = append(steps, m.agent(), m.files(m.imageFeatures()), m.user(), m.sysctlFile(sysctlFile),
 		m.enabled("haproxy.service"), m.enabled("keepalived.service"), m.enabled(agentUnit),
 		m.valid(haproxyConf, haproxy.Check), m.valid(keepalivedConf, keepalived.Test), m.noIdentity())
 	return m.carryOut(ctx, steps)

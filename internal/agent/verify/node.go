@@ -14,17 +14,21 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/units"
 )
 
 // Node checks what a running node must be.
 func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	steps := []step{m.inForce(c), m.sysctlFile(c.Sysctl.File)}
 	steps = append(steps, m.packages(c.Packages)...)
-	steps = append(steps, m.agent(), m.files(), m.user())
+	steps = append(steps, m.release(c.Release), m.agent(), m.files(m.nodeFeatures(c)), m.user())
+	for _, name := range interfaces(c) {
+		steps = append(steps, m.network(name))
+	}
 	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, agentUnit} {
 		steps = append(steps, m.enabled(unit), m.active(unit))
 	}
-	if m.has("/etc/nftables.d/hapair.nft") {
+	if m.has(units.FirewallPath) {
 		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit))
 	}
 	steps = append(steps, m.valid(c.HAProxy.Config, haproxy.Check), m.valid(c.Keepalived.Config, keepalived.Test),
@@ -35,7 +39,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	if c.HAProxy.Stats != nil {
 		steps = append(steps, m.stats(c.HAProxy.Stats.Address))
 	}
-	steps = append(steps, step{"haproxy answers", func(context.Context) (string, error) {
+	steps = append(steps, m.inService(), step{"haproxy answers", func(context.Context) (string, error) {
 		if err := m.Check(c.HAProxy.CheckSocket); err != nil {
 			return "", not("systemctl status "+c.HAProxy.Unit, "%v", err)
 		}

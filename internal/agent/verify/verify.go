@@ -45,7 +45,7 @@ func (rs Results) Print(w io.Writer) {
 		r = r.printable()
 		switch {
 		case r.Warning != "":
-			fmt.Fprintf(w, "ok  %s: WARNING: %s\n", r.What, r.Warning)
+			fmt.Fprintf(w, "WARN %s: %s\n", r.What, r.Warning)
 		case r.OK && r.Detail != "":
 			fmt.Fprintf(w, "ok  %s: %s\n", r.What, r.Detail)
 		case r.OK:
@@ -83,7 +83,8 @@ type Machine struct {
 	// Addresses are what the kernel holds, each with its interface.
 	Addresses func() ([]vip.Held, error)
 	Hostname  func() (string, error)
-	// Check asks haproxy over a socket whether this node may hold VIPs.
+	Mark      string // the maintenance mark
+	// Check asks haproxy over a socket whether it serves.
 	Check func(socket string) error
 	// States are the VRRP states that the daemon knows of, by vrrp_instance. An error says that it does not answer.
 	States func(ctx context.Context) (map[string]string, error)
@@ -102,7 +103,13 @@ func not(wayOut, format string, args ...any) error {
 	return &fault{why: fmt.Sprintf(format, args...), wayOut: wayOut}
 }
 
-// step is one thing that must hold. check returns what it found.
+// warning is what an operator should know of a step that holds.
+type warning string
+
+func (w warning) Error() string { return string(w) }
+
+// step is one thing that must hold. check returns what it found. An
+// error that is a warning does not keep it from holding.
 type step struct {
 	what  string
 	check func(ctx context.Context) (string, error)
@@ -123,6 +130,9 @@ func (m *Machine) one(ctx context.Context, s step) Result {
 	detail, err := s.check(ctx)
 	if err == nil {
 		return Result{What: s.what, OK: true, Detail: detail}
+	}
+	if w, ok := err.(warning); ok {
+		return Result{What: s.what, OK: true, Warning: string(w)}
 	}
 	r := Result{What: s.what, Why: err.Error()}
 	if f, ok := err.(*fault); ok {
