@@ -23,6 +23,7 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/strictyaml"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // imageFlags are the flags of bake image.
@@ -121,7 +122,7 @@ func imageError(err error) error {
 // tellImage prints the result.
 func (e *env) tellImage(output string, r release.Release, m image.Manifest) error {
 	if e.json {
-		enc := json.NewEncoder(e.stdout)
+		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")
 		return enc.Encode(m)
 	}

@@ -27,7 +27,7 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 		Mark: health.MaintenanceMark,
 		// No mark: that the node is in maintenance is a step of its own.
 		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
-		States: states,
+		States: states, Drift: drift,
 	}
 	var results verify.Results
 	switch *stage {

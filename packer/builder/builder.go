@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // ConnType is what provisioners are told of the way in which they reach the image: build.ConnType in a template.
@@ -121,7 +122,7 @@ func report(ui packersdk.Ui) install.Report {
 		switch {
 		case p.Done:
 		case p.Line != "":
-			ui.Say("    " + p.Line)
+			ui.Say("    " + termsafe.Line(p.Line))
 		case p.Fraction == 0:
 			ui.Say(p.Step)
 		}

@@ -20,16 +20,25 @@ func (s *Status) Judge() {
 		if t.Name == "keepalived" && t.Active != "active" && t.Active != "reloading" {
 			add("keepalived does not run: %s is %s", t.Unit, orUnknown(t.Active))
 		}
-		if why := s.targetProblem(t); why != "" {
-			add("%s: %s", t.Name, why)
-		}
 	}
+	s.Problems = append(s.Problems, s.FileProblems()...)
 	for _, v := range s.VIPs {
 		if len(v.OtherHolders) > 0 {
 			add("VIP %s has another holder: %s", v.Name, v.OtherHolders[0].HardwareAddress)
 		}
 	}
 	s.Healthy = len(s.Problems) == 0
+}
+
+// FileProblems are the targets whose service does not run on the files on the disk, a sentence each.
+func (s *Status) FileProblems() []string {
+	var all []string
+	for _, t := range s.Targets {
+		if why := s.targetProblem(t); why != "" {
+			all = append(all, t.Name+": "+why)
+		}
+	}
+	return all
 }
 
 func orUnknown(state string) string {

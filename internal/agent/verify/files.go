@@ -164,3 +164,17 @@ func (m *Machine) inService() step {
 		return "", nil
 	}}
 }
+
+// drift checks that the services run on the files that lie there: a file that was refused stays until somebody mends it.
+func (m *Machine) drift() step {
+	return step{"the services run on the files on the disk", func(ctx context.Context) (string, error) {
+		problems, err := m.Drift(ctx)
+		if err != nil {
+			return "not known: the agent does not answer", nil // whether it runs is a step of its own
+		}
+		if len(problems) > 0 {
+			return "", not("ha-agent status", "%s", strings.Join(problems, "; "))
+		}
+		return "", nil
+	}}
+}

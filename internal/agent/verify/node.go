@@ -39,7 +39,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	if c.HAProxy.Stats != nil {
 		steps = append(steps, m.stats(c.HAProxy.Stats.Address))
 	}
-	steps = append(steps, m.inService(), step{"haproxy answers", func(context.Context) (string, error) {
+	steps = append(steps, m.inService(), m.drift(), step{"haproxy answers", func(context.Context) (string, error) {
 		if err := m.Check(c.HAProxy.CheckSocket); err != nil {
 			return "", not("systemctl status "+c.HAProxy.Unit, "%v", err)
 		}

@@ -88,6 +88,8 @@ type Machine struct {
 	Check func(socket string) error
 	// States are the VRRP states that the daemon knows of, by vrrp_instance. An error says that it does not answer.
 	States func(ctx context.Context) (map[string]string, error)
+	// Drift is what the daemon knows to be wrong with the files that the services run on.
+	Drift func(ctx context.Context) ([]string, error)
 }
 
 // path is where a path of the machine lies.

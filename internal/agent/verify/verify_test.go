@@ -40,6 +40,7 @@ func machine(t *testing.T) *Machine {
 		Hostname:  func() (string, error) { return "controller-1.example", nil },
 		Mark:      "/var/lib/ha-agent/maintenance",
 		Check:     func(string) error { return nil },
+		Drift:     func(context.Context) ([]string, error) { return nil, nil },
 		States:    func(context.Context) (map[string]string, error) { return nil, errors.New("no daemon") },
 	}
 	for _, f := range units.All(units.Features{}) {
@@ -211,6 +212,9 @@ func TestNode(t *testing.T) {
 		"haproxy is ill": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Check = func(string) error { return errors.New("stuck") }
 		}, "haproxy answers: stuck"},
+		"drift": {func(_ *testing.T, m *Machine, _ *config.Config) {
+			m.Drift = func(context.Context) ([]string, error) { return []string{"haproxy: refused"}, nil }
+		}, "the services run on the files on the disk: haproxy: refused"},
 		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
 		}, "nobody listens there"},
