@@ -4,14 +4,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
+
+// panicAge is how long after a panic its part counts as broken. What still panics is tried again every 5 minutes at least.
+const panicAge = 10 * time.Minute
 
 // Judge adds to Problems what keeps the node from being healthy, and sets Healthy. Maintenance is not a problem: the
 // operator asked for it.
-func (s *Status) Judge() {
+func (s *Status) Judge(now time.Time) {
 	add := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
 	if !s.Daemon.Running {
 		add("the agent's daemon does not run: %s", s.Daemon.Why)
+	}
+	for _, p := range s.Daemon.Panics {
+		if now.Sub(p.Last).Abs() < panicAge {
+			add("a part of the agent panicked: %s: %s", p.Part, p.Reason)
+		}
 	}
 	if !s.HAProxy.Answers {
 		add("haproxy does not answer: %s", s.HAProxy.Why)

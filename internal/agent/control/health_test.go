@@ -3,6 +3,7 @@ package control
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func healthy() Status {
@@ -19,6 +20,12 @@ func healthy() Status {
 }
 
 func TestJudge(t *testing.T) {
+	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	panicked := func(ago time.Duration) func(s *Status) {
+		return func(s *Status) {
+			s.Daemon.Panics = []Panic{{Part: "round", Reason: "index out of range", Last: now.Add(-ago)}}
+		}
+	}
 	refused := func(s *Status, v Verdict) {
 		s.Changes = append([]Change{{Number: 5, Targets: []string{"haproxy"}, Verdict: v, Reason: "no such\nkeyword"}}, s.Changes...)
 	}
@@ -27,6 +34,8 @@ func TestJudge(t *testing.T) {
 		want string // the one problem; "" for none
 	}{
 		"well":                     {func(*Status) {}, ""},
+		"a panic":                  {panicked(5 * time.Minute), "a part of the agent panicked: round: index out of range"},
+		"a panic some time ago":    {panicked(time.Hour), ""},
 		"maintenance":              {func(s *Status) { s.Maintenance = true }, ""},
 		"keepalived reloads":       {func(s *Status) { s.Targets[2].Active = "reloading" }, ""},
 		"nothing proven yet":       {func(s *Status) { s.Targets[1].Generation, s.Changes = 0, nil }, ""},
@@ -48,7 +57,7 @@ func TestJudge(t *testing.T) {
 	} {
 		s := healthy()
 		tt.make(&s)
-		s.Judge()
+		s.Judge(now)
 		if got := strings.Join(s.Problems, "\n"); got != tt.want || s.Healthy != (tt.want == "") {
 			t.Errorf("%s: got %q and healthy %t, want %q", name, got, s.Healthy, tt.want)
 		}

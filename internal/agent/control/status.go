@@ -29,6 +29,16 @@ type Daemon struct {
 	PID     int       `json:"pid,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
 	Why     string    `json:"why,omitempty"` // it does not answer
+	Panics  []Panic   `json:"panics,omitempty"`
+}
+
+// Panic is a part of the agent that has panicked since the agent was started. The other parts went on, and this one was tried
+// again.
+type Panic struct {
+	Part   string    `json:"part"`
+	Reason string    `json:"reason"` // of the last one
+	Count  int       `json:"count"`
+	Last   time.Time `json:"last"`
 }
 
 // Versions of what runs, where they could be found out.
