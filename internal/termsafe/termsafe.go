@@ -14,7 +14,7 @@ import (
 const MaxLine = 2000
 
 // Line returns text as one line. Every character that is not visible, such as a line break, an escape, a C1 control or
-// a bidirectional override, is replaced by its escape (\n, \u001b, \u202e). A text that is longer than MaxLine is cut.
+// a bidirectional override, is replaced by its escape (\n, \u001b, \u202e), and a tab by a blank. A text that is longer than MaxLine is cut.
 func Line(text string) string {
 	cut := len(text) > MaxLine
 	if cut {
@@ -77,7 +77,7 @@ func escape(text string, layout bool) string {
 		case r == '\n':
 			b.WriteString(`\n`)
 		case r == '\t':
-			b.WriteString(`\t`)
+			b.WriteByte(' ')
 		case r <= 0xffff:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default: // as JSON writes it

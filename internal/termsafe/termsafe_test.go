@@ -19,7 +19,7 @@ func TestLineLeavesNothingThatSteersATerminal(t *testing.T) {
 		"line\u2028separator\u200bnothing": `line\u2028separator\u200bnothing`,
 		"tag \U000e0041":                   `tag \udb40\udc41`,
 		"raw \x9b byte":                    "raw \ufffd byte",
-		"tab\there":                        `tab\there`,
+		"tab\there":                        "tab here",
 	} {
 		if got := Line(in); got != want {
 			t.Errorf("Line(%q) = %q, want %q", in, got, want)

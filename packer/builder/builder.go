@@ -19,7 +19,6 @@ import (
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // ConnType is what provisioners are told of the way in which they reach the image: build.ConnType in a template.
@@ -122,7 +121,7 @@ func report(ui packersdk.Ui) install.Report {
 		switch {
 		case p.Done:
 		case p.Line != "":
-			ui.Say("    " + termsafe.Line(p.Line))
+			ui.Say("    " + p.Line)
 		case p.Fraction == 0:
 			ui.Say(p.Step)
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // Provision makes the machine a golden image.
@@ -60,7 +59,7 @@ func report(ui packersdk.Ui, steps []install.Step) install.Report {
 		switch {
 		case p.Done:
 		case p.Line != "":
-			ui.Say("    " + termsafe.Line(p.Line))
+			ui.Say("    " + p.Line)
 		case p.Fraction == 0:
 			ui.Say(fmt.Sprintf("%d/%d %s", number[p.Step], len(steps), p.Step))
 		}
