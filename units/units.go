@@ -11,11 +11,13 @@ import (
 //go:embed *.service *.conf *.sh
 var content embed.FS
 
-// File is one of them, as it lies on a node: root's, and readable for everybody.
+// File is one of them, as it lies on a node. It belongs to root.
 type File struct {
 	Path    string
-	Mode    fs.FileMode
-	Content []byte
+	Mode    fs.FileMode // if there is no Content: the most permissions that others than root may have
+	Content []byte      // nil: it differs from node to node
+	// Optional files need not be there.
+	Optional bool
 }
 
 // Paths that others name.
@@ -67,7 +69,7 @@ func file(path, name string) File {
 	if err != nil {
 		panic(fmt.Sprintf("%s is not embedded", name))
 	}
-	return File{path, 0o644, b}
+	return File{Path: path, Mode: 0o644, Content: b}
 }
 
 func script(path, name string) File {

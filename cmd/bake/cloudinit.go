@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -113,6 +114,9 @@ func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
 	return o, nil
 }
 
+// maxAgent limits the agent's binary, which has about 10 MiB.
+const maxAgent = 128 << 20
+
 // seededAgent reads the agent's binary for the seed.
 func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 	path := f.agent
@@ -123,7 +127,7 @@ func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 		}
 		path = filepath.Join(filepath.Dir(self), "ha-agent")
 	}
-	program, err := os.ReadFile(path)
+	program, err := regular.ReadFile(path, maxAgent)
 	if err != nil {
 		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v; build it with 'go build -o bin/ ./cmd/...', or name it with --agent PATH", err)
 	}

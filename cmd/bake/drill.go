@@ -22,6 +22,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // drillFlags are the flags of bake drill.
@@ -280,9 +281,9 @@ func (d *drilling) write(r *drill.Report) error {
 		}
 	}
 	if d.json {
-		return json.NewEncoder(d.stdout).Encode(r)
+		return json.NewEncoder(termsafe.Writer(d.stdout)).Encode(r)
 	}
-	return r.Print(d.stdout)
+	return r.Print(termsafe.Writer(d.stdout))
 }
 
 func writeReport(path string, write func(*os.File) error) error {

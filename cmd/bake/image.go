@@ -20,7 +20,10 @@ import (
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/strictyaml"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // imageFlags are the flags of bake image.
@@ -119,7 +122,7 @@ func imageError(err error) error {
 // tellImage prints the result.
 func (e *env) tellImage(output string, r release.Release, m image.Manifest) error {
 	if e.json {
-		enc := json.NewEncoder(e.stdout)
+		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")
 		return enc.Encode(m)
 	}
@@ -143,7 +146,7 @@ func agentSource(path string) (install.Source, error) {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("cannot find ha-agent as %s: build it (go build ./cmd/ha-agent) and name it by --agent", path)
 	}
-	return func() (io.ReadCloser, error) { return os.Open(path) }, nil
+	return func() (io.ReadCloser, error) { return regular.Open(path) }, nil
 }
 
 func cacheDir(flag string) (string, error) {
@@ -158,7 +161,7 @@ func cacheDir(flag string) (string, error) {
 }
 
 func specDigest(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, strictyaml.MaxSize)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the spec: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/packer/template"
 )
@@ -122,7 +123,7 @@ func (f packerFlags) agentPath() (string, error) {
 // edited is left alone.
 func writeBuild(dir string, b template.Build, hcl []byte) ([]string, error) {
 	path := filepath.Join(dir, template.File)
-	switch old, err := os.ReadFile(path); {
+	switch old, err := regular.ReadFile(path, regular.MaxState); {
 	case err == nil && !bytes.Equal(old, hcl):
 		return nil, fmt.Errorf("cannot write %s: there is another one, which may have been edited; remove it, or name another folder with -o", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // progress shows how a bake goes on: a line for each step that is done, and on a terminal a live one for what is under way.
@@ -51,12 +52,7 @@ func (p *progress) live(text string) {
 	if p.width == 0 {
 		return
 	}
-	line := []rune("         " + text)
-	for i, r := range line {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			line[i] = ' ' // what a package prints must not steer the terminal
-		}
-	}
+	line := []rune("         " + termsafe.Line(text)) // what a package prints must not steer the terminal
 	if len(line) > p.width-1 {
 		line = line[:p.width-1]
 	}

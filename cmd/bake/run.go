@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // cannot is a failure to carry something out: exit status 3.
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	code := exitstatus.Of(err, exitstatus.Usage)
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "bake: %s\n", msg)
+		fmt.Fprintf(stderr, "bake: %s\n", termsafe.Text(msg))
 	}
 	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "bake: see 'bake help'")
@@ -84,11 +85,11 @@ func (e *env) load(path string) (*spec.Spec, error) {
 // tell prints problems. An error means that there is more than warnings among them.
 func (e *env) tell(problems diag.Problems) error {
 	if e.json && problems.HasErrors() {
-		if err := problems.PrintJSON(e.stdout); err != nil {
+		if err := problems.PrintJSON(termsafe.Writer(e.stdout)); err != nil {
 			return cannot("print the problems: %v", err)
 		}
 	} else {
-		problems.Print(e.stderr)
+		problems.Print(termsafe.Writer(e.stderr))
 	}
 	if problems.HasErrors() {
 		return exitstatus.With(exitstatus.No, nil)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hapair/hapair/internal/drill"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // screen tells how a drill goes on: a line for each thing that happened and, on a terminal, how things stand below them,
@@ -43,7 +44,7 @@ func (s *screen) line(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	fmt.Fprintln(s.w, text)
+	fmt.Fprintln(s.w, termsafe.Text(text)) // it may quote a node's journal
 }
 
 // doing shows what is under way, on a terminal.
@@ -119,12 +120,7 @@ func (s *screen) end() {
 
 // printable is a line of a terminal: what a package prints must not steer it.
 func printable(text string, width int) string {
-	line := []rune(text)
-	for i, r := range line {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			line[i] = ' '
-		}
-	}
+	line := []rune(termsafe.Line(text))
 	if len(line) <= width {
 		return string(line)
 	}

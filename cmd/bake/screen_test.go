@@ -68,7 +68,7 @@ func TestScreenOnATerminal(t *testing.T) {
 	s.end()
 	s.show(l)
 	want := "node-crash, 3 of 9…\n  lb1    off   \n  other  on       …\n  nobody holds db …\n  lb1 and other ho…\n" +
-		"\x1b[5A\x1b[Jhappened\na [2Jb and what do…\n\x1b[1A\x1b[J"
+		"\x1b[5A\x1b[Jhappened\na\\u001b[2Jb and wh…\n\x1b[1A\x1b[J"
 	if b.String() != want {
 		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
 	}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/verify"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // verifier asks the nodes of a spec over ssh.
@@ -28,12 +27,13 @@ type verifier struct {
 	timeout   time.Duration
 }
 
-// nodeReport is what a node says of itself. Err is why it could not be asked.
+// nodeReport is what a node says of itself. Err is why it could not be asked, and Try what to do about that.
 type nodeReport struct {
 	Node  string         `json:"node"`
 	Steps verify.Results `json:"steps,omitempty"`
 	VIPs  []control.VIP  `json:"vips,omitempty"`
 	Err   string         `json:"error,omitempty"`
+	Try   string         `json:"way_out,omitempty"`
 }
 
 // clusterReport is what all of them say.
@@ -91,35 +91,15 @@ func (v *verifier) node(ctx context.Context, n *spec.Node) nodeReport {
 	if err == nil {
 		err = v.run(ctx, n, &status, "status", "--json")
 	}
+	var u *unanswered
+	if errors.As(err, &u) {
+		return nodeReport{Node: n.Name, Err: u.why, Try: u.try}
+	}
 	if err != nil {
 		return nodeReport{Node: n.Name, Err: err.Error()}
 	}
 	r.VIPs = status.VIPs
 	return r
-}
-
-// run runs ha-agent on a node and decodes the JSON that it prints. Its status 1 is an answer too.
-func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...string) error {
-	ssh := []string{"-o", "BatchMode=yes", "-o", "ConnectTimeout=10"}
-	if v.sshConfig != "" {
-		ssh = append(ssh, "-F", v.sshConfig)
-	}
-	if v.user != "" {
-		ssh = append(ssh, "-l", v.user)
-	}
-	ssh = append(ssh, "--", n.Addresses[0].Addr.String(), "sudo", "-n", "ha-agent")
-	cmd := exec.CommandContext(ctx, "ssh", append(ssh, args...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == exitstatus.No && stdout.Len() > 0) {
-		return fmt.Errorf("cannot run ha-agent %s at %s: %w: %s", args[0], n.Addresses[0].Addr, err, strings.TrimSpace(stderr.String()))
-	}
-	if err := json.Unmarshal(stdout.Bytes(), into); err != nil {
-		return fmt.Errorf("cannot read what ha-agent %s says at %s: %w", args[0], n.Addresses[0].Addr, err)
-	}
-	return nil
 }
 
 // oneHolder tells whether exactly one node holds a VIP.
@@ -152,13 +132,13 @@ func oneHolder(vip string, nodes []nodeReport) verify.Result {
 // report prints the answers. An error says that not all of it holds, or that a node could not be asked.
 func (e *env) report(r clusterReport) error {
 	if e.json {
-		enc := json.NewEncoder(e.stdout)
+		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(r); err != nil {
 			return cannot("print the report: %v", err)
 		}
 	} else {
-		r.print(e.stdout)
+		r.print(termsafe.Writer(e.stdout))
 	}
 	code := exitstatus.OK
 	if !r.Cluster.OK() {
@@ -184,7 +164,11 @@ func (r clusterReport) print(w io.Writer) {
 	for _, n := range r.Nodes {
 		fmt.Fprintf(w, "%s\n", n.Node)
 		if n.Err != "" {
-			fmt.Fprintf(w, "NOT %s\n", n.Err)
+			fmt.Fprintf(w, "NOT %s", termsafe.Line(n.Err))
+			if n.Try != "" {
+				fmt.Fprintf(w, " — %s", termsafe.Line(n.Try))
+			}
+			fmt.Fprintln(w)
 		}
 		n.Steps.Print(w)
 		fmt.Fprintln(w)

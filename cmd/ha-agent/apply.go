@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // maxApply bounds what is sent to the daemon.
@@ -67,7 +67,7 @@ func filesBelow(dir string) ([]control.ApplyFile, error) {
 		if size += fi.Size(); size > maxApply {
 			return fmt.Errorf("there are more than %d MiB", maxApply>>20)
 		}
-		data, err := os.ReadFile(path)
+		data, err := regular.ReadFile(path, maxApply)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // command is one of ha-agent's commands.
@@ -33,7 +34,7 @@ func commands() []command {
 	return []command{
 		{"run", "", "the daemon: watches, validates, reloads, proves, commits or rolls back", cmdRun},
 		{"check", "", "may this node hold virtual IPs? 0: yes, 1: no; what keepalived's track_script runs", cmdCheck},
-		{"status", "", "targets, virtual IPs held, VRRP states, the last change and its verdict", cmdStatus},
+		{"status", "", "targets, virtual IPs held, VRRP states, the last change and its verdict; 0: healthy, 1: not", cmdStatus},
 		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
 		{"guard", "TARGET", "before a service starts: bad files are set aside and the last known good ones are used", cmdGuard},
 		{"release", "", "takes off virtual IPs that keepalived left behind", cmdRelease},
@@ -45,14 +46,15 @@ func commands() []command {
 
 // run is ha-agent without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &env{stdin: stdin, stdout: stdout, stderr: stderr}
+	// Much of what is printed comes from daemons and files.
+	e := &env{stdin: stdin, stdout: termsafe.Writer(stdout), stderr: termsafe.Writer(stderr)}
 	err := dispatch(ctx, e, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitstatus.OK
 	}
 	code := exitstatus.Of(err, exitstatus.Failure)
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "ha-agent: %s\n", msg)
+		fmt.Fprintf(stderr, "ha-agent: %s\n", termsafe.Text(msg))
 	}
 	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "ha-agent: see 'ha-agent help'")

@@ -6,6 +6,15 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 )
 
+// drift asks the daemon what is wrong with the files that the services run on.
+func drift(ctx context.Context) ([]string, error) {
+	var s control.Status
+	if err := control.Ask(ctx, control.Path, control.Request{Command: "status"}, &s); err != nil {
+		return nil, err
+	}
+	return s.FileProblems(), nil
+}
+
 // states asks the daemon for the VRRP states that it knows.
 func states(ctx context.Context) (map[string]string, error) {
 	var s control.Status

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/exitstatus"
 )
 
 func cmdStatus(ctx context.Context, e *env, args []string) error {
@@ -21,12 +22,18 @@ func cmdStatus(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.Judge(time.Now())
 	if *asJSON {
 		enc := json.NewEncoder(e.stdout)
 		enc.SetIndent("", "  ")
-		return enc.Encode(s)
+		err = enc.Encode(s)
+	} else {
+		err = printStatus(e.stdout, s)
 	}
-	return printStatus(e.stdout, s)
+	if err == nil && !s.Healthy {
+		err = exitstatus.With(exitstatus.No, nil)
+	}
+	return err
 }
 
 // askStatus asks the daemon, and where that is dead looks by itself.

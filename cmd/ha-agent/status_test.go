@@ -93,6 +93,12 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"drift", func(s *control.Status) {
 			s.Targets[0].Drift, s.Targets[0].Digest = true, "ffffffffffffffff"
 		}, "ffffffffffff  DRIFT: it runs on generation 4, digest 0123456789ab"},
+		{"a problem", func(s *control.Status) { s.Problems = []string{"haproxy does not answer"} }, "haproxy does not answer"},
+		{"a hostile worker", func(s *control.Status) { s.Versions.HAProxy = "3.0\x1b[2J\nok  all\u009b1m\u202e" },
+			`version 3.0\u001b[2J\nok  all\u009b1m\u202e`},
+		{"a FIFO", func(s *control.Status) {
+			s.Targets[0].Files = []control.File{{Path: "/etc/haproxy/haproxy.cfg", State: "unreadable", Why: "it is a FIFO"}}
+		}, "it is a FIFO"},
 		{"which file", func(s *control.Status) {
 			s.Targets[0].Files = []control.File{{Path: "/etc/haproxy/haproxy.cfg", State: "drift", Digest: "eeeeeeeeeeeeeeee"}}
 		}, "eeeeeeeeeeee  /etc/haproxy/haproxy.cfg"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // shownChanges is how many changes people are shown; --json has more.
@@ -19,7 +20,12 @@ type table struct{ *tabwriter.Writer }
 
 func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
 
-func (t table) row(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
+func (t table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = termsafe.Line(c) // much of it comes from haproxy, keepalived and file names
+	}
+	fmt.Fprintln(t, strings.Join(cells, "\t"))
+}
 
 // printStatus writes a status for people: what the node is, and tables of its VIPs, its files and their changes.
 func printStatus(out io.Writer, s control.Status) error {
@@ -65,6 +71,9 @@ func printNode(w io.Writer, s control.Status) {
 		t.row("maintenance", "ON: this node holds no VIP until `ha-agent maintenance off`")
 	default:
 		t.row("maintenance", "ON: this node holds no VIP until "+at(s.MaintenanceUntil))
+	}
+	for _, p := range s.Problems {
+		t.row("PROBLEM", p)
 	}
 }
 
@@ -176,8 +185,13 @@ func printTargets(w io.Writer, targets []control.Target) {
 		}
 		t.row(target.Name, fmt.Sprint(target.Generation), fmt.Sprintf("%.12s", target.Digest), disk)
 		for _, f := range target.Files {
-			if f.State == "drift" || f.State == "missing" {
-				t.row("", "", fmt.Sprintf("%.12s", f.Digest), f.Path+map[string]string{"drift": "", "missing": ": missing"}[f.State])
+			switch f.State {
+			case "drift":
+				t.row("", "", fmt.Sprintf("%.12s", f.Digest), f.Path)
+			case "missing":
+				t.row("", "", "", f.Path+": missing")
+			case "unreadable":
+				t.row("", "", "", f.Why)
 			}
 		}
 	}

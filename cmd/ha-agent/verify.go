@@ -24,8 +24,10 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 	}
 	m := &verify.Machine{
 		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
-		Check:  func(socket string) error { return health.Check(socket, health.MaintenanceMark, time.Second) },
-		States: states,
+		Mark: health.MaintenanceMark,
+		// No mark: that the node is in maintenance is a step of its own.
+		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
+		States: states, Drift: drift,
 	}
 	var results verify.Results
 	switch *stage {

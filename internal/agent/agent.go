@@ -112,6 +112,13 @@ func (d *Daemon) open() error {
 	if err != nil {
 		return err
 	}
+	found, err := s.SetAside(d.Now())
+	for _, why := range found {
+		d.Log.Error(why.Error())
+	}
+	if err != nil {
+		return err
+	}
 	fifo := d.Conf.Keepalived.NotifyFIFO
 	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now,
 		panics: d.panics}

@@ -255,7 +255,7 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 	var reasons []string
 	for _, p := range changed {
 		vctx, cancel := context.WithTimeout(ctx, validateTime)
-		a := p.target.validate(vctx)
+		a := judge(vctx, p.target)
 		cancel()
 		if a.Verdict == tool.Good {
 			good[p.name()] = true

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // vrrp is what keepalived has told of its instances over the notify fifo.
@@ -89,7 +90,7 @@ func (v *vrrp) keep() {
 // recall takes the states of the last run, as far as plausible says that they still hold. What keepalived has told
 // meanwhile waits in the fifo and comes after them.
 func (v *vrrp) recall(plausible func(control.Instance) bool) {
-	b, err := os.ReadFile(v.kept)
+	b, err := regular.ReadFile(v.kept, regular.MaxState)
 	if err != nil {
 		return // a first start
 	}

@@ -1,30 +1,30 @@
 package agent
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/tool"
 )
-
-// maxFile bounds a file of a target.
-const maxFile = 64 << 20
 
 // snapshot is a target's files as they lie on the disk.
 type snapshot struct {
 	files   []store.File
 	missing []string
-	digest  string    // of all paths, bytes and what is missing
-	changed time.Time // the latest change of any of them, of its bytes or of its name
+	// unusable are the paths that lead to something else than a regular file of a bounded size, such as a FIFO.
+	unusable []string
+	digest   string    // of all paths, bytes, what is missing and what is unusable
+	changed  time.Time // the latest change of any of them, of its bytes or of its name
 }
 
 // read takes a snapshot of files.
@@ -37,6 +37,11 @@ func read(paths []string) (snapshot, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			s.missing = append(s.missing, p)
 			fmt.Fprintf(sum, "missing %q\n", p)
+			continue
+		}
+		if errors.Is(err, regular.ErrUnusable) {
+			s.unusable = append(s.unusable, p)
+			fmt.Fprintf(sum, "unusable %q %v\n", p, err)
 			continue
 		}
 		if err != nil {
@@ -52,26 +57,19 @@ func read(paths []string) (snapshot, error) {
 	return s, nil
 }
 
+// present returns the paths that lead to anything.
+func (s snapshot) present() []string {
+	paths := slices.Clone(s.unusable)
+	for _, f := range s.files {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
 func readFile(path string) (store.File, time.Time, error) {
-	// O_NONBLOCK: a fifo of that name must not stop the agent.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	data, fi, err := regular.ReadFileInfo(path, regular.MaxConfig)
 	if err != nil {
 		return store.File{}, time.Time{}, fmt.Errorf("cannot read a file of the configuration: %w", err)
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return store.File{}, time.Time{}, fmt.Errorf("cannot read a file of the configuration: %w", err)
-	}
-	if !fi.Mode().IsRegular() {
-		return store.File{}, time.Time{}, fmt.Errorf("cannot read %s: it is no regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return store.File{}, time.Time{}, fmt.Errorf("cannot read a file of the configuration: %w", err)
-	}
-	if len(data) > maxFile {
-		return store.File{}, time.Time{}, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFile>>20)
 	}
 	sf := store.File{Path: path, Digest: store.Digest(data), Mode: fi.Mode().Perm(), UID: -1, GID: -1, Data: data}
 	changed := fi.ModTime()
@@ -91,4 +89,19 @@ func digestOf(g store.Good) string {
 		fmt.Fprintf(sum, "%s %q\n", f.Digest, f.Path)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// judge returns a target's verdict about its files. Files that cannot be read at all are bad: a validator could hang on
+// them, or exhaust the memory.
+func judge(ctx context.Context, t target) tool.Answer {
+	var reasons []string
+	for _, p := range t.paths() {
+		if err := regular.Check(p, regular.MaxConfig); errors.Is(err, regular.ErrUnusable) {
+			reasons = append(reasons, fmt.Sprintf("cannot %v", err))
+		}
+	}
+	if reasons != nil {
+		return tool.Answer{Verdict: tool.Bad, Messages: reasons}
+	}
+	return t.validate(ctx)
 }

@@ -92,7 +92,7 @@ func (g *Guard) BeforeReload(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if a := t.validate(ctx); a.Verdict == tool.Bad {
+	if a := judge(ctx, t); a.Verdict == tool.Bad {
 		return fmt.Errorf("cannot reload %s: its files are bad: %s", name, shorten(a.Reason()))
 	}
 	return nil
@@ -112,7 +112,7 @@ func (g *Guard) target(name string) (target, error) {
 // judge is the test of a target. Of a keepalived.conf whose only fault are interfaces that are not there it says nothing:
 // at boot they may still come.
 func (g *Guard) judge(ctx context.Context, t target) tool.Answer {
-	a := t.validate(ctx)
+	a := judge(ctx, t)
 	if t.name() == "keepalived" && keepalived.InterfacesAreMissing(a) {
 		a.Verdict = tool.None
 	}

@@ -1,10 +1,10 @@
 package agent
 
 import (
-	"os"
 	"time"
 
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // holderAfter is how long this node is MASTER before it says so to keepalived. One that comes back from a pause is it for a
@@ -22,7 +22,7 @@ func (v *vrrp) tellHolder() {
 		if keepalived.State(i.State) == keepalived.Master && now.Sub(i.Since) >= holderAfter {
 			word = "1\n"
 		}
-		said, err := os.ReadFile(file)
+		said, err := regular.ReadFile(file, regular.MaxState)
 		if err != nil || string(said) == word {
 			continue
 		}

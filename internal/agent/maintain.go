@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // maintainer takes this node out of service and back.
@@ -127,7 +128,7 @@ func (m *maintainer) off() (was bool, err error) {
 // said, and a second.
 func (m *maintainer) patience() time.Duration {
 	longest := time.Duration(0)
-	if b, err := os.ReadFile(m.conf); err == nil {
+	if b, err := regular.ReadFile(m.conf, regular.MaxConfig); err == nil {
 		for _, in := range keepalived.Read(b).Instances {
 			longest = max(longest, in.AdvertInt)
 		}

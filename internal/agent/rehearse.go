@@ -93,7 +93,7 @@ func stage(good []store.File, mountpoint string, test func(hide func(path string
 		return nil
 	}
 	for _, f := range good {
-		if _, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) {
+		if fi, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) || err == nil && fi.IsDir() {
 			remove, err := fillIn(f)
 			if err != nil {
 				return err
@@ -110,8 +110,12 @@ func stage(good []store.File, mountpoint string, test func(hide func(path string
 	})
 }
 
-// fillIn makes a file where none is, or only a link that leads nowhere.
+// fillIn makes a file where none is, only a link that leads nowhere, or a directory, over which no file can be mounted.
 func fillIn(f store.File) (remove func(), err error) {
+	displaced, err := displace(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot put %s back: %w", f.Path, err)
+	}
 	link, linkErr := os.Readlink(f.Path)
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot put %s back: %w", f.Path, err)
@@ -120,8 +124,23 @@ func fillIn(f store.File) (remove func(), err error) {
 		return nil, err
 	}
 	return func() {
-		if os.Remove(f.Path) == nil && linkErr == nil {
+		if os.Remove(f.Path) != nil {
+			return
+		}
+		switch {
+		case displaced != "":
+			os.Rename(displaced, f.Path)
+		case linkErr == nil:
 			os.Symlink(link, f.Path)
 		}
 	}, nil
+}
+
+// displace gives a directory, or a link to one, another name, which it returns. It returns "" if path is neither.
+func displace(path string) (string, error) {
+	if fi, err := os.Stat(path); err != nil || !fi.IsDir() {
+		return "", nil
+	}
+	to := path + ".rejected-rehearsal"
+	return to, renameTo(path, to)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // resume carries on from what the last agent left in the store, which may have died at any point, and returns the last
@@ -119,6 +120,8 @@ func (c *changer) putBack(st store.Staged) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			now.Digest = ""
+		case errors.Is(err, regular.ErrUnusable): // it was put there since
+			continue
 		case err != nil:
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // rollBack sets the files of all targets of a change aside, puts the last known good ones in their place, and makes the
@@ -112,9 +113,9 @@ func (c *changer) restore(p pending, g store.Good, number int) (did bool, err er
 		switch {
 		case err == nil && now.Digest == f.Digest:
 			continue
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
+		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, regular.ErrUnusable):
 			return did, err
-		case err == nil:
+		case !errors.Is(err, fs.ErrNotExist):
 			if err := c.setAside(f.Path, number); err != nil {
 				return did, err
 			}
@@ -127,18 +128,18 @@ func (c *changer) restore(p pending, g store.Good, number int) (did bool, err er
 		c.step("restored " + p.name())
 	}
 	// A file that the good state did not have would still be read, an included one for instance.
-	for _, f := range p.snapshot.files {
-		if slices.ContainsFunc(g.Files, func(good store.File) bool { return good.Path == f.Path }) {
+	for _, path := range p.snapshot.present() {
+		if slices.ContainsFunc(g.Files, func(good store.File) bool { return good.Path == path }) {
 			continue
 		}
-		err := c.setAside(f.Path, number)
+		err := c.setAside(path, number)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return did, err
 		}
-		if err := durable.Remove(f.Path); err != nil {
+		if err := durable.Remove(path); err != nil {
 			return did, err
 		}
 		did = true

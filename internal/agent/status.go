@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"time"
@@ -106,8 +108,10 @@ func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Go
 		f := control.File{Path: p, GoodDigest: good[p]}
 		now, _, err := readFile(p)
 		switch {
-		case err != nil:
+		case errors.Is(err, fs.ErrNotExist):
 			f.State = "missing"
+		case err != nil:
+			f.State, f.Why = "unreadable", err.Error()
 		case good[p] == "" && ct.Generation == 0:
 			f.State, f.Digest = "unproven", now.Digest
 		case now.Digest == good[p]:

@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -166,7 +167,7 @@ func (t *haproxyTarget) refused(ctx context.Context) error {
 	if err == nil {
 		for line := range strings.Lines(logs) {
 			if strings.Contains(line, "[ALERT]") {
-				b, _ := os.ReadFile(t.conf.Config)
+				b, _ := regular.ReadFile(t.conf.Config, regular.MaxConfig)
 				return fmt.Errorf("haproxy could not start a worker on it: %s", tool.MaskSecrets([]string{strings.TrimSpace(line)}, b)[0])
 			}
 		}

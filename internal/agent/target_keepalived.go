@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -27,21 +28,31 @@ type keepalivedTarget struct {
 // reloadTime is how long keepalived is watched after a reload: one that a file kills dies within some milliseconds.
 const reloadTime = 700 * time.Millisecond
 
+// maxIncluded limits how many files are looked at for further includes.
+const maxIncluded = 1000
+
 func (t *keepalivedTarget) name() string { return "keepalived" }
 func (t *keepalivedTarget) unit() string { return t.conf.Unit }
 
 func (t *keepalivedTarget) paths() []string {
 	paths := []string{t.conf.Config}
-	b, err := os.ReadFile(t.conf.Config)
-	if err != nil {
-		return paths
-	}
-	for _, pattern := range keepalived.Read(b).Includes {
-		if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(filepath.Dir(t.conf.Config), pattern)
+	// Files that are included can include others, even themselves.
+	for i := 0; i < len(paths) && len(paths) < maxIncluded; i++ {
+		b, err := regular.ReadFile(paths[i], regular.MaxConfig)
+		if err != nil {
+			continue
 		}
-		found, _ := filepath.Glob(pattern)
-		paths = append(paths, found...)
+		for _, pattern := range keepalived.Read(b).Includes {
+			if !filepath.IsAbs(pattern) {
+				pattern = filepath.Join(filepath.Dir(paths[i]), pattern)
+			}
+			found, _ := filepath.Glob(pattern)
+			for _, p := range found {
+				if !slices.Contains(paths, p) {
+					paths = append(paths, p)
+				}
+			}
+		}
 	}
 	return paths
 }
@@ -51,7 +62,7 @@ func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
 		return bad("%v", err)
 	}
 	a := keepalived.Test(ctx, t.run, t.conf.Config)
-	b, _ := os.ReadFile(t.conf.Config)
+	b, _ := regular.ReadFile(t.conf.Config, regular.MaxConfig)
 	a.Messages = tool.MaskSecrets(a.Messages, b)
 	return a
 }
@@ -60,7 +71,7 @@ func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
 func (t *keepalivedTarget) instances() []keepalived.Instance {
 	var all []keepalived.Instance
 	for _, p := range t.paths() {
-		if b, err := os.ReadFile(p); err == nil {
+		if b, err := regular.ReadFile(p, regular.MaxConfig); err == nil {
 			all = append(all, keepalived.Read(b).Instances...)
 		}
 	}

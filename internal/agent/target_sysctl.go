@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -75,7 +76,7 @@ func (t *sysctlTarget) path(key string) string {
 }
 
 func (t *sysctlTarget) validate(context.Context) tool.Answer {
-	b, err := os.ReadFile(t.file)
+	b, err := regular.ReadFile(t.file, regular.MaxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return bad("there is no %s", t.file)
@@ -109,7 +110,7 @@ func (t *sysctlTarget) take(ctx context.Context, _ time.Time) error {
 }
 
 func (t *sysctlTarget) prove() error {
-	b, err := os.ReadFile(t.file)
+	b, err := regular.ReadFile(t.file, regular.MaxConfig)
 	if err != nil {
 		return fmt.Errorf("cannot read the settings: %w", err)
 	}
@@ -125,7 +126,7 @@ func (t *sysctlTarget) prove() error {
 		if s.optional || strings.ContainsAny(s.key, "*?[") {
 			continue
 		}
-		now, err := os.ReadFile(path)
+		now, err := regular.ReadFile(path, regular.MaxState)
 		if err != nil {
 			return fmt.Errorf("cannot read %s: %w", s.key, err)
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hapair/hapair/internal/health"
 )
 
@@ -271,9 +273,15 @@ func (t *tracker) write() {
 	t.said = word
 }
 
-// writeTrack writes in place and of the same length: a reader finds the old number or the new one.
+// writeTrack writes in place and of the same length: a reader finds the old number or the new one. Something else than a
+// regular file, such as a FIFO, is replaced: keepalived would block on it.
 func writeTrack(file, word string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() {
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK, 0o644)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,9 @@ const metricsIntroduction = `# Metrics
 
 ` + "`ha-agent run`" + ` answers Prometheus on the address that the spec's ` + "`agent.metrics`" + ` names, at ` + "`/metrics`" + `; without one it
 answers nobody. ` + "`agent.allow`" + ` lists the networks that may ask. haproxy's own metrics are beside its stats page.
+Up to 16 connections are open at once, up to 4 of them from one source (an IPv6 source is a /64), and one that is idle for
+30 seconds is closed. A connection that comes when the limit is reached replaces an idle one of the source that has the
+most, so that no client keeps the others out.
 
 [alerts.yaml](alerts.yaml) has alert rules, [grafana-dashboard.json](grafana-dashboard.json) a dashboard. Both expect
 that each cluster is scraped as a job of its own whose name begins with ` + "`hapair`" + `:

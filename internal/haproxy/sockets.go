@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 const (
@@ -42,7 +43,7 @@ func Files(config string) []string {
 func Read(config string) (string, error) {
 	var all strings.Builder
 	for _, file := range Files(config) {
-		b, err := os.ReadFile(file)
+		b, err := regular.ReadFile(file, regular.MaxConfig)
 		if err != nil && !(errors.Is(err, fs.ErrNotExist) && file != config) {
 			return "", err
 		}

@@ -22,6 +22,7 @@ const pause = 20 * time.Millisecond
 var ErrMaintenance = errors.New("this node is in maintenance: `ha-agent maintenance off` ends it")
 
 // Check tells why this node may hold no VIP, or nil. It takes no longer than timeout. It asks twice before it says no.
+// An empty mark stands for none.
 func Check(socket, mark string, timeout time.Duration) error {
 	start := time.Now()
 	// Only a mark that is there says no: a directory that cannot be looked into must not take the VIPs off both nodes.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // undoTime bounds the undoing of steps, which goes on after an interrupt.
@@ -74,7 +76,7 @@ const (
 )
 
 // Lines is a writer that reports line by line and keeps the last ones. A carriage return ends a line too: programs that
-// draw progress write many over each other.
+// draw progress write many over each other. The programs of a base may print anything: a line is safe for a terminal.
 type Lines struct {
 	step    string
 	report  Report
@@ -103,7 +105,7 @@ func (l *Lines) keep(p []byte) {
 }
 
 func (l *Lines) flush() {
-	line := strings.TrimRight(string(l.partial), " \t")
+	line := termsafe.Line(strings.TrimRight(string(l.partial), " \t"))
 	l.partial = l.partial[:0]
 	if line == "" {
 		return

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,6 +190,19 @@ func FuzzQuote(f *testing.F) {
 			t.Errorf("%q came out as %q, %v", s, out, err)
 		}
 	})
+}
+
+// A base is not trusted to leave the builder's terminal alone.
+func TestLinesAreSafeForATerminal(t *testing.T) {
+	var got []string
+	err := Output("try it", func(p Progress) { got = append(got, p.Line) }, func(out *Lines) error {
+		fmt.Fprint(out, "\x1b[2Jforged\u202e\x9b\n")
+		return errors.New("no")
+	})
+	const want = `\u001b[2Jforged\u202e` + "\ufffd"
+	if !slices.Contains(got, want) || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\x1b") {
+		t.Errorf("got %q and %v", got, err)
+	}
 }
 
 func TestLines(t *testing.T) {

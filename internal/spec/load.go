@@ -4,6 +4,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
@@ -78,7 +80,11 @@ func Load(path string) (*Spec, diag.Problems) {
 
 // Read is Load for who must tell a file that cannot be read, which says nothing about the spec, from a spec that is wrong.
 func Read(path string) (*Spec, diag.Problems, error) {
-	data, err := readFile(path)
+	data, err := readSpec(path)
+	var pe *fs.PathError
+	if errors.Is(err, regular.ErrTooLarge) && errors.As(err, &pe) {
+		return nil, diag.Problems{{Severity: diag.Error, File: path, Line: 1, Column: 1, Message: "the file " + pe.Err.Error()}}, nil
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the spec: %w", err)
 	}
@@ -95,7 +101,7 @@ func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 		return filepath.Join(dir, name)
 	}
 	return Sources{
-		ReadFile: func(name string) ([]byte, error) { return readFile(in(name)) },
+		ReadFile: func(name string) ([]byte, error) { return regular.ReadFile(in(name), maxFile) },
 		Mode: func(name string) (fs.FileMode, error) {
 			info, err := os.Stat(in(name))
 			if err != nil {
@@ -107,20 +113,16 @@ func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 	}
 }
 
-// readFile reads a regular file of bounded size.
-func readFile(path string) ([]byte, error) {
+// readSpec reads the spec itself, which a shell may also pipe in as /dev/stdin or /dev/fd/63.
+func readSpec(path string) ([]byte, error) {
+	if path != "/dev/stdin" && !strings.HasPrefix(path, "/dev/fd/") {
+		return regular.ReadFile(path, maxFile)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory", path)
-	}
-	// One byte more than the bound, so that who decodes it sees that it is too large.
+	// One byte more than the limit, so that the decoder sees a spec that is too large.
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }

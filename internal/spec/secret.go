@@ -2,6 +2,7 @@ package spec
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"unicode"
@@ -115,7 +116,7 @@ func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte
 	case err != nil:
 		doc.Problem(path, "cannot read the file: "+err.Error(), "its path is relative to the spec")
 	case len(data) > maxFile:
-		doc.Problem(path, "the file has more than 1 MiB", "")
+		doc.Problem(path, fmt.Sprintf("the file has %d bytes, which is more than the limit of %d MiB", len(data), maxFile>>20), "")
 	case strings.TrimSpace(string(data)) == "":
 		doc.Problem(path, "the file is empty", "")
 	case strings.ContainsRune(string(data), 0):

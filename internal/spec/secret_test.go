@@ -89,7 +89,7 @@ func TestOwnConfig(t *testing.T) {
 	text := small[:strings.Index(small, "services:")] + "haproxy: {config: own.cfg}\n"
 	for content, want := range map[string]string{
 		"global\n": "", "": "the file is empty", " \n": "the file is empty", "a\x00b": "the file holds a NUL byte",
-		strings.Repeat("#", maxFile+1): "the file has more than 1 MiB",
+		strings.Repeat("#", maxFile+1): "the file has 2097153 bytes, which is more than the limit of 2 MiB",
 	} {
 		s, problems := Parse("spec.yaml", []byte(text), Sources{ReadFile: func(string) ([]byte, error) { return []byte(content), nil }})
 		got := problems.At("haproxy.config")

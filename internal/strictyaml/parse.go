@@ -41,7 +41,7 @@ func Decode(file string, data []byte, out any) *Document {
 // readable tells whether the bytes are text that is safe to parse and to show.
 func (d *Document) readable(data []byte) bool {
 	if len(data) > MaxSize {
-		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has %d bytes; %d are the most", len(data), MaxSize), "")
+		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has more than %d MiB", MaxSize>>20), "")
 		return false
 	}
 	p := place{1, 1}

@@ -71,7 +71,7 @@ func TestReadConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, want := range map[string]Verdict{"good": Good, "empty": Bad, "blank": Bad, "missing": Bad, ".": None} {
+	for name, want := range map[string]Verdict{"good": Good, "empty": Bad, "blank": Bad, "missing": Bad, ".": Bad} {
 		if _, a := ReadConfig(filepath.Join(dir, name)); a.Verdict != want {
 			t.Errorf("%s: %v (%s), want %v", name, a.Verdict, a.Reason(), want)
 		}

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
+
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Verdict is what a program says of a configuration file.
@@ -59,10 +60,12 @@ func Ask(ctx context.Context, run Runner, name string, args ...string) Answer {
 // ReadConfig reads a file that is to be judged. One that is missing or blank is bad, though the programs may say that
 // it is good.
 func ReadConfig(path string) ([]byte, Answer) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, regular.MaxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, Answer{Bad, []string{"there is no " + path}}
+	case errors.Is(err, regular.ErrUnusable):
+		return nil, Answer{Bad, []string{"cannot " + err.Error()}}
 	case err != nil:
 		return nil, Answer{None, []string{err.Error()}}
 	case len(bytes.TrimSpace(data)) == 0:

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // ConnType is what provisioners are told of the way in which they reach the image: build.ConnType in a template.
@@ -102,7 +103,7 @@ func digests(files map[string]string) (map[string]string, error) {
 }
 
 func digest(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}

@@ -6,11 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/strictyaml"
 )
 
 // manifest tells images apart and lets one be audited. Its keys are those of package image's, less what only a builder
@@ -23,7 +24,7 @@ type manifest struct {
 }
 
 func (p *Provisioner) writeManifest(ctx context.Context, m *machine) error {
-	spec, err := os.ReadFile(p.config.Spec)
+	spec, err := regular.ReadFile(p.config.Spec, strictyaml.MaxSize)
 	if err != nil {
 		return fmt.Errorf("cannot read the spec for the manifest: %w", err)
 	}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Provision makes the machine a golden image.
@@ -34,7 +34,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		defer stop()
 		err = errors.Join(err, m.close(ctx))
 	}()
-	agent := func() (io.ReadCloser, error) { return os.Open(p.config.Agent) }
+	agent := func() (io.ReadCloser, error) { return regular.Open(p.config.Agent) }
 	steps := install.Image(r, agent)
 	if !p.config.Seal.False() {
 		steps = append(steps, install.Seal()...)

@@ -3,26 +3,19 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
 // Load reads agent.yaml. An error holds everything that is wrong with it.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the agent's configuration: %w", err)
-	}
-	defer f.Close()
-	// One byte more than strictyaml takes, so that it sees a file that is too large.
-	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxSize+1))
+	data, err := regular.ReadFile(path, strictyaml.MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the agent's configuration: %w", err)
 	}

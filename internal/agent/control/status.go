@@ -18,6 +18,10 @@ type Status struct {
 	Firewall         *Firewall  `json:"firewall,omitempty"` // nil: the node has none
 	LastChange       *Change    `json:"last_change,omitempty"`
 	Changes          []Change   `json:"changes,omitempty"` // the last ones, the newest first
+	// Healthy reports whether there are no Problems. `ha-agent status` exits with 1 if it is false.
+	Healthy bool `json:"healthy"`
+	// Problems are what an operator has to look after, a sentence each.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Daemon is the agent itself.
@@ -66,8 +70,10 @@ type Target struct {
 
 // File is a file of a target.
 type File struct {
-	Path  string `json:"path"`
-	State string `json:"state"` // good: as last proven; drift: other than that; unproven: nothing was proven yet; missing
+	Path string `json:"path"`
+	// State is good (as last proven), drift (other than that), unproven (nothing was proven yet), missing, or unreadable.
+	State string `json:"state"`
+	Why   string `json:"why,omitempty"` // it is unreadable
 	// Digests are SHA-256, in hexadecimal.
 	Digest     string `json:"digest,omitempty"`
 	GoodDigest string `json:"good_digest,omitempty"`

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Mark is what the file says. One that was made by hand and says nothing holds until it is taken off.
@@ -41,7 +41,7 @@ func (m Mark) Left(now time.Time) (time.Duration, bool) {
 
 // Read reads the mark. It is nil where there is none; a file that cannot be read or understood is a mark all the same.
 func Read(path string) (*Mark, error) {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -184,11 +184,11 @@ func TestAllowed(t *testing.T) {
 		{"[fd00:56::1]:9736", "[fd00:56::2]:40000", true},
 		{"[fd00:57::1]:9736", "[fd00:57::2]:40000", false},
 	} {
-		if got := l.allowed(end{local: tt.local, remote: tt.remote}); got != tt.want {
+		if _, got := l.allowed(end{local: tt.local, remote: tt.remote}); got != tt.want {
 			t.Errorf("%s asks %s: %v", tt.remote, tt.local, got)
 		}
 	}
-	if l := (&limited{}); !l.allowed(end{local: "192.0.2.1:1", remote: "198.51.100.1:1"}) {
+	if _, ok := (&limited{}).allowed(end{local: "192.0.2.1:1", remote: "198.51.100.1:1"}); !ok {
 		t.Error("without a list not everyone may ask")
 	}
 }

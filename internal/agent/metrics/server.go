@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
@@ -29,9 +28,9 @@ type Server struct {
 // Bounds of the server.
 const (
 	retry       = 5 * time.Second // an address may come only after the agent was started
-	connections = 16              // at once
 	fresh       = time.Second     // how old a page may be: however often it is asked for, it costs no more
 	requestTime = 5 * time.Second
+	idleTime    = 30 * time.Second // between two requests over one connection
 )
 
 // Run answers until ctx ends.
@@ -69,14 +68,15 @@ func (s *Server) network() string {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", s.answer)
+	limit := newLimited(l, s.Allow)
 	h := &http.Server{
 		Handler: mux, ReadHeaderTimeout: requestTime, ReadTimeout: requestTime, WriteTimeout: 2 * requestTime,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		IdleTimeout: idleTime, MaxHeaderBytes: 16 << 10, ConnState: limit.changed,
 		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	defer context.AfterFunc(ctx, func() { h.Close() })()
-	err := h.Serve(&limited{Listener: l, allow: s.Allow, slots: make(chan struct{}, connections)})
+	err := h.Serve(limit)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -109,56 +109,4 @@ func (s *Server) current(ctx context.Context) ([]byte, error) {
 	}
 	s.page, s.made = b.Bytes(), time.Now()
 	return s.page, nil
-}
-
-// limited takes connections of those who may ask, so many at once.
-type limited struct {
-	net.Listener
-	allow []netip.Prefix
-	slots chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if !l.allowed(conn) {
-			conn.Close()
-			continue
-		}
-		select {
-		case l.slots <- struct{}{}:
-			return &counted{Conn: conn, done: sync.OnceFunc(func() { <-l.slots })}, nil
-		default:
-			conn.Close()
-		}
-	}
-}
-
-// allowed tells whether the other end may ask. One that has this end's own address is this machine.
-func (l *limited) allowed(conn net.Conn) bool {
-	if len(l.allow) == 0 {
-		return true
-	}
-	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return false
-	}
-	to, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	addr := from.Addr().Unmap().WithZone("")
-	return err == nil && (from.Addr() == to.Addr() || addr.IsLoopback()) ||
-		slices.ContainsFunc(l.allow, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-// counted is a connection that gives its place back.
-type counted struct {
-	net.Conn
-	done func()
-}
-
-func (c *counted) Close() error {
-	c.done()
-	return c.Conn.Close()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // maxJournal is when the journal is cut to its second half.
@@ -21,12 +22,12 @@ func (s *Store) journal() string { return filepath.Join(s.dir, "journal.jsonl") 
 // Changes are the changes of the journal, the oldest first. A line that is damaged, as the last one after a power cut, is
 // passed over.
 func (s *Store) Changes() ([]control.Change, error) {
-	b, err := os.ReadFile(s.journal())
+	b, err := regular.ReadFile(s.journal(), regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal of changes: %w", err)
+		return nil, unreadable("the journal of changes", err)
 	}
 	var changes []control.Change
 	for line := range bytes.Lines(b) {
@@ -60,7 +61,7 @@ func (s *Store) write(c control.Change) error {
 }
 
 func (s *Store) append(line []byte) error {
-	b, err := os.ReadFile(s.journal())
+	b, err := regular.ReadFile(s.journal(), regular.MaxState)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

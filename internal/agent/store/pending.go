@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Begun is a change that services are being taken through: what they run on is not known until it has a verdict.
@@ -37,6 +37,9 @@ type StagedFile struct {
 	GID    int         `json:"gid"`
 	Data   []byte      `json:"data,omitempty"`
 }
+
+// maxStaged limits what is read of apply.json, which holds the bytes of all files of an apply in base64.
+const maxStaged = 2 * regular.MaxConfig
 
 func (s *Store) begun() string  { return filepath.Join(s.dir, "change.json") }
 func (s *Store) staged() string { return filepath.Join(s.dir, "apply.json") }
@@ -68,16 +71,16 @@ func (s *Store) put(path string, v any) error {
 }
 
 func get[T any](path string) (*T, error) {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, maxStaged)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read what the agent was about to do: %w", err)
+		return nil, unreadable("what the agent was about to do", err)
 	}
 	v := new(T)
 	if err := json.Unmarshal(b, v); err != nil {
-		return nil, fmt.Errorf("cannot read what the agent was about to do: %s is damaged: %w", path, err)
+		return nil, damaged{fmt.Errorf("cannot use what the agent was about to do: %s is damaged: %w", path, err)}
 	}
 	return v, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Dir is where it lies on a node.
@@ -77,20 +78,20 @@ func Digest(data []byte) string {
 
 // Goods are the last known good states of all targets, without the bytes. A store that is new has none.
 func (s *Store) Goods() (map[string]Good, error) {
-	b, err := os.ReadFile(s.good("manifest.json"))
+	b, err := regular.ReadFile(s.good("manifest.json"), regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]Good{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the last known good state: %w", err)
+		return nil, unreadable("the last known good state", err)
 	}
 	var m manifest
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("cannot read the last known good state: %s is damaged: %w", s.good("manifest.json"), err)
+	err = json.Unmarshal(b, &m)
+	if err == nil {
+		err = m.check()
 	}
-	if m.Version != manifestVersion {
-		return nil, fmt.Errorf("cannot read the last known good state: %s has version %d, this agent knows %d",
-			s.good("manifest.json"), m.Version, manifestVersion)
+	if err != nil {
+		return nil, damaged{fmt.Errorf("cannot use the last known good state: %s is damaged: %w", s.good("manifest.json"), err)}
 	}
 	if m.Targets == nil {
 		m.Targets = map[string]Good{}
@@ -105,7 +106,7 @@ func (s *Store) Fill(g Good) (Good, error) {
 		if !isDigest(f.Digest) {
 			return Good{}, fmt.Errorf("cannot read the last known good %s: %q is no digest", f.Path, f.Digest)
 		}
-		b, err := os.ReadFile(s.good(f.Digest))
+		b, err := regular.ReadFile(s.good(f.Digest), regular.MaxConfig)
 		if err != nil {
 			return Good{}, fmt.Errorf("cannot read the last known good %s: %w", f.Path, err)
 		}

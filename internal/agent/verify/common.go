@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -26,15 +27,6 @@ const (
 
 // nonlocalBind are the kernel's settings that let haproxy bind a VIP that another node holds.
 var nonlocalBind = [...]string{"net.ipv4.ip_nonlocal_bind", "net.ipv6.ip_nonlocal_bind"}
-
-// shipped are the files that hapair puts on every machine.
-var shipped = [...]string{
-	"/usr/lib/systemd/system/ha-agent.service",
-	"/etc/systemd/system/haproxy.service.d/hapair.conf",
-	"/etc/systemd/system/keepalived.service.d/hapair.conf",
-	"/usr/lib/tmpfiles.d/hapair.conf",
-	"/usr/lib/sysusers.d/hapair.conf",
-}
 
 func (m *Machine) packages(names []string) []step {
 	all := append([]string{"haproxy", "keepalived"}, names...)
@@ -86,25 +78,10 @@ func (m *Machine) agent() step {
 	}}
 }
 
-func (m *Machine) files() step {
-	return step{"units, drop-ins and what goes with them are in place", func(context.Context) (string, error) {
-		var missing []string
-		for _, p := range shipped {
-			if fi, err := os.Stat(m.path(p)); err != nil || fi.Size() == 0 {
-				missing = append(missing, p)
-			}
-		}
-		if missing != nil {
-			return "", not("bake the image again", "missing: %s", strings.Join(missing, ", "))
-		}
-		return "", nil
-	}}
-}
-
 func (m *Machine) user() step {
 	return step{"user " + checkUser + " is there, without a login", func(context.Context) (string, error) {
 		const wayOut = "systemd-sysusers /usr/lib/sysusers.d/hapair.conf"
-		b, err := os.ReadFile(m.path("/etc/passwd"))
+		b, err := regular.ReadFile(m.path("/etc/passwd"), regular.MaxState)
 		if err != nil {
 			return "", err
 		}
@@ -141,7 +118,7 @@ func (m *Machine) enabled(unit string) step {
 
 func (m *Machine) sysctlFile(path string) step {
 	return step{"addresses that the machine does not hold may be bound, also after a reboot", func(context.Context) (string, error) {
-		b, err := os.ReadFile(m.path(path))
+		b, err := regular.ReadFile(m.path(path), regular.MaxConfig)
 		if err != nil {
 			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
 		}

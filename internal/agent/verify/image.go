@@ -8,12 +8,13 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // Image checks what an image must have. Nothing needs to run on it: a chroot is enough.
 func (m *Machine) Image(ctx context.Context) Results {
 	steps := m.packages(nil)
-	steps = append(steps, m.agent(), m.files(), m.user(), m.sysctlFile(sysctlFile),
+	steps = append(steps, m.agent(), m.files(m.imageFeatures()), m.user(), m.sysctlFile(sysctlFile),
 		m.enabled("haproxy.service"), m.enabled("keepalived.service"), m.enabled(agentUnit),
 		m.valid(haproxyConf, checkHAProxy), m.valid(keepalivedConf, keepalived.Test), m.noIdentity())
 	return m.carryOut(ctx, steps)
@@ -25,7 +26,7 @@ func (m *Machine) noIdentity() step {
 		if _, err := os.Lstat(m.path(config.Path)); !errors.Is(err, fs.ErrNotExist) {
 			return "", not("remove it", "%s is there", config.Path)
 		}
-		b, err := os.ReadFile(m.path(keepalivedConf))
+		b, err := regular.ReadFile(m.path(keepalivedConf), regular.MaxConfig)
 		if err != nil {
 			return "", err
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/regular"
 )
 
 // socket is a line of /proc/net/tcp or udp.
@@ -163,7 +164,7 @@ func (m *Machine) stats(at netip.AddrPort) step {
 // log checks that somebody takes what haproxy logs, as far as this machine can tell.
 func (m *Machine) log(c *config.Config) step {
 	return step{"haproxy's log has a taker", func(context.Context) (string, error) {
-		b, err := os.ReadFile(m.path(c.HAProxy.Config))
+		b, err := regular.ReadFile(m.path(c.HAProxy.Config), regular.MaxConfig)
 		if err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", c.HAProxy.Config, reason(err))
 		}

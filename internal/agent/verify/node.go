@@ -12,17 +12,22 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/units"
 )
 
 // Node checks what a running node must be.
 func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	steps := []step{m.inForce(c), m.sysctlFile(c.Sysctl.File)}
 	steps = append(steps, m.packages(c.Packages)...)
-	steps = append(steps, m.agent(), m.files(), m.user())
+	steps = append(steps, m.release(c.Release), m.agent(), m.files(m.nodeFeatures(c)), m.user())
+	for _, name := range interfaces(c) {
+		steps = append(steps, m.network(name))
+	}
 	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, agentUnit} {
 		steps = append(steps, m.enabled(unit), m.active(unit))
 	}
-	if m.has("/etc/nftables.d/hapair.nft") {
+	if m.has(units.FirewallPath) {
 		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit), m.firewall())
 	}
 	steps = append(steps, m.valid(c.HAProxy.Config, checkHAProxy), m.valid(c.Keepalived.Config, keepalived.Test),
@@ -33,7 +38,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	if c.HAProxy.Stats != nil {
 		steps = append(steps, m.stats(c.HAProxy.Stats.Address))
 	}
-	steps = append(steps, step{"haproxy answers", func(context.Context) (string, error) {
+	steps = append(steps, m.inService(), m.drift(), step{"haproxy answers", func(context.Context) (string, error) {
 		if err := m.Check(c.HAProxy.CheckSocket); err != nil {
 			return "", not("systemctl status "+c.HAProxy.Unit, "%v", err)
 		}
@@ -54,7 +59,7 @@ func (m *Machine) has(path string) bool {
 func (m *Machine) inForce(c *config.Config) step {
 	return step{"addresses that the machine does not hold may be bound now", func(context.Context) (string, error) {
 		for _, key := range nonlocalBind {
-			b, err := os.ReadFile(m.path("/proc/sys/" + strings.ReplaceAll(key, ".", "/")))
+			b, err := regular.ReadFile(m.path("/proc/sys/"+strings.ReplaceAll(key, ".", "/")), regular.MaxState)
 			if errors.Is(err, fs.ErrNotExist) && strings.Contains(key, "ipv6") && !anyIPv6(c) {
 				continue // the kernel has no IPv6, and no VIP needs it
 			}
@@ -95,7 +100,7 @@ func (m *Machine) active(unit string) step {
 
 func (m *Machine) routerID(c *config.Config) step {
 	return step{"router_id is the node's name", func(context.Context) (string, error) {
-		b, err := os.ReadFile(m.path(c.Keepalived.Config))
+		b, err := regular.ReadFile(m.path(c.Keepalived.Config), regular.MaxConfig)
 		if err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", c.Keepalived.Config, reason(err))
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/termsafe"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -21,6 +22,8 @@ type Result struct {
 	Detail string `json:"detail,omitempty"`  // what was found, where it holds
 	Why    string `json:"why,omitempty"`     // what was found instead
 	WayOut string `json:"way_out,omitempty"` // what to do
+	// Warning is what an operator should know of a step that holds.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Results are all steps, in their order.
@@ -39,7 +42,10 @@ func (rs Results) OK() bool {
 // Print writes the results for people: a line each.
 func (rs Results) Print(w io.Writer) {
 	for _, r := range rs {
+		r = r.printable()
 		switch {
+		case r.Warning != "":
+			fmt.Fprintf(w, "WARN %s: %s\n", r.What, r.Warning)
 		case r.OK && r.Detail != "":
 			fmt.Fprintf(w, "ok  %s: %s\n", r.What, r.Detail)
 		case r.OK:
@@ -50,6 +56,13 @@ func (rs Results) Print(w io.Writer) {
 			fmt.Fprintf(w, "NOT %s: %s\n", r.What, r.Why)
 		}
 	}
+}
+
+// printable returns the result as it may be printed: it can come from another machine, and quotes programs and files.
+func (r Result) printable() Result {
+	r.What, r.Detail, r.Warning = termsafe.Line(r.What), termsafe.Line(r.Detail), termsafe.Line(r.Warning)
+	r.Why, r.WayOut = termsafe.Line(r.Why), termsafe.Line(r.WayOut)
+	return r
 }
 
 // PrintJSON writes the results for programs.
@@ -70,10 +83,13 @@ type Machine struct {
 	// Addresses are what the kernel holds, each with its interface.
 	Addresses func() ([]vip.Held, error)
 	Hostname  func() (string, error)
-	// Check asks haproxy over a socket whether this node may hold VIPs.
+	Mark      string // the maintenance mark
+	// Check asks haproxy over a socket whether it serves.
 	Check func(socket string) error
 	// States are the VRRP states that the daemon knows of, by vrrp_instance. An error says that it does not answer.
 	States func(ctx context.Context) (map[string]string, error)
+	// Drift is what the daemon knows to be wrong with the files that the services run on.
+	Drift func(ctx context.Context) ([]string, error)
 }
 
 // path is where a path of the machine lies.
@@ -89,7 +105,13 @@ func not(wayOut, format string, args ...any) error {
 	return &fault{why: fmt.Sprintf(format, args...), wayOut: wayOut}
 }
 
-// step is one thing that must hold. check returns what it found.
+// warning is what an operator should know of a step that holds.
+type warning string
+
+func (w warning) Error() string { return string(w) }
+
+// step is one thing that must hold. check returns what it found. An
+// error that is a warning does not keep it from holding.
 type step struct {
 	what  string
 	check func(ctx context.Context) (string, error)
@@ -110,6 +132,9 @@ func (m *Machine) one(ctx context.Context, s step) Result {
 	detail, err := s.check(ctx)
 	if err == nil {
 		return Result{What: s.what, OK: true, Detail: detail}
+	}
+	if w, ok := err.(warning); ok {
+		return Result{What: s.what, OK: true, Warning: string(w)}
 	}
 	r := Result{What: s.what, Why: err.Error()}
 	if f, ok := err.(*fault); ok {

@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/units"
 )
 
 // machine is one whose programs all say that all is well, and whose files are those of an image.
@@ -37,12 +38,15 @@ func machine(t *testing.T) *Machine {
 		},
 		Addresses: func() ([]vip.Held, error) { return nil, nil },
 		Hostname:  func() (string, error) { return "controller-1.example", nil },
+		Mark:      "/var/lib/ha-agent/maintenance",
 		Check:     func(string) error { return nil },
+		Drift:     func(context.Context) ([]string, error) { return nil, nil },
 		States:    func(context.Context) (map[string]string, error) { return nil, errors.New("no daemon") },
 	}
-	for _, p := range shipped {
-		put(t, m, p, "x", 0o644)
+	for _, f := range units.All(units.Features{}) {
+		put(t, m, f.Path, string(f.Content), f.Mode)
 	}
+	put(t, m, "/etc/os-release", "NAME=\"Debian\"\nVERSION_CODENAME=trixie\n", 0o644)
 	put(t, m, agentPath, "x", 0o755)
 	put(t, m, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nhapair-check:x:990:990::/nonexistent:/usr/sbin/nologin\n", 0o644)
 	put(t, m, sysctlFile, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
@@ -93,7 +97,6 @@ func TestImage(t *testing.T) {
 		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, agentPath, "x", 0o775) },
 			"keepalived would not run the check"},
 		"no binary":     {func(t *testing.T, m *Machine) { remove(t, m, agentPath) }, "/usr/bin/ha-agent is not there"},
-		"a drop-in":     {func(t *testing.T, m *Machine) { remove(t, m, shipped[1]) }, "missing: " + shipped[1]},
 		"no user":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "does not name it"},
 		"a login":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
 		"sysctl of v4":  {func(t *testing.T, m *Machine) { put(t, m, sysctlFile, "net.ipv4.ip_nonlocal_bind=1\n", 0o644) }, "ipv6"},
@@ -162,8 +165,14 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	put(t, m, "/proc/net/tcp", string(tcp), 0o644)
 	put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "1\n", 0o644)
 	put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
+	put(t, m, config.Path, "x", 0o644)
+	put(t, m, "/sys/class/net/eth4/ifindex", "7\n", 0o444)
+	put(t, m, "/run/systemd/netif/links/7", "# private\nADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-uplink.network\n", 0o644)
+	dropIn := units.Network("10-netplan-uplink.network")
+	put(t, m, dropIn.Path, string(dropIn.Content), dropIn.Mode)
 	return &config.Config{
 		Node:       "controller_1",
+		Release:    "trixie",
 		HAProxy:    config.HAProxy{Config: haproxyConf, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
 		Keepalived: config.Keepalived{Config: keepalivedConf, Unit: "keepalived.service"},
 		Sysctl:     config.Sysctl{File: sysctlFile},
@@ -203,6 +212,9 @@ func TestNode(t *testing.T) {
 		"haproxy is ill": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Check = func(string) error { return errors.New("stuck") }
 		}, "haproxy answers: stuck"},
+		"drift": {func(_ *testing.T, m *Machine, _ *config.Config) {
+			m.Drift = func(context.Context) ([]string, error) { return []string{"haproxy: refused"}, nil }
+		}, "the services run on the files on the disk: haproxy: refused"},
 		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
 		}, "nobody listens there"},

@@ -1,0 +1,79 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// panicAge is how long after a panic its part counts as broken. What still panics is tried again every 5 minutes at least.
+const panicAge = 10 * time.Minute
+
+// Judge adds to Problems what keeps the node from being healthy, and sets Healthy. Maintenance is not a problem: the
+// operator asked for it.
+func (s *Status) Judge(now time.Time) {
+	add := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
+	if !s.Daemon.Running {
+		add("the agent's daemon does not run: %s", s.Daemon.Why)
+	}
+	for _, p := range s.Daemon.Panics {
+		if now.Sub(p.Last).Abs() < panicAge {
+			add("a part of the agent panicked: %s: %s", p.Part, p.Reason)
+		}
+	}
+	if !s.HAProxy.Answers {
+		add("haproxy does not answer: %s", s.HAProxy.Why)
+	}
+	for _, t := range s.Targets {
+		if t.Name == "keepalived" && t.Active != "active" && t.Active != "reloading" {
+			add("keepalived does not run: %s is %s", t.Unit, orUnknown(t.Active))
+		}
+	}
+	s.Problems = append(s.Problems, s.FileProblems()...)
+	for _, v := range s.VIPs {
+		if len(v.OtherHolders) > 0 {
+			add("VIP %s has another holder: %s", v.Name, v.OtherHolders[0].HardwareAddress)
+		}
+	}
+	s.Healthy = len(s.Problems) == 0
+}
+
+// FileProblems are the targets whose service does not run on the files on the disk, a sentence each.
+func (s *Status) FileProblems() []string {
+	var all []string
+	for _, t := range s.Targets {
+		if why := s.targetProblem(t); why != "" {
+			all = append(all, t.Name+": "+why)
+		}
+	}
+	return all
+}
+
+func orUnknown(state string) string {
+	if state == "" {
+		return Unknown + ": systemd does not answer"
+	}
+	return state
+}
+
+// targetProblem returns what is wrong with the files of a target, or "".
+func (s *Status) targetProblem(t Target) string {
+	var last Change // of the target
+	if i := slices.IndexFunc(s.Changes, func(c Change) bool { return slices.Contains(c.Targets, t.Name) }); i >= 0 {
+		last = s.Changes[i]
+	}
+	because := ""
+	if last.Verdict != "" && last.Verdict != Proven {
+		because = fmt.Sprintf("; change %d was %s: %s", last.Number, last.Verdict, strings.Join(strings.Fields(last.Reason), " "))
+	}
+	switch {
+	case t.Drift:
+		return fmt.Sprintf("the files are not those that it runs on (generation %d)%s", t.Generation, because)
+	case last.Verdict == Failed || last.Verdict == Interrupted:
+		return "it is not known to run on its files" + because
+	case t.Generation == 0 && because != "":
+		return "no files were ever proven" + because
+	}
+	return ""
+}

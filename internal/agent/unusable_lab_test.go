@@ -1,0 +1,174 @@
+package agent_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+)
+
+// TestUnusableFilesOfANode puts FIFOs, devices and a huge file in the places of a real node's files, while it runs and
+// before its services start.
+func TestUnusableFilesOfANode(t *testing.T) {
+	for _, releaseName := range []string{"trixie"} {
+		t.Run(releaseName, func(t *testing.T) {
+			n := newNode(t, releaseName)
+			n.settled()
+			for _, part := range []struct {
+				name string
+				test func(t *testing.T, n *node)
+			}{
+				{"while the agent runs", testUnusableWhileItRuns},
+				{"before a start", testUnusableBeforeAStart},
+				{"an agent.yaml", testUnusableAgentYAML},
+				{"a damaged store", testDamagedStore},
+				{"a dead haproxy", testStatusOfADeadHAProxy},
+			} {
+				t.Run(part.name, func(t *testing.T) {
+					part.test(t, &node{n.Host, t})
+				})
+			}
+		})
+	}
+}
+
+// bounded runs a command of the agent, which must not take longer than its own time-outs.
+func (n *node) bounded(args ...string) (out string, status int) {
+	n.t.Helper()
+	began := time.Now()
+	out, status, err := n.Run(n.t.Context(), "timeout", append([]string{"-s", "KILL", "60", "ha-agent"}, args...)...)
+	if err != nil || status == 137 {
+		n.t.Fatalf("ha-agent %v: status %d after %v, %v\n%s", args, status, time.Since(began), err, out)
+	}
+	return out, status
+}
+
+// well waits until status, verify and the check have nothing to say.
+func (n *node) well() {
+	n.t.Helper()
+	n.eventually("all is well", func() error {
+		for _, args := range [][]string{{"check"}, {"status"}, {"verify"}} {
+			if out, status := n.bounded(args...); status != 0 {
+				return fmt.Errorf("ha-agent %v: exit status %d\n%s", args, status, out)
+			}
+		}
+		return nil
+	})
+}
+
+const put = `rm -f "$1"; case $2 in
+FIFO) mkfifo "$1" ;;
+device) ln -s /dev/zero "$1" ;;
+huge) truncate -s 1T "$1" ;;
+directory) mkdir "$1" ;;
+esac`
+
+func testUnusableWhileItRuns(t *testing.T, n *node) {
+	for _, path := range []string{haproxyCfg, keepalivedConf, sysctlConf} {
+		for _, kind := range []string{"FIFO", "device", "huge"} {
+			n.must("cp", "-p", path, "/root/kept")
+			before := n.must("systemctl", "show", "-P", "MainPID", "ha-agent")
+			n.must("sh", "-euc", put, "sh", path, kind)
+			n.eventually("the change is refused by name", func() error {
+				s, err := n.status()
+				if err != nil {
+					return err
+				}
+				if s.Healthy || s.LastChange.Verdict != control.Refused || !strings.Contains(s.LastChange.Reason, path) {
+					return fmt.Errorf("healthy %t, last change %+v", s.Healthy, s.LastChange)
+				}
+				return nil
+			})
+			if out, status := n.bounded("status"); status != 1 || !strings.Contains(out, "PROBLEM") {
+				t.Errorf("%s, %s: status exits with %d:\n%s", path, kind, status, out)
+			}
+			if out, status := n.bounded("verify"); status != 1 || !strings.Contains(out, path) {
+				t.Errorf("%s, %s: verify exits with %d:\n%s", path, kind, status, out)
+			}
+			if out, status := n.bounded("check"); status != 0 {
+				t.Errorf("%s, %s: the check exits with %d: %s", path, kind, status, out)
+			}
+			if out, status := n.bounded("guard", "--reload", "keepalived"); (status == 0) != (path != keepalivedConf) {
+				t.Errorf("%s, %s: the guard of a reload exits with %d: %s", path, kind, status, out)
+			}
+			n.must("sh", "-euc", `rm -f "$1"; mv /root/kept "$1"`, "sh", path)
+			n.well()
+			if after := n.must("systemctl", "show", "-P", "MainPID", "ha-agent"); after != before {
+				t.Errorf("%s, %s: the agent was process %s and is %s", path, kind, before, after)
+			}
+			if err := n.holds(true); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func testUnusableBeforeAStart(t *testing.T, n *node) {
+	for _, kind := range []string{"FIFO", "huge", "directory"} {
+		n.must("systemctl", "stop", "keepalived", "haproxy", "ha-agent")
+		for _, path := range []string{haproxyCfg, keepalivedConf, sysctlConf} {
+			n.must("sh", "-euc", put, "sh", path, kind)
+		}
+		began := time.Now()
+		n.must("systemctl", "start", "ha-agent", "haproxy", "keepalived")
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("%s: the start took %v", kind, took)
+		}
+		n.well()
+		n.eventually("the VIP is here", func() error { return n.holds(true) })
+		n.must("sh", "-euc", `rm -rf /etc/haproxy/*.rejected-* /etc/keepalived/*.rejected-* /etc/sysctl.d/*.rejected-*`)
+	}
+}
+
+func testUnusableAgentYAML(t *testing.T, n *node) {
+	const path = "/etc/ha-agent/agent.yaml"
+	n.must("cp", "-p", path, "/root/kept")
+	for kind, want := range map[string]string{"FIFO": "is a FIFO", "device": "is a device", "huge": "more than the limit of 2 MiB", "directory": "is a directory"} {
+		n.must("sh", "-euc", put, "sh", path, kind)
+		for _, args := range [][]string{{"verify"}, {"release"}, {"status", "--timeout", "2s"}} {
+			out, status := n.bounded(args...)
+			if args[0] == "status" {
+				if status > 1 { // the daemon runs on what it has
+					t.Errorf("%s: status exits with %d: %s", kind, status, out)
+				}
+			} else if status != 3 || !strings.Contains(out, path+": "+want) && !strings.Contains(out, want) {
+				t.Errorf("%s: %v exits with %d: %s", kind, args, status, out)
+			}
+		}
+		if out, status := n.bounded("guard", "haproxy"); status != 0 {
+			t.Errorf("%s: the guard exits with %d: %s", kind, status, out)
+		}
+		n.must("rm", "-rf", path)
+	}
+	n.must("mv", "/root/kept", path)
+	n.well()
+}
+
+func testDamagedStore(t *testing.T, n *node) {
+	for _, damage := range []string{"echo '{' >manifest.json", "rm manifest.json; mkfifo manifest.json", "rm -f ../journal.jsonl; mkfifo ../journal.jsonl"} {
+		n.must("systemctl", "stop", "ha-agent")
+		n.must("sh", "-euc", "cd /var/lib/ha-agent/good; "+damage)
+		if out, status := n.bounded("guard", "haproxy"); status != 0 {
+			t.Errorf("%s: the guard exits with %d: %s", damage, status, out)
+		}
+		n.must("systemctl", "start", "ha-agent")
+		n.well()
+		n.must("sh", "-euc", "ls -d /var/lib/ha-agent/*.damaged-* && rm -rf /var/lib/ha-agent/*.damaged-*")
+	}
+}
+
+func testStatusOfADeadHAProxy(t *testing.T, n *node) {
+	n.must("systemctl", "stop", "haproxy")
+	if out, status := n.bounded("status"); status != 1 || !strings.Contains(out, "PROBLEM      haproxy does not answer") {
+		t.Errorf("status exits with %d:\n%s", status, out)
+	}
+	n.must("systemctl", "start", "haproxy")
+	n.must("systemctl", "stop", "ha-agent")
+	if out, status := n.bounded("status"); status != 1 || !strings.Contains(out, "the agent's daemon does not run") {
+		t.Errorf("status exits with %d:\n%s", status, out)
+	}
+	n.must("systemctl", "start", "ha-agent")
+	n.well()
+}

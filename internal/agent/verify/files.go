@@ -1,0 +1,180 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/units"
+)
+
+// imageFeatures are those that an image shows.
+func (m *Machine) imageFeatures() units.Features {
+	f := units.Features{
+		Firewall:     m.has(units.Firewall().Path),
+		Certificates: m.has(units.CertificatesListPath) || m.has(units.Certificates()[0].Path),
+	}
+	found, _ := filepath.Glob(m.path(units.Network("*").Path))
+	for _, p := range found {
+		f.NetworkFiles = append(f.NetworkFiles, strings.TrimSuffix(filepath.Base(filepath.Dir(p)), ".d"))
+	}
+	return f
+}
+
+// nodeFeatures are those that agent.yaml and the machine show. The files of networkd are a step of their own.
+func (m *Machine) nodeFeatures(c *config.Config) units.Features {
+	f := m.imageFeatures()
+	return units.Features{
+		Node:         true,
+		Firewall:     f.Firewall || m.has(units.FirewallPath),
+		Certificates: f.Certificates || len(c.HAProxy.Certificates) > 0,
+	}
+}
+
+// files checks kind, owner, mode and content of all that hapair ships.
+func (m *Machine) files(f units.Features) step {
+	return step{"units, drop-ins and what goes with them are in place", func(context.Context) (string, error) {
+		var wrong []string
+		all := units.All(f)
+		for _, file := range all {
+			if why := m.fileFault(file); why != "" {
+				wrong = append(wrong, why)
+			}
+		}
+		if wrong != nil {
+			return "", not("`bake render` writes them as they must be; or bake the image again", "%s", strings.Join(wrong, "; "))
+		}
+		return fmt.Sprintf("%d files", len(all)), nil
+	}}
+}
+
+// fileFault returns what is wrong with a file, or "".
+func (m *Machine) fileFault(want units.File) string {
+	data, info, err := regular.ReadFileInfo(m.path(want.Path), regular.MaxConfig)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && want.Optional:
+		return ""
+	case errors.Is(err, fs.ErrNotExist):
+		return want.Path + " is missing"
+	case errors.Is(err, regular.ErrUnusable):
+		return fmt.Sprintf("%s %v", want.Path, reason(err))
+	case err != nil:
+		return fmt.Sprintf("cannot read %s: %v", want.Path, reason(err))
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		return fmt.Sprintf("%s belongs to user %d, not to root", want.Path, st.Uid)
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case want.Content == nil && mode&^want.Mode&0o027 != 0:
+		return fmt.Sprintf("%s has mode %04o, which is more than %04o", want.Path, mode, want.Mode)
+	case want.Content != nil && mode != want.Mode:
+		return fmt.Sprintf("%s has mode %04o, not %04o", want.Path, mode, want.Mode)
+	case want.Content != nil && !bytes.Equal(data, want.Content):
+		return want.Path + " is not the one that this ha-agent comes with"
+	}
+	return ""
+}
+
+// interfaces are those that take virtual IPs.
+func interfaces(c *config.Config) []string {
+	var all []string
+	for _, v := range c.VIPs {
+		all = append(all, v.Interface)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// network checks the drop-in that makes systemd-networkd leave virtual IPs alone. It must bear the name of the file that
+// networkd uses for the interface, which is not always named after it: networkd itself keeps that name in
+// /run/systemd/netif/links.
+func (m *Machine) network(name string) step {
+	return step{"systemd-networkd leaves the VIPs on " + name + " alone", func(context.Context) (string, error) {
+		index, err := regular.ReadFile(m.path("/sys/class/net/"+name+"/ifindex"), regular.MaxState)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", not("give the interface the name that the spec has, or the spec the interface's: ip link", "there is no interface %s", name)
+		}
+		if err != nil {
+			return "", err
+		}
+		link, err := regular.ReadFile(m.path("/run/systemd/netif/links/"+strings.TrimSpace(string(index))), regular.MaxState)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		used := ""
+		for line := range strings.Lines(string(link)) {
+			if file, ok := strings.CutPrefix(line, "NETWORK_FILE="); ok {
+				used = strings.TrimSpace(file)
+			}
+		}
+		if used == "" {
+			return "networkd does not manage it", nil
+		}
+		want := units.Network(path.Base(used))
+		if why := m.fileFault(want); why != "" {
+			return "", not("write it, and run `networkctl reload`", "%s (networkd uses %s)", why, used)
+		}
+		return want.Path, nil
+	}}
+}
+
+// release compares the node's release with the one that it was baked for. Another one is a warning: the node may have
+// been upgraded.
+func (m *Machine) release(want string) step {
+	return step{"the release is the one that the node was baked for", func(context.Context) (string, error) {
+		b, err := regular.ReadFile(m.path("/etc/os-release"), regular.MaxState)
+		if err != nil {
+			return "", fmt.Errorf("cannot read /etc/os-release: %w", reason(err))
+		}
+		is := osRelease(b, "VERSION_CODENAME")
+		if want != "" && is != want {
+			return "", warning(fmt.Sprintf("the node runs %q, and its files were baked for %q: set image.release in the spec and bake again", is, want))
+		}
+		return is, nil
+	}}
+}
+
+// osRelease returns a value of os-release(5).
+func osRelease(data []byte, key string) string {
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
+			return strings.Trim(value, `"'`)
+		}
+	}
+	return ""
+}
+
+// inService reports whether the node is in maintenance, in which it answers every check with no.
+func (m *Machine) inService() step {
+	return step{"the node is in service", func(context.Context) (string, error) {
+		if _, err := os.Lstat(m.path(m.Mark)); err == nil {
+			return "", warning("it is in maintenance and holds no VIP: `ha-agent maintenance off` ends it")
+		}
+		return "", nil
+	}}
+}
+
+// drift checks that the services run on the files that lie there: a file that was refused stays until somebody mends it.
+func (m *Machine) drift() step {
+	return step{"the services run on the files on the disk", func(ctx context.Context) (string, error) {
+		problems, err := m.Drift(ctx)
+		if err != nil {
+			return "not known: the agent does not answer", nil // whether it runs is a step of its own
+		}
+		if len(problems) > 0 {
+			return "", not("ha-agent status", "%s", strings.Join(problems, "; "))
+		}
+		return "", nil
+	}}
+}

@@ -1,0 +1,54 @@
+package recipe_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/units"
+)
+
+// What a recipe ships must be on the list that `ha-agent verify` goes through, with its mode and, if it is the same on
+// every node, its bytes.
+func TestEveryFileOfARecipeIsOnTheListOfUnits(t *testing.T) {
+	list := map[string]units.File{}
+	for _, f := range units.All(units.Features{Node: true, Firewall: true, Certificates: true}) {
+		list[f.Path] = f
+	}
+	network := 0
+	for name, s := range examples(t) {
+		for _, r := range release.All() {
+			image, err := recipe.Image(s, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := image.Files
+			for i := range s.Nodes {
+				node, err := recipe.Node(s, &s.Nodes[i], r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, node.Files...)
+			}
+			for _, f := range files {
+				if bytes.Equal(f.Content, units.Network("x").Content) {
+					network++ // its path depends on the interface
+					continue
+				}
+				want, ok := list[f.Path]
+				switch {
+				case !ok:
+					t.Errorf("%s, %s: %s is not on the list of package units", name, r.Name, f.Path)
+				case f.Owner != "root" || f.Mode&^want.Mode != 0 || want.Content != nil && f.Mode != want.Mode:
+					t.Errorf("%s, %s: %s has mode %04o and owner %s, and the list has mode %04o and root", name, r.Name, f.Path, f.Mode, f.Owner, want.Mode)
+				case want.Content != nil && !bytes.Equal(f.Content, want.Content):
+					t.Errorf("%s, %s: %s has other bytes than the list", name, r.Name, f.Path)
+				}
+			}
+		}
+	}
+	if network == 0 {
+		t.Error("no drop-in of systemd-networkd was seen")
+	}
+}

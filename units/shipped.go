@@ -1,0 +1,45 @@
+package units
+
+// Paths of files whose content differs from node to node.
+const (
+	HAProxyPath     = "/etc/haproxy/haproxy.cfg"
+	KeepalivedPath  = "/etc/keepalived/keepalived.conf"
+	AgentConfigPath = "/etc/ha-agent/agent.yaml"
+	SyslogPath      = "/etc/rsyslog.d/60-hapair.conf"
+)
+
+// Features are what a machine has besides what every machine has.
+type Features struct {
+	Node         bool // it is a node, not an image that nodes are made of
+	Firewall     bool
+	Certificates bool
+	// NetworkFiles are the names of systemd-networkd's files for the interfaces that take virtual IPs.
+	NetworkFiles []string
+}
+
+// All returns every file that hapair puts on a machine with these features. It is the list that `ha-agent verify` goes
+// through; a test of the recipes keeps it complete.
+func All(f Features) []File {
+	sysctl := Sysctl()
+	sysctl.Content = nil // it is the operator's to add to
+	all := append(Common(), sysctl,
+		// It holds the hash of a password, which haproxy's group may read.
+		File{Path: HAProxyPath, Mode: 0o640}, File{Path: KeepalivedPath, Mode: 0o640})
+	if f.Firewall {
+		all = append(all, Firewall())
+	}
+	if f.Certificates {
+		all = append(append(all, Certificates()...), File{Path: CertificatesListPath, Mode: 0o644})
+	}
+	for _, name := range f.NetworkFiles {
+		all = append(all, Network(name))
+	}
+	if !f.Node {
+		return all
+	}
+	all = append(all, File{Path: AgentConfigPath, Mode: 0o644}, File{Path: SyslogPath, Mode: 0o644, Optional: true})
+	if f.Firewall {
+		all = append(all, File{Path: FirewallPath, Mode: 0o644})
+	}
+	return all
+}
