@@ -88,6 +88,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	wg.Go(func() { d.vrrp.read(ctx) })
 	wg.Go(func() { d.track.run(ctx) })
 	wg.Go(func() { d.rivals.Run(ctx) })
+	wg.Go(func() { d.followKeepalived(ctx) })
 	wg.Go(func() { d.serveMetrics(ctx) })
 	wg.Go(func() { d.serveControl(ctx, l) })
 	if err := d.Notify.Ready("watching"); err != nil {

@@ -56,21 +56,10 @@ func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
 	return a
 }
 
-// instances are those of all the target's files.
-func (t *keepalivedTarget) instances() []keepalived.Instance {
-	var all []keepalived.Instance
-	for _, p := range t.paths() {
-		if b, err := os.ReadFile(p); err == nil {
-			all = append(all, keepalived.Read(b).Instances...)
-		}
-	}
-	return all
-}
-
 // unique finds a VIP that two instances want: keepalived -t does not.
 func (t *keepalivedTarget) unique() error {
 	owner := map[vip.Held]string{}
-	for _, in := range t.instances() {
+	for _, in := range t.file().Instances {
 		for _, v := range in.VIPs {
 			key := vip.Held{Interface: v.Interface, Address: v.Address.Addr()}
 			if other, ok := owner[key]; ok && other != in.Name {
@@ -127,7 +116,7 @@ func (t *keepalivedTarget) proveStates(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		if err := agree(t.instances(), t.states(), held); err != nil {
+		if err := agree(t.file().Instances, t.states(), held); err != nil {
 			return false, err
 		}
 		return true, nil

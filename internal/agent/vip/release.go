@@ -1,6 +1,7 @@
 package vip
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/agent/config"
 )
@@ -25,9 +28,15 @@ type Releaser struct {
 	ProcSys string // /proc/sys
 }
 
-// Release takes them off, each from its own interface, and returns those that are gone. Addresses that equal no virtual IP
+// Released is a virtual IP that was taken off an interface.
+type Released struct {
+	Interface string
+	Address   netip.Prefix
+}
+
+// Release takes them off, each from its own interface, and returns those that it took off. Addresses that equal no virtual IP
 // are never touched.
-func (r Releaser) Release() ([]netip.Prefix, error) {
+func (r Releaser) Release() ([]Released, error) {
 	all, err := list()
 	if err != nil {
 		return nil, err
@@ -38,7 +47,7 @@ func (r Releaser) Release() ([]netip.Prefix, error) {
 			stale = append(stale, a)
 		}
 	}
-	var released []netip.Prefix
+	var released []Released
 	for _, a := range stale {
 		// Asked before each one: a keepalived that is started now takes three advertisements to hold an address.
 		pid, err := r.Running()
@@ -48,10 +57,13 @@ func (r Releaser) Release() ([]netip.Prefix, error) {
 		if pid != 0 {
 			return released, fmt.Errorf("cannot take %v off %s: %w (process %d); `systemctl stop keepalived` gives it away", a.prefix, a.name, ErrInUse, pid)
 		}
-		if err := r.remove(a, all); err != nil {
+		switch err := r.remove(a, all); {
+		case errors.Is(err, syscall.EADDRNOTAVAIL): // another process took it off, and announces it
+		case err != nil:
 			return released, err
+		default:
+			released = append(released, Released{a.name, a.prefix})
 		}
-		released = append(released, a.prefix)
 	}
 	return released, nil
 }
@@ -72,16 +84,16 @@ func (r Releaser) remove(a address, all []address) error {
 	if a.family == syscall.AF_INET && slices.ContainsFunc(all, neighbour) {
 		path := filepath.Join(r.ProcSys, "net/ipv4/conf", a.name, "promote_secondaries")
 		before, err := os.ReadFile(path)
+		if err == nil && string(bytes.TrimSpace(before)) == "0" {
+			if err = promote(a.index, true); err == nil {
+				defer promote(a.index, false)
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("cannot take %v off %s and keep the other addresses of its subnet: %w", a.prefix, a.name, err)
 		}
-		if err := os.WriteFile(path, []byte("1\n"), 0); err != nil {
-			return fmt.Errorf("cannot take %v off %s and keep the other addresses of its subnet: %w", a.prefix, a.name, err)
-		}
-		defer os.WriteFile(path, before, 0)
 	}
-	err := request(a)
-	if err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) { // somebody else was faster
+	if err := request(syscall.RTM_DELADDR, a.message()); err != nil {
 		return fmt.Errorf("cannot take %v off %s: %w", a.prefix, a.name, err)
 	}
 	return nil
@@ -157,20 +169,44 @@ func attribute(a syscall.NetlinkRouteAttr) []byte {
 	return append(b, a.Value...) // 4 or 16 bytes: no padding
 }
 
-// request asks the kernel to delete an address and reads its answer.
-func request(a address) error {
+// message is what the kernel is asked about an address with: ifaddrmsg and the attributes.
+func (a address) message() []byte {
+	b := []byte{a.family, uint8(a.prefix.Bits()), 0, 0}
+	b = binary.NativeEndian.AppendUint32(b, uint32(a.index))
+	return append(b, a.attrs...)
+}
+
+// promoteSecondaries is IPV4_DEVCONF_PROMOTE_SECONDARIES of linux/ip.h.
+const promoteSecondaries = 20
+
+// promote sets promote_secondaries of an interface. By netlink, because /proc/sys cannot be written from everywhere.
+func promote(index int, on bool) error {
+	value := binary.NativeEndian.AppendUint32(nil, 0)
+	if on {
+		value = binary.NativeEndian.AppendUint32(nil, 1)
+	}
+	nest := func(kind uint16, value []byte) []byte {
+		return attribute(syscall.NetlinkRouteAttr{Attr: syscall.RtAttr{Type: kind}, Value: value})
+	}
+	const inetConf = 1 // IFLA_INET_CONF
+	b := make([]byte, syscall.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(b[4:], uint32(index))
+	b = append(b, nest(unix.IFLA_AF_SPEC, nest(syscall.AF_INET, nest(inetConf, nest(promoteSecondaries, value))))...)
+	return request(syscall.RTM_SETLINK, b)
+}
+
+// request asks the kernel for something and reads its answer.
+func request(kind uint16, body []byte) error {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer syscall.Close(fd)
-	msg := binary.NativeEndian.AppendUint32(nil, uint32(syscall.NLMSG_HDRLEN+syscall.SizeofIfAddrmsg+len(a.attrs)))
-	msg = binary.NativeEndian.AppendUint16(msg, syscall.RTM_DELADDR)
+	msg := binary.NativeEndian.AppendUint32(nil, uint32(syscall.NLMSG_HDRLEN+len(body)))
+	msg = binary.NativeEndian.AppendUint16(msg, kind)
 	msg = binary.NativeEndian.AppendUint16(msg, syscall.NLM_F_REQUEST|syscall.NLM_F_ACK)
 	msg = append(msg, make([]byte, 8)...) // sequence number and port: there is one request, and one answer
-	msg = append(msg, a.family, uint8(a.prefix.Bits()), 0, 0)
-	msg = binary.NativeEndian.AppendUint32(msg, uint32(a.index))
-	msg = append(msg, a.attrs...)
+	msg = append(msg, body...)
 	if err := syscall.Sendto(fd, msg, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return err
 	}
