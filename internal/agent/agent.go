@@ -116,6 +116,7 @@ func (d *Daemon) open() error {
 		restart: d.restartHAProxy}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
+	d.service.weaken, d.service.states = d.vrrp.weaken, d.vrrp.states
 	d.changer = newChanger(s, d.Log, d.Now, d.targets())
 	d.changer.point = d.Point
 	d.applies = make(chan applyJob)
@@ -151,7 +152,9 @@ func (d *Daemon) targets() []target {
 	return []target{
 		&sysctlTarget{file: d.Conf.Sysctl.File, proc: d.Paths.ProcSys, bus: d.Bus},
 		&haproxyTarget{conf: d.Conf.HAProxy, bus: d.Bus, run: d.Run},
-		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited},
+		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited,
+			runs:  func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
+			split: split{vip.Addresses, neighbor.Ask}},
 	}
 }
 

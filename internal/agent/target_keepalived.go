@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,11 @@ type keepalivedTarget struct {
 	states    func() map[string]keepalived.State // as the fifo told them
 	addresses func() ([]vip.Held, error)
 	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
+	runs      func() keepalived.File // what keepalived ran on before a change
+	split     split
 }
 
-// reloadTime is how long keepalived is watched after a reload: one that a file kills dies within some milliseconds.
+// reloadTime is how long keepalived is watched at least after a reload: one that a file kills dies within some milliseconds.
 const reloadTime = 700 * time.Millisecond
 
 func (t *keepalivedTarget) name() string { return "keepalived" }
@@ -89,17 +92,22 @@ func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
 		return fmt.Errorf("cannot watch keepalived over its reload: %w", err)
 	}
 	defer done()
+	file := t.file()
+	known := t.split.before(ctx, file)
 	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {
 		return err
 	}
-	timer := time.NewTimer(reloadTime)
-	defer timer.Stop()
+	watch, cancel := context.WithTimeout(ctx, max(reloadTime, window(t.runs(), file)))
+	defer cancel()
+	parted := make(chan error, 1)
+	go func() { parted <- t.split.watch(watch, file, known) }()
 	select {
 	case <-exited:
 		return errors.New("keepalived ended over its reload")
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	case err := <-parted:
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
 	}
 	return t.proveStates(ctx)
 }

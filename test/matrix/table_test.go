@@ -55,18 +55,8 @@ func render(tables []table) []byte {
 			fmt.Fprintf(&b, "| %s | %v | %v | %s | %s | %s |\n", r.row.name, r.fresh, r.kept, r.holders, cell(r.said), cell(r.end))
 		}
 	}
-	b.WriteString(absent)
 	return b.Bytes()
 }
-
-// absent are the rows that there are not.
-const absent = `
-## What is not in the table
-
-- keepalived killed by "systemctl kill --signal=KILL". That also kills ExecStopPost=, which takes the virtual IP off a node
-  whose keepalived died; it goes 0.3 to 0.5 s later, when systemd starts keepalived again. The other node takes it after
-  0.6 s, so on a machine that is very busy both may have it for a moment.
-`
 
 // cell makes text fit for a table, short, and free of what differs from run to run.
 func cell(text string) string {
