@@ -60,9 +60,9 @@ const (
 	releaseTime = time.Second            // that keepalived's other processes may take to end after the main one
 )
 
-// followKeepalived releases the virtual IPs at once when keepalived's main process has died. The unit's ExecStopPost= does so
-// too, but `systemctl kill --signal=KILL` kills that as well (systemd 257). A keepalived that was stopped has taken its
-// addresses off and announced it before it ended: then there is nothing to do.
+// followKeepalived releases the virtual IPs at once when a process of keepalived has died. The unit's ExecStopPost= does so
+// too, but `systemctl kill --signal=KILL` kills that as well (systemd 257), and it does not run if only the VRRP process has
+// died. A keepalived that was stopped has taken its addresses off and announced it before it ended: then there is nothing to do.
 func (d *Daemon) followKeepalived(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := d.outlive(ctx); err != nil && ctx.Err() == nil {
@@ -75,7 +75,7 @@ func (d *Daemon) followKeepalived(ctx context.Context) {
 	}
 }
 
-// outlive waits for the end of keepalived's main process, if there is one, and releases what it has left behind.
+// outlive waits for the end of a process of keepalived, if it runs, and releases what that has left behind.
 func (d *Daemon) outlive(ctx context.Context) error {
 	u, err := d.Bus.Service(ctx, d.Conf.Keepalived.Unit)
 	if err != nil || u.MainPID == 0 {
@@ -85,27 +85,113 @@ func (d *Daemon) outlive(ctx context.Context) error {
 	if err != nil {
 		return nil // it has ended meanwhile
 	}
-	ended, done, err := exited(u.MainPID)
+	mainEnded, done, err := exited(u.MainPID)
 	if err != nil {
 		return nil
 	}
 	defer done()
+	childEnded, done := anyExited(keepalived.Children("/proc", u.MainPID))
+	defer done()
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-ended:
+	case <-mainEnded:
+	case <-childEnded:
+	}
+	return d.bury(ctx, mainEnded, func() (int, error) { return keepalived.RunningIn("/proc", cgroup) })
+}
+
+// anyExited is like exited for the first of several processes to end.
+func anyExited(pids []int) (<-chan struct{}, func()) {
+	first, stop := make(chan struct{}, 1), make(chan struct{})
+	var closers []func()
+	for _, pid := range pids {
+		ended, done, err := exited(pid)
+		if err != nil {
+			continue
+		}
+		closers = append(closers, done)
+		go func() {
+			select {
+			case <-stop:
+				return
+			case <-ended:
+			}
+			select {
+			case first <- struct{}{}:
+			default:
+			}
+		}()
+	}
+	return first, func() {
+		close(stop)
+		for _, done := range closers {
+			done()
+		}
+	}
+}
+
+// bury releases what a process of keepalived has left behind that died just now. While the main process lives it starts a new
+// VRRP process, which takes the addresses off itself, but announces nothing.
+func (d *Daemon) bury(ctx context.Context, mainEnded <-chan struct{}, running func() (int, error)) error {
+	held, err := vip.Addresses()
+	if err != nil {
+		return err
+	}
+	var left []keepalived.Instance
+	for _, in := range runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived).Instances {
+		if len(holding(in, held)) > 0 {
+			left = append(left, in)
+		}
+	}
+	if len(left) == 0 {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	running := func() (int, error) { return keepalived.RunningIn("/proc", cgroup) }
-	return poll(ctx, 2*time.Millisecond, func() (bool, error) {
-		released, err := Release(d.Conf, store.At(d.Paths.Store), running)
-		for _, r := range released {
-			d.Log.Warn("took a virtual IP off that a dead keepalived had left behind", "address", r.Address, "interface", r.Interface)
+	err = poll(ctx, 2*time.Millisecond, func() (bool, error) {
+		select {
+		case <-mainEnded:
+			return d.released(running)
+		default:
+			return d.resigned(left)
 		}
-		if errors.Is(err, vip.ErrInUse) {
-			return false, fmt.Errorf("cannot release the virtual IPs of a keepalived whose main process has died: %w", err)
-		}
-		return true, err
 	})
+	if errors.Is(err, errStays) {
+		return nil // another process than the VRRP one has died
+	}
+	if err != nil {
+		return fmt.Errorf("cannot release the virtual IPs of a keepalived that has died: %w", err)
+	}
+	return nil
+}
+
+// errStays is why nothing is announced.
+var errStays = errors.New("an address is still on its interface")
+
+// released releases the addresses unless a process still runs.
+func (d *Daemon) released(running func() (int, error)) (bool, error) {
+	released, err := Release(d.Conf, store.At(d.Paths.Store), running)
+	for _, r := range released {
+		d.Log.Warn("took a virtual IP off that a dead keepalived had left behind", "address", r.Address, "interface", r.Interface)
+	}
+	return !errors.Is(err, vip.ErrInUse), err
+}
+
+// resigned resigns instances when none of their addresses is on this machine any more.
+func (d *Daemon) resigned(left []keepalived.Instance) (bool, error) {
+	held, err := vip.Addresses()
+	if err != nil {
+		return true, err
+	}
+	for _, in := range left {
+		if len(holding(in, held)) > 0 {
+			return false, errStays
+		}
+	}
+	for _, in := range left {
+		d.Log.Warn("keepalived's VRRP process has died: announcing it to the peers", "instance", in.Name)
+		err = errors.Join(err, advert.Resign(in))
+	}
+	return true, err
 }

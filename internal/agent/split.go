@@ -21,7 +21,7 @@ type split struct {
 
 // How the link is asked after a change.
 const (
-	splitAsk    = 120 * time.Millisecond // for all answers to one question; it is asked twice
+	splitAsk    = 100 * time.Millisecond // for all answers to one question; it is asked twice
 	splitAgain  = 50 * time.Millisecond
 	splitMargin = 500 * time.Millisecond // for keepalived to load the file, and to be scheduled
 	splitMost   = 25 * time.Second

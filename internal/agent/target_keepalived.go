@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +24,7 @@ type keepalivedTarget struct {
 	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
 	runs      func() keepalived.File // what keepalived ran on before a change
 	split     split
+	parted    bool // the last change parted this node from its peers: what follows is the way back, and is urgent
 }
 
 // reloadTime is how long keepalived is watched at least after a reload: one that a file kills dies within some milliseconds.
@@ -93,21 +93,35 @@ func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
 	}
 	defer done()
 	file := t.file()
-	known := t.split.before(ctx, file)
+	known := map[vip.Held]bool{}
+	urgent := t.parted
+	if t.parted = false; !urgent {
+		known = t.split.before(ctx, file)
+	}
 	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {
 		return err
 	}
-	watch, cancel := context.WithTimeout(ctx, max(reloadTime, window(t.runs(), file)))
+	long := reloadTime
+	if !urgent {
+		long = max(long, window(t.runs(), file))
+	}
+	watch, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
-	parted := make(chan error, 1)
-	go func() { parted <- t.split.watch(watch, file, known) }()
+	rivals := make(chan error, 1)
+	if !urgent { // else both hold the VIPs still
+		go func() { rivals <- t.split.watch(watch, file, known) }()
+	}
 	select {
 	case <-exited:
 		return errors.New("keepalived ended over its reload")
-	case err := <-parted:
-		if err = cmp.Or(err, ctx.Err()); err != nil {
+	case err := <-rivals:
+		if t.parted = err != nil; t.parted {
 			return err
 		}
+	case <-watch.Done():
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return t.proveStates(ctx)
 }

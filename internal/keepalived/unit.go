@@ -20,6 +20,21 @@ func Cgroup(proc string, pid int) (string, error) {
 	return string(b), nil
 }
 
+// Children returns the child processes of a process; none if the kernel does not list them.
+func Children(proc string, pid int) []int {
+	lists, _ := filepath.Glob(filepath.Join(proc, strconv.Itoa(pid), "task/*/children"))
+	var all []int
+	for _, list := range lists {
+		b, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(b)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
 // RunningIn is like Running, but finds only a keepalived of a control group. It needs no right to look into the process: an
 // agent of fewer capabilities than keepalived has none.
 func RunningIn(proc, cgroup string) (pid int, err error) {

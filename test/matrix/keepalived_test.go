@@ -11,7 +11,7 @@ func keepalivedRows() []row {
 		{name: "by SIGKILL, all its processes", harm: keepalivedKilled, gap: announced},
 		{name: "by `systemctl kill --signal=KILL`, which kills ExecStopPost= too", harm: unitKilled, gap: announced},
 		{name: "by SIGKILL, only its main process", harm: mainKilled, gap: announced},
-		{name: "by SIGKILL, only its VRRP process", harm: childKilled},
+		{name: "by SIGKILL, only its VRRP process", harm: childKilled, gap: announced},
 		{name: "by SIGKILL, while ha-agent's daemon does not run", harm: killedAlone, gap: announced},
 	})
 }

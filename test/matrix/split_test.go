@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,15 +19,13 @@ const splitTime = 1500 * time.Millisecond
 
 // splitRows edit keepalived.conf of one node, in ways that keepalived -t finds nothing wrong with and that part the pair.
 func splitRows() []row {
-	router := replaced("virtual_router_id 1", "virtual_router_id 2")
+	router := replaced(`(?m)^    virtual_router_id .*`, "    virtual_router_id 251")
 	version := func(s string) string {
-		return replaced("advert_int 0.2\n", "advert_int 1\n")(replaced("vrrp_version 3", "vrrp_version 2")(s))
+		return replaced(advertInt, "    advert_int 1")(replaced("vrrp_version 3", "vrrp_version 2")(s))
 	}
-	peers := func(s string) string {
-		return replaced("        192.168.56.102\n", "        192.168.56.109\n")(replaced("        192.168.56.101\n", "        192.168.56.109\n")(s))
-	}
+	peers := replaced(`(unicast_peer \{\n +)192.168.56.\d+`, "${1}192.168.56.109")
 	password := replaced("auth_pass first", "auth_pass second")
-	slow := replaced("advert_int 1\n", "advert_int 3\n")
+	slow := replaced(advertInt, "    advert_int 3")
 	return inGroup("Edits of keepalived.conf on one node that part the pair", []row{
 		{name: "another virtual_router_id, on the backup", both: splitTime, harm: partsBackup(router)},
 		{name: "another virtual_router_id, on the holder", both: splitTime, harm: partsHolder(router)},
@@ -43,8 +42,11 @@ func splitRows() []row {
 	})
 }
 
+// advertInt is the line of keepalived.conf.
+const advertInt = `(?m)^    advert_int .*`
+
 func replaced(old, with string) func(string) string {
-	return func(s string) string { return strings.ReplaceAll(s, old, with) }
+	return func(s string) string { return regexp.MustCompile(old).ReplaceAllString(s, with) }
 }
 
 func partsBackup(edit func(string) string) func(context.Context, *run) error {
@@ -116,7 +118,7 @@ func change(ctx context.Context, h *lab.Host, content string) (c control.Change,
 // versionTwo is a keepalived.conf of version 2 with a password.
 func versionTwo(s string) string {
 	s = replaced("vrrp_version 3", "vrrp_version 2")(s)
-	return replaced("advert_int 0.2\n", "advert_int 1\n    authentication {\n        auth_type PASS\n        auth_pass first\n    }\n")(s)
+	return replaced(advertInt, "    advert_int 1\n    authentication {\n        auth_type PASS\n        auth_pass first\n    }")(s)
 }
 
 // secondVersion has both nodes speak version 2. Nodes that do not hear each other must not both serve meanwhile: one is in
@@ -154,7 +156,7 @@ func (p *pair) both(ctx context.Context, edit func(string) string) error {
 
 // provenSlower edits what the peer follows: version 3 tells the interval in each advertisement.
 func provenSlower(ctx context.Context, r *run) error {
-	return r.proves(ctx, r.holder, replaced("advert_int 0.2\n", "advert_int 0.5\n"))
+	return r.proves(ctx, r.holder, replaced(advertInt, "    advert_int 0.5"))
 }
 
 func provenPriority(ctx context.Context, r *run) error {
