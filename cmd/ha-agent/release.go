@@ -25,7 +25,7 @@ func cmdRelease(_ context.Context, e *env, args []string) error {
 	}
 	released, err := agent.Release(c, store.At(store.Dir), func() (int, error) { return keepalived.Running("/proc") })
 	for _, r := range released {
-		fmt.Fprintf(e.stdout, "took %v off %s, which keepalived had left behind\n", r.Address, r.Interface)
+		fmt.Fprintln(e.stdout, r)
 	}
 	if errors.Is(err, vip.ErrInUse) {
 		return exitstatus.With(exitstatus.No, err)

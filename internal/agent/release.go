@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -138,23 +139,34 @@ func (d *Daemon) bury(ctx context.Context, mainEnded <-chan struct{}, running fu
 	if err != nil {
 		return err
 	}
-	var left []keepalived.Instance
+	var instances []keepalived.Instance
 	for _, in := range runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived).Instances {
 		if len(holding(in, held)) > 0 {
-			left = append(left, in)
+			instances = append(instances, in)
 		}
 	}
-	if len(left) == 0 {
+	if len(instances) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
 	err = poll(ctx, 2*time.Millisecond, func() (bool, error) {
+		held, err := vip.Addresses()
+		if err != nil {
+			return true, err
+		}
+		left := slices.ContainsFunc(instances, func(in keepalived.Instance) bool { return len(holding(in, held)) > 0 })
 		select {
 		case <-mainEnded:
-			return d.released(running)
+			if !left {
+				return true, nil // ExecStopPost= was faster
+			}
+			return d.released(ctx, running)
 		default:
-			return d.resigned(left)
+			if left {
+				return false, errStays
+			}
+			return true, d.resigned(instances)
 		}
 	})
 	if errors.Is(err, errStays) {
@@ -169,29 +181,30 @@ func (d *Daemon) bury(ctx context.Context, mainEnded <-chan struct{}, running fu
 // errStays is why nothing is announced.
 var errStays = errors.New("an address is still on its interface")
 
-// released releases the addresses unless a process still runs.
-func (d *Daemon) released(running func() (int, error)) (bool, error) {
-	released, err := Release(d.Conf, store.At(d.Paths.Store), running)
-	for _, r := range released {
-		d.Log.Warn("took a virtual IP off that a dead keepalived had left behind", "address", r.Address, "interface", r.Interface)
-	}
-	return !errors.Is(err, vip.ErrInUse), err
-}
+// releaseUnit is the transient unit that releases: the daemon itself has no right to take an address off.
+const releaseUnit = "hapair-release.service"
 
-// resigned resigns instances when none of their addresses is on this machine any more.
-func (d *Daemon) resigned(left []keepalived.Instance) (bool, error) {
-	held, err := vip.Addresses()
+// released has the addresses released as soon as no process runs any more.
+func (d *Daemon) released(ctx context.Context, running func() (int, error)) (bool, error) {
+	pid, err := running()
 	if err != nil {
 		return true, err
 	}
-	for _, in := range left {
-		if len(holding(in, held)) > 0 {
-			return false, errStays
-		}
+	if pid != 0 {
+		return false, fmt.Errorf("%w (process %d)", vip.ErrInUse, pid)
 	}
-	for _, in := range left {
+	self, err := os.Executable()
+	if err != nil {
+		return true, err
+	}
+	return true, d.Bus.RunOnce(ctx, releaseUnit, self, "release", "--config", d.Paths.Config)
+}
+
+// resigned resigns instances whose addresses a new VRRP process has taken off.
+func (d *Daemon) resigned(instances []keepalived.Instance) (err error) {
+	for _, in := range instances {
 		d.Log.Warn("keepalived's VRRP process has died: announcing it to the peers", "instance", in.Name)
 		err = errors.Join(err, advert.Resign(in))
 	}
-	return true, err
+	return err
 }

@@ -1,7 +1,6 @@
 package vip
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/agent/config"
 )
@@ -32,6 +29,10 @@ type Releaser struct {
 type Released struct {
 	Interface string
 	Address   netip.Prefix
+}
+
+func (r Released) String() string {
+	return fmt.Sprintf("took %v off %s, which keepalived had left behind", r.Address, r.Interface)
 }
 
 // Release takes them off, each from its own interface, and returns those that it took off. Addresses that equal no virtual IP
@@ -84,16 +85,15 @@ func (r Releaser) remove(a address, all []address) error {
 	if a.family == syscall.AF_INET && slices.ContainsFunc(all, neighbour) {
 		path := filepath.Join(r.ProcSys, "net/ipv4/conf", a.name, "promote_secondaries")
 		before, err := os.ReadFile(path)
-		if err == nil && string(bytes.TrimSpace(before)) == "0" {
-			if err = promote(a.index, true); err == nil {
-				defer promote(a.index, false)
-			}
-		}
 		if err != nil {
 			return fmt.Errorf("cannot take %v off %s and keep the other addresses of its subnet: %w", a.prefix, a.name, err)
 		}
+		if err := os.WriteFile(path, []byte("1\n"), 0); err != nil {
+			return fmt.Errorf("cannot take %v off %s and keep the other addresses of its subnet: %w", a.prefix, a.name, err)
+		}
+		defer os.WriteFile(path, before, 0)
 	}
-	if err := request(syscall.RTM_DELADDR, a.message()); err != nil {
+	if err := request(a); err != nil {
 		return fmt.Errorf("cannot take %v off %s: %w", a.prefix, a.name, err)
 	}
 	return nil
@@ -169,44 +169,20 @@ func attribute(a syscall.NetlinkRouteAttr) []byte {
 	return append(b, a.Value...) // 4 or 16 bytes: no padding
 }
 
-// message is what the kernel is asked about an address with: ifaddrmsg and the attributes.
-func (a address) message() []byte {
-	b := []byte{a.family, uint8(a.prefix.Bits()), 0, 0}
-	b = binary.NativeEndian.AppendUint32(b, uint32(a.index))
-	return append(b, a.attrs...)
-}
-
-// promoteSecondaries is IPV4_DEVCONF_PROMOTE_SECONDARIES of linux/ip.h.
-const promoteSecondaries = 20
-
-// promote sets promote_secondaries of an interface. By netlink, because /proc/sys cannot be written from everywhere.
-func promote(index int, on bool) error {
-	value := binary.NativeEndian.AppendUint32(nil, 0)
-	if on {
-		value = binary.NativeEndian.AppendUint32(nil, 1)
-	}
-	nest := func(kind uint16, value []byte) []byte {
-		return attribute(syscall.NetlinkRouteAttr{Attr: syscall.RtAttr{Type: kind}, Value: value})
-	}
-	const inetConf = 1 // IFLA_INET_CONF
-	b := make([]byte, syscall.SizeofIfInfomsg)
-	binary.NativeEndian.PutUint32(b[4:], uint32(index))
-	b = append(b, nest(unix.IFLA_AF_SPEC, nest(syscall.AF_INET, nest(inetConf, nest(promoteSecondaries, value))))...)
-	return request(syscall.RTM_SETLINK, b)
-}
-
-// request asks the kernel for something and reads its answer.
-func request(kind uint16, body []byte) error {
+// request asks the kernel to delete an address and reads its answer.
+func request(a address) error {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer syscall.Close(fd)
-	msg := binary.NativeEndian.AppendUint32(nil, uint32(syscall.NLMSG_HDRLEN+len(body)))
-	msg = binary.NativeEndian.AppendUint16(msg, kind)
+	msg := binary.NativeEndian.AppendUint32(nil, uint32(syscall.NLMSG_HDRLEN+syscall.SizeofIfAddrmsg+len(a.attrs)))
+	msg = binary.NativeEndian.AppendUint16(msg, syscall.RTM_DELADDR)
 	msg = binary.NativeEndian.AppendUint16(msg, syscall.NLM_F_REQUEST|syscall.NLM_F_ACK)
 	msg = append(msg, make([]byte, 8)...) // sequence number and port: there is one request, and one answer
-	msg = append(msg, body...)
+	msg = append(msg, a.family, uint8(a.prefix.Bits()), 0, 0)
+	msg = binary.NativeEndian.AppendUint32(msg, uint32(a.index))
+	msg = append(msg, a.attrs...)
 	if err := syscall.Sendto(fd, msg, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return err
 	}
