@@ -234,26 +234,36 @@ func (m *maintainer) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
-		held, err := m.addresses()
-		if err != nil {
+		unheld, err := m.unheld()
+		if err != nil || none {
+			return err == nil, err
+		}
+		if err := m.allAsked(ctx, unheld); err != nil {
 			return false, err
 		}
-		var unheld []vip.Held
-		for _, v := range m.vips {
-			on, missing := vip.Of(v, held)
-			if len(on) > 0 {
-				return false, fmt.Errorf("keepalived does not let go of %v", on[0])
-			}
-			for _, a := range missing {
-				unheld = append(unheld, vip.Held{Interface: v.Interface, Address: a})
-			}
-		}
-		if none {
-			return true, nil
-		}
-		err = m.allAsked(ctx, unheld)
+		// The one that answered may have handed its own VIPs over to this node meanwhile: both were put into maintenance at once.
+		_, err = m.unheld()
 		return err == nil, err
 	})
+}
+
+// unheld returns the addresses of all VIPs, or an error if this node holds one.
+func (m *maintainer) unheld() ([]vip.Held, error) {
+	held, err := m.addresses()
+	if err != nil {
+		return nil, err
+	}
+	var all []vip.Held
+	for _, v := range m.vips {
+		on, missing := vip.Of(v, held)
+		if len(on) > 0 {
+			return nil, fmt.Errorf("keepalived does not let go of %v", on[0])
+		}
+		for _, a := range missing {
+			all = append(all, vip.Held{Interface: v.Interface, Address: a})
+		}
+	}
+	return all, nil
 }
 
 // allAsked returns why another machine does not have all of some addresses, or nil. It asks about several at once: each

@@ -79,8 +79,8 @@ func (d *Daemon) followKeepalived(ctx context.Context) {
 // outlive waits for the end of a process of keepalived, if it runs, and releases what that has left behind.
 func (d *Daemon) outlive(ctx context.Context) error {
 	u, err := d.Bus.Service(ctx, d.Conf.Keepalived.Unit)
-	if err != nil || u.MainPID == 0 {
-		return nil // status reports it
+	if err != nil || u.MainPID == 0 || !u.Running() {
+		return nil // status reports it; one that is just starting has not all its processes yet, and holds nothing
 	}
 	cgroup, err := keepalived.Cgroup("/proc", u.MainPID)
 	if err != nil {

@@ -18,6 +18,7 @@ func maintenanceRows() []row {
 		{name: "maintenance, off on one node and on at once on the other", before: otherInMaintenance, harm: rolling, served: true},
 		{name: "maintenance, while the peer's keepalived does not run", lossless: true, harm: refusedMaintenance("keepalived.service")},
 		{name: "maintenance, while the peer's haproxy does not run", lossless: true, harm: refusedMaintenance("haproxy.service")},
+		{name: "maintenance, on on both nodes at once", harm: bothAtOnce},
 		{name: "maintenance, while the peer is in maintenance", lossless: true, before: otherInMaintenance, harm: lastInMaintenance},
 	})
 }
@@ -118,4 +119,32 @@ func rolling(ctx context.Context, r *run) error {
 
 func lastInMaintenance(ctx context.Context, r *run) error {
 	return errors.Join(r.refused(ctx), sh(ctx, r.other, "ha-agent maintenance off"))
+}
+
+// bothAtOnce is what a script does that does not wait: one node has to stay.
+func bothAtOnce(ctx context.Context, r *run) error {
+	on := make(chan error, 2)
+	for _, h := range r.hosts() {
+		go func() {
+			out, code, err := h.Run(ctx, "ha-agent", "maintenance", "on")
+			if err == nil && code != 0 {
+				err = fmt.Errorf("refused: %s", out)
+			}
+			on <- err
+		}()
+	}
+	first, second := <-on, <-on
+	if first == nil && second == nil {
+		return errors.New("both nodes are in maintenance")
+	}
+	holder, err := r.Holders.WaitOne(ctx, settled)
+	if err != nil {
+		return err
+	}
+	r.said = strings.TrimSpace(strings.ReplaceAll(errors.Join(first, second).Error(), "\n", "; "))
+	r.end = map[bool]string{true: "the holder holds it still", false: "the other node holds it"}[holder == r.holder.Name]
+	for _, h := range r.hosts() {
+		err = errors.Join(err, sh(ctx, h, "ha-agent maintenance off"))
+	}
+	return err
 }
