@@ -15,11 +15,11 @@ import (
 func maintenanceRows() []row {
 	return inGroup("Maintenance", []row{
 		{name: "maintenance, on while a change is carried out, and off", harm: maintenance},
-		{name: "maintenance, off on one node and on at once on the other", before: otherInMaintenance, harm: rolling, served: true},
+		{name: "maintenance, off on one node and on at once on the other", harm: rolling, served: true},
 		{name: "maintenance, while the peer's keepalived does not run", lossless: true, harm: refusedMaintenance("keepalived.service")},
 		{name: "maintenance, while the peer's haproxy does not run", lossless: true, harm: refusedMaintenance("haproxy.service")},
 		{name: "maintenance, on on both nodes at once", harm: bothAtOnce},
-		{name: "maintenance, while the peer is in maintenance", lossless: true, before: otherInMaintenance, harm: lastInMaintenance},
+		{name: "maintenance, while the peer is in maintenance", lossless: true, harm: lastInMaintenance},
 	})
 }
 
@@ -75,15 +75,6 @@ func (r *run) refused(ctx context.Context) error {
 	return err
 }
 
-// otherInMaintenance puts the node in maintenance that does not hold the VIP.
-func otherInMaintenance(ctx context.Context, p *pair) error {
-	holder, err := p.Holders.WaitOne(ctx, settled)
-	if err != nil {
-		return err
-	}
-	return sh(ctx, p.not(holder), "ha-agent maintenance on")
-}
-
 // not is the other node than the one of a name.
 func (p *pair) not(name string) *lab.Host {
 	for _, h := range p.hosts() {
@@ -96,6 +87,9 @@ func (p *pair) not(name string) *lab.Host {
 
 // rolling is what a script does that goes through all nodes.
 func rolling(ctx context.Context, r *run) error {
+	if err := sh(ctx, r.other, "ha-agent maintenance on"); err != nil {
+		return err
+	}
 	began := time.Now()
 	if err := sh(ctx, r.other, "ha-agent maintenance off"); err != nil {
 		return err
@@ -118,6 +112,9 @@ func rolling(ctx context.Context, r *run) error {
 }
 
 func lastInMaintenance(ctx context.Context, r *run) error {
+	if err := sh(ctx, r.other, "ha-agent maintenance on"); err != nil {
+		return err
+	}
 	return errors.Join(r.refused(ctx), sh(ctx, r.other, "ha-agent maintenance off"))
 }
 
