@@ -83,7 +83,9 @@ func ways() []way {
 	unicast4 := func(own, peer int) string {
 		return unicast(fmt.Sprintf("192.168.56.%d", own), fmt.Sprintf("192.168.56.%d", peer))
 	}
-	unicast6 := func(own, peer int) string { return unicast(fmt.Sprintf("fd00::%d", own), fmt.Sprintf("fd00::%d", peer)) }
+	unicast6 := func(own, peer int) string {
+		return unicast(fmt.Sprintf("fd00::%d", own), fmt.Sprintf("fd00::%d", peer))
+	}
 	multicast := func(int, int) string { return "" }
 	password := func(own, peer int) string {
 		return unicast4(own, peer) + "authentication {\nauth_type PASS\nauth_pass secret\n}\n"
