@@ -108,7 +108,7 @@ func (m *maintainer) on(ctx context.Context, req control.MaintenanceRequest) (co
 	if err := errors.Join(m.give(nil), m.weaken(nil)); err != nil { // from here on it is the mark that speaks
 		return control.Maintenance{}, err
 	}
-	if err := m.given(ctx, req.Force); err != nil {
+	if err := m.given(ctx, true); err != nil {
 		done.Note = err.Error()
 	}
 	return done, nil
