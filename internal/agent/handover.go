@@ -15,11 +15,11 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// A planned handover must not take a VIP off this node before a peer has it, and no peer tells whether it could take one: a
-// BACKUP sends nothing, and neither does one in FAULT. So the peers are asked in VRRP's own words. This node's priority falls
-// below all others, and it resigns by a priority-0 advertisement, beside a keepalived that goes on as master. A peer that can
-// serve takes over after its skew time, its first advertisement has the higher priority, and this node yields to it. If no
-// peer can, this node is still the master. nopreempt does not keep a BACKUP from it: it only has it ignore low priorities.
+// A planned handover must not take a VIP off this node before a peer has it. A peer does not advertise whether it could take
+// one: in BACKUP it sends nothing, and in FAULT neither. So this node lets VRRP decide. Its priority falls below all others,
+// and it sends a priority-0 advertisement while its keepalived stays MASTER. A peer in BACKUP takes over after its skew time,
+// also with nopreempt. The peer's first advertisement has the higher priority, and this node yields to it. A peer in FAULT
+// does not react, and this node is still MASTER.
 
 // listener hears the other machines that advertise an instance.
 type listener interface {
@@ -30,13 +30,16 @@ type listener interface {
 // leaver is an instance that is handed over.
 type leaver struct {
 	keepalived.Instance
-	next time.Time // that it resigns
+	next time.Time // when it resigns next
 
-	// ear hears the peers of an instance whose priority cannot fall. Such an instance wins against a peer that takes over, and
-	// is given away when it has heard one try: that peer can serve.
+	// ear hears the peers of an instance whose priority cannot fall. A peer that takes over yields to it at once, but has shown
+	// that it can serve: then the instance is given away.
 	ear   listener
 	heard bool
 }
+
+// weakTime is how long keepalived may take to read that its priority has fallen.
+const weakTime = 20 * time.Millisecond
 
 // handOver has peers take over what this node holds. It returns why they do not.
 func (m *maintainer) handOver(ctx context.Context) error {
@@ -98,7 +101,7 @@ func (m *maintainer) handOver(ctx context.Context) error {
 func (m *maintainer) leavers(file keepalived.File, words map[string]string) ([]*leaver, error) {
 	var all []*leaver
 	for _, in := range file.Instances {
-		l := &leaver{Instance: in}
+		l := &leaver{Instance: in, next: time.Now().Add(weakTime)}
 		all = append(all, l)
 		if _, ok := words[in.Name]; ok {
 			continue
@@ -175,7 +178,7 @@ func weakener(track string) func(words map[string]string) error {
 	}
 }
 
-// whereabouts says which of the VIPs this node holds now.
+// whereabouts describes which of the VIPs this node holds now.
 func (m *maintainer) whereabouts() string {
 	held, err := m.addresses()
 	if err != nil {

@@ -333,7 +333,7 @@ func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (
 	m.weaken = weakener(d.Conf.Keepalived.TrackFile)
 	done, err := m.answer(ctx, req)
 	if err == nil && done.On && req.For > 0 {
-		done.Note = "the agent's daemon does not run: until it does, nobody ends the maintenance when its time is over"
+		done.Note = "the agent's daemon does not run: until it does, the maintenance does not end by itself when its time is over"
 	}
 	return done, err
 }
