@@ -26,7 +26,7 @@ func splitRows() []row {
 	peers := replaced(`(unicast_peer \{\n +)192.168.56.\d+`, "${1}192.168.56.109")
 	password := replaced("auth_pass first", "auth_pass second")
 	slow := replaced(advertInt, "    advert_int 3")
-	return inGroup("Edits of keepalived.conf on one node that part the pair", []row{
+	return inGroup("Edits of keepalived.conf on one node alone", []row{
 		{name: "another virtual_router_id, on the backup", both: splitTime, harm: partsBackup(router)},
 		{name: "another virtual_router_id, on the holder", both: splitTime, harm: partsHolder(router)},
 		{name: "VRRP version 2, on the backup", both: splitTime, harm: partsBackup(version)},
