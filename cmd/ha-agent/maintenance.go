@@ -11,8 +11,8 @@ import (
 	"github.com/hapair/hapair/internal/exitstatus"
 )
 
-// handover bounds how long the daemon may take: three advertisements, of 40 s at most, and a second.
-const handover = 2*time.Minute + 5*time.Second
+// handover bounds how long the daemon may take. It waits for a peer twice, for six advertisements of 40 s at most and a second.
+const handover = 9 * time.Minute
 
 func cmdMaintenance(ctx context.Context, e *env, args []string) error {
 	if len(args) == 0 || (args[0] != "on" && args[0] != "off") {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/keepalived"
@@ -21,10 +23,9 @@ func cmdRelease(_ context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := vip.Releaser{VIPs: c.VIPs, ProcSys: "/proc/sys", Running: func() (int, error) { return keepalived.Running("/proc") }}
-	released, err := r.Release()
-	for _, p := range released {
-		fmt.Fprintf(e.stdout, "took %v off, which keepalived had left behind\n", p)
+	released, err := agent.Release(c, store.At(store.Dir), func() (int, error) { return keepalived.Running("/proc") })
+	for _, r := range released {
+		fmt.Fprintln(e.stdout, r)
 	}
 	if errors.Is(err, vip.ErrInUse) {
 		return exitstatus.With(exitstatus.No, err)

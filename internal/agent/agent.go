@@ -92,8 +92,8 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
 		"the VRRP states": d.vrrp.read, "the track file": d.track.run, "the search for other holders": d.rivals.Run,
-		"the search for peers": d.reach.Run,
-		"the metrics":          d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
+		"the search for peers": d.reach.Run, "the watch of keepalived": d.followKeepalived,
+		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.keep(ctx, part, run) })
 	}
@@ -132,6 +132,7 @@ func (d *Daemon) open() error {
 		restart: d.restartHAProxy, panics: d.panics, point: d.Point}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
 	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
+	d.service.weaken, d.service.states = d.vrrp.weaken, d.vrrp.states
 	d.changer = newChanger(s, d.Log, d.Now, d.targets())
 	d.changer.point, d.changer.panics = d.Point, d.panics
 	d.applies = make(chan applyJob)
@@ -167,7 +168,9 @@ func (d *Daemon) targets() []target {
 	return []target{
 		&sysctlTarget{file: d.Conf.Sysctl.File, proc: d.Paths.ProcSys, bus: d.Bus},
 		&haproxyTarget{conf: d.Conf.HAProxy, bus: d.Bus, run: d.Run},
-		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited},
+		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited,
+			runs:  func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
+			split: split{vip.Addresses, neighbor.Ask}},
 	}
 }
 

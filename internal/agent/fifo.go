@@ -29,7 +29,8 @@ type vrrp struct {
 
 	panics *panics
 
-	telling sync.Mutex // held by who tells keepalived who the holder is
+	telling sync.Mutex        // held while keepalived is told who the holder is
+	weak    map[string]string // what holder's files say of instances that are handed over, by instance
 
 	mu        sync.Mutex
 	instances map[string]control.Instance

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,23 +13,28 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/maintenance"
+	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
-	"github.com/hapair/hapair/internal/regular"
 )
 
 // maintainer takes this node out of service and back.
 type maintainer struct {
 	mark      string
-	conf      string // keepalived.conf
+	track     string // the track file, beside which the holder's files lie
 	vips      []config.VIP
 	peers     []config.Peer
-	give      func(why error) error // has keepalived give the VIPs away; with nil it may have them back
+	runs      func() keepalived.File              // the configuration that keepalived runs on
+	give      func(why error) error               // has keepalived give the VIPs away; with nil it may have them back
+	weaken    func(words map[string]string) error // tells keepalived by instance what weakens it; with nil nothing does
+	resign    func(keepalived.Instance) error
+	listen    func(keepalived.Instance) (listener, error)
+	states    func() map[string]keepalived.State // as keepalived told them; nil: they are not known here
 	addresses func() ([]vip.Held, error)
 	networks  func() ([]network, error)
 	ask       func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
@@ -68,11 +74,11 @@ func networks() ([]network, error) {
 // askTimeout is how long one question to the link waits for answers.
 const askTimeout = 150 * time.Millisecond
 
-// errForce ends what is said to an operator whom nobody would relieve.
+// errForce ends a refusal.
 var errForce = errors.New("`ha-agent maintenance on --force` goes on all the same, and the virtual IPs have no holder then")
 
-// on takes the node out of service: first the VIPs go to a peer, then the mark is made. Where nobody takes them they come
-// back, unless force.
+// on takes the node out of service: first a peer takes the VIPs over, then the mark is made. If no peer does they stay, unless
+// force.
 func (m *maintainer) on(ctx context.Context, req control.MaintenanceRequest) (control.Maintenance, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,37 +87,35 @@ func (m *maintainer) on(ctx context.Context, req control.MaintenanceRequest) (co
 	if old, _ := maintenance.Read(m.mark); old != nil { // only its end is another one
 		return done, maintenance.Set(m.mark, mark)
 	}
-	if !req.Force {
-		if err := m.alone(ctx); err != nil {
-			return control.Maintenance{Refused: fmt.Sprintf("%v: the virtual IPs stay here; %v", err, errForce)}, nil
-		}
-	}
-	if err := m.give(health.ErrMaintenance); err != nil {
-		return control.Maintenance{}, err
-	}
-	err := m.given(ctx, req.Force)
-	if err == nil || (req.Force && ctx.Err() == nil) {
-		if err := maintenance.Set(m.mark, mark); err != nil {
-			return control.Maintenance{}, errors.Join(err, m.give(nil))
-		}
-		m.log.Warn("maintenance begins", "until", mark.Until)
-		if err != nil {
-			done.Note = err.Error()
-		}
-		return done, m.give(nil) // from here on it is the mark that speaks
-	}
-	if back := m.give(nil); back != nil {
-		return control.Maintenance{}, back
+	err := m.alone(ctx)
+	if err == nil {
+		err = m.handOver(ctx)
 	}
 	if ctx.Err() != nil {
-		return control.Maintenance{}, errors.New("cannot go into maintenance: the agent ends; the virtual IPs are taken back")
+		return control.Maintenance{}, errors.Join(errors.New("cannot go into maintenance: the agent ends"), m.give(nil), m.weaken(nil))
 	}
-	m.log.Error("maintenance refused", "reason", err)
-	return control.Maintenance{Refused: fmt.Sprintf("%v: this node takes the virtual IPs back; %v", err, errForce)}, nil
+	if err != nil && !req.Force {
+		if back := errors.Join(m.give(nil), m.weaken(nil)); back != nil {
+			return control.Maintenance{}, back
+		}
+		m.log.Error("maintenance refused", "reason", err)
+		return control.Maintenance{Refused: fmt.Sprintf("%v: %s; %v", err, m.whereabouts(), errForce)}, nil
+	}
+	if err := maintenance.Set(m.mark, mark); err != nil {
+		return control.Maintenance{}, errors.Join(err, m.give(nil), m.weaken(nil))
+	}
+	m.log.Warn("maintenance begins", "until", mark.Until)
+	if err := errors.Join(m.give(nil), m.weaken(nil)); err != nil { // from here on it is the mark that speaks
+		return control.Maintenance{}, err
+	}
+	if err := m.given(ctx, true); err != nil {
+		done.Note = err.Error()
+	}
+	return done, nil
 }
 
-// off brings the node back. It returns whether the node was in maintenance.
-func (m *maintainer) off() (was bool, err error) {
+// end takes the mark off. It returns whether the node was in maintenance.
+func (m *maintainer) end() (was bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, statErr := os.Lstat(m.mark)
@@ -124,19 +128,55 @@ func (m *maintainer) off() (was bool, err error) {
 	return statErr == nil, m.give(nil)
 }
 
-// patience is how long a peer may take: three advertisements, by which it knows that this node is gone even if nothing is
-// said, and a second.
+// offTime bounds how long off waits. keepalived's script has to find haproxy well twice, a second apart.
+const offTime = 15 * time.Second
+
+// off brings the node back, and waits until it can take over.
+func (m *maintainer) off(ctx context.Context) (control.Maintenance, error) {
+	was, err := m.end()
+	switch {
+	case err != nil:
+		return control.Maintenance{}, err
+	case !was:
+		return control.Maintenance{Note: "this node was not in maintenance"}, nil
+	case m.states == nil:
+		return control.Maintenance{Note: "the agent's daemon does not run: it is not known when keepalived can take over again, normally within 3 s"}, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, offTime)
+	defer cancel()
+	if err := poll(wait, 20*time.Millisecond, func() (bool, error) { err := m.able(); return err == nil, err }); err != nil {
+		return control.Maintenance{Refused: fmt.Sprintf("maintenance is off, but this node cannot take over yet: %v; `ha-agent status` shows why", err)}, nil
+	}
+	return control.Maintenance{}, nil
+}
+
+// able returns why this node cannot hold a VIP, or nil.
+func (m *maintainer) able() error {
+	states := m.states()
+	for _, v := range m.vips {
+		for _, name := range v.Instances {
+			switch state, told := states[name]; {
+			case !told:
+				return fmt.Errorf("keepalived has not told the state of %s", name)
+			case state != keepalived.Master && state != keepalived.Backup:
+				return fmt.Errorf("%s is %s", name, state)
+			}
+		}
+	}
+	return nil
+}
+
+// patience is how long a peer may take: six advertisements and a second. One that can serve reacts to the first priority-0
+// advertisement that no other follows within its skew time.
 func (m *maintainer) patience() time.Duration {
 	longest := time.Duration(0)
-	if b, err := regular.ReadFile(m.conf, regular.MaxConfig); err == nil {
-		for _, in := range keepalived.Read(b).Instances {
-			longest = max(longest, in.AdvertInt)
-		}
+	for _, in := range m.runs().Instances {
+		longest = max(longest, in.AdvertInt)
 	}
 	if longest == 0 {
 		longest = time.Second
 	}
-	return 3*longest + time.Second
+	return 6*longest + time.Second
 }
 
 // alone tells that no peer is there to take over, as far as that can be seen before anything is given away: peers of the
@@ -189,31 +229,58 @@ func (m *maintainer) asked(ctx context.Context, iface string, a netip.Addr) erro
 	return err
 }
 
-// given waits until this node holds no VIP, and until another one answers for each of them, unless nobody need.
-func (m *maintainer) given(ctx context.Context, nobody bool) error {
+// given waits until this node holds no VIP, and until another one answers for each of them, unless none need.
+func (m *maintainer) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
-		held, err := m.addresses()
-		if err != nil {
+		unheld, err := m.unheld()
+		if err != nil || none {
+			return err == nil, err
+		}
+		if err := m.allAsked(ctx, unheld); err != nil {
 			return false, err
 		}
-		for _, v := range m.vips {
-			on, missing := vip.Of(v, held)
-			if len(on) > 0 {
-				return false, fmt.Errorf("keepalived does not let go of %v", on[0])
-			}
-			for _, a := range missing {
-				if nobody {
-					continue
-				}
-				if err := m.asked(ctx, v.Interface, a); err != nil {
-					return false, err
-				}
-			}
-		}
-		return true, nil
+		// The one that answered may have handed its own VIPs over to this node meanwhile: both were put into maintenance at once.
+		_, err = m.unheld()
+		return err == nil, err
 	})
+}
+
+// unheld returns the addresses of all VIPs, or an error if this node holds one.
+func (m *maintainer) unheld() ([]vip.Held, error) {
+	held, err := m.addresses()
+	if err != nil {
+		return nil, err
+	}
+	var all []vip.Held
+	for _, v := range m.vips {
+		on, missing := vip.Of(v, held)
+		if len(on) > 0 {
+			return nil, fmt.Errorf("keepalived does not let go of %v", on[0])
+		}
+		for _, a := range missing {
+			all = append(all, vip.Held{Interface: v.Interface, Address: a})
+		}
+	}
+	return all, nil
+}
+
+// allAsked returns why another machine does not have all of some addresses, or nil. It asks about several at once: each
+// question takes its time.
+func (m *maintainer) allAsked(ctx context.Context, all []vip.Held) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for i, h := range all {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = m.asked(ctx, h.Interface, h.Address)
+		})
+	}
+	wg.Wait()
+	return cmp.Or(errs...)
 }
 
 // expire ends a maintenance whose time is over.
@@ -226,7 +293,7 @@ func (m *maintainer) expire() error {
 	if !ends || left > 0 {
 		return nil
 	}
-	_, err = m.off()
+	_, err = m.end()
 	return err
 }
 
@@ -234,11 +301,7 @@ func (m *maintainer) answer(ctx context.Context, req control.MaintenanceRequest)
 	if req.On {
 		return m.on(ctx, req)
 	}
-	was, err := m.off()
-	if err == nil && !was {
-		return control.Maintenance{Note: "this node was not in maintenance"}, nil
-	}
-	return control.Maintenance{}, err
+	return m.off(ctx)
 }
 
 // maintainer is that of this machine.
@@ -248,12 +311,14 @@ func (d *Daemon) maintainer(give func(why error) error) *maintainer {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &maintainer{
-		mark: d.Paths.Mark, conf: d.Conf.Keepalived.Config, vips: d.Conf.VIPs, peers: d.Conf.Peers, give: give,
+		mark: d.Paths.Mark, track: d.Conf.Keepalived.TrackFile, vips: d.Conf.VIPs, peers: d.Conf.Peers, give: give,
+		runs:   func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
+		resign: advert.Resign, listen: func(in keepalived.Instance) (listener, error) { return advert.Listen(in) },
 		addresses: vip.Addresses, networks: networks, ask: neighbor.Ask, now: d.Now, log: log,
 	}
 }
 
-// Maintain does what a MaintenanceRequest asks for where the daemon is dead.
+// Maintain does what a MaintenanceRequest asks for if the daemon is dead.
 func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (control.Maintenance, error) {
 	m := d.maintainer(func(why error) error {
 		word := "0\n"
@@ -265,9 +330,10 @@ func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (
 		}
 		return nil
 	})
+	m.weaken = weakener(d.Conf.Keepalived.TrackFile)
 	done, err := m.answer(ctx, req)
 	if err == nil && done.On && req.For > 0 {
-		done.Note = "the agent's daemon does not run: until it does, nobody ends the maintenance when its time is over"
+		done.Note = "the agent's daemon does not run: until it does, the maintenance does not end by itself when its time is over"
 	}
 	return done, err
 }

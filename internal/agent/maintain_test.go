@@ -14,7 +14,9 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 var (
@@ -22,38 +24,52 @@ var (
 	testPeer = netip.MustParseAddr("192.168.56.102")
 )
 
-// pair is a node with a peer that takes the VIP as soon as the node gives it away, if it is well.
+// pair is a node with a peer that takes the VIP as soon as the node gives it away or resigns, if it is well.
 type pair struct {
 	*maintainer
 	given      bool
+	weak       bool // the node's priority has fallen
+	firm       bool // it cannot fall: keepalived.conf has no holder's file
+	resigned   int
+	moved      bool // the peer has taken the VIP over
 	there      bool // the peer answers for its own address
 	takes      bool
 	stuck      bool // this node's keepalived does not let go
 	clock      time.Time
-	gaveBefore bool // the VIP was given before the mark was there
+	gaveBefore bool // the VIP was off this node before a peer had it, and before the mark was there
+	state      keepalived.State
+	looks      int // at the states
 }
+
+func (p *pair) Close() error { return nil }
+
+// Heard hears the peer, which then yields to this node's higher priority.
+func (p *pair) Heard() bool { return p.resigned > 0 && p.takes }
 
 func newPair(t *testing.T) *pair {
 	p := &pair{there: true, takes: true, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
-	conf := filepath.Join(t.TempDir(), "keepalived.conf")
-	if err := os.WriteFile(conf, []byte("vrrp_instance VI_public {\n advert_int 0.05\n}\n"), 0o600); err != nil {
+	track := filepath.Join(t.TempDir(), "haproxy.track")
+	file := keepalived.HolderFile(track, "VI_public")
+	if err := os.WriteFile(file, []byte("1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	conf := "vrrp_instance VI_public {\n advert_int 0.05\n virtual_ipaddress {\n  192.168.1.32/24 dev eth4\n }\n track_file {\n  holder\n }\n}\n"
 	p.maintainer = &maintainer{
-		mark: filepath.Join(t.TempDir(), "maintenance"), conf: conf, log: slog.New(slog.DiscardHandler),
-		vips:  []config.VIP{{Name: "public", Interface: "eth4", Addresses: []netip.Prefix{netip.PrefixFrom(testVIP, 24)}}},
+		mark: filepath.Join(t.TempDir(), "maintenance"), track: track, log: slog.New(slog.DiscardHandler),
+		vips:  []config.VIP{{Name: "public", Interface: "eth4", Addresses: []netip.Prefix{netip.PrefixFrom(testVIP, 24)}, Instances: []string{"VI_public"}}},
 		peers: []config.Peer{{Name: "controller_2", Addresses: []netip.Addr{testPeer}}},
 		now:   func() time.Time { return p.clock },
 		give: func(why error) error {
 			_, err := os.Lstat(p.mark)
-			if why != nil && err != nil {
+			if why != nil && err != nil && p.resigned == 0 {
 				p.gaveBefore = true
 			}
 			p.given = why != nil || err == nil
+			p.moved = p.moved || p.given && p.takes && !p.stuck
 			return nil
 		},
 		addresses: func() ([]vip.Held, error) {
-			if p.given && !p.stuck {
+			if (p.given || p.moved) && !p.stuck {
 				return nil, nil
 			}
 			return []vip.Held{{Interface: "eth4", Address: testVIP}}, nil
@@ -62,11 +78,35 @@ func newPair(t *testing.T) *pair {
 			return []network{{"eth3", netip.MustParsePrefix("192.168.56.0/24")}}, nil
 		},
 		ask: func(_ context.Context, iface string, a netip.Addr) ([]net.HardwareAddr, error) {
-			if iface == "eth3" && a == testPeer && p.there || iface == "eth4" && a == testVIP && p.given && p.takes {
+			if iface == "eth3" && a == testPeer && p.there || iface == "eth4" && a == testVIP && p.moved {
 				return []net.HardwareAddr{{2, 0, 0, 0, 0, 2}}, nil
 			}
 			return nil, nil
 		},
+	}
+	p.runs = func() keepalived.File {
+		if p.firm {
+			return keepalived.Read([]byte(conf))
+		}
+		return keepalived.Read([]byte(conf + "track_file holder {\n file " + file + "\n weight 3\n}\n"))
+	}
+	p.weaken = func(words map[string]string) error {
+		if words != nil && !p.firm && words["VI_public"] != "-84\n" {
+			t.Errorf("the priority falls by %v", words)
+		}
+		p.weak = len(words) > 0
+		return nil
+	}
+	p.resign = func(in keepalived.Instance) error {
+		p.resigned++
+		p.moved = p.moved || in.Name == "VI_public" && p.weak && p.takes && !p.stuck
+		return nil
+	}
+	p.listen = func(keepalived.Instance) (listener, error) { return p, nil }
+	p.state = keepalived.Backup
+	p.states = func() map[string]keepalived.State {
+		p.looks++
+		return map[string]keepalived.State{"VI_public": p.state}
 	}
 	return p
 }
@@ -78,15 +118,18 @@ func TestMaintenance(t *testing.T) {
 		set     func(p *pair)
 		force   bool
 		refused string // in the reason; empty: it is on
-		kept    bool   // the VIPs were never given away
 	}{
-		"a peer takes over":                  {},
-		"no peer is there":                   {set: func(p *pair) { p.there = false }, refused: "no peer answers (controller_2)", kept: true},
-		"the peer does not take over":        {set: func(p *pair) { p.takes = false }, refused: "takes the virtual IPs back"},
-		"keepalived does not let go":         {set: func(p *pair) { p.stuck = true }, refused: "does not let go"},
-		"no peer is there, and it must be":   {set: func(p *pair) { p.there, p.takes = false, false }, force: true},
-		"a peer behind a router takes over":  {set: func(p *pair) { p.networks = func() ([]network, error) { return nil, nil } }},
-		"keepalived does not let go, forced": {set: func(p *pair) { p.stuck = true }, force: true},
+		"a peer takes over":                       {},
+		"no peer is there":                        {set: func(p *pair) { p.there = false }, refused: "no peer answers (controller_2): the virtual IPs stay here"},
+		"the peer does not take over":             {set: func(p *pair) { p.takes = false }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
+		"the peer does not take over, firm":       {set: func(p *pair) { p.takes, p.firm = false, true }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
+		"a peer takes over, firm":                 {set: func(p *pair) { p.firm = true }},
+		"keepalived does not let go":              {set: func(p *pair) { p.stuck = true }, refused: "no peer takes over"},
+		"keepalived does not let go, firm":        {set: func(p *pair) { p.stuck, p.firm = true, true }, refused: "does not let go"},
+		"no peer is there, and it must be":        {set: func(p *pair) { p.there, p.takes = false, false }, force: true},
+		"the peer does not take over, it must be": {set: func(p *pair) { p.takes = false }, force: true},
+		"a peer behind a router takes over":       {set: func(p *pair) { p.networks = func() ([]network, error) { return nil, nil } }},
+		"keepalived does not let go, forced":      {set: func(p *pair) { p.stuck = true }, force: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t)
@@ -98,22 +141,48 @@ func TestMaintenance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if on := tt.refused == ""; done.On != on || p.marked() != on || p.given != on {
-				t.Errorf("%+v, marked: %v, given away: %v", done, p.marked(), p.given)
+			if on := tt.refused == ""; done.On != on || p.marked() != on || p.given != on || p.weak {
+				t.Errorf("%+v, marked: %v, given away: %v, weak: %v", done, p.marked(), p.given, p.weak)
 			}
 			if tt.refused != "" && (!strings.Contains(done.Refused, tt.refused) || !strings.Contains(done.Refused, "--force")) {
 				t.Errorf("refused: %s", done.Refused)
 			}
-			if p.gaveBefore == tt.kept {
-				t.Errorf("given away before it was cut: %v", p.gaveBefore)
+			if p.gaveBefore {
+				t.Error("the VIP was given away before a peer had it")
 			}
-			if took, most := time.Since(start), p.patience()+time.Second; took > most {
+			if took, most := time.Since(start), 2*p.patience()+time.Second; took > most {
 				t.Errorf("it took %v, want %v at most", took, most)
 			}
-			if was, err := p.off(); err != nil || was != done.On || p.given || p.marked() {
-				t.Errorf("off: %v, %v", was, err)
+			if back, err := p.off(t.Context()); err != nil || (back.Note == "") != done.On || back.Refused != "" || p.given || p.marked() {
+				t.Errorf("off: %+v, %v", back, err)
 			}
 		})
+	}
+}
+
+func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
+	p := newPair(t)
+	if err := maintenance.Set(p.mark, maintenance.New(p.clock, 0)); err != nil {
+		t.Fatal(err)
+	}
+	p.state = keepalived.Fault
+	p.states = func() map[string]keepalived.State {
+		if p.looks++; p.looks > 2 {
+			p.state = keepalived.Backup
+		}
+		return map[string]keepalived.State{"VI_public": p.state}
+	}
+	if done, err := p.off(t.Context()); err != nil || done.Refused != "" || p.looks != 3 {
+		t.Errorf("%+v, %v after %d looks", done, err, p.looks)
+	}
+	if err := maintenance.Set(p.mark, maintenance.New(p.clock, 0)); err != nil {
+		t.Fatal(err)
+	}
+	p.states = func() map[string]keepalived.State { return map[string]keepalived.State{"VI_public": keepalived.Fault} }
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if done, err := p.off(ctx); err != nil || !strings.Contains(done.Refused, "cannot take over yet: VI_public is FAULT") || p.marked() {
+		t.Errorf("%+v, %v", done, err)
 	}
 }
 

@@ -23,9 +23,12 @@ type keepalivedTarget struct {
 	states    func() map[string]keepalived.State // as the fifo told them
 	addresses func() ([]vip.Held, error)
 	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
+	runs      func() keepalived.File // what keepalived ran on before a change
+	split     split
+	parted    bool // the last change parted this node from its peers: what follows is the way back, and is urgent
 }
 
-// reloadTime is how long keepalived is watched after a reload: one that a file kills dies within some milliseconds.
+// reloadTime is how long keepalived is watched at least after a reload: one that a file kills dies within some milliseconds.
 const reloadTime = 700 * time.Millisecond
 
 // maxIncluded limits how many files are looked at for further includes.
@@ -67,21 +70,10 @@ func (t *keepalivedTarget) validate(ctx context.Context) tool.Answer {
 	return a
 }
 
-// instances are those of all the target's files.
-func (t *keepalivedTarget) instances() []keepalived.Instance {
-	var all []keepalived.Instance
-	for _, p := range t.paths() {
-		if b, err := regular.ReadFile(p, regular.MaxConfig); err == nil {
-			all = append(all, keepalived.Read(b).Instances...)
-		}
-	}
-	return all
-}
-
 // unique finds a VIP that two instances want: keepalived -t does not.
 func (t *keepalivedTarget) unique() error {
 	owner := map[vip.Held]string{}
-	for _, in := range t.instances() {
+	for _, in := range t.file().Instances {
 		for _, v := range in.VIPs {
 			key := vip.Held{Interface: v.Interface, Address: v.Address.Addr()}
 			if other, ok := owner[key]; ok && other != in.Name {
@@ -111,17 +103,36 @@ func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
 		return fmt.Errorf("cannot watch keepalived over its reload: %w", err)
 	}
 	defer done()
+	file := t.file()
+	known := map[vip.Held]bool{}
+	urgent := t.parted
+	if t.parted = false; !urgent {
+		known = t.split.before(ctx, file)
+	}
 	if err := t.bus.Reload(ctx, t.conf.Unit); err != nil {
 		return err
 	}
-	timer := time.NewTimer(reloadTime)
-	defer timer.Stop()
+	long := reloadTime
+	if !urgent {
+		long = max(long, window(t.runs(), file))
+	}
+	watch, cancel := context.WithTimeout(ctx, long)
+	defer cancel()
+	rivals := make(chan error, 1)
+	if !urgent { // else both hold the VIPs still
+		go func() { rivals <- t.split.watch(watch, file, known) }()
+	}
 	select {
 	case <-exited:
 		return errors.New("keepalived ended over its reload")
-	case <-ctx.Done():
+	case err := <-rivals:
+		if t.parted = err != nil; t.parted {
+			return err
+		}
+	case <-watch.Done():
+	}
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case <-timer.C:
 	}
 	return t.proveStates(ctx)
 }
@@ -138,7 +149,7 @@ func (t *keepalivedTarget) proveStates(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		if err := agree(t.instances(), t.states(), held); err != nil {
+		if err := agree(t.file().Instances, t.states(), held); err != nil {
 			return false, err
 		}
 		return true, nil

@@ -12,6 +12,8 @@ type File struct {
 	RouterID  string
 	Instances []Instance
 	Includes  []string // patterns, as they stand in the file
+	// TrackFiles are the track_file blocks, by name.
+	TrackFiles map[string]TrackedFile
 }
 
 // Instance is a vrrp_instance.
@@ -21,12 +23,15 @@ type Instance struct {
 	VirtualRouterID int
 	AdvertInt       time.Duration // a second where the file has none, as keepalived takes it
 	VIPs            []VIP         // of virtual_ipaddress and virtual_ipaddress_excluded
+	Transport                     // how it advertises
+	TrackFiles      []string      // names of the track_file blocks that it uses
 }
 
 // VIP is an address of a vrrp_instance.
 type VIP struct {
 	Address   netip.Prefix // /32 or /128 where the file has no prefix, as keepalived takes it
 	Interface string       // dev, or the instance's own
+	Excluded  bool         // of virtual_ipaddress_excluded: advertisements do not name it
 }
 
 // Read reads the instances of a keepalived.conf. What it does not know it passes over. @-conditions and ~-lists of
@@ -43,15 +48,17 @@ func Read(data []byte) File {
 				in.VIPs[j].Interface = in.Interface
 			}
 		}
+		in.Transport.complete(r.defaults, in.VIPs)
 	}
 	return r.file
 }
 
 // reader goes through a file line by line. blocks are the open ones, each with the words before its brace.
 type reader struct {
-	file    File
-	blocks  [][]string
-	pending []string // the words of a line whose brace may stand on the next
+	file     File
+	defaults Transport // of global_defs
+	blocks   [][]string
+	pending  []string // the words of a line whose brace may stand on the next
 }
 
 func (r *reader) line(ws []string) {
@@ -86,6 +93,7 @@ func (r *reader) opened(head []string) {
 	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_instance" {
 		r.file.Instances = append(r.file.Instances, Instance{Name: head[1], AdvertInt: time.Second})
 	}
+	r.openedTrackFile()
 }
 
 // entry takes a line within the open blocks.
@@ -100,8 +108,12 @@ func (r *reader) entry(ws []string) {
 	switch {
 	case r.within("global_defs") && len(ws) >= 2 && ws[0] == "router_id":
 		r.file.RouterID = ws[1]
-	case r.within("vrrp_instance") && len(ws) >= 2:
+	case r.within("vrrp_instance"):
 		in := &r.file.Instances[len(r.file.Instances)-1]
+		in.Transport.entry(ws)
+		if len(ws) < 2 {
+			return
+		}
 		switch ws[0] {
 		case "interface":
 			in.Interface = ws[1]
@@ -115,8 +127,11 @@ func (r *reader) entry(ws []string) {
 	case r.within("vrrp_instance", "virtual_ipaddress"), r.within("vrrp_instance", "virtual_ipaddress_excluded"):
 		if v, ok := vip(ws); ok {
 			in := &r.file.Instances[len(r.file.Instances)-1]
+			v.Excluded = r.within("vrrp_instance", "virtual_ipaddress_excluded")
 			in.VIPs = append(in.VIPs, v)
 		}
+	default:
+		r.transport(ws)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -92,6 +93,15 @@ func (b *Bus) Reload(ctx context.Context, unit string) error {
 // Restart starts a unit anew and waits for its job, until ctx ends.
 func (b *Bus) Restart(ctx context.Context, unit string) error {
 	return b.job(ctx, "restart", unit, (*dbus.Conn).RestartUnitContext)
+}
+
+// RunOnce runs a command to its end in a transient unit, outside of this process's sandbox. The command's exit status is not
+// an error: its output in the journal explains it.
+func (b *Bus) RunOnce(ctx context.Context, unit string, argv ...string) error {
+	properties := []dbus.Property{dbus.PropDescription(strings.Join(argv, " ")), dbus.PropType("oneshot"), dbus.PropExecStart(argv, false)}
+	return b.job(ctx, "start", unit, func(c *dbus.Conn, ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+		return c.StartTransientUnitContext(ctx, name, mode, properties, ch)
+	})
 }
 
 // Kill sends SIGKILL to every process of a unit.

@@ -58,7 +58,7 @@ var familyRows = []string{
 }
 
 func rows() []row {
-	return slices.Concat(editRows(), agentRows(), serviceRows(), networkRows(), calmRows())
+	return slices.Concat(editRows(), agentRows(), serviceRows(), keepalivedRows(), networkRows(), splitRows(), maintenanceRows(), calmRows())
 }
 
 // TestPageNamesEveryRow sees that the page is not of an older matrix.

@@ -13,12 +13,10 @@ import (
 )
 
 func networkRows() []row {
-	return inGroup("The network, and maintenance", []row{
+	return inGroup("The network", []row{
 		{name: "link of the VIP's network cut for 3 s", harm: cut("eth4")},
 		{name: "link of the nodes' network cut for 3 s", harm: cut("eth3")},
 		{name: "both nodes cut from each other for 8 s", parted: true, harm: parted},
-		{name: "maintenance, on while a change is carried out, and off", harm: maintenance},
-		{name: "maintenance, with no peer that could take over", harm: refusedMaintenance},
 	})
 }
 
@@ -113,51 +111,4 @@ func bothHold(f *lab.Holders) error {
 		return fmt.Errorf("the VIP is on %v", now)
 	}
 	return nil
-}
-
-// maintenance gives the VIP away while the agent takes a new file over.
-func maintenance(ctx context.Context, r *run) error {
-	n, err := number(r.holder)
-	if err != nil {
-		return err
-	}
-	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "maintained")); err != nil {
-		return err
-	}
-	if err := sh(ctx, r.holder, "sleep 0.2; ha-agent maintenance on"); err != nil {
-		return err
-	}
-	if err := r.Holders.WaitHolder(ctx, r.other.Name, time.Second); err != nil {
-		return err
-	}
-	if _, err := r.saying(ctx, n, control.Proven); err != nil {
-		return err
-	}
-	s, err := cluster.Status(ctx, r.holder)
-	if err != nil {
-		return err
-	}
-	r.said = fmt.Sprintf("%s; maintenance: %v", r.said, s.Maintenance)
-	if err := sh(ctx, r.holder, "ha-agent maintenance off"); err != nil {
-		return err
-	}
-	r.end = "the new one runs; the VIP is on the other node"
-	return nil
-}
-
-// refusedMaintenance asks for it where it would leave the VIP without a holder.
-func refusedMaintenance(ctx context.Context, r *run) error {
-	if err := sh(ctx, r.other, "systemctl stop keepalived.service"); err != nil {
-		return err
-	}
-	out, code, err := r.holder.Run(ctx, "ha-agent", "maintenance", "on")
-	if err == nil && code != 1 {
-		err = fmt.Errorf("ha-agent maintenance on ended with status %d: %s", code, out)
-	}
-	r.said = strings.TrimPrefix(strings.TrimSpace(out), "ha-agent: ")
-	r.end = "the VIP is where it was"
-	if started := sh(ctx, r.other, "systemctl start keepalived.service"); err == nil {
-		err = started
-	}
-	return err
 }

@@ -32,8 +32,12 @@ func (r *run) save(ctx context.Context, e cluster.Edit, path, content string) er
 // saved remembers what must not get lost, besides what was remembered before.
 func (r *run) saved(path, content string) {
 	if content != "" {
-		r.users = append(r.users, bytesOf{r.holder, path, fmt.Sprintf("%x", sha256.Sum256([]byte(content)))})
+		r.users = append(r.users, bytesAt(r.holder, path, content))
 	}
+}
+
+func bytesAt(h *lab.Host, path, content string) bytesOf {
+	return bytesOf{h, path, fmt.Sprintf("%x", sha256.Sum256([]byte(content)))}
 }
 
 // sh runs a shell script on a host.

@@ -21,6 +21,12 @@ type row struct {
 	harm func(ctx context.Context, r *run) error
 	// lossless: not one request may be lost, and the VIP stays where it is.
 	lossless bool
+	// served: no request over a new connection may be lost. A connection that is kept alive ends with its node's claim to the VIP.
+	served bool
+	// both is how long both nodes may hold the VIP; 0: not at all.
+	both time.Duration
+	// gap is how long a client of new connections may go without an answer; 0: it is not judged.
+	gap time.Duration
 	// before and after are what is done before the clients begin to ask, and when they have ended; nil: nothing.
 	before, after func(ctx context.Context, p *pair) error
 	// parted: the nodes cannot see each other for a while, and both hold the VIP.
@@ -188,7 +194,7 @@ func (r *run) begin(ctx context.Context) error {
 // judge tells what is not as it must be: besides the end, which sound has seen.
 func (r *run) judge(ctx context.Context, res result, both time.Duration, moves int) []string {
 	var wrong []string
-	if both > granularity && !res.row.parted {
+	if both > max(granularity, res.row.both) && !res.row.parted {
 		wrong = append(wrong, fmt.Sprintf("both nodes held the VIP for %v: %v", both, r.Holders.Spans()))
 	}
 	if res.row.lossless {
@@ -200,6 +206,12 @@ func (r *run) judge(ctx context.Context, res result, both time.Duration, moves i
 		if moves > 0 {
 			wrong = append(wrong, "the VIP moved")
 		}
+	}
+	if l := res.fresh; res.row.served && l.lost > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d of %d requests over new connections were lost, the last: %v", l.lost, l.asked, l.last))
+	}
+	if limit := res.row.gap; limit > 0 && res.fresh.gap > limit {
+		wrong = append(wrong, fmt.Sprintf("a client had no answer for %v, want %v at most", res.fresh.gap, limit))
 	}
 	for _, b := range r.users {
 		if err := b.find(ctx); err != nil {

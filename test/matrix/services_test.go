@@ -19,7 +19,6 @@ func serviceRows() []row {
 		{name: "haproxy killed", harm: haproxyKilled},
 		{name: "haproxy stopped by SIGSTOP", harm: haproxyStopped},
 		{name: "haproxy out of connections for 5 s", harm: outOfConnections},
-		{name: "keepalived killed by SIGKILL, all its processes", harm: keepalivedKilled},
 		{name: "reboot with both files broken", harm: rebootBroken},
 		{name: "power cut with both files broken", harm: powerCutBroken},
 	})

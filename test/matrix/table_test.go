@@ -56,9 +56,7 @@ a holder.
 func render(old string, tables []table) []byte {
 	var sections []string
 	for _, section := range strings.Split("\n"+old, "\n## ")[1:] {
-		if section = "## " + strings.TrimSuffix(section, "\n") + "\n"; !strings.HasPrefix(absent, "\n"+section) {
-			sections = append(sections, section)
-		}
+		sections = append(sections, "## "+strings.TrimSuffix(section, "\n")+"\n")
 	}
 	for _, t := range tables {
 		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, t.title()) })
@@ -68,7 +66,7 @@ func render(old string, tables []table) []byte {
 			sections[i] = t.text()
 		}
 	}
-	return []byte(introduction + "\n" + strings.Join(sections, "\n") + absent)
+	return []byte(introduction + "\n" + strings.Join(sections, "\n"))
 }
 
 // text is the section of one table.
@@ -86,15 +84,6 @@ func (t table) text() string {
 	}
 	return b.String()
 }
-
-// absent are the rows that there are not.
-const absent = `
-## What is not in the table
-
-- keepalived killed by "systemctl kill --signal=KILL". That also kills ExecStopPost=, which takes the virtual IP off a node
-  whose keepalived died; it goes 0.3 to 0.5 s later, when systemd starts keepalived again. The other node takes it after
-  0.6 s, so on a machine that is very busy both may have it for a moment.
-`
 
 // cell makes text fit for a table, short, and free of what differs from run to run.
 func cell(text string) string {

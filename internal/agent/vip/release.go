@@ -25,9 +25,19 @@ type Releaser struct {
 	ProcSys string // /proc/sys
 }
 
-// Release takes them off, each from its own interface, and returns those that are gone. Addresses that equal no virtual IP
+// Released is a virtual IP that was taken off an interface.
+type Released struct {
+	Interface string
+	Address   netip.Prefix
+}
+
+func (r Released) String() string {
+	return fmt.Sprintf("took %v off %s, which keepalived had left behind", r.Address, r.Interface)
+}
+
+// Release takes them off, each from its own interface, and returns those that it took off. Addresses that equal no virtual IP
 // are never touched.
-func (r Releaser) Release() ([]netip.Prefix, error) {
+func (r Releaser) Release() ([]Released, error) {
 	all, err := list()
 	if err != nil {
 		return nil, err
@@ -38,7 +48,7 @@ func (r Releaser) Release() ([]netip.Prefix, error) {
 			stale = append(stale, a)
 		}
 	}
-	var released []netip.Prefix
+	var released []Released
 	for _, a := range stale {
 		// Asked before each one: a keepalived that is started now takes three advertisements to hold an address.
 		pid, err := r.Running()
@@ -48,10 +58,13 @@ func (r Releaser) Release() ([]netip.Prefix, error) {
 		if pid != 0 {
 			return released, fmt.Errorf("cannot take %v off %s: %w (process %d); `systemctl stop keepalived` gives it away", a.prefix, a.name, ErrInUse, pid)
 		}
-		if err := r.remove(a, all); err != nil {
+		switch err := r.remove(a, all); {
+		case errors.Is(err, syscall.EADDRNOTAVAIL): // another process took it off, and announces it
+		case err != nil:
 			return released, err
+		default:
+			released = append(released, Released{a.name, a.prefix})
 		}
-		released = append(released, a.prefix)
 	}
 	return released, nil
 }
@@ -80,8 +93,7 @@ func (r Releaser) remove(a address, all []address) error {
 		}
 		defer os.WriteFile(path, before, 0)
 	}
-	err := request(a)
-	if err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) { // somebody else was faster
+	if err := request(a); err != nil {
 		return fmt.Errorf("cannot take %v off %s: %w", a.prefix, a.name, err)
 	}
 	return nil

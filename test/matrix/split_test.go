@@ -1,0 +1,175 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// splitTime is how long a pair may have two holders after an edit that parts it: until a question to the link was answered
+// twice, and the last known good file was loaded.
+const splitTime = 1500 * time.Millisecond
+
+// splitRows edit keepalived.conf of one node, in ways that keepalived -t finds nothing wrong with and that part the pair.
+func splitRows() []row {
+	router := replaced(`(?m)^    virtual_router_id .*`, "    virtual_router_id 251")
+	version := func(s string) string {
+		return replaced(advertInt, "    advert_int 1")(replaced("vrrp_version 3", "vrrp_version 2")(s))
+	}
+	peers := replaced(`(unicast_peer \{\n +)192.168.56.\d+`, "${1}192.168.56.109")
+	password := replaced("auth_pass first", "auth_pass second")
+	slow := replaced(advertInt, "    advert_int 3")
+	return inGroup("Edits of keepalived.conf on one node alone", []row{
+		{name: "another virtual_router_id, on the backup", both: splitTime, harm: partsBackup(router)},
+		{name: "another virtual_router_id, on the holder", both: splitTime, harm: partsHolder(router)},
+		{name: "VRRP version 2, on the backup", both: splitTime, harm: partsBackup(version)},
+		{name: "VRRP version 2, on the holder", both: splitTime, harm: partsHolder(version)},
+		{name: "another unicast_peer, on the backup", both: splitTime, harm: partsBackup(peers)},
+		{name: "another unicast_peer, on the holder", both: splitTime, harm: partsHolder(peers)},
+		{name: "another auth_pass of version 2, on the backup", both: splitTime, before: secondVersion, harm: partsBackup(password), after: firstVersion},
+		{name: "another auth_pass of version 2, on the holder", both: splitTime, before: secondVersion, harm: partsHolder(password), after: firstVersion},
+		{name: "another advert_int of version 2, on the backup", both: splitTime, before: secondVersion, harm: partsBackup(slow), after: firstVersion},
+		{name: "another advert_int of version 2, on the holder", both: splitTime, before: secondVersion, harm: partsHolder(slow), after: firstVersion},
+		{name: "another advert_int of version 3, on the holder", lossless: true, harm: provenSlower},
+		{name: "another priority, on the backup", lossless: true, harm: provenPriority},
+	})
+}
+
+// advertInt is the line of keepalived.conf.
+const advertInt = `(?m)^    advert_int .*`
+
+func replaced(old, with string) func(string) string {
+	return func(s string) string { return regexp.MustCompile(old).ReplaceAllString(s, with) }
+}
+
+func partsBackup(edit func(string) string) func(context.Context, *run) error {
+	return func(ctx context.Context, r *run) error { return r.parts(ctx, r.other, edit) }
+}
+
+func partsHolder(edit func(string) string) func(context.Context, *run) error {
+	return func(ctx context.Context, r *run) error { return r.parts(ctx, r.holder, edit) }
+}
+
+// parts edits keepalived.conf of a node and waits until that was rolled back, and one node alone holds the VIP.
+func (r *run) parts(ctx context.Context, h *lab.Host, edit func(string) string) error {
+	good, err := h.ReadFile(keepalivedConf)
+	if err != nil {
+		return err
+	}
+	c, err := r.edit(ctx, h, edit)
+	if err != nil {
+		return err
+	}
+	r.said = fmt.Sprintf("%s: %s", c.Verdict, c.Reason)
+	if c.Verdict != control.RolledBack || !strings.Contains(c.Reason, "another machine") {
+		return fmt.Errorf("on %s, the change is %+v, want it rolled back because another machine answers", h.Name, c)
+	}
+	if now, err := h.ReadFile(keepalivedConf); err != nil || string(now) != string(good) {
+		return fmt.Errorf("the last known good %s is not back (%w)", keepalivedConf, err)
+	}
+	r.end = "the old one is back in place, after " + c.Took
+	_, err = r.Holders.WaitOne(ctx, time.Second)
+	return err
+}
+
+// edit edits keepalived.conf of a node and returns the change.
+func (r *run) edit(ctx context.Context, h *lab.Host, edit func(string) string) (control.Change, error) {
+	now, err := h.ReadFile(keepalivedConf)
+	if err != nil {
+		return control.Change{}, err
+	}
+	content := edit(string(now))
+	if content == string(now) {
+		return control.Change{}, errors.New("the edit changes nothing")
+	}
+	r.users = append(r.users, bytesAt(h, keepalivedConf, content))
+	return change(ctx, h, content)
+}
+
+// change saves keepalived.conf and waits for the verdict.
+func change(ctx context.Context, h *lab.Host, content string) (c control.Change, err error) {
+	n, err := number(h)
+	if now, readErr := h.ReadFile(keepalivedConf); readErr == nil && string(now) == content {
+		return control.Change{Verdict: control.Proven}, err
+	}
+	if err == nil {
+		err = cluster.ByRename().Save(ctx, h, keepalivedConf, content)
+	}
+	if err != nil {
+		return c, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return c, poll(ctx, func() error {
+		if c, err = lastChange(h); err == nil && c.Number <= n {
+			err = fmt.Errorf("on %s: no change after number %d", h.Name, n)
+		}
+		return err
+	})
+}
+
+// versionTwo is a keepalived.conf of version 2 with a password.
+func versionTwo(s string) string {
+	s = replaced("vrrp_version 3", "vrrp_version 2")(s)
+	return replaced(advertInt, "    advert_int 1\n    authentication {\n        auth_type PASS\n        auth_pass first\n    }")(s)
+}
+
+// secondVersion has both nodes speak version 2. Nodes that do not hear each other must not both serve meanwhile: one is in
+// maintenance.
+func secondVersion(ctx context.Context, p *pair) error { return p.both(ctx, versionTwo) }
+
+// firstVersion takes that back.
+func firstVersion(ctx context.Context, p *pair) error { return p.both(ctx, nil) }
+
+// both gives both nodes another keepalived.conf; without an edit, the first one.
+func (p *pair) both(ctx context.Context, edit func(string) string) error {
+	holder, err := p.Holders.WaitOne(ctx, settled)
+	if err != nil {
+		return err
+	}
+	other := p.not(holder)
+	if err := sh(ctx, other, "ha-agent maintenance on"); err != nil {
+		return err
+	}
+	for _, h := range []*lab.Host{other, p.Nodes[holder]} {
+		content := p.original[h.Name][keepalivedConf]
+		if edit != nil {
+			content = edit(content)
+		}
+		c, err := change(ctx, h, content)
+		if err == nil && c.Verdict != control.Proven {
+			err = fmt.Errorf("on %s, the change is %+v, want it proven", h.Name, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return sh(ctx, other, "ha-agent maintenance off")
+}
+
+// provenSlower edits what the peer follows: version 3 tells the interval in each advertisement.
+func provenSlower(ctx context.Context, r *run) error {
+	return r.proves(ctx, r.holder, replaced(advertInt, "    advert_int 0.5"))
+}
+
+func provenPriority(ctx context.Context, r *run) error {
+	return r.proves(ctx, r.other, replaced("    priority 2", "    priority 1"))
+}
+
+// proves edits keepalived.conf of a node and wants that proven.
+func (r *run) proves(ctx context.Context, h *lab.Host, edit func(string) string) error {
+	c, err := r.edit(ctx, h, edit)
+	if err == nil && c.Verdict != control.Proven {
+		err = fmt.Errorf("on %s, the change is %+v, want it proven", h.Name, c)
+	}
+	r.said = string(c.Verdict)
+	r.end = "the new one runs, after " + c.Took
+	return err
+}
