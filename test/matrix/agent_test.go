@@ -135,8 +135,11 @@ func panicsOverHAProxy(ctx context.Context, r *run) error {
 	err = r.panicked(ctx, "the track file", step, before.Daemon.PID)
 	var took time.Duration
 	if err == nil {
+		err = sh(ctx, r.holder, "systemctl mask --runtime haproxy.service") // which has systemd read all units anew
+	}
+	if err == nil {
 		killed := time.Now()
-		err = sh(ctx, r.holder, "systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service")
+		err = sh(ctx, r.holder, "systemctl kill --signal=KILL haproxy.service")
 		if err == nil {
 			err = r.Holders.WaitHolder(ctx, r.other.Name, 0)
 		}
