@@ -192,7 +192,7 @@ func networkSeed(t *testing.T, node recipe.Recipe) string {
 	}
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"meta-data": "instance-id: a\nlocal-hostname: " + node.Hostname + "\n", "user-data": "#cloud-config\nlocale: C.UTF-8\n", "network-config": string(network),
+		"meta-data": "instance-id: a\nlocal-hostname: " + node.Hostname + "\n", "user-data": "#cloud-config\nlocale: false\n", "network-config": string(network),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
