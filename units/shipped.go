@@ -6,6 +6,9 @@ const (
 	KeepalivedPath  = "/etc/keepalived/keepalived.conf"
 	AgentConfigPath = "/etc/ha-agent/agent.yaml"
 	SyslogPath      = "/etc/rsyslog.d/60-hapair.conf"
+	// Beside a haproxy.cfg of the operator's own: hapair's sockets, and what makes haproxy load them.
+	SocketsPath  = "/etc/haproxy/hapair.cfg"
+	DefaultsPath = "/etc/default/haproxy"
 )
 
 // Features are what a machine has besides what every machine has.
@@ -37,7 +40,8 @@ func All(f Features) []File {
 	if !f.Node {
 		return all
 	}
-	all = append(all, File{Path: AgentConfigPath, Mode: 0o644}, File{Path: SyslogPath, Mode: 0o644, Optional: true})
+	all = append(all, File{Path: AgentConfigPath, Mode: 0o644}, File{Path: SyslogPath, Mode: 0o644, Optional: true},
+		File{Path: SocketsPath, Mode: 0o644, Optional: true}, File{Path: DefaultsPath, Mode: 0o644, Optional: true})
 	if f.Firewall {
 		all = append(all, File{Path: FirewallPath, Mode: 0o644})
 	}

@@ -25,6 +25,8 @@ func TestUnusableFilesOfANode(t *testing.T) {
 				{"an agent.yaml", testUnusableAgentYAML},
 				{"a damaged store", testDamagedStore},
 				{"a dead haproxy", testStatusOfADeadHAProxy},
+				{"shipped files", testVerifyOfShippedFiles},
+				{"maintenance", testVerifyUnderMaintenance},
 			} {
 				t.Run(part.name, func(t *testing.T) {
 					part.test(t, &node{n.Host, t})
@@ -170,5 +172,35 @@ func testStatusOfADeadHAProxy(t *testing.T, n *node) {
 		t.Errorf("status exits with %d:\n%s", status, out)
 	}
 	n.must("systemctl", "start", "ha-agent")
+	n.well()
+}
+
+func testVerifyOfShippedFiles(t *testing.T, n *node) {
+	for path, spoil := range map[string]string{
+		"/etc/systemd/network/10-netplan-eth4.network.d/hapair.conf": `rm "$1"`,
+		"/usr/lib/hapair/save-server-state":                          `chmod 0644 "$1"`,
+		"/etc/apt/apt.conf.d/60hapair":                               `echo >>"$1"`,
+		"/etc/needrestart/conf.d/hapair.conf":                        `chown nobody "$1"`,
+	} {
+		n.must("sh", "-euc", `cp -p "$1" /root/kept; `+spoil, "sh", path)
+		if out, status := n.bounded("verify"); status != 1 || strings.Count(out, "NOT ") != 1 || !strings.Contains(out, path) {
+			t.Errorf("%s after %s: verify exits with %d:\n%s", path, spoil, status, out)
+		}
+		n.must("cp", "-p", "/root/kept", path)
+	}
+	n.well()
+}
+
+func testVerifyUnderMaintenance(t *testing.T, n *node) {
+	n.must("ha-agent", "maintenance", "on", "--force")
+	out, status := n.bounded("verify")
+	if status != 0 || !strings.Contains(out, "WARN the node is in service: it is in maintenance") || !strings.Contains(out, "ok  haproxy answers") {
+		t.Errorf("verify exits with %d:\n%s", status, out)
+	}
+	if out, status := n.bounded("status"); status != 0 {
+		t.Errorf("status exits with %d:\n%s", status, out)
+	}
+	n.must("ha-agent", "maintenance", "off")
+	n.eventually("the VIP is here", func() error { return n.holds(true) })
 	n.well()
 }
