@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -33,7 +34,6 @@ func (t *haproxyTarget) paths() []string {
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
 	a := haproxy.Check(ctx, t.run, t.conf.Config)
 	b, err := os.ReadFile(t.conf.Config)
-	a.Messages = tool.MaskSecrets(a.Messages, b)
 	if a.Verdict != tool.Good {
 		return a
 	}
@@ -149,7 +149,7 @@ func (t *haproxyTarget) refused(ctx context.Context) error {
 		for line := range strings.Lines(logs) {
 			if strings.Contains(line, "[ALERT]") {
 				b, _ := os.ReadFile(t.conf.Config)
-				return fmt.Errorf("haproxy could not start a worker on it: %s", tool.MaskSecrets([]string{strings.TrimSpace(line)}, b)[0])
+				return fmt.Errorf("haproxy could not start a worker on it: %s", redact.NewConfig(b).Message(line))
 			}
 		}
 	}

@@ -5,19 +5,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/tool"
 )
 
 // Check asks haproxy whether a configuration file is good, as the packaged unit does before a reload. It binds nothing,
 // but reads what the file names: certificates, lists, errorfiles. ctx bounds it.
 //
+// The messages hold no word of the file that may be a secret: see package redact.
+//
 // Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
 func Check(ctx context.Context, run tool.Runner, path string) tool.Answer {
-	if _, a := tool.ReadConfig(path); a.Verdict != tool.Good {
+	data, a := tool.ReadConfig(path)
+	if a.Verdict != tool.Good {
 		return a
 	}
-	a := tool.Ask(ctx, run, "haproxy", "-Ws", "-c", "-f", path)
+	a = tool.Ask(ctx, run, "haproxy", "-Ws", "-c", "-f", path)
 	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
+	a.Messages = redact.NewConfig(data).Messages(a.Messages)
 	return a
 }
 

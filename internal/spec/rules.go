@@ -112,10 +112,13 @@ func sshKeyTypes() []string {
 		"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 }
 
+// privateKey reports whether a text is a private key as OpenSSH or OpenSSL write it.
+func privateKey(text string) bool { return strings.Contains(text, "PRIVATE KEY") }
+
 // checkSSHKey tells what keeps a line from being a public key as authorized_keys has it, without options.
 func checkSSHKey(line string) (message, hint string) {
 	const format = "one line as in id_ed25519.pub: ssh-ed25519 AAAA… comment"
-	if strings.Contains(line, "PRIVATE KEY") {
+	if privateKey(line) {
 		return "this is a private key", "it is no longer secret; make a new one, and write its public half"
 	}
 	for _, r := range line {

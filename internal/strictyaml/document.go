@@ -6,6 +6,8 @@ package strictyaml
 import (
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/hapair/hapair/internal/diag"
 )
 
@@ -31,6 +33,8 @@ type place struct{ line, column int }
 type Document struct {
 	file     string
 	lines    []string
+	tree     *yaml.Node // nil if the file is not YAML
+	hidden   hidden
 	places   map[string]place
 	masked   map[int]int     // line → column from which a secret stands
 	told     map[string]bool // paths that an error was added about

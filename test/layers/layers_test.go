@@ -23,6 +23,7 @@ var floors = [][]string{
 	{"internal/spec"},
 	{"internal/release", "internal/strictyaml", "internal/health"},
 	{"internal/diag", "internal/durable", "internal/version", "units"},
+	{"internal/redact"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {
