@@ -34,7 +34,7 @@ func newCloudInit(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cloud-init SPEC -o DIR",
 		Short: "Write each node's user-data, meta-data, network-config and NoCloud seed",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("SPEC"),
 		RunE:  func(c *cobra.Command, args []string) error { return e.cloudInit(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
@@ -59,6 +59,9 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	}
 	r, err := releaseOf(s, f.release)
 	if err != nil {
+		return err
+	}
+	if err := e.tell(o.Cloud.Problems(s.VRRP.Transport == spec.Multicast)); err != nil {
 		return err
 	}
 	if o.Image == cloudinit.Stock && o.Agent.URL == "" {

@@ -26,7 +26,7 @@ func newRender(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "render SPEC -o DIR",
 		Short: "Write each node's files as they will lie on it, to read and to diff",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("SPEC"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if output == "" {
 				return errors.New("cannot write anywhere: name a folder with -o DIR")

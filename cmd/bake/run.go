@@ -25,6 +25,8 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+
+	loaded *spec.Spec // what problems without a place are about
 }
 
 // run is bake without the process around it.
@@ -78,11 +80,13 @@ func (e *env) load(path string) (*spec.Spec, error) {
 	if err := e.tell(problems); err != nil {
 		return nil, err
 	}
+	e.loaded = s
 	return s, nil
 }
 
 // tell prints problems. An error means that there is more than warnings among them.
 func (e *env) tell(problems diag.Problems) error {
+	problems = e.loaded.Place(problems)
 	if e.json && problems.HasErrors() {
 		if err := problems.PrintJSON(e.stdout); err != nil {
 			return cannot("print the problems: %v", err)
@@ -116,6 +120,9 @@ func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
 	r, err := release.Get(flag)
 	if err != nil {
 		return r, exitstatus.With(exitstatus.Usage, err)
+	}
+	if err := s.CheckFor(r).Err(); err != nil {
+		return r, exitstatus.With(exitstatus.No, err)
 	}
 	return r, nil
 }

@@ -57,7 +57,7 @@ func (n *Node) decodeKind(v reflect.Value) {
 			return
 		}
 		n.doc.maskAll(n.y, 0)
-		if m, ok := n.free().(map[string]any); ok {
+		if m, ok := n.free(freeDepth + 1).(map[string]any); ok {
 			v.Set(reflect.ValueOf(m))
 		}
 	case reflect.String:

@@ -97,6 +97,26 @@ func (d *Document) Problems() diag.Problems {
 	return ps
 }
 
+// Place gives a problem that has only a path its place in the file.
+func (d *Document) Place(p diag.Problem) diag.Problem {
+	if d == nil || p.Line > 0 || p.Path == "" {
+		return p
+	}
+	at := d.find(p.Path)
+	p.File, p.Line, p.Column, p.Source = d.file, at.line, at.column, d.source(at)
+	return p
+}
+
+// Fork returns the document without the problems found so far, to validate it once more in another way.
+func (d *Document) Fork() *Document {
+	if d == nil {
+		return nil
+	}
+	out := *d
+	out.problems, out.told, out.dropped = nil, map[string]bool{}, map[diag.Severity]int{}
+	return &out
+}
+
 // find is the place of a path, or of the nearest that holds it.
 func (d *Document) find(path string) place {
 	if d == nil {

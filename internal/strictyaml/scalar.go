@@ -106,14 +106,20 @@ var yesNo = map[string]bool{
 	"no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
 }
 
+// freeDepth is how many levels of a mapping of any content have their places remembered.
+const freeDepth = 3
+
 // free is the value as JSON knows it: nil, bool, int, float64, string, []any or map[string]any.
-func (n *Node) free() any {
+func (n *Node) free(levels int) any {
+	if levels > 0 {
+		n.doc.places[n.Path()] = placeOf(n.at)
+	}
 	switch n.y.Kind {
 	case yaml.MappingNode:
 		m := map[string]any{}
 		for key, y := range n.pairs() {
 			if c := n.child(y, key.Value, 0); c.enter() {
-				m[key.Value] = c.free()
+				m[key.Value] = c.free(levels - 1)
 			}
 		}
 		return m
@@ -121,7 +127,7 @@ func (n *Node) free() any {
 		list := make([]any, 0, len(n.y.Content))
 		for i, y := range n.y.Content {
 			if c := n.child(y, "", i); c.enter() {
-				list = append(list, c.free())
+				list = append(list, c.free(levels-1))
 			}
 		}
 		return list

@@ -98,8 +98,10 @@ func (d *Datasource) checkRelease() (err error) {
 		}
 		name = d.spec.Image.Release
 	}
-	d.release, err = release.Get(name)
-	return err
+	if d.release, err = release.Get(name); err != nil || d.spec == nil {
+		return err
+	}
+	return d.spec.CheckFor(d.release).Err()
 }
 
 func (d *Datasource) checkImage() (err error) {

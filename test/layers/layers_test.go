@@ -13,6 +13,7 @@ const module = "github.com/hapair/hapair/"
 // floors are the packages from the top down: each may import those of lower floors only, and no other of its own.
 var floors = [][]string{
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair"},
+	{"internal/preflight"},
 	{"packer/provisioner", "packer/builder", "packer/datasource", "internal/drill"},
 	{"packer/template", "cloudinit", "internal/image", "internal/lab"},
 	{"internal/install", "internal/archive"},
