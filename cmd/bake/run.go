@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // cannot is a failure to carry something out: exit status 3.
@@ -55,10 +56,13 @@ func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "bake",
 		Short:         "Golden images and first-boot configuration of highly available load balancers, from one YAML file",
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(newVersion(e))
 	root.AddCommand(newInit(e))
 	root.AddCommand(newValidate(e))
 	root.AddCommand(newRender(e))
