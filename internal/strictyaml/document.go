@@ -39,6 +39,7 @@ type Document struct {
 	masked   map[int]int     // line → column from which a secret stands
 	told     map[string]bool // paths that an error was added about
 	misspelt map[string]bool // paths whose key was written wrong
+	unquoted diag.Problems   // texts that YAML reads as something else, unless another error is about them
 	problems diag.Problems
 	dropped  map[diag.Severity]int // how many more there are
 
@@ -82,6 +83,11 @@ func (d *Document) Problems() diag.Problems {
 		return nil
 	}
 	ps := append(diag.Problems(nil), d.problems...)
+	for _, p := range d.unquoted {
+		if !d.told[p.Path] && len(ps) < maxProblems {
+			ps = append(ps, p)
+		}
+	}
 	for i := range ps {
 		ps[i].Source = d.source(place{ps[i].Line, ps[i].Column})
 	}

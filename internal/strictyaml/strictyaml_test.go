@@ -103,7 +103,7 @@ func TestProblems(t *testing.T) {
 		"duplicate in free":  {"free: {a: 1, a: 2}", "1:14 free.a: duplicate key (it stands on line 1 already)"},
 		"string":             {"name: 5", "1:7 name: must be a string, not the number 5 (put it in quotes)"},
 		"string of date":     {"name: 2001-01-01", "1:7 name: must be a string, not the date 2001-01-01 (put it in quotes)"},
-		"bool":               {"flag: on", `1:7 flag: must be true or false, not "on" ()`},
+		"bool":               {"flag: on", `1:7 flag: must be true or false, not "on" (write true)`},
 		"int":                {`port: "80"`, `1:7 port: must be a whole number, not "80" (write it without quotes)`},
 		"int too large":      {"port: 9999999999", "1:7 port: 9999999999 is out of range ()"},
 		"octal":              {"port: 010", "1:7 port: must be a whole number, not the number 010 (write it in decimal digits alone, without a leading 0)"},
