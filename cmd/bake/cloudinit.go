@@ -75,6 +75,12 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 		return e.cloudInitError(err)
 	}
 	written, err := cloudinit.Write(ctx, f.output, seeds)
+	if err == nil {
+		err = markSeeds(f.output, s.Cluster, written)
+	}
+	if err == nil {
+		err = e.sweep(f.output, seedsMark, s)
+	}
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}

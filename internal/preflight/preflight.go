@@ -10,7 +10,6 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/diag"
-	"github.com/hapair/hapair/internal/drill"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -31,7 +30,7 @@ type stages struct {
 }
 
 // Check returns what the later stages refuse about a valid spec: the recipes of the image and of every node, the seeds for
-// either kind of image, the Packer builds, and the drill. What only some options lead to is a warning.
+// either kind of image, and the Packer builds. What only some options lead to is a warning.
 func Check(s *spec.Spec, o Options) diag.Problems {
 	c := &stages{spec: s.WithPlaceholders(), o: o}
 	c.add(diag.Error, "", "", s.CheckFor(o.Release).Err())
@@ -50,7 +49,6 @@ func Check(s *spec.Spec, o Options) diag.Problems {
 		_, err := template.HCL(template.Build{Builder: b, Cluster: s.Cluster, Release: o.Release, Spec: "spec.yaml"})
 		c.add(diag.Error, "cluster", "", err)
 	}
-	c.add(diag.Warning, "services", "bake drill refuses it: ", drill.Check(c.spec))
 	for _, p := range o.Cloud.Problems(s.VRRP.Transport == spec.Multicast) {
 		c.add(p.Severity, "", "", diag.Problems{p})
 	}

@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/redact"
 )
 
 // Decode decodes the value into what out points to: a struct with yaml tags, a string, bool, int, time.Duration, a slice
@@ -85,7 +86,7 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	for key, y := range n.pairs() {
 		f, ok := fields[key.Value]
 		if !ok {
-			n.unknown(key, y, names, private)
+			n.unknown(key, y, names, fields, private)
 			continue
 		}
 		c := n.child(y, key.Value, 0)
@@ -95,8 +96,8 @@ func (n *Node) decodeStruct(v reflect.Value) {
 }
 
 // unknown adds a problem about a key that the struct does not have. A key that resembles it counts as written. The value is
-// not shown: it may be a secret under a wrong name. Beside a secret, neither is a key that does not look like one.
-func (n *Node) unknown(key, value *yaml.Node, names []string, private bool) {
+// not shown if it may be a secret under a wrong name. Beside a secret, neither is a key that does not look like one.
+func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]reflect.StructField, private bool) {
 	if len(n.doc.problems) >= maxProblems {
 		n.doc.dropped[diag.Error]++
 		return
@@ -105,15 +106,25 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, private bool) {
 	if near := Nearest(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 		n.doc.misspelt[join(n.Path(), near)] = true
+		private = private || redact.Key(near) || fields[near].Type.Kind() != reflect.Map && holdsSecret(fields[near].Type)
 	}
 	path := join(n.Path(), shorten(key.Value))
-	n.doc.maskValue(value)
+	if private || maybeSecret.MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue.MatchString(value.Value) {
+		n.doc.maskAll(value, 0)
+	}
 	if private && !plainKey.MatchString(key.Value) {
 		path = n.Path()
 		n.doc.maskValue(key)
 	}
 	n.doc.at(diag.Error, placeOf(key), path, "unknown key", hint)
 }
+
+var (
+	// maybeSecret matches keys of secrets besides those that redact.Key does.
+	maybeSecret = regexp.MustCompile(`(?i:auth|cred|key|login|pin|pw)`)
+	// plainValue matches what is a name, a number or an address rather than a secret.
+	plainValue = regexp.MustCompile(`^[A-Za-z0-9._/ -]{0,24}$`)
+)
 
 // plainKey matches what looks like a key.
 var plainKey = regexp.MustCompile(`^[A-Za-z]+([_-][A-Za-z]+)*$`)

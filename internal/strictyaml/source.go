@@ -63,6 +63,12 @@ func tagged(f reflect.StructField, option string) bool {
 
 // holdsSecret reports whether a struct has a field that is a secret.
 func holdsSecret(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
 	_, fields := fieldsOf(t)
 	for _, f := range fields {
 		if tagged(f, "secret") {

@@ -87,6 +87,8 @@ func TestHiddenText(t *testing.T) {
 		"secret as a list":              "login: [hunter2]",
 		"unknown key":                   "auth: a:hunter2\n",
 		"unknown key with a mapping":    "auth: {a: hunter2}\n",
+		"unknown key for the mapping":   "lgoin: hunter2",
+		"unknown key for a long secret": "text: hunter2-hunter2-hunter2-hunter2",
 		"alias":                         "login: {user: a, password: *hunter2}",
 		"alias in a block":              "name: a\nlogin:\n  password: *hunter2\n",
 		"alias elsewhere":               "name: *hunter2\n",

@@ -23,6 +23,7 @@ var floors = [][]string{
 	{"internal/agent/config", "internal/schema"},
 	{"internal/spec"},
 	{"internal/release", "internal/strictyaml", "internal/health"},
+	{"internal/outdir"},
 	{"internal/diag", "internal/durable", "internal/version", "units"},
 	{"internal/redact"},
 }
