@@ -135,14 +135,14 @@ func (c *Config) hides(core, before string, quoted bool) bool {
 		if c.secret[part] {
 			return true
 		}
-		if keyword(part) || c.shown[part] || plain.MatchString(part) {
+		if len(part) < 2 || keyword(part) || c.shown[part] || plain.MatchString(part) {
 			continue
 		}
 		if quoted || c.quotes(part) {
 			return true
 		}
 	}
-	return c.words[core] || quoted && len(parts(core)) == 0
+	return len(core) > 1 && (c.words[core] || quoted && len(parts(core)) == 0)
 }
 
 // joins are words of messages that follow a keyword and are not its value.

@@ -41,7 +41,7 @@ func TestMessage(t *testing.T) {
 		{`'server a1' : unknown keyword 'chekc'.`, `'server a1' : unknown keyword '***'.`},
 		// The user's text is not.
 		{`unknown keyword 'user admin pasword $6$rounds=1000$salt$hashhashhash'`, `unknown keyword 'user admin *** ***'`},
-		{`unknown keyword 'pasword' in 'user x pasword tippfehler'`, `unknown keyword '***' in 'user *** ***'`},
+		{`unknown keyword 'pasword' in 'user x pasword tippfehler'`, `unknown keyword '***' in 'user x *** ***'`},
 		{`error near 'stats auth admin:hunter22'`, `error near 'stats auth ***'`},
 		{`(/etc/keepalived/keepalived.conf: Line 10) Unknown keyword 's3cr3t99'`, `(/etc/keepalived/keepalived.conf: Line 10) Unknown keyword '***'`},
 		{`Truncating auth_pass to 8 characters: auth_pass newer-one`, `Truncating auth_pass to 8 characters: auth_pass ***`},
