@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -156,7 +157,7 @@ func (d *Datasource) Execute() (cty.Value, error) {
 	if d.options.Image == cloudinit.Stock {
 		var err error
 		if image, err = recipe.Image(d.spec, d.release); err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 	}
 	options := d.options
@@ -172,18 +173,27 @@ func (d *Datasource) Execute() (cty.Value, error) {
 		}
 		r, err := recipe.Node(d.spec, n, d.release)
 		if err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 		if d.options.Image == cloudinit.Stock {
 			r = recipe.Merge(image, r)
 		}
 		seed, err := cloudinit.Generate(r, options)
 		if err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 		out.add(n.Name, seed)
 	}
 	return hcl2helper.HCL2ValueFromConfig(out, d.OutputSpec()), nil
+}
+
+// placed gives problems of the spec their places in it.
+func (d *Datasource) placed(err error) error {
+	var problems diag.Problems
+	if errors.As(err, &problems) {
+		return d.spec.Place(problems)
+	}
+	return err
 }
 
 func (o *DatasourceOutput) add(node string, s cloudinit.Seed) {
