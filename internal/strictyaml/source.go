@@ -14,7 +14,7 @@ import (
 // hidden are the keys of a document's type whose values are not shown.
 type hidden struct {
 	raw  *regexp.Regexp // text that is passed through: fields tagged strictyaml:"raw"
-	free *regexp.Regexp // mappings of any content
+	free *regexp.Regexp // mappings of any content, and those that hold a secret: hidden if the file is not YAML
 }
 
 // hiddenIn finds the keys in a type.
@@ -36,7 +36,7 @@ func findHidden(t reflect.Type, raw, free map[string]bool, seen map[reflect.Type
 	for _, name := range names {
 		f := fields[name]
 		raw[name] = raw[name] || tagged(f, "raw")
-		free[name] = free[name] || f.Type.Kind() == reflect.Map
+		free[name] = free[name] || f.Type.Kind() == reflect.Map || holdsSecret(f.Type)
 		findHidden(f.Type, raw, free, seen)
 	}
 }
@@ -84,8 +84,11 @@ func (d *Document) source(p place) string {
 		return ""
 	}
 	whole := strings.TrimRight(d.lines[p.line-1], "\r")
-	if d.belowHidden(p.line - 1) {
+	if d.below(p.line-1, d.secretOrRaw) {
 		return redact.First(indentOf(whole), maxSource) + redact.Mask
+	}
+	if d.tree == nil && d.below(p.line-1, func(line string) bool { return matches(d.hidden.free, line) }) {
+		return redact.First(keyOf.FindString(whole), maxSource) + redact.Mask
 	}
 	line := redact.First(whole, maxSource)
 	if line != whole && p.column > maxSource {
@@ -96,7 +99,7 @@ func (d *Document) source(p place) string {
 		masked = redact.From(masked, from)
 	}
 	if d.tree == nil { // where values begin is not known
-		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free} {
+		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free, maybeSecretLine} {
 			if from := hiddenValue(masked, key); from >= 0 {
 				masked = masked[:from] + redact.Mask
 			}
@@ -121,10 +124,16 @@ func hiddenValue(line string, key *regexp.Regexp) int {
 	return m[1]
 }
 
+// maybeSecretLine matches a key that maybeSecret does, up to its value.
+var maybeSecretLine = regexp.MustCompile(`(?i:[\w-]*(?:auth|cred|login|pw)[\w-]*)["']?\s*:(?:\s+|$)`)
+
 var blockMark = regexp.MustCompile(`^(?:[|>][0-9+-]*)?\s*$`)
 
-// belowHidden reports whether a line belongs to the value of a hidden key on an earlier line: it is indented deeper.
-func (d *Document) belowHidden(i int) bool {
+// keyOf matches the indentation of a line, and its key if it looks like one.
+var keyOf = regexp.MustCompile(`^[ \t]*(?:[a-z_]+:[ \t]+)?`)
+
+// below reports whether a line belongs to the value of a key on an earlier line that is hidden: it is indented deeper.
+func (d *Document) below(i int, isHidden func(line string) bool) bool {
 	depth := len(indentOf(d.lines[i]))
 	for i--; i >= 0 && depth > 0; i-- {
 		line := d.lines[i]
@@ -133,12 +142,17 @@ func (d *Document) belowHidden(i int) bool {
 		}
 		if in := len(indentOf(line)); in < depth {
 			depth = in
-			if len(line) > maxLine || redact.YAMLSecret(line) >= 0 || matches(d.hidden.raw, line) || d.tree == nil && matches(d.hidden.free, line) {
+			if isHidden(line) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// secretOrRaw reports whether a line has the key of a secret or of text that is passed through. A very long line may.
+func (d *Document) secretOrRaw(line string) bool {
+	return len(line) > maxLine || redact.YAMLSecret(line) >= 0 || matches(d.hidden.raw, line)
 }
 
 func matches(key *regexp.Regexp, line string) bool { return key != nil && key.MatchString(line) }
