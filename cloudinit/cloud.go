@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hapair/hapair/internal/diag"
 )
 
 // Cloud is where user-data is handed in, and what may be handed in there.
@@ -17,6 +19,10 @@ type Cloud struct {
 	// gzip tells that user-data may be compressed: it reaches cloud-init as the bytes that were handed in.
 	gzip bool
 	meta metaKind
+	// vips is what stands between a VIP and its clients there, besides keepalived; "" is nothing.
+	vips, vipsHint string
+	// unicast tells that the cloud's networks carry no multicast.
+	unicast bool
 }
 
 // metaKind is what a cloud takes beside user-data.
@@ -40,15 +46,41 @@ const NoCloud = "nocloud"
 //	gce        256 KB a metadata value, which must be text
 //	hetzner    32 KiB, which must be text
 func Clouds() []Cloud {
+	const reassign = "run a command on the node that becomes the holder, which "
 	return []Cloud{
 		{Name: NoCloud, meta: metaAndNetwork},
-		{Name: "ec2", limit: 16 << 10, gzip: true},
-		{Name: "openstack", limit: 65535, base64: true, gzip: true},
+		{Name: "ec2", limit: 16 << 10, gzip: true, unicast: true,
+			vips: "a VIP does not move by itself: a VPC delivers to the interface that an address is assigned to, and ignores gratuitous ARP",
+			vipsHint: reassign + "assigns the VIP to it as a secondary private address (aws ec2 assign-private-ip-addresses --allow-reassignment) " +
+				"or changes a route (with the source/destination check off); allow IP protocol 112 between the nodes in the security group"},
+		{Name: "openstack", limit: 65535, base64: true, gzip: true,
+			vips:     "Neutron drops what a node sends from a VIP, unless the VIP is allowed on the node's port",
+			vipsHint: "openstack port set --allowed-address ip-address=VIP PORT, for every node; allow IP protocol 112 between the nodes in the security group"},
 		{Name: "vmware", limit: 64 << 10, base64: true, gzip: true, meta: metaWithNetwork},
-		{Name: "azure", limit: 65535, gzip: true},
-		{Name: "gce", limit: 256 << 10},
-		{Name: "hetzner", limit: 32 << 10},
+		{Name: "azure", limit: 65535, gzip: true, unicast: true,
+			vips:     "a VIP does not move by itself: a virtual network ignores gratuitous ARP. It supports TCP, UDP, ICMP, ESP and AH only: VRRP may not reach the peers, and then every node takes every VIP",
+			vipsHint: "put the nodes behind an Azure load balancer with floating IP, or " + reassign + "moves the IP configuration to its interface by Azure's API; try whether VRRP arrives"},
+		{Name: "gce", limit: 256 << 10, unicast: true,
+			vips: "a VIP does not move by itself: a VPC delivers by its own tables, and ignores gratuitous ARP",
+			vipsHint: reassign + "moves an alias IP range or a route to it (gcloud compute instances network-interfaces update --aliases); " +
+				"allow IP protocol 112 between the nodes in the VPC's firewall, or use an internal load balancer"},
+		{Name: "hetzner", limit: 32 << 10, unicast: true,
+			vips:     "a VIP does not move by itself: the network delivers to the server that an address is assigned to, and ignores gratuitous ARP",
+			vipsHint: reassign + "assigns the floating or alias IP to it by Hetzner's API"},
 	}
+}
+
+// Problems are warnings about what keeps VIPs from moving on the cloud.
+func (c Cloud) Problems(multicast bool) diag.Problems {
+	var problems diag.Problems
+	if c.vips != "" {
+		problems = append(problems, diag.Problem{Severity: diag.Warning, Path: "vips", Message: "on " + c.Name + " " + c.vips, Hint: c.vipsHint})
+	}
+	if c.unicast && multicast {
+		problems = append(problems, diag.Problem{Severity: diag.Warning, Path: "vrrp.transport",
+			Message: "networks of " + c.Name + " carry no multicast: every node would take every VIP", Hint: "write transport: unicast"})
+	}
+	return problems
 }
 
 // CloudNames lists the names of the clouds that are known.

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/spec"
 )
 
 // lists are the keys of cloud-config that both hapair and a spec's cloud_config may have: the spec's items come after
@@ -99,6 +100,10 @@ func clashes(doc document, key string, items []any) diag.Problems {
 	}
 	var problems diag.Problems
 	for n, item := range items {
+		if name, ok := packageName(item); key == "packages" && ok && !spec.IsPackageName(name) {
+			problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
+				Message: fmt.Sprintf("%.60q is not the name of a package", name), Hint: "apt would take it as a removal or a pattern"})
+		}
 		for _, name := range names(key, item) {
 			if taken[name] {
 				problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
@@ -124,6 +129,19 @@ func names(key string, item any) []string {
 		return []string{name}
 	}
 	return nil
+}
+
+// packageName is the name in an item of packages: alone or with a version, a suite or an architecture, or the first of a
+// list whose second is the version. False if the item is something else.
+func packageName(item any) (string, bool) {
+	if list, ok := item.([]any); ok && len(list) > 0 {
+		item = list[0]
+	}
+	text, ok := item.(string)
+	if i := strings.IndexAny(text, "=/:"); i > 0 {
+		text = text[:i]
+	}
+	return text, ok
 }
 
 func sortedKeys(m map[string]any) []string {

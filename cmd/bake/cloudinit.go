@@ -35,7 +35,7 @@ func newCloudInit(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cloud-init SPEC -o DIR",
 		Short: "Write each node's user-data, meta-data, network-config and NoCloud seed",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("SPEC"),
 		RunE:  func(c *cobra.Command, args []string) error { return e.cloudInit(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
@@ -62,6 +62,9 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	if err != nil {
 		return err
 	}
+	if err := e.tell(o.Cloud.Problems(s.VRRP.Transport == spec.Multicast)); err != nil {
+		return err
+	}
 	if o.Image == cloudinit.Stock && o.Agent.URL == "" {
 		if o.Agent, err = f.seededAgent(); err != nil {
 			return err
@@ -73,6 +76,12 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 		return e.cloudInitError(err)
 	}
 	written, err := cloudinit.Write(ctx, f.output, seeds)
+	if err == nil {
+		err = markSeeds(f.output, s.Cluster, written)
+	}
+	if err == nil {
+		err = e.sweep(f.output, seedsMark, s)
+	}
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}

@@ -52,7 +52,7 @@ It exits 1 where a fault left a service down, a VIP had two holders for longer t
 each other, or a client was without an answer for longer than --max-gap.
 
 'bake drill shell NODE' opens a shell on a node of the drill that runs now.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.drill(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
@@ -75,7 +75,7 @@ func newDrillShell(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell NODE [COMMAND...]",
 		Short: "Open a shell on a node of the drill that runs now, or run a command there",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  wantArgs(1, -1, "NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return e.drillShell(cmd.Context(), args[0], args[1:])
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -76,10 +77,10 @@ func TestJudgeHAProxy(t *testing.T) {
 		source   string
 	}{
 		"good":             {judgedSpec, "", "", ""},
-		"bad global":       {judgedSpec + "haproxy: {global: colour blue}\n", diag.Error, "unknown keyword 'colour' in 'global' section", "    colour blue"},
-		"other release":    {strings.Replace(judgedSpec, "trixie", "noble", 1) + "haproxy: {global: colour blue}\n", diag.Warning, "unknown keyword 'colour'", "    colour blue"},
-		"bad expression":   {strings.Replace(judgedSpec, "mode: http", "mode: http\n    balance: hash nothing", 1), diag.Error, "nothing", "backend web"},
-		"a file of theirs": {judgedSpec + "haproxy: {config: own.cfg}\n", diag.Warning, "unknown keyword 'colour'", "  colour blue"},
+		"bad global":       {judgedSpec + "haproxy: {global: colour blue}\n", diag.Error, "unknown keyword '***' in 'global' section", ""},
+		"other release":    {strings.Replace(judgedSpec, "trixie", "noble", 1) + "haproxy: {global: colour blue}\n", diag.Warning, "unknown keyword '***'", ""},
+		"bad expression":   {strings.Replace(judgedSpec, "mode: http", "mode: http\n    balance: hash nothing", 1), diag.Error, "balance", ""},
+		"a file of theirs": {judgedSpec + "haproxy: {config: own.cfg}\n", diag.Warning, "unknown keyword '***'", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems, err := judgeHAProxy(t.Context(), run, judged(t, c.text))
@@ -99,6 +100,43 @@ func TestJudgeHAProxy(t *testing.T) {
 				t.Errorf("got %#v", p)
 			}
 		})
+	}
+}
+
+// TestJudgeHidesLines has haproxy refuse lines with a secret in each place that its messages quote.
+func TestJudgeHidesLines(t *testing.T) {
+	run := sandboxed(t, labtest.Sandbox(t, "trixie"))
+	for _, lines := range []string{
+		"global: hunter2 x", "global: set-var proc.x strr(hunter2)", "global: setenv hunter2", "global: nbthread hunter2",
+		"defaults: hunter2", "defaults: option hunter2", "defaults: timeout client hunter2", "defaults: balance hunter2",
+		"extra: 'userlist u\n  user a pasword hunter2'", "extra: 'userlist u\n  user a password hunter2 groups hunter2'",
+		"extra: 'listen a\n  stats auth hunter2'", "extra: 'listen a\n  stats auht a:hunter2'",
+		"extra: 'listen a\n  http-request set-header Authorization Bearer hunter2'",
+		"extra: 'listen a\n  http-request set-heder Authorization hunter2'",
+		"extra: 'listen a\n  acl x hdrr(Authorization) hunter2'", "extra: 'listen a\n  server s hunter2:x'",
+		"extra: 'listen a\n  option httpchk GET / HTTP/1.1 hunter2 hunter2 \"hunter2'", "extra: 'hunter2'",
+		"extra: 'listen a\n  bind :1 ssl crt /none/hunter2.pem'", "extra: 'listen a\n  server s 192.0.2.1 hunter2'",
+		"extra: 'listen a\n  " + strings.Repeat("hunter2 ", 100) + "'", "extra: 'listen a\n  description x" + strings.Repeat("hunter2", 300) + "\n  bad'",
+	} {
+		key, value, _ := strings.Cut(lines, ": ")
+		if value[0] == '\'' {
+			value = strings.ReplaceAll(strings.ReplaceAll(strings.Trim(value, "'"), `"`, `\"`), "\n", `\n`)
+			value = `"` + value + `"`
+		}
+		problems, err := judgeHAProxy(t.Context(), run, judged(t, judgedSpec+"haproxy: {"+key+": "+value+"}\n"))
+		if err != nil {
+			t.Errorf("%s: %v", lines, err)
+			continue
+		}
+		var out bytes.Buffer
+		problems.Print(&out)
+		if err := problems.PrintJSON(&out); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "hunter2") {
+			t.Errorf("%s is shown:\n%s", lines, out.String())
+		}
+		t.Logf("%s", problems)
 	}
 }
 

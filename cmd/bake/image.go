@@ -39,7 +39,7 @@ func newImage(e *env) *cobra.Command {
 		Long: `Bake a golden image on this machine, without a hypervisor: a base image is copied, opened in a private mount
 namespace, given all that the nodes of the spec have in common, sealed, and written as FILE, with a manifest beside
 it as FILE.json. It needs root.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.bakeImage(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()

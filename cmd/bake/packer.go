@@ -27,7 +27,7 @@ func newPacker(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "packer SPEC -o DIR",
 		Short: "Write a Packer build of the golden image",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("SPEC"),
 		RunE:  func(_ *cobra.Command, args []string) error { return e.packer(args[0], f) },
 	}
 	flags := c.Flags()

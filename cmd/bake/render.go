@@ -13,12 +13,13 @@ import (
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/outdir"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// renderMark is in every folder that render made, and in no other: a folder without it is not replaced.
+// renderMark is in every folder that render made, and in no other: a folder without it is not replaced. It lists the files.
 const renderMark = ".rendered-by-bake"
 
 func newRender(e *env) *cobra.Command {
@@ -26,7 +27,7 @@ func newRender(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "render SPEC -o DIR",
 		Short: "Write each node's files as they will lie on it, to read and to diff",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("SPEC"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if output == "" {
 				return errors.New("cannot write anywhere: name a folder with -o DIR")
@@ -83,11 +84,16 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 	list := []rendered{}
 	for i := range nodes {
 		folder := filepath.Join(dir, nodes[i].Name)
-		if err := replaceFolder(folder, recipes[i].Files); err != nil {
+		if err := replaceFolder(folder, s.Cluster, recipes[i].Files); err != nil {
 			return exitstatus.With(exitstatus.Failure, err)
 		}
 		for _, f := range recipes[i].Files {
 			list = append(list, rendered{nodes[i].Name, f.Path, underRoot(folder, f.Path), fmt.Sprintf("%#o", f.Mode), f.Owner + ":" + f.Group})
+		}
+	}
+	if nodeName == "" {
+		if err := e.sweep(dir, renderMark, s); err != nil {
+			return exitstatus.With(exitstatus.Failure, err)
 		}
 	}
 	return e.printRendered(list)
@@ -146,7 +152,7 @@ func replaceable(folder string) error {
 }
 
 // replaceFolder puts files into a folder beside the old one, which goes once the new one is whole.
-func replaceFolder(folder string, files []recipe.File) (err error) {
+func replaceFolder(folder, cluster string, files []recipe.File) (err error) {
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		return fmt.Errorf("cannot make the folder to write to: %w", err)
 	}
@@ -156,7 +162,7 @@ func replaceFolder(folder string, files []recipe.File) (err error) {
 	}
 	defer os.RemoveAll(work)
 	made, old := filepath.Join(work, "new"), filepath.Join(work, "old")
-	if err := writeTree(made, files); err != nil {
+	if err := writeTree(made, cluster, files); err != nil {
 		return err
 	}
 	if err := os.Rename(folder, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -178,13 +184,11 @@ func putBack(old, folder string) error {
 
 // writeTree writes files below a folder. Their modes are those on the node, so that nobody else reads here what nobody
 // else may read there; their owner is who runs bake.
-func writeTree(dir string, files []recipe.File) error {
+func writeTree(dir, cluster string, files []recipe.File) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot make %s: %w", dir, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, renderMark), nil, 0o644); err != nil {
-		return fmt.Errorf("cannot mark %s: %w", dir, err)
-	}
+	mark := outdir.NewMark(cluster)
 	for _, f := range files {
 		path := underRoot(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -196,6 +200,7 @@ func writeTree(dir string, files []recipe.File) error {
 		if err := os.Chmod(path, f.Mode); err != nil { // whatever the umask
 			return fmt.Errorf("cannot set the mode of %s: %w", f.Path, err)
 		}
+		mark.Add(f.Path, f.Content)
 	}
-	return nil
+	return mark.Write(dir, renderMark)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/termsafe"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // cannot is a failure to carry something out: exit status 3.
@@ -26,6 +27,8 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+
+	loaded *spec.Spec // what problems without a place are about
 }
 
 // run is bake without the process around it.
@@ -54,10 +57,13 @@ func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "bake",
 		Short:         "Golden images and first-boot configuration of highly available load balancers, from one YAML file",
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(newVersion(e))
 	root.AddCommand(newInit(e))
 	root.AddCommand(newValidate(e))
 	root.AddCommand(newRender(e))
@@ -79,11 +85,13 @@ func (e *env) load(path string) (*spec.Spec, error) {
 	if err := e.tell(problems); err != nil {
 		return nil, err
 	}
+	e.loaded = s
 	return s, nil
 }
 
 // tell prints problems. An error means that there is more than warnings among them.
 func (e *env) tell(problems diag.Problems) error {
+	problems = e.loaded.Place(problems)
 	if e.json && problems.HasErrors() {
 		if err := problems.PrintJSON(termsafe.Writer(e.stdout)); err != nil {
 			return cannot("print the problems: %v", err)
@@ -117,6 +125,9 @@ func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
 	r, err := release.Get(flag)
 	if err != nil {
 		return r, exitstatus.With(exitstatus.Usage, err)
+	}
+	if err := s.CheckFor(r).Err(); err != nil {
+		return r, exitstatus.With(exitstatus.No, err)
 	}
 	return r, nil
 }

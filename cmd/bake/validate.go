@@ -1,44 +1,71 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
+	"github.com/hapair/hapair/internal/preflight"
+	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
 func newValidate(e *env) *cobra.Command {
-	return &cobra.Command{
+	var releaseName, cloudName string
+	c := &cobra.Command{
 		Use:   "validate SPEC",
-		Short: "Tell everything that is wrong with a spec",
-		Long: `Tell everything that is wrong with a spec, each with its place and the way out.
+		Short: "Check a spec and report all problems",
+		Long: `Check a spec and report all problems, each with its place and the way out.
 
-Where haproxy is installed, it judges the haproxy.cfg that would be generated for it, and with it the lines that the
+It does without writing what the later commands do with a spec, for every node, and reports what they would refuse.
+If haproxy is installed, it judges the haproxy.cfg that would be generated for it, and with it the lines that the
 spec passes through.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("SPEC"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, problems, err := spec.Read(args[0])
-			if err != nil {
-				return exitstatus.With(exitstatus.Failure, err)
-			}
-			if !problems.HasErrors() {
-				problems = append(problems, haproxycfg.SocketProblems(s)...)
-			}
-			if !problems.HasErrors() {
-				refused, err := judgeHAProxy(c.Context(), runHAProxy, s)
-				if err != nil {
-					return err
-				}
-				problems = append(problems, refused...)
-			}
-			return e.tellValidity(args[0], s, problems)
+			return e.validate(c.Context(), args[0], releaseName, cloudName)
 		},
 	}
+	flags := c.Flags()
+	flags.StringVar(&releaseName, "release", "", "check for this release instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&cloudName, "cloud", cloudinit.NoCloud, "check for this cloud too: "+strings.Join(cloudinit.CloudNames(), ", "))
+	return c
+}
+
+func (e *env) validate(ctx context.Context, path, releaseName, cloudName string) error {
+	cloud, err := cloudinit.GetCloud(cloudName)
+	if err != nil {
+		return exitstatus.With(exitstatus.Usage, err)
+	}
+	if releaseName != "" {
+		if _, err := release.Get(releaseName); err != nil {
+			return exitstatus.With(exitstatus.Usage, err)
+		}
+	}
+	s, problems, err := spec.Read(path)
+	if err != nil {
+		return exitstatus.With(exitstatus.Failure, err)
+	}
+	if !problems.HasErrors() {
+		r, err := release.Get(cmp.Or(releaseName, s.Image.Release))
+		if err != nil {
+			return exitstatus.With(exitstatus.Failure, err)
+		}
+		problems = append(problems, preflight.Check(s, preflight.Options{Release: r, Cloud: cloud})...)
+		refused, err := judgeHAProxy(ctx, runHAProxy, s)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, refused...)
+		problems.Sort()
+	}
+	return e.tellValidity(path, s, problems)
 }
 
 // validity is what `bake validate --json` prints.

@@ -50,7 +50,7 @@ func newVerify(e *env) *cobra.Command {
 		Long: `Ask the nodes over ssh whether all of it holds: every step on each of them, and exactly one holder of each VIP.
 
 It runs "sudo -n ha-agent …" by the ssh program at each node's address, with your own ssh configuration and keys.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := e.load(args[0])
 			if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/version"
 )
 
 func cmdRun(ctx context.Context, e *env, args []string) error {
@@ -69,7 +70,7 @@ func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 // daemon is the daemon of this machine, which can also look at the machine without running.
 func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
-		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version(), Point: point,
+		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,
 		Paths: agent.Paths{
 			Config: conf, Store: store.Dir, Control: control.Path, Mark: health.MaintenanceMark, ProcSys: "/proc/sys",
 		},

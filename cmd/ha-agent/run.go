@@ -6,11 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/termsafe"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // command is one of ha-agent's commands.
@@ -40,7 +40,7 @@ func commands() []command {
 		{"release", "", "takes off virtual IPs that keepalived left behind", cmdRelease},
 		{"apply", "DIR", "take over a set of files as one change and wait: 0 proven, 1 refused", cmdApply},
 		{"maintenance", "on|off", "give the virtual IPs away and stay away, also after a reboot; or come back", cmdMaintenance},
-		{"version", "", "the agent's version", cmdVersion},
+		{"version", "", "print the version, the same for all of hapair's programs", cmdVersion},
 	}
 }
 
@@ -70,6 +70,8 @@ func dispatch(ctx context.Context, e *env, args []string) error {
 	case "help", "-h", "-help", "--help":
 		help(e.stdout)
 		return nil
+	case "-version", "--version":
+		return cmdVersion(ctx, e, args[1:])
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {
@@ -106,24 +108,30 @@ func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
 	if err != nil {
 		return usage("%s: %v", strings.TrimPrefix(fs.Name(), "ha-agent "), err)
 	}
-	if fs.NArg() != n {
-		return usage("%s takes %d arguments, not %d", strings.TrimPrefix(fs.Name(), "ha-agent "), n, fs.NArg())
+	name := strings.TrimPrefix(fs.Name(), "ha-agent ")
+	switch {
+	case fs.NArg() < n:
+		return usage("cannot run %s: the argument %s is missing", name, argumentOf(name))
+	case fs.NArg() > n:
+		return usage("cannot run %s: the argument %q is too many", name, fs.Arg(n))
 	}
 	return nil
+}
+
+// argumentOf is the name of the argument that a command takes.
+func argumentOf(name string) string {
+	for _, c := range commands() {
+		if c.name == name {
+			return c.args
+		}
+	}
+	return ""
 }
 
 func cmdVersion(_ context.Context, e *env, args []string) error {
 	if err := e.parse(e.flags("version"), args, 0); err != nil {
 		return err
 	}
-	fmt.Fprintln(e.stdout, version())
+	fmt.Fprintln(e.stdout, version.String())
 	return nil
-}
-
-// version is what the Go tool chain put into the binary: the tag or the commit that it was built of.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // try runs what a person would type.
@@ -36,7 +37,7 @@ func TestUse(t *testing.T) {
 		{[]string{"help"}, exitstatus.OK, "ha-agent COMMAND", ""},
 		{[]string{"check", "-h"}, exitstatus.OK, "-timeout", ""},
 		{[]string{"check", "--no-such"}, exitstatus.Usage, "", "check: flag provided but not defined"},
-		{[]string{"check", "extra"}, exitstatus.Usage, "", "check takes 0 arguments, not 1"},
+		{[]string{"check", "extra"}, exitstatus.Usage, "", `cannot run check: the argument "extra" is too many`},
 		{[]string{"check", "--timeout", "0s"}, exitstatus.Usage, "", "too short"},
 		{[]string{"check", "--socket", missing}, exitstatus.No, "", "cannot connect to " + missing},
 		{[]string{"verify", "--stage", "moon"}, exitstatus.Usage, "", `"moon" is neither image nor node`},
@@ -48,7 +49,10 @@ func TestUse(t *testing.T) {
 		{[]string{"maintenance", "off", "--force"}, exitstatus.Usage, "", "flag provided but not defined"},
 		{[]string{"maintenance", "on", "--for", "-1h"}, exitstatus.Usage, "", "in the past"},
 		{[]string{"maintenance", "on", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
-		{[]string{"apply"}, exitstatus.Usage, "", "apply takes 1 arguments, not 0"},
+		{[]string{"version"}, exitstatus.OK, version.String() + "\n", ""},
+		{[]string{"--version"}, exitstatus.OK, version.String() + "\n", ""},
+		{[]string{"version", "x"}, exitstatus.Usage, "", `cannot run version: the argument "x" is too many`},
+		{[]string{"apply"}, exitstatus.Usage, "", "cannot run apply: the argument DIR is missing"},
 		{[]string{"apply", missing}, exitstatus.Failure, "", "cannot apply " + missing},
 		{[]string{"apply", filepath.Dir(broken)}, exitstatus.Failure, "", "the agent's daemon does not answer"},
 		{[]string{"run", "--config", broken}, exitstatus.Failure, "", "broken.yaml:2:1"},

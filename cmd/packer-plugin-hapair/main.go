@@ -17,6 +17,11 @@ import (
 )
 
 func main() {
+	// Packer itself asks by "describe", which takes releases alone: see version.Version.
+	if len(os.Args) == 2 && (os.Args[1] == "version" || os.Args[1] == "-version" || os.Args[1] == "--version") {
+		fmt.Println(version.String())
+		return
+	}
 	// Packer leaves its own standard streams open in its plugins, as 3, 4 and 5. They must not go on to mmdebstrap, whose
 	// own descriptor would become 10 or more then, which the shell it hands it to cannot write down.
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)

@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
-	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -35,7 +35,6 @@ func (t *haproxyTarget) paths() []string {
 func (t *haproxyTarget) validate(ctx context.Context) tool.Answer {
 	a := haproxy.Check(ctx, t.run, haproxy.Files(t.conf.Config)...)
 	conf, err := haproxy.Read(t.conf.Config)
-	a.Messages = tool.MaskSecrets(a.Messages, []byte(conf))
 	if a.Verdict != tool.Good {
 		return a
 	}
@@ -167,8 +166,8 @@ func (t *haproxyTarget) refused(ctx context.Context) error {
 	if err == nil {
 		for line := range strings.Lines(logs) {
 			if strings.Contains(line, "[ALERT]") {
-				b, _ := regular.ReadFile(t.conf.Config, regular.MaxConfig)
-				return fmt.Errorf("haproxy could not start a worker on it: %s", tool.MaskSecrets([]string{strings.TrimSpace(line)}, b)[0])
+				conf, _ := haproxy.Read(t.conf.Config)
+				return fmt.Errorf("haproxy could not start a worker on it: %s", redact.NewConfig([]byte(conf)).Message(line))
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sort"
 	"strings"
+
+	"github.com/hapair/hapair/internal/redact"
 )
 
 // Severity tells whether a problem forbids going on.
@@ -45,7 +47,7 @@ func (p Problem) String() string {
 		b.WriteString(p.Path)
 		b.WriteString(": ")
 	}
-	b.WriteString(p.Message)
+	b.WriteString(redact.Cut(p.Message, redact.MaxLine))
 	return b.String()
 }
 
@@ -106,7 +108,7 @@ func (ps Problems) Sort() {
 
 // Print writes the problems for people: place and message, the line with a mark under the column, and the hint.
 func (ps Problems) Print(w io.Writer) {
-	for _, p := range ps {
+	for _, p := range ps.bounded() {
 		fmt.Fprintln(w, p.String())
 		if p.Source != "" {
 			fmt.Fprintf(w, "    %s\n", p.Source)
@@ -118,6 +120,27 @@ func (ps Problems) Print(w io.Writer) {
 			fmt.Fprintf(w, "    hint: %s\n", p.Hint)
 		}
 	}
+}
+
+// bounded cuts what a problem shows to what a screen takes: a generated line can have megabytes.
+func (ps Problems) bounded() Problems {
+	out := make(Problems, len(ps))
+	for i, p := range ps {
+		p.Message, p.Hint = redact.Cut(p.Message, redact.MaxLine), redact.Cut(p.Hint, redact.MaxLine)
+		if cut := redact.Cut(p.Source, redact.MaxLine); cut != p.Source && p.Column > redact.MaxLine {
+			p.Source = ""
+		} else {
+			p.Source = cut
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// MarshalJSON writes the problems with their texts cut to what a screen takes.
+func (ps Problems) MarshalJSON() ([]byte, error) {
+	type plain []Problem
+	return json.Marshal(plain(ps.bounded()))
 }
 
 // pad is white space as wide as the first n characters of line: a tab stays a tab.
@@ -139,9 +162,6 @@ func pad(line string, n int) string {
 
 // PrintJSON writes the problems as a JSON array, for programs.
 func (ps Problems) PrintJSON(w io.Writer) error {
-	if ps == nil {
-		ps = Problems{}
-	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(ps)

@@ -1,6 +1,8 @@
 package diag
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -81,5 +83,25 @@ func TestAt(t *testing.T) {
 	}
 	if got := problems().At("services"); got != nil {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A generated line can have megabytes: what is printed does not.
+func TestBounded(t *testing.T) {
+	long := strings.Repeat("ä", 1<<20)
+	ps := Problems{{Severity: Error, File: "f", Line: 1, Column: 1, Message: long, Hint: long, Source: long}, {Severity: Error, File: "f", Line: 1, Column: 1 << 20, Source: long}}
+	var text, asJSON bytes.Buffer
+	ps.Print(&text)
+	if err := ps.PrintJSON(&asJSON); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := json.Marshal(map[string]any{"problems": ps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range map[string]int{"text": text.Len(), "JSON": asJSON.Len(), "JSON in JSON": len(whole), "error": len(ps.Error())} {
+		if n > 8<<10 {
+			t.Errorf("%s has %d bytes", name, n)
+		}
 	}
 }

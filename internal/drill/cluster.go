@@ -193,7 +193,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			if err := h.WaitRunning(ctx); err != nil && ctx.Err() != nil {
 				return err
 			} else if err != nil {
-				c.Tell("note: " + strings.TrimSpace(err.Error())) // what is needed is asked for below
+				c.Tell("note: " + strings.TrimSpace(shownLogs(h, err.Error()))) // what is needed is asked for below
 			}
 			return nil
 		})
@@ -204,7 +204,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.settle(ctx); err != nil {
 		for _, h := range c.hosts {
 			logs, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			err = fmt.Errorf("%w\n%s:\n%s", err, h.Name, h.Logs(logs, 20))
+			err = fmt.Errorf("%w\n%s:\n%s", err, h.Name, shownLogs(h, h.Logs(logs, 20)))
 			stop()
 		}
 		return fmt.Errorf("cannot bring the cluster up: %w", err)

@@ -5,23 +5,30 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/tool"
 )
 
 // Check asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
 // but reads what the files name: certificates, lists, errorfiles. ctx bounds it.
 //
+// The messages hold no word of the file that may be a secret: see package redact.
+//
 // Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
 func Check(ctx context.Context, run tool.Runner, files ...string) tool.Answer {
 	args := []string{"-Ws", "-c"}
+	var all []byte
 	for _, file := range files {
-		if _, a := tool.ReadConfig(file); a.Verdict != tool.Good {
+		data, a := tool.ReadConfig(file)
+		if a.Verdict != tool.Good {
 			return a
 		}
+		all = append(append(all, data...), '\n')
 		args = append(args, "-f", file)
 	}
 	a := tool.Ask(ctx, run, "haproxy", args...)
 	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
+	a.Messages = redact.NewConfig(all).Messages(a.Messages)
 	return a
 }
 

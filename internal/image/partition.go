@@ -29,6 +29,20 @@ func partitions(ctx context.Context, disk *os.File) ([]partition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the image's partition table: %w", err)
 	}
+	found, err := readTable(out)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if found[i].fs, err = readExt4(disk, found[i].offset); err != nil {
+			return nil, fmt.Errorf("cannot read partition %d of the image: %w", found[i].number, err)
+		}
+	}
+	return found, nil
+}
+
+// readTable reads what sfdisk --json prints of the descriptor 3.
+func readTable(out []byte) ([]partition, error) {
 	var table struct {
 		PartitionTable struct {
 			SectorSize int64 `json:"sectorsize"`
@@ -53,8 +67,8 @@ func partitions(ctx context.Context, disk *os.File) ([]partition, error) {
 		if _, err := fmt.Sscanf(digits, "%d", &part.number); err != nil {
 			return nil, fmt.Errorf("cannot read the image's partition table: %s has no number", p.Node)
 		}
-		if part.fs, err = readExt4(disk, part.offset); err != nil {
-			return nil, fmt.Errorf("cannot read partition %d of the image: %w", part.number, err)
+		if sector < 0 || part.offset < 0 || part.size < 0 || p.Start != 0 && part.offset/p.Start != sector || p.Size != 0 && part.size/p.Size != sector {
+			return nil, fmt.Errorf("cannot read the image's partition table: partition %d lies outside of any disk", part.number)
 		}
 		found = append(found, part)
 	}

@@ -120,9 +120,20 @@ apt() { apt-get -q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Dpkg::
 // An update that could read nothing ends with status 0 unless it is told otherwise.
 const updateScript = aptGet + "apt update -o APT::Update::Error-Mode=any\n"
 
+// namesScript refuses a name that the archive does not have: apt-get would try it as a pattern, or without its last sign.
+const namesScript = `missing=
+for name; do
+	apt-cache --all-names pkgnames "$name" | grep -q -x -F -e "$name" || {
+		echo "cannot install $name: the archive has no package of this name" >&2
+		missing=1
+	}
+done
+[ -z "$missing" ]
+`
+
 // Files that were written before a package came are kept: confold.
 func installScript(packages []string) string {
-	return aptGet + "apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- " +
+	return aptGet + "set -- " + quoteAll(packages) + "\n" + namesScript + "apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- " +
 		quoteAll(packages) + "\n"
 }
 

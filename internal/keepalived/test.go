@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -16,7 +17,7 @@ const TestID = "hapair-test"
 
 // Test asks keepalived whether a configuration file is good. It can only be so where its interfaces are: on the node
 // itself. ctx bounds it. A file that is empty or missing, of which keepalived says that it is good, is bad: to load it
-// drops every virtual IP.
+// drops every virtual IP. The messages hold no word of the file that may be a secret: see package redact.
 func Test(ctx context.Context, run tool.Runner, path string) tool.Answer {
 	data, a := tool.ReadConfig(path)
 	if a.Verdict != tool.Good {
@@ -24,7 +25,8 @@ func Test(ctx context.Context, run tool.Runner, path string) tool.Answer {
 	}
 	a = tool.Ask(ctx, run, "keepalived", "-t", "-f", path)
 	if a.Verdict == tool.None && ctx.Err() == nil && bytes.Contains(data, []byte("\n    @"+TestID+" ")) {
-		return tool.Ask(ctx, run, "keepalived", "-t", "-i", TestID, "-f", path)
+		a = tool.Ask(ctx, run, "keepalived", "-t", "-i", TestID, "-f", path)
 	}
+	a.Messages = redact.NewConfig(data).Messages(a.Messages)
 	return a
 }

@@ -38,8 +38,9 @@ var (
 	interfaceRule = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 15, `as "ip link" names it: letters, digits, "-", "_" and ".", 15 at most`)
 	// hostname(5): labels of letters, digits and hyphens; the kernel takes 64 bytes.
 	hostnameRule = newRule(`[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*`, 64, "")
-	// Debian policy, 5.6.1.
-	packageRule = newRule(`[a-z0-9][a-z0-9+.-]+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."`)
+	// Debian policy, 5.6.1, less what apt-get(8) takes as something else if the package does not exist: a name with "-" at its
+	// end is a removal, and one with "." before another sign can be a pattern. The archives have no such names.
+	packageRule = newRule(`[a-z0-9](?:-*(?:[a-z0-9+]|\.[a-z0-9]))+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."; "-" and "." not at the end`)
 	// useradd(8).
 	loginRule = newRule(`[a-z_][a-z0-9_-]*`, 32, `lower-case letters, digits, "-" and "_", 32 at most, a letter or "_" first`)
 	// A user of HTTP's basic authentication has no ":" (RFC 7617).
@@ -48,6 +49,9 @@ var (
 	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
 	envName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
+
+// IsPackageName reports whether apt takes a text as the name of a package and as nothing else.
+func IsPackageName(name string) bool { return packageRule.accepts(name) }
 
 // Facilities of syslog, as haproxy names them (configuration.txt, log).
 func Facilities() []string {
@@ -112,10 +116,13 @@ func sshKeyTypes() []string {
 		"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 }
 
+// privateKey reports whether a text is a private key as OpenSSH or OpenSSL write it.
+func privateKey(text string) bool { return strings.Contains(text, "PRIVATE KEY") }
+
 // checkSSHKey tells what keeps a line from being a public key as authorized_keys has it, without options.
 func checkSSHKey(line string) (message, hint string) {
 	const format = "one line as in id_ed25519.pub: ssh-ed25519 AAAA… comment"
-	if strings.Contains(line, "PRIVATE KEY") {
+	if privateKey(line) {
 		return "this is a private key", "it is no longer secret; make a new one, and write its public half"
 	}
 	for _, r := range line {

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"net/netip"
 	"time"
+
+	"github.com/hapair/hapair/internal/strictyaml"
 )
 
 // APIVersion is the version of the spec that this program reads.
@@ -43,6 +45,8 @@ type Spec struct {
 	Keepalived Keepalived `yaml:"keepalived"`
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
 	Digest string `yaml:"-"`
+
+	doc *strictyaml.Document // nil if the spec was not read from YAML
 }
 
 // Image says what the golden image is made of.
@@ -117,7 +121,7 @@ type Stats struct {
 	// User who may see the page. Left out with the password, those in allow alone may.
 	User string `yaml:"user"`
 	// Password of that user; never in clear text in the spec.
-	Password Secret `yaml:"password"`
+	Password Secret `yaml:"password" strictyaml:"secret"`
 	// Allow lists networks that may reach the port without a password, and the only ones that the firewall lets in where there is any.
 	Allow []netip.Prefix `yaml:"allow"`
 }
@@ -209,11 +213,11 @@ type User struct {
 // HAProxy passes lines through to haproxy.cfg; haproxy itself checks them.
 type HAProxy struct {
 	// Global are lines of the global section.
-	Global string `yaml:"global"`
+	Global string `yaml:"global" strictyaml:"raw"`
 	// Defaults are lines of the defaults section.
-	Defaults string `yaml:"defaults"`
+	Defaults string `yaml:"defaults" strictyaml:"raw"`
 	// Extra are whole sections.
-	Extra string `yaml:"extra"`
+	Extra string `yaml:"extra" strictyaml:"raw"`
 	// Config names a file beside the spec that replaces all of haproxy.cfg. haproxy loads a second file with hapair's own sockets after it.
 	Config string `yaml:"config"`
 	// ConfigContent is derived: the content of that file.
@@ -223,7 +227,7 @@ type HAProxy struct {
 // Keepalived passes lines through to keepalived.conf; keepalived itself checks them.
 type Keepalived struct {
 	// Extra are whole blocks.
-	Extra string `yaml:"extra"`
+	Extra string `yaml:"extra" strictyaml:"raw"`
 }
 
 // Source is this package's schema.go, out of whose comments editors are told what a key means.

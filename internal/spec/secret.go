@@ -44,7 +44,7 @@ func (s *Secret) resolve(doc *strictyaml.Document, path string, src Sources) {
 
 func (s *Secret) resolveEnv(doc *strictyaml.Document, path string, src Sources) {
 	if !envName.MatchString(s.Env) {
-		doc.Problem(path, strictyaml.Quote(s.Env)+" is no name of an environment variable", "letters, digits and _ alone, as in STATS_PASSWORD")
+		doc.Problem(path, "is not the name of an environment variable", "letters, digits and _ alone, as in STATS_PASSWORD")
 		return
 	}
 	value, ok := "", false

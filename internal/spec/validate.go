@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,7 +100,7 @@ func (c check) image() {
 	s := c.s
 	if !c.Told("image.release") {
 		if _, err := release.Get(s.Image.Release); err != nil {
-			c.Problem("image.release", quote(s.Image.Release)+" is no known release", meant(s.Image.Release, release.Names()))
+			c.Problem("image.release", quote(s.Image.Release)+" is not a known release", meantRelease(s.Image.Release))
 		}
 	}
 	for i, name := range s.Image.Packages {
@@ -107,6 +108,16 @@ func (c check) image() {
 			c.name(path, name, packageRule)
 		}
 	}
+}
+
+// meantRelease is a hint for a release that is named by its number, or misspelt.
+func meantRelease(word string) string {
+	for _, name := range release.Names() {
+		if r, err := release.Get(name); err == nil && word != "" && slices.Contains(strings.Fields(r.Title), word) {
+			return "write " + name + ", which is " + r.Title
+		}
+	}
+	return meant(word, release.Names())
 }
 
 // usable tells of an address that a machine can have and others can reach.

@@ -32,6 +32,9 @@ func (c check) access() {
 		for j, key := range u.SSHAuthorizedKeys {
 			p := fmt.Sprintf("%s[%d]", keys, j)
 			if message, hint := checkSSHKey(key); message != "" && !c.Told(p) {
+				if privateKey(key) {
+					c.Hide(p)
+				}
 				c.Problem(p, message, hint)
 			}
 		}

@@ -109,7 +109,7 @@ func (c check) network(n *Node, path string) {
 	}
 	c.gateways(n, path+".gateway")
 	if version, ok := n.Network["version"]; ok && version != 2 {
-		c.Problem(path+".network", fmt.Sprintf("must be of version 2, not %v", version), "")
+		c.Problem(path+".network", "must be of version 2", "write version: 2")
 	}
 	if _, ok := n.Network["network"]; ok {
 		c.Problem(path+".network", `holds a key "network" itself`, `write what stands below "network:" in a network-config of version 2`)

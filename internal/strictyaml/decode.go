@@ -4,12 +4,14 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/redact"
 )
 
 // Decode decodes the value into what out points to: a struct with yaml tags, a string, bool, int, time.Duration, a slice
@@ -55,7 +57,8 @@ func (n *Node) decodeKind(v reflect.Value) {
 			n.wrongType("a mapping", "")
 			return
 		}
-		if m, ok := n.free().(map[string]any); ok {
+		n.doc.maskAll(n.y, 0)
+		if m, ok := n.free(freeDepth + 1).(map[string]any); ok {
 			v.Set(reflect.ValueOf(m))
 		}
 	case reflect.String:
@@ -70,7 +73,12 @@ func (n *Node) decodeKind(v reflect.Value) {
 }
 
 func (n *Node) decodeStruct(v reflect.Value) {
+	private := holdsSecret(v.Type())
 	if n.y.Kind != yaml.MappingNode {
+		if private {
+			n.doc.maskAll(n.y, 0)
+			n.raw = true
+		}
 		n.wrongType("a mapping", "")
 		return
 	}
@@ -78,18 +86,18 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	for key, y := range n.pairs() {
 		f, ok := fields[key.Value]
 		if !ok {
-			n.unknown(key, y, names)
+			n.unknown(key, y, names, fields, private)
 			continue
 		}
 		c := n.child(y, key.Value, 0)
-		c.one = f.Tag.Get("strictyaml") == "one"
+		c.one, c.raw = tagged(f, "one"), tagged(f, "raw")
 		c.decode(v.FieldByIndex(f.Index))
 	}
 }
 
-// unknown tells of a key that the struct does not have. What it may have meant counts as written, and where that is a
-// secret, the value is not shown.
-func (n *Node) unknown(key, value *yaml.Node, names []string) {
+// unknown adds a problem about a key that the struct does not have. A key that resembles it counts as written. The value is
+// not shown if it may be a secret under a wrong name. Beside a secret, neither is a key that does not look like one.
+func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]reflect.StructField, private bool) {
 	if len(n.doc.problems) >= maxProblems {
 		n.doc.dropped[diag.Error]++
 		return
@@ -98,12 +106,28 @@ func (n *Node) unknown(key, value *yaml.Node, names []string) {
 	if near := Nearest(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 		n.doc.misspelt[join(n.Path(), near)] = true
-		if secretKey.MatchString(near) {
-			n.doc.maskValue(value)
-		}
+		private = private || redact.Key(near) || fields[near].Type.Kind() != reflect.Map && holdsSecret(fields[near].Type)
 	}
-	n.doc.at(diag.Error, placeOf(key), join(n.Path(), shorten(key.Value)), "unknown key", hint)
+	path := join(n.Path(), shorten(key.Value))
+	if private || maybeSecret.MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue.MatchString(value.Value) {
+		n.doc.maskAll(value, 0)
+	}
+	if private && !plainKey.MatchString(key.Value) {
+		path = n.Path()
+		n.doc.maskValue(key)
+	}
+	n.doc.at(diag.Error, placeOf(key), path, "unknown key", hint)
 }
+
+var (
+	// maybeSecret matches keys of secrets besides those that redact.Key does.
+	maybeSecret = regexp.MustCompile(`(?i:auth|cred|key|login|pin|pw)`)
+	// plainValue matches what is a name, a number or an address rather than a secret.
+	plainValue = regexp.MustCompile(`^[A-Za-z0-9._/ -]{0,24}$`)
+)
+
+// plainKey matches what looks like a key.
+var plainKey = regexp.MustCompile(`^[A-Za-z]+([_-][A-Za-z]+)*$`)
 
 // fieldsOf maps the keys of a struct to its fields.
 func fieldsOf(t reflect.Type) ([]string, map[string]reflect.StructField) {

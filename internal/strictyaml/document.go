@@ -6,6 +6,8 @@ package strictyaml
 import (
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/hapair/hapair/internal/diag"
 )
 
@@ -31,10 +33,13 @@ type place struct{ line, column int }
 type Document struct {
 	file     string
 	lines    []string
+	tree     *yaml.Node // nil if the file is not YAML
+	hidden   hidden
 	places   map[string]place
 	masked   map[int]int     // line → column from which a secret stands
 	told     map[string]bool // paths that an error was added about
 	misspelt map[string]bool // paths whose key was written wrong
+	unquoted diag.Problems   // texts that YAML reads as something else, unless another error is about them
 	problems diag.Problems
 	dropped  map[diag.Severity]int // how many more there are
 
@@ -78,6 +83,11 @@ func (d *Document) Problems() diag.Problems {
 		return nil
 	}
 	ps := append(diag.Problems(nil), d.problems...)
+	for _, p := range d.unquoted {
+		if !d.told[p.Path] && len(ps) < maxProblems {
+			ps = append(ps, p)
+		}
+	}
 	for i := range ps {
 		ps[i].Source = d.source(place{ps[i].Line, ps[i].Column})
 	}
@@ -91,6 +101,26 @@ func (d *Document) Problems() diag.Problems {
 		}
 	}
 	return ps
+}
+
+// Place gives a problem that has only a path its place in the file.
+func (d *Document) Place(p diag.Problem) diag.Problem {
+	if d == nil || p.Line > 0 || p.Path == "" {
+		return p
+	}
+	at := d.find(p.Path)
+	p.File, p.Line, p.Column, p.Source = d.file, at.line, at.column, d.source(at)
+	return p
+}
+
+// Fork returns the document without the problems found so far, to validate it once more in another way.
+func (d *Document) Fork() *Document {
+	if d == nil {
+		return nil
+	}
+	out := *d
+	out.problems, out.told, out.dropped = nil, map[string]bool{}, map[diag.Severity]int{}
+	return &out
 }
 
 // find is the place of a path, or of the nearest that holds it.

@@ -6,6 +6,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/redact"
 )
 
 // Decoder is a type that decodes itself. It tells what is wrong by n.Problem.
@@ -22,6 +23,7 @@ type Node struct {
 	key    string // in a mapping
 	index  int    // in a list, where key is empty
 	depth  int
+	raw    bool // its text is not shown
 	one    bool // a single value stands for a list of one
 }
 
@@ -93,7 +95,7 @@ func (n *Node) kind() string {
 	switch {
 	case n.y.Tag == "!!null":
 		return "nothing"
-	case n.secret():
+	case n.secret() || n.raw:
 		return "a literal value"
 	case name == "":
 		return Quote(n.y.Value)
@@ -104,7 +106,7 @@ func (n *Node) kind() string {
 // secret tells whether the value, or one that holds it, has a secret's key.
 func (n *Node) secret() bool {
 	for ; n != nil; n = n.parent {
-		if secretKey.MatchString(n.key) {
+		if redact.Key(n.key) {
 			return true
 		}
 	}
@@ -114,12 +116,7 @@ func (n *Node) secret() bool {
 // Quote quotes a value for a message; a long one is cut.
 func Quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }
 
-func shorten(s string) string {
-	if r := []rune(s); len(r) > maxQuote {
-		return string(r[:maxQuote]) + "…"
-	}
-	return s
-}
+func shorten(s string) string { return redact.Cut(s, maxQuote) }
 
 // plural is a count with its noun.
 func plural(n int, one, many string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,7 +18,7 @@ import (
 // Decode decodes a file's content into the struct that out points to. What is wrong with it is told by the document's
 // Problems; out holds what could be decoded.
 func Decode(file string, data []byte, out any) *Document {
-	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{},
+	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}, hidden: hiddenIn(reflect.TypeOf(out).Elem()),
 		told: map[string]bool{}, misspelt: map[string]bool{}, dropped: map[diag.Severity]int{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !d.readable(data) {
@@ -28,9 +29,11 @@ func Decode(file string, data []byte, out any) *Document {
 	if root == nil {
 		return d
 	}
+	d.tree = root
 	n := &Node{doc: d, at: root, y: root, depth: 1}
 	if n.resolve(); n.y.Kind != yaml.MappingNode {
-		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file must be a mapping, not %s", n.kind()), "")
+		d.maskAll(n.y, 0) // it may be a file with a secret
+		d.at(diag.Error, place{1, 1}, "", "the file must be a mapping", "")
 		return d
 	}
 	d.mask(root, 0)

@@ -12,23 +12,32 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/diag"
 )
 
 func (n *Node) decodeString(v reflect.Value) {
-	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!str" {
-		hint := ""
-		if n.y.Kind == yaml.ScalarNode {
-			hint = "put it in quotes"
-		}
-		n.wrongType("a string", hint)
+	if n.y.Kind != yaml.ScalarNode {
+		n.wrongType("a string", "")
 		return
+	}
+	if n.y.Tag != "!!str" && len(n.doc.unquoted) < maxProblems {
+		// Whether quotes are enough depends on what the text must look like: see Document.Problems.
+		n.doc.unquoted = append(n.doc.unquoted, diag.Problem{Severity: diag.Error, File: n.doc.file, Line: placeOf(n.at).line, Column: placeOf(n.at).column,
+			Path: n.Path(), Message: fmt.Sprintf("must be a string, not %s", n.kind()), Hint: "put it in quotes"})
 	}
 	v.SetString(n.y.Value)
 }
 
 func (n *Node) decodeBool(v reflect.Value) {
 	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!bool" {
-		n.wrongType("true or false", "")
+		hint := ""
+		if is, ok := yesNo[n.y.Value]; ok && n.y.Kind == yaml.ScalarNode {
+			hint = fmt.Sprintf("write %t", is)
+		} else if n.y.Kind == yaml.ScalarNode && (n.y.Value == "true" || n.y.Value == "false") {
+			hint = "write it without quotes"
+		}
+		n.wrongType("true or false", hint)
 		return
 	}
 	v.SetBool(strings.EqualFold(n.y.Value, "true"))
@@ -106,14 +115,20 @@ var yesNo = map[string]bool{
 	"no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
 }
 
+// freeDepth is how many levels of a mapping of any content have their places remembered.
+const freeDepth = 3
+
 // free is the value as JSON knows it: nil, bool, int, float64, string, []any or map[string]any.
-func (n *Node) free() any {
+func (n *Node) free(levels int) any {
+	if levels > 0 {
+		n.doc.places[n.Path()] = placeOf(n.at)
+	}
 	switch n.y.Kind {
 	case yaml.MappingNode:
 		m := map[string]any{}
 		for key, y := range n.pairs() {
 			if c := n.child(y, key.Value, 0); c.enter() {
-				m[key.Value] = c.free()
+				m[key.Value] = c.free(levels - 1)
 			}
 		}
 		return m
@@ -121,7 +136,7 @@ func (n *Node) free() any {
 		list := make([]any, 0, len(n.y.Content))
 		for i, y := range n.y.Content {
 			if c := n.child(y, "", i); c.enter() {
-				list = append(list, c.free())
+				list = append(list, c.free(levels-1))
 			}
 		}
 		return list

@@ -1,39 +1,109 @@
 package strictyaml
 
 import (
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/hapair/hapair/internal/redact"
 )
 
-// secretWord is what the key of a value that is not for showing holds, also misspelt.
-const secretWord = `(?i:pass|pasw|psswo|secret|token|private_?key|psk)`
+// hidden are the keys of a document's type whose values are not shown.
+type hidden struct {
+	raw  *regexp.Regexp // text that is passed through: fields tagged strictyaml:"raw"
+	free *regexp.Regexp // mappings of any content, and those that hold a secret: hidden if the file is not YAML
+}
 
-var (
-	secretKey = regexp.MustCompile(secretWord)
-	// secretLine finds such a key in a line.
-	secretLine = regexp.MustCompile(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
-	// reference is what may be shown of a secret: where it is.
-	reference = regexp.MustCompile(`^\{\s*(?:file|env)\s*:\s*[^\s,{}]+\s*\}`)
-)
+// hiddenIn finds the keys in a type.
+func hiddenIn(t reflect.Type) hidden {
+	raw, free := map[string]bool{}, map[string]bool{}
+	findHidden(t, raw, free, map[reflect.Type]bool{})
+	return hidden{keyPattern(raw), keyPattern(free)}
+}
 
-// source is the line of a place as a problem shows it: without secrets, and not endless.
+func findHidden(t reflect.Type, raw, free map[string]bool, seen map[reflect.Type]bool) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return
+	}
+	seen[t] = true
+	names, fields := fieldsOf(t)
+	for _, name := range names {
+		f := fields[name]
+		raw[name] = raw[name] || tagged(f, "raw")
+		free[name] = free[name] || f.Type.Kind() == reflect.Map || holdsSecret(f.Type)
+		findHidden(f.Type, raw, free, seen)
+	}
+}
+
+// keyPattern matches one of the names as a key, up to its value; nil if there is none.
+func keyPattern(names map[string]bool) *regexp.Regexp {
+	var list []string
+	for name, is := range names {
+		if is {
+			list = append(list, regexp.QuoteMeta(name))
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	slices.Sort(list)
+	return regexp.MustCompile(`(?:^|[\s{,"'-])(?:` + strings.Join(list, "|") + `)["']?\s*:(?:\s+|$)`)
+}
+
+// tagged reports whether a field has an option in its tag strictyaml.
+func tagged(f reflect.StructField, option string) bool {
+	return slices.Contains(strings.Split(f.Tag.Get("strictyaml"), ","), option)
+}
+
+// holdsSecret reports whether a struct has a field that is a secret.
+func holdsSecret(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	_, fields := fieldsOf(t)
+	for _, f := range fields {
+		if tagged(f, "secret") {
+			return true
+		}
+	}
+	return false
+}
+
+// source returns the line of a place as a problem shows it: without secrets and without text that is passed through.
 func (d *Document) source(p place) string {
 	if p.line < 1 || p.line > len(d.lines) {
 		return ""
 	}
 	whole := strings.TrimRight(d.lines[p.line-1], "\r")
-	if d.belowSecret(p.line - 1) {
-		return cut(indentOf(whole), maxSource) + "***"
+	if d.below(p.line-1, d.secretOrRaw) {
+		return redact.First(indentOf(whole), maxSource) + redact.Mask
 	}
-	line := cut(whole, maxSource)
+	if d.tree == nil && d.below(p.line-1, func(line string) bool { return matches(d.hidden.free, line) }) {
+		return redact.First(keyOf.FindString(whole), maxSource) + redact.Mask
+	}
+	line := redact.First(whole, maxSource)
 	if line != whole && p.column > maxSource {
 		return ""
 	}
-	masked := maskLine(line)
+	masked := redact.YAMLLine(line)
 	if from, ok := d.masked[p.line]; ok {
-		masked = maskFrom(masked, from)
+		masked = redact.From(masked, from)
+	}
+	if d.tree == nil { // where values begin is not known
+		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free, maybeSecretLine} {
+			if from := hiddenValue(masked, key); from >= 0 {
+				masked = masked[:from] + redact.Mask
+			}
+		}
 	}
 	if masked == line && line != whole {
 		masked += "…"
@@ -41,52 +111,29 @@ func (d *Document) source(p place) string {
 	return masked
 }
 
-// cut is at most the first n characters of a text.
-func cut(s string, n int) string {
-	for i := range s {
-		if n--; n < 0 {
-			return s[:i]
-		}
+// hiddenValue returns the offset of the value of such a key in a line, or -1 if the line has none. The mark of a block
+// that begins below is not a value.
+func hiddenValue(line string, key *regexp.Regexp) int {
+	if key == nil {
+		return -1
 	}
-	return s
+	m := key.FindStringIndex(line)
+	if m == nil || blockMark.MatchString(line[m[1]:]) {
+		return -1
+	}
+	return m[1]
 }
 
-// maskFrom replaces what stands at a column and after it.
-func maskFrom(line string, column int) string {
-	if kept := cut(line, column-1); kept != line {
-		return kept + "***"
-	}
-	return line
-}
+// maybeSecretLine matches a key that maybeSecret does, up to its value.
+var maybeSecretLine = regexp.MustCompile(`(?i:[\w-]*(?:auth|cred|login|pw)[\w-]*)["']?\s*:(?:\s+|$)`)
 
-// maskLine replaces what follows a secret's key.
-func maskLine(line string) string {
-	from := literalSecret(line)
-	if from < 0 || strings.TrimSpace(line[from:]) == "" {
-		return line
-	}
-	return line[:from] + "***"
-}
+var blockMark = regexp.MustCompile(`^(?:[|>][0-9+-]*)?\s*$`)
 
-// literalSecret is where in a line the value of a secret's key begins that is no reference; -1 where there is none.
-func literalSecret(line string) int {
-	for from := 0; ; {
-		m := secretLine.FindStringIndex(line[from:])
-		if m == nil {
-			return -1
-		}
-		from += m[1]
-		ref := reference.FindString(line[from:])
-		if ref == "" {
-			return from
-		}
-		from += len(ref)
-	}
-}
+// keyOf matches the indentation of a line, and its key if it looks like one.
+var keyOf = regexp.MustCompile(`^[ \t]*(?:[a-z_]+:[ \t]+)?`)
 
-// belowSecret tells whether a line belongs to the value of a secret's key that stands on an earlier line, since it is
-// indented deeper.
-func (d *Document) belowSecret(i int) bool {
+// below reports whether a line belongs to the value of a key on an earlier line that is hidden: it is indented deeper.
+func (d *Document) below(i int, isHidden func(line string) bool) bool {
 	depth := len(indentOf(d.lines[i]))
 	for i--; i >= 0 && depth > 0; i-- {
 		line := d.lines[i]
@@ -95,7 +142,7 @@ func (d *Document) belowSecret(i int) bool {
 		}
 		if in := len(indentOf(line)); in < depth {
 			depth = in
-			if len(line) > maxLine || literalSecret(line) >= 0 {
+			if isHidden(line) {
 				return true
 			}
 		}
@@ -103,21 +150,51 @@ func (d *Document) belowSecret(i int) bool {
 	return false
 }
 
+// secretOrRaw reports whether a line has the key of a secret or of text that is passed through. A very long line may.
+func (d *Document) secretOrRaw(line string) bool {
+	return len(line) > maxLine || redact.YAMLSecret(line) >= 0 || matches(d.hidden.raw, line)
+}
+
+func matches(key *regexp.Regexp, line string) bool { return key != nil && key.MatchString(line) }
+
 func indentOf(line string) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// mask remembers where literal values of secret keys stand, however the key is spelled in the file.
+// mask remembers where literal values of secret keys stand, and text that is passed through, however the key is spelled.
 func (d *Document) mask(y *yaml.Node, depth int) {
 	if depth > maxDepth {
 		return
 	}
 	for i, c := range y.Content {
-		if y.Kind == yaml.MappingNode && i%2 == 1 && secretKey.MatchString(y.Content[i-1].Value) && !isReference(c) {
-			d.maskValue(c)
-			continue
+		if y.Kind == yaml.MappingNode && i%2 == 1 {
+			const block = yaml.LiteralStyle | yaml.FoldedStyle
+			switch key := y.Content[i-1].Value; {
+			case redact.Key(key) && !isReference(c):
+				d.maskValue(c)
+				continue
+			case matches(d.hidden.raw, key+": ") && c.Style&block == 0:
+				d.maskAll(c, depth)
+				continue
+			}
 		}
 		d.mask(c, depth+1)
+	}
+}
+
+// maskAll hides all scalars in a value.
+func (d *Document) maskAll(y *yaml.Node, depth int) {
+	if y.Kind != yaml.MappingNode && y.Kind != yaml.SequenceNode {
+		d.maskValue(y)
+		return
+	}
+	if depth > maxDepth {
+		return
+	}
+	for i, c := range y.Content {
+		if y.Kind != yaml.MappingNode || i%2 == 1 {
+			d.maskAll(c, depth+1)
+		}
 	}
 }
 
@@ -128,7 +205,20 @@ func (d *Document) maskValue(y *yaml.Node) {
 	}
 }
 
-// isReference tells whether a value only says where a secret is.
-func isReference(y *yaml.Node) bool {
-	return y.Kind == yaml.MappingNode && len(y.Content) == 2 && (y.Content[0].Value == "file" || y.Content[0].Value == "env")
+// Hide keeps the value at a path out of what is shown.
+func (d *Document) Hide(path string) {
+	if d == nil {
+		return
+	}
+	if p, ok := d.places[path]; ok {
+		d.maskValue(&yaml.Node{Line: p.line, Column: p.column})
+	}
 }
+
+// isReference reports whether a value only names where a secret is.
+func isReference(y *yaml.Node) bool {
+	return y.Kind == yaml.MappingNode && len(y.Content) == 2 && (y.Content[0].Value == "file" ||
+		y.Content[0].Value == "env" && variable.MatchString(y.Content[1].Value))
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -53,3 +53,74 @@ func TestReferencesAreShown(t *testing.T) {
 		t.Errorf("got %+v", ps)
 	}
 }
+
+// service is a type with text that is passed through and with a secret beside other keys.
+type service struct {
+	Name  string         `yaml:"name"`
+	Port  int            `yaml:"port"`
+	Lines string         `yaml:"lines" strictyaml:"raw"`
+	Free  map[string]any `yaml:"free"`
+	Login struct {
+		User     string `yaml:"user"`
+		Password own    `yaml:"password" strictyaml:"secret"`
+	} `yaml:"login"`
+}
+
+func TestHiddenText(t *testing.T) {
+	for name, text := range map[string]string{
+		"raw, flow":                     "{lines: hunter2, port: x}",
+		"raw, quoted key":               "{'lines': hunter2, port: x}",
+		"raw, wrong type":               "lines: [hunter2]\nport: x\n",
+		"raw, number":                   "lines: 0x1F\nport: x\nlines: hunter2\n",
+		"raw, broken":                   "lines: hunter2\n port: [\n",
+		"raw block, broken":             "lines: |\n  stats auth a\n  x hunter2\n - bad\n",
+		"raw block, broken in it":       "lines: >\n  hunter2: x\n hunter2: [\nname: a\n",
+		"free":                          "free: {a: hunter2, b: 0640}\n",
+		"free, list":                    "free:\n  a: [hunter2, 0640]\n",
+		"free, broken":                  "free: {a: hunter2, [\n",
+		"free, broken below":            "free:\n  a: hunter2\n  b: [\n",
+		"unknown key beside a secret":   "login: {user: a, auth: hunter2}",
+		"unknown key in a block":        "login:\n  user: a\n  pw: hunter2\n",
+		"secret as a key":               "login: {user: a, hunter2: x}",
+		"secret as a key, unknown":      "login: {hunter2}",
+		"secret instead of a mapping":   "login: hunter2",
+		"secret as a list":              "login: [hunter2]",
+		"unknown key":                   "auth: a:hunter2\n",
+		"unknown key with a mapping":    "auth: {a: hunter2}\n",
+		"unknown key for the mapping":   "lgoin: hunter2",
+		"unknown key for a long secret": "text: hunter2-hunter2-hunter2-hunter2",
+		"alias":                         "login: {user: a, password: *hunter2}",
+		"alias beside a secret":         "login: {user: a, auth: hunter2, password: *p}",
+		"broken, below":                 "login:\n  user: a\n  hunter2\n  port: [\n",
+		"broken, unknown key":           "x_auth: a: hunter2\n",
+		"broken, flow":                  "login: {user: a, auth: hunter2",
+		"alias in a block":              "name: a\nlogin:\n  password: *hunter2\n",
+		"alias elsewhere":               "name: *hunter2\n",
+		"a file with the secret":        "hunter2\n",
+		"a file with a list of secrets": "- hunter2\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var v service
+			problems := Decode("f.yaml", []byte(text), &v).Problems()
+			if len(problems) == 0 {
+				t.Fatal("there is no problem to show")
+			}
+			var out strings.Builder
+			problems.Print(&out)
+			if err := problems.PrintJSON(&out); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(out.String(), "hunter2") {
+				t.Errorf("the secret is shown:\n%s", out.String())
+			}
+		})
+	}
+}
+
+func TestUnknownAnchorHasItsPlace(t *testing.T) {
+	var v service
+	ps := Decode("f.yaml", []byte("name: a\nport: *p\n"), &v).Problems()
+	if len(ps) != 1 || ps[0].Line != 2 || ps[0].Source != "port: ***" {
+		t.Errorf("got %+v", ps)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -29,6 +30,12 @@ func (d *Document) syntax(err error, data []byte) {
 		line = firstBad(d.lines, line, message)
 	}
 	hint := ""
+	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
+		// The name may be a value that was not put in quotes.
+		name = strings.TrimSuffix(name, "' referenced")
+		message, hint = "an alias names an anchor that is not defined", "put a value that begins with * in quotes"
+		line = d.lineOf("*" + name)
+	}
 	if line <= len(d.lines) && strings.Contains(indentOf(d.lines[line-1]), "\t") {
 		hint = "indent with spaces"
 	}
@@ -75,4 +82,15 @@ func firstBad(lines []string, from int, message string) int {
 		return got == message
 	})
 	return from + n
+}
+
+// lineOf returns the number of the first line that holds a text, or 1.
+func (d *Document) lineOf(text string) int {
+	for i, line := range d.lines {
+		if at := strings.Index(line, text); at >= 0 {
+			d.maskValue(&yaml.Node{Line: i + 1, Column: utf8.RuneCountInString(line[:at]) + 1})
+			return i + 1
+		}
+	}
+	return 1
 }

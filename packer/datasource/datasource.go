@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -98,8 +99,10 @@ func (d *Datasource) checkRelease() (err error) {
 		}
 		name = d.spec.Image.Release
 	}
-	d.release, err = release.Get(name)
-	return err
+	if d.release, err = release.Get(name); err != nil || d.spec == nil {
+		return err
+	}
+	return d.spec.CheckFor(d.release).Err()
 }
 
 func (d *Datasource) checkImage() (err error) {
@@ -154,7 +157,7 @@ func (d *Datasource) Execute() (cty.Value, error) {
 	if d.options.Image == cloudinit.Stock {
 		var err error
 		if image, err = recipe.Image(d.spec, d.release); err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 	}
 	options := d.options
@@ -170,18 +173,27 @@ func (d *Datasource) Execute() (cty.Value, error) {
 		}
 		r, err := recipe.Node(d.spec, n, d.release)
 		if err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 		if d.options.Image == cloudinit.Stock {
 			r = recipe.Merge(image, r)
 		}
 		seed, err := cloudinit.Generate(r, options)
 		if err != nil {
-			return none, err
+			return none, d.placed(err)
 		}
 		out.add(n.Name, seed)
 	}
 	return hcl2helper.HCL2ValueFromConfig(out, d.OutputSpec()), nil
+}
+
+// placed gives problems of the spec their places in it.
+func (d *Datasource) placed(err error) error {
+	var problems diag.Problems
+	if errors.As(err, &problems) {
+		return d.spec.Place(problems)
+	}
+	return err
 }
 
 func (o *DatasourceOutput) add(node string, s cloudinit.Seed) {

@@ -76,8 +76,11 @@ func (p *Provisioner) prepareSpec() error {
 		name = s.Image.Release
 	}
 	r, err := release.Get(name)
+	if err != nil {
+		return err
+	}
 	p.release = r
-	return err
+	return s.CheckFor(r).Err()
 }
 
 // prepareAgent settles which ha-agent goes into the image.

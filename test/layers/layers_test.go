@@ -13,6 +13,7 @@ const module = "github.com/hapair/hapair/"
 // floors are the packages from the top down: each may import those of lower floors only, and no other of its own.
 var floors = [][]string{
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair"},
+	{"internal/preflight"},
 	{"packer/provisioner", "packer/builder", "packer/datasource", "internal/drill"},
 	{"packer/template", "cloudinit", "internal/image", "internal/lab"},
 	{"internal/install", "internal/archive"},
@@ -22,8 +23,9 @@ var floors = [][]string{
 	{"internal/agent/config", "internal/schema"},
 	{"internal/spec"},
 	{"internal/release", "internal/strictyaml", "internal/health"},
+	{"internal/outdir"},
 	{"internal/diag", "internal/durable", "internal/version", "units"},
-	{"internal/regular", "internal/termsafe"},
+	{"internal/redact", "internal/regular", "internal/termsafe"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hapair/hapair/internal/version"
+)
+
+func newVersion(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, the same for all of hapair's programs",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := fmt.Fprintln(e.stdout, version.String()); err != nil {
+				return cannot("print the version: %v", err)
+			}
+			return nil
+		},
+	}
+}

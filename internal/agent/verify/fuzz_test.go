@@ -1,0 +1,34 @@
+package verify
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// FuzzResults reads any bytes as what `ha-agent verify --json` prints on a node, and prints them.
+func FuzzResults(f *testing.F) {
+	for _, text := range []string{
+		`[{"what": "haproxy runs", "ok": true, "detail": "process 1"}, {"what": "x", "why": "y", "way_out": "z"}]`, `null`, `[null, {}]`, `{}`, `[{"what": 1}]`, `[`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var results Results
+		if json.Unmarshal(data, &results) != nil {
+			return
+		}
+		var out strings.Builder
+		results.Print(&out)
+		if len(results) > 0 && out.Len() == 0 {
+			t.Error("results are not printed")
+		}
+		all := true
+		for _, r := range results {
+			all = all && r.OK
+		}
+		if results.OK() != all {
+			t.Errorf("OK is %v of %+v", results.OK(), results)
+		}
+	})
+}

@@ -1,0 +1,32 @@
+package drill
+
+import (
+	"strings"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/redact"
+)
+
+// shownLogs returns log lines of a host as they may be shown: haproxy and keepalived quote lines of their configuration, which
+// can hold secrets.
+func shownLogs(h *lab.Host, logs string) string {
+	var files [][]byte
+	for _, path := range []string{recipe.HAProxyConfig, recipe.KeepalivedConfig} {
+		if data, err := h.ReadFile(path); err == nil {
+			files = append(files, data)
+		}
+	}
+	return hideQuotes(redact.NewConfig(files...), logs)
+}
+
+// hideQuotes redacts the lines of the two daemons.
+func hideQuotes(c *redact.Config, logs string) string {
+	lines := strings.Split(logs, "\n")
+	for i, line := range lines {
+		if lower := strings.ToLower(line); strings.Contains(lower, "haproxy") || strings.Contains(lower, "keepalived") {
+			lines[i] = c.Message(line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}

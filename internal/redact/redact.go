@@ -1,0 +1,102 @@
+// Package redact keeps secrets and the user's own text out of what is shown: lines of a spec, and messages of haproxy and
+// keepalived about a configuration file. Every place that shows either uses this package.
+package redact
+
+import (
+	_ "embed"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Mask replaces text that is not shown.
+const Mask = "***"
+
+// MaxLine is how many characters of a source line or of a message are shown.
+const MaxLine = 400
+
+// secretWord matches a key whose value is a secret, also if it is misspelt.
+const secretWord = `(?i:pass|pasw|psswo|secret|token|private_?key|psk)`
+
+var (
+	secretKey = regexp.MustCompile(secretWord)
+	// secretArgument matches a keyword of haproxy or keepalived that takes a secret.
+	secretArgument = regexp.MustCompile(`(?i)pass|pasw|psswo|secret|token|psk|^(?:auth|auth_hmac|crypt|hmac|key|authorization|bearer|basic)$`)
+	// secretLine matches such a key, up to its value, in a line of YAML.
+	secretLine = regexp.MustCompile(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
+	// reference matches what may be shown of a secret: where it is.
+	reference = regexp.MustCompile(`^\{\s*(?:file\s*:\s*[^\s,{}]+|env\s*:\s*[A-Za-z_][A-Za-z0-9_]*)\s*\}`)
+)
+
+// Key reports whether a key's name announces a secret.
+func Key(name string) bool { return secretKey.MatchString(name) }
+
+// YAMLSecret returns the offset at which the literal value of a secret's key begins in a line of YAML, or -1. A reference
+// such as {file: PATH} is not a literal value.
+func YAMLSecret(line string) int {
+	for from := 0; ; {
+		m := secretLine.FindStringIndex(line[from:])
+		if m == nil {
+			return -1
+		}
+		from += m[1]
+		ref := reference.FindString(line[from:])
+		if ref == "" {
+			return from
+		}
+		from += len(ref)
+	}
+}
+
+// YAMLLine returns a line of YAML without the literal values of secrets.
+func YAMLLine(line string) string {
+	from := YAMLSecret(line)
+	if from < 0 || strings.TrimSpace(line[from:]) == "" {
+		return line
+	}
+	return line[:from] + Mask
+}
+
+// From replaces the characters of a line from a column on, counted from 1.
+func From(line string, column int) string {
+	if kept := First(line, column-1); kept != line {
+		return kept + Mask
+	}
+	return line
+}
+
+// First returns at most the first n characters of a text.
+func First(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// Cut shortens a text to n characters and marks that it did.
+func Cut(s string, n int) string {
+	if kept := First(s, n); kept != s {
+		return kept + "…"
+	}
+	return s
+}
+
+//go:embed keywords.txt
+var keywordList string
+
+// keyword reports whether a word is one of haproxy's or keepalived's own: keywords.txt has those that haproxy -dKall
+// registers, those of its manual's headings, and those that keepalived's parsers install.
+func keyword(word string) bool {
+	_, ok := keywords()[word]
+	return ok
+}
+
+var keywords = sync.OnceValue(func() map[string]struct{} {
+	m := map[string]struct{}{}
+	for _, word := range strings.Fields(keywordList) {
+		m[word] = struct{}{}
+	}
+	return m
+})

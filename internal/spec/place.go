@@ -1,0 +1,46 @@
+package spec
+
+import (
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+)
+
+// Place gives problems that have only a path, such as those of later stages, their places in the spec's file.
+func (s *Spec) Place(problems diag.Problems) diag.Problems {
+	if s == nil {
+		return problems
+	}
+	out := make(diag.Problems, len(problems))
+	for i, p := range problems {
+		out[i] = s.doc.Place(p)
+	}
+	return out
+}
+
+// CheckFor returns the errors that a valid spec has if its image is of another release.
+func (s *Spec) CheckFor(r release.Release) diag.Problems {
+	if r.Name == s.Image.Release || s.doc == nil {
+		return nil
+	}
+	other, doc := *s, s.doc.Fork()
+	other.Image.Release = r.Name
+	other.validate(doc)
+	var errs diag.Problems
+	for _, p := range doc.Problems() {
+		if p.Severity == diag.Error {
+			errs = append(errs, p)
+		}
+	}
+	return errs
+}
+
+// WithPlaceholders returns the spec with some value for each secret that is missing, to see what else is wrong.
+func (s *Spec) WithPlaceholders() *Spec {
+	if s.Stats == nil || !s.Stats.Password.Missing() || s.Stats.Password.File == "" && s.Stats.Password.Env == "" {
+		return s
+	}
+	out, stats := *s, *s.Stats
+	stats.Password.value = "placeholder"
+	out.Stats = &stats
+	return &out
+}
