@@ -12,6 +12,7 @@ type File struct {
 	RouterID  string
 	Instances []Instance
 	Includes  []string // patterns, as they stand in the file
+	Grouped   []string // the names of the instances that are in a vrrp_sync_group
 }
 
 // Instance is a vrrp_instance.
@@ -117,6 +118,8 @@ func (r *reader) entry(ws []string) {
 			in := &r.file.Instances[len(r.file.Instances)-1]
 			in.VIPs = append(in.VIPs, v)
 		}
+	case r.within("vrrp_sync_group", "group"):
+		r.file.Grouped = append(r.file.Grouped, ws...)
 	}
 }
 

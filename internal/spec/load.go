@@ -33,6 +33,7 @@ type Sources struct {
 func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
 	s := &Spec{Digest: digest(data)}
 	doc := strictyaml.Decode(file, data, s)
+	s.doc = doc
 	if doc.Unreadable() {
 		return s, doc.Problems()
 	}

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"net/netip"
 	"time"
+
+	"github.com/hapair/hapair/internal/strictyaml"
 )
 
 // APIVersion is the version of the spec that this program reads.
@@ -43,6 +45,8 @@ type Spec struct {
 	Keepalived Keepalived `yaml:"keepalived"`
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
 	Digest string `yaml:"-"`
+
+	doc *strictyaml.Document // nil if the spec was not parsed
 }
 
 // Image says what the golden image is made of.
