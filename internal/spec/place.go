@@ -10,9 +10,21 @@ import (
 func (s *Spec) Place(o srcmap.Origin) diag.Problem {
 	switch {
 	case o.Text && o.Path == "haproxy.config":
-		return diag.Problem{File: s.doc.Beside(s.HAProxy.Config), Line: o.Line + 1, Column: 1, Path: o.Path}
+		return diag.Problem{File: s.doc.Beside(s.HAProxy.Config), Line: max(o.Line, 0) + 1, Column: 1, Path: o.Path}
 	case o.Text:
 		return s.doc.PlaceInText(o.Path, o.Line)
 	}
 	return s.doc.Place(o.Path)
+}
+
+// WithStandIns returns the spec with another value in place of each secret that could not be read, so that its files can
+// be rendered and judged. They must not be delivered.
+func (s *Spec) WithStandIns() *Spec {
+	if s.Stats == nil || s.Stats.User == "" || !s.Stats.Password.Missing() {
+		return s
+	}
+	out, stats := *s, *s.Stats
+	stats.Password.value = "stand-in"
+	out.Stats = &stats
+	return &out
 }

@@ -1,0 +1,269 @@
+// Package judge has haproxy and keepalived judge what a spec makes of their configuration, on the machine where bake runs
+// or in an image that is being made, and points to the line of the spec that they refuse. What they would refuse only
+// because it exists on a node alone is stubbed.
+package judge
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
+	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/srcmap"
+)
+
+// timeout bounds what the daemons take for one node.
+const timeout = 30 * time.Second
+
+// session is one spec that is judged on one machine.
+type session struct {
+	sh      Shell
+	spec    *spec.Spec
+	release release.Release
+	dir     string // where the script works
+	image   bool   // the machine is an image of the release
+	// The versions of the machine's daemons; zero: there is none.
+	haproxy, keepalived release.Version
+	exists              map[string]bool // see stubs
+}
+
+// Here judges a valid spec with the daemons of the machine that sh reaches, as far as it has them. Where their version
+// differs from the release's, what they refuse may be a warning only.
+func Here(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
+	j := &session{sh: sh, spec: s, release: r, dir: tempDir(os.TempDir())}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := j.versions(ctx); err != nil {
+		return nil, err
+	}
+	problems := j.missing()
+	if j.haproxy == (release.Version{}) && j.keepalived == (release.Version{}) {
+		return problems, nil
+	}
+	refused, err := j.nodes(ctx)
+	return append(problems, refused...), err
+}
+
+// Image judges a valid spec with the daemons of an image that has been made for it.
+func Image(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
+	j := &session{sh: sh, spec: s, release: r, image: true, dir: tempDir("/tmp"), haproxy: r.HAProxy, keepalived: r.Keepalived}
+	if err := j.probe(ctx); err != nil {
+		return nil, err
+	}
+	return j.nodes(ctx)
+}
+
+// tempDir is a name that no one can guess.
+func tempDir(parent string) string { return filepath.Join(parent, "hapair-judge-"+rand.Text()) }
+
+// nodes judges one node after the other until something is refused: what is wrong is mostly wrong on all.
+func (j *session) nodes(ctx context.Context) (diag.Problems, error) {
+	var problems diag.Problems
+	for i := range j.spec.Nodes {
+		found, err := j.node(ctx, &j.spec.Nodes[i])
+		if err != nil {
+			return nil, fmt.Errorf("cannot judge the configuration of node %s: %w", j.spec.Nodes[i].Name, err)
+		}
+		problems = append(problems, found...)
+		if found.HasErrors() {
+			break
+		}
+	}
+	return unique(problems), nil
+}
+
+func (j *session) node(ctx context.Context, n *spec.Node) (diag.Problems, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	sc := newScript(j.dir)
+	st := j.newStubs()
+	var h *judged
+	var k *judged
+	if j.haproxy != (release.Version{}) {
+		config, origins, err := haproxycfg.RenderLines(j.spec.WithStandIns(), n, j.haproxy)
+		if err != nil {
+			return nil, err
+		}
+		h = j.stage(sc, st, "haproxy", string(config), origins, n)
+	}
+	if j.keepalived != (release.Version{}) {
+		config, origins, err := keepalivedconf.RenderLines(j.spec, n, j.keepalived)
+		if err != nil {
+			return nil, err
+		}
+		k = j.stage(sc, st, "keepalived", string(config), origins, n)
+	}
+	results, err := sc.run(ctx, j.sh)
+	if err != nil {
+		return nil, err
+	}
+	var problems diag.Problems
+	if h != nil {
+		problems = append(problems, j.haproxyRefusals(h, results["haproxy"])...)
+	}
+	if k != nil {
+		problems = append(problems, j.keepalivedRefusals(k, results["keepalived"])...)
+	}
+	return problems, nil
+}
+
+// judged is a file that a daemon judges.
+type judged struct {
+	node    *spec.Node
+	config  string // as it lies on the node
+	origins []srcmap.Origin
+	stubs   *stubs
+	unsure  map[int]bool    // lines of which nothing is certain
+	links   map[string]bool // interfaces that it names
+}
+
+// stage adds to a script what it takes to have a daemon judge a file.
+func (j *session) stage(sc *script, st *stubs, daemon, config string, origins []srcmap.Origin, n *spec.Node) *judged {
+	out := &judged{node: n, config: config, origins: origins, stubs: st, links: map[string]bool{}}
+	var copied string
+	if daemon == "haproxy" {
+		copied, out.unsure = stubHAProxy(config, st)
+		contents, err := st.contents()
+		if err != nil { // no randomness: nothing works then
+			panic(err)
+		}
+		for name, content := range contents {
+			sc.put(name, content)
+		}
+		sc.put("haproxy.cfg", copied)
+		fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"\n", n.Hostname)
+		return out
+	}
+	copied, links := stubKeepalived(config, st)
+	for _, name := range links {
+		out.links[name] = true
+	}
+	sc.put("keepalived.conf", copied)
+	sc.WriteString(isolate)
+	fmt.Fprintf(sc, "export links='%s'\nsay keepalived $isolated keepalived -t -i %s -f \"$dir/keepalived.conf\"\n", strings.Join(links, " "), n.Hostname)
+	return out
+}
+
+// probe finds out what of all that the configuration names is in the image.
+func (j *session) probe(ctx context.Context) error {
+	j.exists = map[string]bool{}
+	asked := map[string]bool{}
+	for i := range j.spec.Nodes {
+		n, st := &j.spec.Nodes[i], j.newStubs()
+		config, err := haproxycfg.Render(j.spec.WithStandIns(), n, j.haproxy)
+		if err != nil {
+			return err
+		}
+		stubHAProxy(string(config), st)
+		if config, err = keepalivedconf.Render(j.spec, n, j.keepalived); err != nil {
+			return err
+		}
+		stubKeepalived(string(config), st)
+		maps.Copy(asked, st.asked)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	sc := newScript(j.dir)
+	names := slices.Sorted(maps.Keys(asked))
+	for i, what := range names {
+		test := "test -e " + install.Quote(what)
+		if name, ok := strings.CutPrefix(what, "user "); ok {
+			test = "getent passwd " + install.Quote(name)
+		} else if name, ok := strings.CutPrefix(what, "group "); ok {
+			test = "getent group " + install.Quote(name)
+		}
+		fmt.Fprintf(sc, "say %d %s\n", i, test)
+	}
+	sc.WriteString("say end true\n")
+	results, err := sc.run(ctx, j.sh)
+	if err != nil {
+		return fmt.Errorf("cannot look into the image: %w", err)
+	}
+	for i, what := range names {
+		j.exists[what] = results[strconv.Itoa(i)].status == 0
+	}
+	return nil
+}
+
+// declares reports whether the spec makes an account when a node first boots: by access.users or by cloud_config.
+func (j *session) declares(name string) bool {
+	for _, u := range j.spec.Access.Users {
+		if u.Name == name {
+			return true
+		}
+	}
+	found := false
+	eachString(j.spec.CloudConfig, func(text string) {
+		found = found || slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n,:;\"'", r) }), name)
+	})
+	return found
+}
+
+// versions asks the machine's daemons for theirs.
+func (j *session) versions(ctx context.Context) error {
+	sc := newScript(j.dir)
+	sc.WriteString("say haproxy haproxy -v\nsay keepalived keepalived --version\n")
+	results, err := sc.run(ctx, j.sh)
+	if err != nil {
+		return fmt.Errorf("cannot ask haproxy and keepalived for their versions: %w", err)
+	}
+	j.haproxy = versionIn(results["haproxy"])
+	j.keepalived = versionIn(results["keepalived"])
+	return nil
+}
+
+var versionNumber = regexp.MustCompile(`(?i)^(?:haproxy version |keepalived v)(\d\S*)`)
+
+// versionIn reads the version that a daemon printed; the zero Version if there is none.
+func versionIn(s said) release.Version {
+	for _, line := range s.lines {
+		if m := versionNumber.FindStringSubmatch(line); m != nil {
+			if v, err := release.ParseVersion(m[1]); err == nil {
+				return v
+			}
+		}
+	}
+	return release.Version{}
+}
+
+// missing warns of text that no daemon of this machine can judge.
+func (j *session) missing() diag.Problems {
+	var problems diag.Problems
+	warn := func(o srcmap.Origin, what, message, hint string) {
+		p := j.spec.Place(o)
+		p.Severity, p.Message, p.Hint = diag.Warning, message, hint
+		if p.Hint == "" {
+			p.Hint = fmt.Sprintf("install %s here to have it judged now; bake image judges it with the %s of %s", what, what, j.release.Title)
+		}
+		problems = append(problems, p)
+	}
+	h := j.spec.HAProxy
+	if j.haproxy == (release.Version{}) {
+		for _, field := range []struct{ path, text string }{{"haproxy.global", h.Global}, {"haproxy.defaults", h.Defaults}, {"haproxy.extra", h.Extra}, {"haproxy.config", h.Config}} {
+			if strings.TrimSpace(field.text) != "" {
+				warn(srcmap.Origin{Path: field.path, Text: true, Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+			}
+		}
+	}
+	if extra := j.spec.Keepalived.Extra; j.keepalived == (release.Version{}) && strings.TrimSpace(extra) != "" {
+		if line, what := unbalanced(strings.Split(extra, "\n")); line >= 0 {
+			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: line}, "", what, "keepalived is not installed on this machine to judge it")
+		} else {
+			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: -1}, "keepalived", "cannot be judged: keepalived is not installed on this machine", "")
+		}
+	}
+	return problems
+}

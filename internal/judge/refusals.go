@@ -1,0 +1,241 @@
+package judge
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/srcmap"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// verdict is what one message of a daemon comes to.
+type verdict struct {
+	daemon  string
+	version release.Version // of the daemon that judged
+	wants   release.Version // of the release
+	line    int             // of the file, from 1; 0: not known
+	message string
+	unsure  string // why it may be otherwise on a node; empty: it is certain
+}
+
+// problem points to what in the spec a daemon refuses.
+func (j *session) problem(f *judged, v verdict) diag.Problem {
+	p := j.spec.Place(f.origin(v.line))
+	p.Severity = diag.Error
+	p.Message = fmt.Sprintf("%s %s refuses it: %s", v.daemon, v.version, shown(v.message, f))
+	switch differs := j.differs(v); {
+	case v.unsure != "":
+		p.Severity, p.Hint = diag.Warning, v.unsure
+	case differs != "":
+		p.Severity, p.Hint = diag.Warning, differs
+	}
+	return p
+}
+
+// shown is a daemon's message as people may see it: the daemons quote the lines that they refuse, and so the secrets in
+// them. Every message passes through here.
+func shown(message string, f *judged) string {
+	message = f.stubs.original(message)
+	return tool.MaskSecrets([]string{message}, []byte(f.config))[0]
+}
+
+// origin is what in the spec a line of the file comes from: for a line that the spec did not make, or none, the text that
+// is passed through, which is what most likely changed its meaning.
+func (f *judged) origin(line int) srcmap.Origin {
+	if line >= 1 && line <= len(f.origins) && f.origins[line-1].Path != "" {
+		return f.origins[line-1]
+	}
+	for i := len(f.origins) - 1; i >= 0; i-- {
+		if o := f.origins[i]; o.Text {
+			return srcmap.Origin{Path: o.Path, Text: true, Line: -1}
+		}
+	}
+	return srcmap.Origin{}
+}
+
+var (
+	// gone is what a daemon says of a word that an older one took.
+	gone = regexp.MustCompile(`(?i)no longer|not supported any ?more|any more since|obsolete|removed|deprecated`)
+	// always is refused by every version.
+	always = regexp.MustCompile(`(?i)unable to find|unmatched|unterminated|missing '}'s|extra '{'s`)
+)
+
+// differs is why a refusal may say nothing about the release, whose daemon has another version: an older daemon does not
+// know what a newer one takes, and a newer one may have dropped a word. Empty: it holds.
+func (j *session) differs(v verdict) string {
+	why := fmt.Sprintf("%s has %s %s, which may take it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
+	have, want := v.version, v.wants
+	if v.daemon == "haproxy" { // within a branch only bugs are mended
+		have[2], want[2] = 0, 0
+	}
+	switch {
+	case j.image || have == want || always.MatchString(v.message):
+		return ""
+	case have.AtLeast(want[0], want[1], want[2]) && !gone.MatchString(v.message):
+		return ""
+	}
+	return why
+}
+
+// missingHere finds what only says that something is not on this machine, and that no stub stands for.
+var missingHere = regexp.MustCompile(`(?i)no such file or directory|could not resolve address|permission denied`)
+
+// why a refusal may be otherwise on a node.
+const (
+	onNode      = "what it names may be on the nodes, but is not here"
+	environment = "the line holds a variable of the environment, which may be set on the nodes"
+)
+
+var (
+	alert  = regexp.MustCompile(`^\[ALERT\]\s*(?:\(\d+\)\s*:\s*)?(?:config\s*:\s*)?(.*)$`)
+	where  = regexp.MustCompile(`(?:parsing )?\[[^\]]*/haproxy\.cfg:(\d+)\]\s*:?\s*`)
+	closer = regexp.MustCompile(`^(?:Error\(s\) found in configuration file|Fatal errors found in configuration|config parsing failed)`)
+	proxy  = regexp.MustCompile(`(?i)\b(?:proxy|frontend|backend|listen|userlist|peers|resolvers|server) '([^'/]+)`)
+)
+
+// haproxyRefusals are what haproxy refuses.
+func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
+	var problems diag.Problems
+	for _, line := range s.lines {
+		m := alert.FindStringSubmatch(line)
+		if s.status == 0 || m == nil || closer.MatchString(m[1]) {
+			continue
+		}
+		v := verdict{daemon: "haproxy", version: j.haproxy, wants: j.release.HAProxy, message: where.ReplaceAllString(m[1], "")}
+		if at := where.FindStringSubmatch(m[1]); at != nil {
+			v.line, _ = strconv.Atoi(at[1])
+		} else if named := proxy.FindStringSubmatch(m[1]); named != nil {
+			v.line = sectionLine(f.config, named[1])
+		}
+		switch {
+		case f.unsure[v.line]:
+			v.unsure = environment
+		case missingHere.MatchString(v.message):
+			v.unsure = onNode
+		}
+		problems = append(problems, j.problem(f, v))
+	}
+	return j.orSomething(problems, f, "haproxy", s)
+}
+
+// orSomething is what a daemon refuses, or that it did without a reason, or gave no verdict.
+func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, s said) diag.Problems {
+	if len(problems) > 0 || s.status == 0 {
+		return problems
+	}
+	p := j.spec.Place(f.origin(0))
+	p.Severity = diag.Warning
+	p.Message = fmt.Sprintf("%s gave no verdict: it ended with status %d", daemon, s.status)
+	if n := len(s.lines); n > 0 {
+		p.Message += ": " + shown(s.lines[n-1], f)
+	}
+	return diag.Problems{p}
+}
+
+// sectionLine is the line on which the section of a proxy begins; 0 if there is none.
+func sectionLine(config, name string) int {
+	for i, line := range strings.Split(config, "\n") {
+		if ws := cutHAProxy(line); len(ws) > 1 && isSection(ws[0].text) && ws[1].text == name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+var (
+	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
+	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
+	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
+	noLink   = regexp.MustCompile(`interface (\S+) for .* doesn't exist|\(([^)]*)\) Unknown interface|(?:^|: )Non-existent interface specified`)
+	noise    = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Configuration file .* does not contain`)
+)
+
+// keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security,
+// which only the copy lacks. It reads the file in several processes, and each says what it thinks.
+func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
+	if s.status == 0 || s.status == 6 && j.exists == nil && len(keepalivedMessages(f, s)) == 0 {
+		return nil
+	}
+	if s.status > 128 {
+		return j.orSomething(nil, f, "keepalived", s)
+	}
+	var problems diag.Problems
+	for _, line := range keepalivedMessages(f, s) {
+		v := verdict{daemon: "keepalived", version: j.keepalived, wants: j.release.Keepalived, message: line}
+		if m := atLine.FindStringSubmatch(line); m != nil {
+			v.line, _ = strconv.Atoi(m[1])
+			v.message = m[2]
+		} else if m := instance.FindStringSubmatch(line); m != nil {
+			v.line = blockLine(f.config, m[1])
+		} else if braces.MatchString(line) {
+			if n, what := unbalanced(strings.Split(f.config, "\n")); n >= 0 {
+				v.line, v.message = n+1, line+": "+what
+			}
+		}
+		problems = append(problems, j.problem(f, v))
+	}
+	if len(problems) == 0 {
+		return nil // only interfaces are missing
+	}
+	return problems
+}
+
+// keepalivedMessages are the lines that say something about the file: not that its interfaces are missing here.
+func keepalivedMessages(f *judged, s said) []string {
+	var out []string
+	for _, line := range s.lines {
+		line = strings.TrimSpace(line)
+		if noise.MatchString(line) || noLink.MatchString(line) || slices.Contains(out, line) {
+			continue
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// blockLine is the line on which the block of a name begins; 0 if there is none.
+func blockLine(config, name string) int {
+	for i, line := range strings.Split(config, "\n") {
+		if ws := cutKeepalived(line); len(ws) > 1 && strings.HasPrefix(ws[0].text, "v") && ws[1].text == name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unbalanced finds a brace without its other one: its line, from 0, and what is wrong. -1: there is none.
+func unbalanced(lines []string) (int, string) {
+	var open []int
+	for i, line := range lines {
+		for _, w := range cutKeepalived(line) {
+			switch {
+			case w.text == "{":
+				open = append(open, i)
+			case w.text == "}" && len(open) == 0:
+				return i, "this } closes nothing"
+			case w.text == "}":
+				open = open[:len(open)-1]
+			}
+		}
+	}
+	if len(open) == 0 {
+		return -1, ""
+	}
+	return open[len(open)-1], "the block that begins here is not closed"
+}
+
+// unique leaves out what was said before: most of it holds for all nodes.
+func unique(problems diag.Problems) diag.Problems {
+	var out diag.Problems
+	for _, p := range problems {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
