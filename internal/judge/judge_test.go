@@ -6,8 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/lab"
@@ -77,7 +80,12 @@ func each(t *testing.T, test func(t *testing.T, r release.Release, sh Shell)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test(t, r, shellOf(labtest.Sandbox(t, name)))
+			sb := labtest.Sandbox(t, name)
+			// as the recipe of an image makes it
+			if out, status, err := sb.Run(t.Context(), "useradd", "--system", "--user-group", "hapair-check"); err != nil || status != 0 {
+				t.Fatal(out, err)
+			}
+			test(t, r, shellOf(sb))
 		})
 	}
 }
@@ -106,6 +114,109 @@ func TestExamplesAreTaken(t *testing.T) {
 			}
 			if problems := Listeners(s, r); len(problems) > 0 {
 				t.Errorf("%s: %v", filepath.Base(example), problems)
+			}
+		}
+	})
+}
+
+const everythingElsewhere = `
+global
+    log syslog.example.org:514 local0
+    user web-user
+    group web-group
+    chroot /srv/chroot
+    stats socket /run/haproxy/own.sock mode 660 user web-user group web-group level user
+    lua-load /etc/haproxy/scripts/a.lua
+    lua-load /etc/haproxy/scripts/b.lua
+    ssl-dh-param-file /etc/haproxy/dh.pem
+    crt-base /etc/haproxy/certs
+    ca-base /etc/haproxy/ca
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+    errorfile 503 /etc/haproxy/errors/own.http
+userlist people
+    group staff users me
+    user me insecure-password hunter22
+resolvers dns
+    nameserver one dns.example.org:53
+mailers mail
+    mailer one mail.example.org:25
+peers those
+    peer lb-1 lb-1.example.org:10000
+    peer lb2 192.0.2.2:10000
+http-errors ours
+    errorfile 404 /etc/haproxy/errors/404.http
+backend sticky
+    stick-table type ip size 1m expire 30m peers those
+frontend web
+    bind 192.0.2.10:80
+    bind 192.0.2.10:443 ssl crt own.pem crt /etc/haproxy/certs/ ca-file clients.pem verify optional crl-file revoked.pem alpn h2,http/1.1
+    bind 192.0.2.10:444 ssl crt-list /etc/haproxy/crt-list.txt tls-ticket-keys /etc/haproxy/tickets
+    bind unix@/run/haproxy/web.sock user web-user group web-group mode 660
+    acl bad src -f /etc/haproxy/bad.lst
+    acl names hdr(host),lower -m str -f /etc/haproxy/names.lst -f /etc/haproxy/more.lst
+    errorfiles ours
+    http-request deny if bad
+    http-request set-header X-Group "%[src,map_ip(/etc/haproxy/maps/groups.map,none)]"
+    http-request set-map(/etc/haproxy/maps/groups.map) %[src] new if names
+    http-request return status 200 content-type text/html file /etc/haproxy/page.html if { path /page }
+    http-request return status 200 content-type text/html lf-file /etc/haproxy/page.lf if { path /lf }
+    http-request lua.first one two if { path /lua }
+    http-request set-header X-Lua %[lua.fetch(1)]
+    http-request use-service lua.answer if { path /answer }
+    http-request set-header X-Conv %[src,lua.convert]
+    use_backend %[req.hdr(host),lower,map(/etc/haproxy/maps/hosts.map,app)]
+    filter spoe engine guard config /etc/haproxy/guard.conf
+    http-request send-spoe-group guard all
+    default_backend app
+backend app
+    balance roundrobin
+    option httpchk GET /health
+    server one app1.internal:8080 check addr health.internal port 8081 source outgoing.internal
+    server two app2.internal:8443 check ssl verify required ca-file upstream.pem crt client.pem resolvers dns init-addr none
+    server-template three 3 _http._tcp.example.org resolvers dns check
+    server four unix@/run/app.sock
+listen tcp
+    mode tcp
+    bind 192.0.2.10:5432
+    tcp-request content lua.second if { src 10.0.0.0/8 }
+    source outgoing.internal
+    server pg "${PG_HOST}:5432" check
+`
+
+// A file that names what exists on nodes alone is taken, and one mistake among all that is found, at its line.
+func TestStubsHideNothing(t *testing.T) {
+	each(t, func(t *testing.T, r release.Release, sh Shell) {
+		const text = "haproxy: {config: own.cfg}\ncloud_config: {groups: [web-group], users: [{name: web-user}]}\n"
+		for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
+			s := write(t, head0+text, map[string]string{"own.cfg": everythingElsewhere})
+			problems, err := judge(t.Context(), sh, s, r)
+			if err != nil || len(problems) > 0 && (len(problems) > 1 || problems[0].Hint != environment) {
+				t.Errorf("%s: %v, %v", name, problems, err)
+			}
+			lines := strings.Split(everythingElsewhere, "\n")
+			wrong := slices.Clone(lines)
+			var want, got []int
+			for i, line := range lines {
+				if strings.HasPrefix(line, "    ") && !strings.Contains(line, "$") && !strings.Contains(line, "spoe") {
+					wrong[i] = "    xyz" + strings.TrimSpace(line)
+					want = append(want, i+1)
+				}
+			}
+			s = write(t, head0+text, map[string]string{"own.cfg": strings.Join(wrong, "\n")})
+			if problems, err = judge(t.Context(), sh, s, r); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range problems {
+				if p.Severity == diag.Error && filepath.Base(p.File) == "own.cfg" {
+					got = append(got, p.Line)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: other lines are refused than are wrong (-want +got):\n%s\n%v", name, diff, problems)
 			}
 		}
 	})
