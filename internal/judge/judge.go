@@ -122,19 +122,17 @@ func (j *session) node(ctx context.Context, n *spec.Node) (diag.Problems, error)
 
 // judged is a file that a daemon judges.
 type judged struct {
-	node    *spec.Node
 	config  string // as it lies on the node
 	origins []srcmap.Origin
 	stubs   *stubs
-	unsure  map[int]bool    // lines of which nothing is certain
-	links   map[string]bool // interfaces that it names
+	unsure  map[int]bool // lines that hold a variable of the environment
 }
 
 // stage adds to a script what it takes to have a daemon judge a file.
 func (j *session) stage(sc *script, st *stubs, daemon, config string, origins []srcmap.Origin, n *spec.Node) *judged {
-	out := &judged{node: n, config: config, origins: origins, stubs: st, links: map[string]bool{}}
-	var copied string
+	out := &judged{config: config, origins: origins, stubs: st}
 	if daemon == "haproxy" {
+		var copied string
 		copied, out.unsure = stubHAProxy(config, st)
 		contents, err := st.contents()
 		if err != nil { // no randomness: nothing works then
@@ -144,16 +142,11 @@ func (j *session) stage(sc *script, st *stubs, daemon, config string, origins []
 			sc.put(name, content)
 		}
 		sc.put("haproxy.cfg", copied)
-		fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"\n", n.Hostname)
+		fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"\n", install.Quote(n.Hostname))
 		return out
 	}
-	copied, links := stubKeepalived(config, st)
-	for _, name := range links {
-		out.links[name] = true
-	}
-	sc.put("keepalived.conf", copied)
-	sc.WriteString(isolate)
-	fmt.Fprintf(sc, "export links='%s'\nsay keepalived $isolated keepalived -t -i %s -f \"$dir/keepalived.conf\"\n", strings.Join(links, " "), n.Hostname)
+	sc.put("keepalived.conf", stubKeepalived(config, st))
+	fmt.Fprintf(sc, "say keepalived keepalived -t -i %s -f \"$dir/keepalived.conf\"\n", install.Quote(n.Hostname))
 	return out
 }
 

@@ -1,33 +1,28 @@
 package judge
 
 import (
-	"regexp"
-	"slices"
 	"strings"
 )
-
-var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,15}$`)
 
 // aScript is a program that is on every machine and that only root can change.
 const aScript = "/usr/bin/true"
 
 // stubKeepalived returns a copy of a keepalived.conf, line by line as it was, in which stubs stand for what exists on a
-// node alone: scripts, users, files and host names. interfaces are those that it names.
-func stubKeepalived(config string, st *stubs) (copied string, interfaces []string) {
+// node alone: scripts, users, files and host names. Its interfaces may be missing.
+func stubKeepalived(config string, st *stubs) string {
 	k := keepalivedStubber{stubs: st}
 	lines := strings.Split(config, "\n")
 	for i, line := range lines {
 		lines[i] = k.line(line)
 	}
-	slices.Sort(k.interfaces)
-	return strings.Join(lines, "\n"), slices.Compact(k.interfaces)
+	return strings.Join(lines, "\n")
 }
 
 type keepalivedStubber struct {
 	*stubs
-	blocks     []string // the first word of each open block
-	pending    string   // the first word of the line before, whose brace may stand on this one
-	interfaces []string
+	blocks  []string // the first word of each open block
+	pending string   // the first word of the line before, whose brace may stand on this one
+	dynamic bool     // dynamic_interfaces was added
 }
 
 func (k *keepalivedStubber) line(line string) string {
@@ -36,6 +31,10 @@ func (k *keepalivedStubber) line(line string) string {
 		ws = ws[1:]
 	}
 	if len(ws) == 0 {
+		if k.in() == "global_defs" && !k.dynamic {
+			k.dynamic = true
+			return "dynamic_interfaces" // in the place of a comment
+		}
 		return line
 	}
 	var e edits
@@ -100,7 +99,6 @@ func (k *keepalivedStubber) entry(ws []word, e *edits) {
 			e.replace(ws[1], a)
 		}
 	}
-	k.links(ws)
 }
 
 // unknown reports whether a user, or the group that follows it, will be missing on a node.
@@ -127,23 +125,5 @@ func (k *keepalivedStubber) script(ws []word, e *edits) {
 	}
 	if !known {
 		e.replace(ws[1], aScript)
-	}
-}
-
-// links notes the interfaces that a line names.
-func (k *keepalivedStubber) links(ws []word) {
-	add := func(name string) {
-		if name != "lo" && interfaceName.MatchString(name) {
-			k.interfaces = append(k.interfaces, name)
-		}
-	}
-	for i := range len(ws) - 1 {
-		switch ws[i].text {
-		case "interface", "dev", "default_interface", "iif", "oif", "lvs_sync_daemon":
-			add(ws[i+1].text)
-		}
-	}
-	if k.in() == "track_interface" {
-		add(ws[0].text)
 	}
 }

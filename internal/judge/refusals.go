@@ -151,21 +151,20 @@ var (
 	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
 	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
 	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
-	noLink   = regexp.MustCompile(`interface (\S+) for .* doesn't exist|\(([^)]*)\) Unknown interface|(?:^|: )Non-existent interface specified`)
 	noise    = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Configuration file .* does not contain`)
 )
 
 // keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security,
 // which only the copy lacks. It reads the file in several processes, and each says what it thinks.
 func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
-	if s.status == 0 || s.status == 6 && j.exists == nil && len(keepalivedMessages(f, s)) == 0 {
+	if s.status == 0 || s.status == 6 && j.exists == nil && len(keepalivedMessages(s)) == 0 {
 		return nil
 	}
 	if s.status > 128 {
 		return j.orSomething(nil, f, "keepalived", s)
 	}
 	var problems diag.Problems
-	for _, line := range keepalivedMessages(f, s) {
+	for _, line := range keepalivedMessages(s) {
 		v := verdict{daemon: "keepalived", version: j.keepalived, wants: j.release.Keepalived, message: line}
 		if m := atLine.FindStringSubmatch(line); m != nil {
 			v.line, _ = strconv.Atoi(m[1])
@@ -179,18 +178,15 @@ func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 		}
 		problems = append(problems, j.problem(f, v))
 	}
-	if len(problems) == 0 {
-		return nil // only interfaces are missing
-	}
-	return problems
+	return j.orSomething(problems, f, "keepalived", s)
 }
 
-// keepalivedMessages are the lines that say something about the file: not that its interfaces are missing here.
-func keepalivedMessages(f *judged, s said) []string {
+// keepalivedMessages are the lines that say something about the file.
+func keepalivedMessages(s said) []string {
 	var out []string
 	for _, line := range s.lines {
 		line = strings.TrimSpace(line)
-		if noise.MatchString(line) || noLink.MatchString(line) || slices.Contains(out, line) {
+		if noise.MatchString(line) || slices.Contains(out, line) {
 			continue
 		}
 		out = append(out, line)

@@ -62,26 +62,6 @@ say() {
 put() { base64 -d >"$dir/$1"; }
 `
 
-// isolate sets isolated to a command that runs another one in a network namespace with the interfaces in $links, as far as
-// the machine allows: without the right to make one, or without ip, the interfaces are missing.
-const isolate = `
-cat >"$dir/isolated" <<'END'
-n=0
-ip link set lo up
-for link in $links; do
-	n=$((n + 1))
-	ip link add "$link" type veth peer name "hapair-p$n" && ip link set "$link" up && ip link set "hapair-p$n" up
-done >/dev/null 2>&1
-exec "$@"
-END
-isolated=
-if unshare --net true 2>/dev/null; then
-	isolated="unshare --net /bin/sh $dir/isolated"
-elif unshare --user --map-root-user --net true 2>/dev/null; then
-	isolated="unshare --user --map-root-user --net /bin/sh $dir/isolated"
-fi
-`
-
 // script is a shell script that is being put together.
 type script struct{ bytes.Buffer }
 
