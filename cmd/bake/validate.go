@@ -17,8 +17,8 @@ func newValidate(e *env) *cobra.Command {
 		Short: "Tell everything that is wrong with a spec",
 		Long: `Tell everything that is wrong with a spec, each with its place and the way out.
 
-Where haproxy is installed, it judges the haproxy.cfg that would be generated for it, and with it the lines that the
-spec passes through.`,
+If haproxy and keepalived are installed, they judge the configuration that would be generated for them, and with it the
+lines that the spec passes through. What exists on the nodes alone, such as certificates, need not exist here.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, problems, err := spec.Read(args[0])
@@ -26,11 +26,16 @@ spec passes through.`,
 				return exitstatus.With(exitstatus.Failure, err)
 			}
 			if !problems.HasErrors() {
-				refused, err := judgeHAProxy(c.Context(), runHAProxy, s)
+				r, err := releaseOf(s, "")
+				if err != nil {
+					return err
+				}
+				refused, err := e.judge(c.Context(), s, r)
 				if err != nil {
 					return err
 				}
 				problems = append(problems, refused...)
+				problems.Sort()
 			}
 			return e.tellValidity(args[0], s, problems)
 		},

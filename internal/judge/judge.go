@@ -40,6 +40,14 @@ type session struct {
 	exists              map[string]bool // see stubs
 }
 
+// Spec judges a valid spec for a release as far as that is possible before there is an image: what listens where, and what
+// the daemons say that the machine has which sh reaches.
+func Spec(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
+	problems := Listeners(s, r)
+	refused, err := Here(ctx, sh, s, r)
+	return append(problems, refused...), err
+}
+
 // Here judges a valid spec with the daemons of the machine that sh reaches, as far as it has them. Where their version
 // differs from the release's, what they refuse may be a warning only.
 func Here(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
@@ -236,7 +244,7 @@ func versionIn(s said) release.Version {
 func (j *session) missing() diag.Problems {
 	var problems diag.Problems
 	warn := func(o srcmap.Origin, what, message, hint string) {
-		p := j.spec.Place(o)
+		p := j.spec.At(o)
 		p.Severity, p.Message, p.Hint = diag.Warning, message, hint
 		if p.Hint == "" {
 			p.Hint = fmt.Sprintf("install %s here to have it judged now; bake image judges it with the %s of %s", what, what, j.release.Title)
@@ -247,7 +255,7 @@ func (j *session) missing() diag.Problems {
 	if j.haproxy == (release.Version{}) {
 		for _, field := range []struct{ path, text string }{{"haproxy.global", h.Global}, {"haproxy.defaults", h.Defaults}, {"haproxy.extra", h.Extra}, {"haproxy.config", h.Config}} {
 			if strings.TrimSpace(field.text) != "" {
-				warn(srcmap.Origin{Path: field.path, Text: true, Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+				warn(srcmap.Origin{Path: field.path, Text: field.path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
 			}
 		}
 	}

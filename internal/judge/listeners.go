@@ -54,7 +54,7 @@ type listenCheck struct {
 }
 
 func (c *listenCheck) add(severity diag.Severity, o srcmap.Origin, message, hint string) {
-	p := c.spec.Place(o)
+	p := c.spec.At(o)
 	p.Severity, p.Message, p.Hint = severity, message, hint
 	c.problems = append(c.problems, p)
 }
@@ -195,7 +195,7 @@ func (c *listenCheck) shadowed(single, all listener, ports string) {
 
 // place is a hint with the line of a listener.
 func (c *listenCheck) place(l listener) string {
-	p := c.spec.Place(l.origin)
+	p := c.spec.At(l.origin)
 	if p.Line == 0 {
 		return ""
 	}

@@ -25,7 +25,7 @@ type verdict struct {
 
 // problem points to what in the spec a daemon refuses.
 func (j *session) problem(f *judged, v verdict) diag.Problem {
-	p := j.spec.Place(f.origin(v.line))
+	p := j.spec.At(f.origin(v.line))
 	p.Severity = diag.Error
 	p.Message = fmt.Sprintf("%s %s refuses it: %s", v.daemon, v.version, shown(v.message, f))
 	switch differs := j.differs(v); {
@@ -128,7 +128,7 @@ func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, 
 	if len(problems) > 0 || s.status == 0 {
 		return problems
 	}
-	p := j.spec.Place(f.origin(0))
+	p := j.spec.At(f.origin(0))
 	p.Severity = diag.Warning
 	p.Message = fmt.Sprintf("%s gave no verdict: it ended with status %d", daemon, s.status)
 	if n := len(s.lines); n > 0 {

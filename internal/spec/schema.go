@@ -46,7 +46,7 @@ type Spec struct {
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
 	Digest string `yaml:"-"`
 
-	doc *strictyaml.Document // nil if the spec was not parsed
+	doc *strictyaml.Document // nil if the spec was not read from YAML
 }
 
 // Image says what the golden image is made of.

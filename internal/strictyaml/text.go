@@ -11,8 +11,8 @@ import (
 // block is the head of a text that stands line by line below its key.
 var block = regexp.MustCompile(`^(?:[&!]\S*\s+)*\|`)
 
-// Place returns where the value at a path stands, or the nearest one that holds it, as a problem without a message.
-func (d *Document) Place(path string) diag.Problem {
+// PlaceOf returns where the value at a path stands, or the nearest one that holds it, as a problem without a message.
+func (d *Document) PlaceOf(path string) diag.Problem {
 	p := d.find(path)
 	problem := diag.Problem{Line: p.line, Column: p.column, Path: path}
 	if d != nil {
@@ -24,7 +24,7 @@ func (d *Document) Place(path string) diag.Problem {
 // PlaceInText returns where line n, from 0, of the text at a path stands. That is known of a literal block ("|"); another
 // text is taken as a whole. The line itself is not part of it: a text may hold anything, passwords too.
 func (d *Document) PlaceInText(path string, n int) diag.Problem {
-	problem := d.Place(path)
+	problem := d.PlaceOf(path)
 	problem.Source = ""
 	if d == nil || problem.Line > len(d.lines) || !d.Has(path) {
 		return problem

@@ -5,16 +5,16 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// Place returns where in the spec's file something comes from, as a problem without severity and message. The lines of
+// At returns where in the spec's file something comes from, as a problem without severity and message. The lines of
 // haproxy.config are those of the file that it names.
-func (s *Spec) Place(o srcmap.Origin) diag.Problem {
+func (s *Spec) At(o srcmap.Origin) diag.Problem {
 	switch {
 	case o.Text && o.Path == "haproxy.config":
 		return diag.Problem{File: s.doc.Beside(s.HAProxy.Config), Line: max(o.Line, 0) + 1, Column: 1, Path: o.Path}
 	case o.Text:
 		return s.doc.PlaceInText(o.Path, o.Line)
 	}
-	return s.doc.Place(o.Path)
+	return s.doc.PlaceOf(o.Path)
 }
 
 // WithStandIns returns the spec with another value in place of each secret that could not be read, so that its files can
