@@ -222,6 +222,89 @@ func TestStubsHideNothing(t *testing.T) {
 	})
 }
 
+// What a daemon refuses is an error at its line of the spec, also beside a secret that cannot be read.
+func TestMistakesAreFound(t *testing.T) {
+	const group = "    vrrp_sync_group together {\n        group {\n            VI_public\n            VI_internal\n        }\n"
+	for name, c := range map[string]struct {
+		text, message string
+		line          int // after the last of head0; 0: nothing is wrong
+		path          string
+	}{
+		"global":         {"haproxy:\n  global: |\n\n    tune.bufsize 32768\n    colour blue\n", "unknown keyword", 5, "haproxy.global"},
+		"global inline":  {"haproxy: {global: colour blue}\n", "unknown keyword", 1, "haproxy.global"},
+		"defaults":       {"haproxy:\n  defaults: |2\n      option socket-stats\n      optoin x\n", "unknown keyword", 4, "haproxy.defaults"},
+		"extra":          {"haproxy:\n  extra: |\n    backend b\n        mode http\n        server x 192.0.2.30:80 chekc\n", "unknown keyword", 5, "haproxy.extra"},
+		"no backend":     {"haproxy:\n  extra: |\n    frontend f\n        mode http\n        bind 192.0.2.10:80\n        default_backend none\n", "unable to find", 3, "haproxy.extra"},
+		"address":        {"haproxy:\n  extra: |\n    backend b\n        server x 10.0.0.300:80\n", "10.0.0.300", 4, "haproxy.extra"},
+		"missing secret": {"stats: {user: a, password: {env: HAPAIR_TEST_NOT_SET}}\nhaproxy: {global: colour blue}\n", "unknown keyword", 2, "haproxy.global"},
+		"a field":        {"    balance: hash nothing\n", "balance", -11, "services[0]"},
+		"config":         {"haproxy: {config: own.cfg}\n", "unknown keyword", -2, "haproxy.config"},
+		"keepalived":     {"keepalived:\n  extra: |\n    vrrp_sync_group g {\n        grup {\n            VI_public\n        }\n    }\n", "", 4, "keepalived.extra"},
+		"missing brace":  {"keepalived:\n  extra: |\n" + group, "not closed", 3, "keepalived.extra"},
+		"additional }":   {"keepalived:\n  extra: |\n" + group + "    }\n    }\n", "Extra '}'", 9, "keepalived.extra"},
+		"a sync group":   {"keepalived:\n  extra: |\n" + group + "    }\n", "", 0, ""},
+		"on nodes": {"keepalived:\n  extra: |\n" + group + "        notify /opt/notify.sh someone staff\n    }\n    vrrp_script own {\n        script \"/opt/check.sh x\"\n" +
+			"        user someone\n        interval 2\n    }\n    vrrp_instance OWN {\n        interface bond0.7\n        virtual_router_id 77\n        priority 100\n" +
+			"        notify_master \"/opt/master.sh a b\"\n        track_interface {\n            wlan0\n        }\n        track_script {\n            own\n        }\n" +
+			"        virtual_ipaddress {\n            203.0.113.9/24 dev bond0.8\n        }\n    }\n    include /etc/keepalived/conf.d/*.conf\n" +
+			"cloud_config: {users: [{name: someone}], groups: [staff]}\n", "", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r release.Release, sh Shell) {
+				s := write(t, strings.Replace(head0, "cluster:", "image: {release: "+r.Name+"}\ncluster:", 1)+c.text, map[string]string{"own.cfg": "global\n  colour blue\n"})
+				for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
+					problems, err := judge(t.Context(), sh, s, r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if c.line == 0 {
+						if len(problems) > 0 {
+							t.Errorf("%s: %v", name, problems)
+						}
+						continue
+					}
+					file, line := "spec.yaml", c.line+strings.Count(head0, "\n")+1
+					if c.line < 0 {
+						line = -c.line
+					}
+					if c.path == "haproxy.config" {
+						file = "own.cfg"
+					}
+					if !slices.ContainsFunc(problems, func(p diag.Problem) bool {
+						return p.Severity == diag.Error && filepath.Base(p.File) == file && p.Line == line && p.Path == c.path && strings.Contains(p.Message, c.message) && (p.Source == "" || p.Path == "services[0]") && !strings.Contains(p.Message, "hapair-judge")
+					}) {
+						t.Errorf("%s: want %s:%d, got %#v", name, file, line, problems)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A daemon of another version refuses in vain what only its version does not know.
+func TestOtherVersions(t *testing.T) {
+	each(t, func(t *testing.T, r release.Release, sh Shell) {
+		for _, other := range release.All() {
+			newer := r.HAProxy.AtLeast(other.HAProxy[0], other.HAProxy[1], 0)
+			for text, want := range map[string]bool{
+				"haproxy: {global: colour blue}\n": newer,
+				"haproxy: {global: nbproc 1}\n":    r.Name == other.Name && r.HAProxy.AtLeast(2, 5, 0), // gone since 2.5
+				"haproxy:\n  extra: |\n    listen a\n        mode http\n        use_backend none\n": true,
+			} {
+				problems := here(t, sh, write(t, head0+text, nil), other)
+				if problems.HasErrors() != want && !(strings.Contains(text, "nbproc") && len(problems) == 0) {
+					t.Errorf("%s judged for %s, %q: %v", r.HAProxy, other.HAProxy, text, problems)
+				}
+				for _, p := range problems {
+					if p.Severity == diag.Warning && (!strings.Contains(p.Message, r.HAProxy.String()[:4]) || !strings.Contains(p.Hint, other.HAProxy.String())) {
+						t.Errorf("the versions are not named: %v", p)
+					}
+				}
+			}
+		}
+	})
+}
+
 // Without daemons the spec is not refused, but what nobody has judged is named.
 func TestWithoutDaemons(t *testing.T) {
 	r, err := release.Get("noble")

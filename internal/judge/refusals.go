@@ -83,7 +83,7 @@ func (j *session) differs(v verdict) string {
 }
 
 // missingHere finds what only says that something is not on this machine, and that no stub stands for.
-var missingHere = regexp.MustCompile(`(?i)no such file or directory|could not resolve address|permission denied`)
+var missingHere = regexp.MustCompile(`(?i)no such file or directory|permission denied`)
 
 // why a refusal may be otherwise on a node.
 const (
@@ -94,7 +94,7 @@ const (
 var (
 	alert  = regexp.MustCompile(`^\[ALERT\]\s*(?:\(\d+\)\s*:\s*)?(?:config\s*:\s*)?(.*)$`)
 	where  = regexp.MustCompile(`(?:parsing )?\[[^\]]*/haproxy\.cfg:(\d+)\]\s*:?\s*`)
-	closer = regexp.MustCompile(`^(?:Error\(s\) found in configuration file|Fatal errors found in configuration|config parsing failed)`)
+	closer = regexp.MustCompile(`^(?:Error\(s\) found in configuration file|Fatal errors found in configuration|config parsing failed|Failed to initialize server)`)
 	proxy  = regexp.MustCompile(`(?i)\b(?:proxy|frontend|backend|listen|userlist|peers|resolvers|server) '([^'/]+)`)
 )
 
