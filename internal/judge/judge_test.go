@@ -305,6 +305,22 @@ func TestOtherVersions(t *testing.T) {
 	})
 }
 
+// Whoever may run the daemons gets the same answer as root.
+func TestWithoutRoot(t *testing.T) {
+	each(t, func(t *testing.T, r release.Release, root Shell) {
+		sh := func(ctx context.Context, script string, out io.Writer) error {
+			return root(ctx, "exec setpriv --reuid 1234 --regid 1234 --clear-groups sh <<'END-OF-SCRIPT'\nulimit -n 256\n"+script+"END-OF-SCRIPT\n", out)
+		}
+		if problems := here(t, sh, load(t, "../recipe/testdata/everything.yaml"), r); len(problems) > 0 {
+			t.Error(problems)
+		}
+		problems := here(t, sh, write(t, head0+"keepalived:\n  extra: |\n    vrrp_script a {\n        script /opt/a\n        wieght 3\n    }\n", nil), r)
+		if len(problems) != 1 || problems[0].Line != 20 {
+			t.Error(problems)
+		}
+	})
+}
+
 // Without daemons the spec is not refused, but what nobody has judged is named.
 func TestWithoutDaemons(t *testing.T) {
 	r, err := release.Get("noble")

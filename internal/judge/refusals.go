@@ -151,20 +151,23 @@ var (
 	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
 	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
 	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
-	noise    = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Configuration file .* does not contain`)
+	// insecure is what keepalived says about scripts if script security is off, or if it may not become another user.
+	insecure = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Disabling track script .* due to insecure`)
 )
 
-// keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security,
-// which only the copy lacks. It reads the file in several processes, and each says what it thinks.
+// keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security.
+// It reads the file in several processes, and each says what it thinks. Who may run which script is judged in an image
+// alone: elsewhere the copy has no script security, and bake may not be root.
 func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
-	if s.status == 0 || s.status == 6 && j.exists == nil && len(keepalivedMessages(s)) == 0 {
+	messages := j.keepalivedMessages(s)
+	if s.status == 0 || !j.image && len(messages) == 0 && len(s.lines) > 0 && s.status < 128 {
 		return nil
 	}
 	if s.status > 128 {
 		return j.orSomething(nil, f, "keepalived", s)
 	}
 	var problems diag.Problems
-	for _, line := range keepalivedMessages(s) {
+	for _, line := range messages {
 		v := verdict{daemon: "keepalived", version: j.keepalived, wants: j.release.Keepalived, message: line}
 		if m := atLine.FindStringSubmatch(line); m != nil {
 			v.line, _ = strconv.Atoi(m[1])
@@ -182,11 +185,11 @@ func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 }
 
 // keepalivedMessages are the lines that say something about the file.
-func keepalivedMessages(s said) []string {
+func (j *session) keepalivedMessages(s said) []string {
 	var out []string
 	for _, line := range s.lines {
 		line = strings.TrimSpace(line)
-		if noise.MatchString(line) || slices.Contains(out, line) {
+		if !j.image && insecure.MatchString(line) || slices.Contains(out, line) {
 			continue
 		}
 		out = append(out, line)
