@@ -38,7 +38,6 @@ var (
 // of the environment, which a node may set otherwise.
 func stubHAProxy(config string, st *stubs) (copied string, unsure map[int]bool) {
 	h := haproxyStubber{stubs: st, unsure: map[int]bool{}}
-	st.lua = luaStub(config)
 	lines := strings.Split(config, "\n")
 	for i, line := range lines {
 		lines[i] = h.line(i+1, line)

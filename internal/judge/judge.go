@@ -6,9 +6,11 @@ package judge
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +22,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
+	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
@@ -82,6 +85,10 @@ func (j *session) nodes(ctx context.Context) (diag.Problems, error) {
 	var problems diag.Problems
 	for i := range j.spec.Nodes {
 		found, err := j.node(ctx, &j.spec.Nodes[i])
+		var unfit diag.Problems // nothing can be rendered
+		if errors.As(err, &unfit) {
+			found, err = j.placed(unfit), nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot judge the configuration of node %s: %w", j.spec.Nodes[i].Name, err)
 		}
@@ -91,6 +98,19 @@ func (j *session) nodes(ctx context.Context) (diag.Problems, error) {
 		}
 	}
 	return unique(problems), nil
+}
+
+// placed gives problems that have only a path their places in the spec.
+func (j *session) placed(problems diag.Problems) diag.Problems {
+	var out diag.Problems
+	for _, p := range problems {
+		if p.Line == 0 && p.Path != "" {
+			at := j.spec.At(srcmap.Origin{Path: p.Path})
+			p.File, p.Line, p.Column, p.Source = at.File, at.Line, at.Column, at.Source
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 func (j *session) node(ctx context.Context, n *spec.Node) (diag.Problems, error) {
@@ -105,14 +125,22 @@ func (j *session) node(ctx context.Context, n *spec.Node) (diag.Problems, error)
 		if err != nil {
 			return nil, err
 		}
-		h = j.stage(sc, st, "haproxy", string(config), origins, n)
+		beside, err := j.besideHAProxy(n)
+		if err != nil {
+			return nil, err
+		}
+		if h, err = stageHAProxy(sc, st, string(config), beside, n); err != nil {
+			return nil, err
+		}
+		h.origins = origins
 	}
 	if j.keepalived != (release.Version{}) {
 		config, origins, err := keepalivedconf.RenderLines(j.spec, n, j.keepalived)
 		if err != nil {
 			return nil, err
 		}
-		k = j.stage(sc, st, "keepalived", string(config), origins, n)
+		k = stageKeepalived(sc, st, string(config), n)
+		k.origins = origins
 	}
 	results, err := sc.run(ctx, j.sh)
 	if err != nil {
@@ -136,26 +164,45 @@ type judged struct {
 	unsure  map[int]bool // lines that hold a variable of the environment
 }
 
-// stage adds to a script what it takes to have a daemon judge a file.
-func (j *session) stage(sc *script, st *stubs, daemon, config string, origins []srcmap.Origin, n *spec.Node) *judged {
-	out := &judged{config: config, origins: origins, stubs: st}
-	if daemon == "haproxy" {
-		var copied string
-		copied, out.unsure = stubHAProxy(config, st)
-		contents, err := st.contents()
-		if err != nil { // no randomness: nothing works then
-			panic(err)
-		}
-		for name, content := range contents {
-			sc.put(name, content)
-		}
-		sc.put("haproxy.cfg", copied)
-		fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"\n", install.Quote(n.Hostname))
-		return out
+// besideHAProxy are the files that a node's haproxy loads after haproxy.cfg.
+func (j *session) besideHAProxy(n *spec.Node) ([]recipe.File, error) {
+	node, err := recipe.Node(j.spec.WithStandIns(), n, j.release)
+	if err != nil {
+		return nil, err
 	}
+	return slices.DeleteFunc(node.Files, func(f recipe.File) bool {
+		return f.Path == recipe.HAProxyConfig || path.Dir(f.Path) != path.Dir(recipe.HAProxyConfig) || path.Ext(f.Path) != ".cfg"
+	}), nil
+}
+
+// stageHAProxy adds to a script what it takes to have haproxy judge a file, and those beside it.
+func stageHAProxy(sc *script, st *stubs, config string, beside []recipe.File, n *spec.Node) (*judged, error) {
+	copied, unsure := stubHAProxy(config, st)
+	sc.put("haproxy.cfg", copied)
+	more := ""
+	for _, f := range beside {
+		name := path.Base(f.Path)
+		copied, _ := stubHAProxy(string(f.Content), st)
+		sc.put(name, copied)
+		more += ` -f "$dir"/` + install.Quote(name)
+	}
+	st.lua = luaStub(config)
+	contents, err := st.contents()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a certificate: %w", err)
+	}
+	for name, content := range contents {
+		sc.put(name, content)
+	}
+	fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"%s\n", install.Quote(n.Hostname), more)
+	return &judged{config: config, stubs: st, unsure: unsure}, nil
+}
+
+// stageKeepalived adds to a script what it takes to have keepalived judge a file.
+func stageKeepalived(sc *script, st *stubs, config string, n *spec.Node) *judged {
 	sc.put("keepalived.conf", stubKeepalived(config, st))
 	fmt.Fprintf(sc, "say keepalived keepalived -t -i %s -f \"$dir/keepalived.conf\"\n", install.Quote(n.Hostname))
-	return out
+	return &judged{config: config, stubs: st}
 }
 
 // probe finds out what of all that the configuration names is in the image.
