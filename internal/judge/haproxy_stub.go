@@ -241,7 +241,7 @@ func luaStub(config string) string {
 func luaName(b *strings.Builder, name string, ws []word, i int) {
 	arguments := 0
 	for _, w := range ws[i+1:] {
-		if w.text == "if" || w.text == "unless" {
+		if w.text == "if" || w.text == "unless" || arguments == 64 { // of a line as haproxy takes it
 			break
 		}
 		arguments++

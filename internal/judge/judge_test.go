@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/release"
@@ -251,6 +253,9 @@ func TestMistakesAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r release.Release, sh Shell) {
+				if name == "a field" && !r.HAProxy.AtLeast(2, 6, 0) {
+					return // has no such balance, and the spec is refused for it
+				}
 				s := write(t, strings.Replace(head0, "cluster:", "image: {release: "+r.Name+"}\ncluster:", 1)+c.text, map[string]string{"own.cfg": "global\n  colour blue\n"})
 				for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
 					problems, err := judge(t.Context(), sh, s, r)
@@ -300,6 +305,37 @@ func TestOtherVersions(t *testing.T) {
 						t.Errorf("the versions are not named: %v", p)
 					}
 				}
+			}
+		}
+	})
+}
+
+// machine is a sandbox as the steps of a recipe see it.
+type machine struct{ run Shell }
+
+func (m machine) Run(ctx context.Context, script string, out io.Writer) error {
+	return m.run(ctx, script, out)
+}
+
+func (machine) Upload(context.Context, string, fs.FileMode, io.Reader) error {
+	return errors.New("nothing is uploaded for a test")
+}
+
+// The step of an image's recipe fails with what the image's daemons refuse: an account too that no node has.
+func TestStep(t *testing.T) {
+	each(t, func(t *testing.T, r release.Release, sh Shell) {
+		for text, want := range map[string]string{
+			"":                                 "",
+			"haproxy: {global: colour blue}\n": "unknown keyword",
+			"haproxy: {global: unix-bind user haprxy}\n": "haprxy",
+			"haproxy: {global: unix-bind user ops}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPn3gUOZcPnxUSCNEhRRlZKWTGx6Cx1YBT2NcPOkFUo1]}]}\n": "",
+			"keepalived:\n  extra: |\n    vrrp_script a {\n        script /usr/bin/true\n        user nobdy\n    }\n":                                                                          "Unable to set uid/gid",
+		} {
+			s := write(t, head0+text, nil)
+			var refused diag.Problems
+			err := install.Do(t.Context(), machine{sh}, []install.Step{Step(s, r)}, nil)
+			if (err != nil) != (want != "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "spec.yaml:")) {
+				t.Errorf("%q: want %q, got %v", text, want, err)
 			}
 		}
 	})

@@ -104,17 +104,19 @@ type edits []edit
 
 func (e *edits) replace(w word, text string) { *e = append(*e, edit{w.start, w.end, text}) }
 
-// apply changes the line. Of edits that overlap the first one added holds.
+// apply changes the line. Of edits that overlap the one that begins first holds, or was added first.
 func (e edits) apply(line string) string {
-	var chosen edits
+	slices.SortStableFunc(e, func(a, b edit) int { return a.start - b.start })
+	var out strings.Builder
+	done := 0
 	for _, x := range e {
-		if !slices.ContainsFunc(chosen, func(y edit) bool { return x.start < y.end && y.start < x.end }) {
-			chosen = append(chosen, x)
+		if x.start < done {
+			continue
 		}
+		out.WriteString(line[done:x.start])
+		out.WriteString(x.text)
+		done = x.end
 	}
-	slices.SortFunc(chosen, func(a, b edit) int { return b.start - a.start })
-	for _, x := range chosen {
-		line = line[:x.start] + x.text + line[x.end:]
-	}
-	return line
+	out.WriteString(line[done:])
+	return out.String()
 }
