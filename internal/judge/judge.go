@@ -77,10 +77,10 @@ func Image(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag
 	return j.nodes(ctx)
 }
 
-// tempDir is a name that no one can guess.
+// tempDir returns an unpredictable name.
 func tempDir(parent string) string { return filepath.Join(parent, "hapair-judge-"+rand.Text()) }
 
-// nodes judges one node after the other until something is refused: what is wrong is mostly wrong on all.
+// nodes judges the nodes one by one and stops at the first that has errors: most errors are the same on all nodes.
 func (j *session) nodes(ctx context.Context) (diag.Problems, error) {
 	var problems diag.Problems
 	for i := range j.spec.Nodes {
@@ -205,7 +205,7 @@ func stageKeepalived(sc *script, st *stubs, config string, n *spec.Node) *judged
 	return &judged{config: config, stubs: st}
 }
 
-// probe finds out what of all that the configuration names is in the image.
+// probe finds which of the files and accounts that the configuration names exist in the image.
 func (j *session) probe(ctx context.Context) error {
 	j.exists = map[string]bool{}
 	asked := map[string]bool{}

@@ -31,7 +31,7 @@ func shellOf(sb *lab.Sandbox) Shell {
 	}
 }
 
-// load reads a spec that is valid apart from what the daemons say.
+// load reads a spec without errors of its own.
 func load(t *testing.T, path string) *spec.Spec {
 	t.Helper()
 	s, problems := spec.Load(path)
@@ -286,7 +286,7 @@ func TestMistakesAreFound(t *testing.T) {
 	}
 }
 
-// A daemon of another version refuses in vain what only its version does not know.
+// A refusal by a daemon of another version is a warning if the release's version may accept the text.
 func TestOtherVersions(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		for _, other := range release.All() {
@@ -341,7 +341,7 @@ func TestStep(t *testing.T) {
 	})
 }
 
-// Whoever may run the daemons gets the same answer as root.
+// An unprivileged user gets the same answer as root.
 func TestWithoutRoot(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, root Shell) {
 		sh := func(ctx context.Context, script string, out io.Writer) error {
@@ -357,7 +357,7 @@ func TestWithoutRoot(t *testing.T) {
 	})
 }
 
-// Without daemons the spec is not refused, but what nobody has judged is named.
+// Without daemons the spec is not refused, but text that was not judged gets a warning.
 func TestWithoutDaemons(t *testing.T) {
 	r, err := release.Get("noble")
 	if err != nil {

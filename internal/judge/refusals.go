@@ -59,16 +59,16 @@ func (f *judged) origin(line int) srcmap.Origin {
 }
 
 var (
-	// gone is what a daemon says of a word that an older one took.
+	// gone matches messages about keywords that older versions accept.
 	gone = regexp.MustCompile(`(?i)no longer|not supported any ?more|any more since|obsolete|removed|deprecated`)
-	// always is refused by every version.
+	// always matches what every version refuses.
 	always = regexp.MustCompile(`(?i)unable to find|unmatched|unterminated|missing '}'s|extra '{'s`)
 )
 
-// differs is why a refusal may say nothing about the release, whose daemon has another version: an older daemon does not
-// know what a newer one takes, and a newer one may have dropped a word. Empty: it holds.
+// differs returns why a refusal may not hold for the release, whose daemon has another version: an older daemon rejects
+// keywords that a newer one added, and a newer one may have removed a keyword. Empty: the refusal holds.
 func (j *session) differs(v verdict) string {
-	why := fmt.Sprintf("%s has %s %s, which may take it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
+	why := fmt.Sprintf("%s has %s %s, which may accept it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
 	have, want := v.version, v.wants
 	if v.daemon == "haproxy" { // within a branch only bugs are mended
 		have[2], want[2] = 0, 0
@@ -82,7 +82,7 @@ func (j *session) differs(v verdict) string {
 	return why
 }
 
-// missingHere finds what only says that something is not on this machine, and that no stub stands for.
+// missingHere matches messages about files that are missing on this machine and have no stub.
 var missingHere = regexp.MustCompile(`(?i)no such file or directory|permission denied`)
 
 // why a refusal may be otherwise on a node.
@@ -123,7 +123,7 @@ func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
 	return j.orSomething(problems, f, "haproxy", s)
 }
 
-// orSomething is what a daemon refuses, or that it did without a reason, or gave no verdict.
+// orSomething returns the problems, or a warning if the daemon failed without a message about the file.
 func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, s said) diag.Problems {
 	if len(problems) > 0 || s.status == 0 {
 		return problems
@@ -151,13 +151,13 @@ var (
 	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
 	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
 	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
-	// insecure is what keepalived says about scripts if script security is off, or if it may not become another user.
+	// insecure matches messages about scripts if script security is off, or if keepalived may not become another user.
 	insecure = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Disabling track script .* due to insecure`)
 )
 
 // keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security.
-// It reads the file in several processes, and each says what it thinks. Who may run which script is judged in an image
-// alone: elsewhere the copy has no script security, and bake may not be root.
+// Several processes read the file, and messages repeat. The security of scripts is judged in an image only: elsewhere the
+// copy has no script security, and bake may not be root.
 func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 	messages := j.keepalivedMessages(s)
 	if s.status == 0 || !j.image && len(messages) == 0 && len(s.lines) > 0 && s.status < 128 {
@@ -228,7 +228,7 @@ func unbalanced(lines []string) (int, string) {
 	return open[len(open)-1], "the block that begins here is not closed"
 }
 
-// unique leaves out what was said before: most of it holds for all nodes.
+// unique removes duplicates: most problems hold for all nodes.
 func unique(problems diag.Problems) diag.Problems {
 	var out diag.Problems
 	for _, p := range problems {

@@ -62,7 +62,7 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	return out, err
 }
 
-// RenderLines is Render, and tells of each line what in the spec it comes from.
+// RenderLines is like Render and also returns the origin of each line in the spec.
 func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcmap.Origin, error) {
 	c := config{
 		Node: n.Name, Cluster: s.Cluster,
