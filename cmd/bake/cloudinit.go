@@ -54,11 +54,7 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	if err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
 	}
-	s, err := e.load(path)
-	if err != nil {
-		return err
-	}
-	r, err := releaseOf(s, f.release)
+	s, r, err := e.loadFor(ctx, path, f.release)
 	if err != nil {
 		return err
 	}

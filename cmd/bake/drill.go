@@ -111,11 +111,7 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	if err := errors.Join(drill.CheckFaults(f.faults), f.check()); err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
 	}
-	s, err := e.load(path)
-	if err != nil {
-		return err
-	}
-	r, err := releaseOf(s, f.release)
+	s, r, err := e.loadFor(ctx, path, f.release)
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/judge"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
@@ -68,11 +70,7 @@ func (f *imageFlags) check() (size int64, err error) {
 }
 
 func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
-	s, err := e.load(path)
-	if err != nil {
-		return err
-	}
-	r, err := releaseOf(s, f.release)
+	s, r, err := e.loadFor(ctx, path, f.release)
 	if err != nil {
 		return err
 	}
@@ -102,9 +100,13 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 		Output: f.output, Format: image.Format(f.format), CacheDir: cache,
 		Inputs: map[string]string{"spec": digest}, Env: proxyEnv(os.Environ()), Report: shown.report,
 	}, func(ctx context.Context, m *image.Machine) error {
-		return install.Do(ctx, m, install.Image(want, agent), shown.report)
+		return install.Do(ctx, m, append(install.Image(want, agent), judge.Step(s, r)), shown.report)
 	})
 	shown.end()
+	var refused diag.Problems
+	if errors.As(err, &refused) {
+		return e.tell(refused)
+	}
 	if err != nil {
 		return imageError(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func newPacker(e *env) *cobra.Command {
 		Use:   "packer SPEC -o DIR",
 		Short: "Write a Packer build of the golden image",
 		Args:  oneArg("SPEC"),
-		RunE:  func(_ *cobra.Command, args []string) error { return e.packer(args[0], f) },
+		RunE:  func(c *cobra.Command, args []string) error { return e.packer(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "the folder to write to: DIR/"+template.File+" (required)")
@@ -38,18 +39,14 @@ func newPacker(e *env) *cobra.Command {
 	return c
 }
 
-func (e *env) packer(path string, f packerFlags) error {
+func (e *env) packer(ctx context.Context, path string, f packerFlags) error {
 	if f.output == "" {
 		return exitstatus.With(exitstatus.Usage, errors.New("cannot write anywhere: name a folder with -o DIR"))
 	}
 	if err := template.CheckBuilder(f.builder); err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
 	}
-	s, err := e.load(path)
-	if err != nil {
-		return err
-	}
-	r, err := releaseOf(s, f.release)
+	s, r, err := e.loadFor(ctx, path, f.release)
 	if err != nil {
 		return err
 	}

@@ -28,15 +28,11 @@ func newRender(e *env) *cobra.Command {
 		Use:   "render SPEC -o DIR",
 		Short: "Write each node's files as they will lie on it, to read and to diff",
 		Args:  oneArg("SPEC"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if output == "" {
 				return errors.New("cannot write anywhere: name a folder with -o DIR")
 			}
-			s, err := e.load(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := releaseOf(s, releaseName)
+			s, r, err := e.loadFor(c.Context(), args[0], releaseName)
 			if err != nil {
 				return err
 			}

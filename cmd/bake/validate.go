@@ -25,8 +25,8 @@ func newValidate(e *env) *cobra.Command {
 		Long: `Check a spec and report all problems, each with its place and the way out.
 
 It does without writing what the later commands do with a spec, for every node, and reports what they would refuse.
-If haproxy is installed, it judges the haproxy.cfg that would be generated for it, and with it the lines that the
-spec passes through.`,
+If haproxy and keepalived are installed, they judge the configuration that would be generated for them, and with it the
+lines that the spec passes through. What exists on the nodes alone, such as certificates, need not exist here.`,
 		Args: oneArg("SPEC"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.validate(c.Context(), args[0], releaseName, cloudName)
@@ -58,7 +58,7 @@ func (e *env) validate(ctx context.Context, path, releaseName, cloudName string)
 			return exitstatus.With(exitstatus.Failure, err)
 		}
 		problems = append(problems, preflight.Check(s, preflight.Options{Release: r, Cloud: cloud})...)
-		refused, err := judgeHAProxy(ctx, runHAProxy, s)
+		refused, err := e.judge(ctx, s, r)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ type File struct {
 	Includes  []string // patterns, as they stand in the file
 	// TrackFiles are the track_file blocks, by name.
 	TrackFiles map[string]TrackedFile
+	Grouped    []string // the names of the instances that are in a vrrp_sync_group
 }
 
 // Instance is a vrrp_instance.
@@ -130,6 +131,8 @@ func (r *reader) entry(ws []string) {
 			v.Excluded = r.within("vrrp_instance", "virtual_ipaddress_excluded")
 			in.VIPs = append(in.VIPs, v)
 		}
+	case r.within("vrrp_sync_group", "group"):
+		r.file.Grouped = append(r.file.Grouped, ws...)
 	default:
 		r.transport(ws)
 	}

@@ -108,8 +108,8 @@ func (d *Document) Place(p diag.Problem) diag.Problem {
 	if d == nil || p.Line > 0 || p.Path == "" {
 		return p
 	}
-	at := d.find(p.Path)
-	p.File, p.Line, p.Column, p.Source = d.file, at.line, at.column, d.source(at)
+	at := d.PlaceOf(p.Path)
+	p.File, p.Line, p.Column, p.Source = at.File, at.Line, at.Column, at.Source
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/judge"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -35,7 +36,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		err = errors.Join(err, m.close(ctx))
 	}()
 	agent := func() (io.ReadCloser, error) { return regular.Open(p.config.Agent) }
-	steps := install.Image(r, agent)
+	steps := append(install.Image(r, agent), judge.Step(p.spec, p.release))
 	if !p.config.Seal.False() {
 		steps = append(steps, install.Seal()...)
 	}

@@ -2,6 +2,8 @@
 package provisioner
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/judge"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -66,21 +69,31 @@ func (p *Provisioner) prepareSpec() error {
 	}
 	s, problems := spec.Load(p.config.Spec)
 	if problems.HasErrors() {
-		var b strings.Builder
-		problems.Print(&b)
-		return errors.New(strings.TrimSuffix(b.String(), "\n"))
+		return printed(problems)
 	}
-	p.spec, p.warnings = s, problems
-	name := p.config.Release
-	if name == "" {
-		name = s.Image.Release
-	}
-	r, err := release.Get(name)
+	r, err := release.Get(cmp.Or(p.config.Release, s.Image.Release))
 	if err != nil {
 		return err
 	}
-	p.release = r
-	return s.CheckFor(r).Err()
+	if err := s.CheckFor(r).Err(); err != nil {
+		return err
+	}
+	refused, err := judge.Spec(context.Background(), judge.Local, s, r)
+	if err != nil {
+		return err
+	}
+	if refused.HasErrors() {
+		return printed(refused)
+	}
+	p.spec, p.release, p.warnings = s, r, append(problems, refused...)
+	return nil
+}
+
+// printed is problems as people are shown them.
+func printed(problems diag.Problems) error {
+	var b strings.Builder
+	problems.Print(&b)
+	return errors.New(strings.TrimSuffix(b.String(), "\n"))
 }
 
 // prepareAgent settles which ha-agent goes into the image.

@@ -1,6 +1,9 @@
 package haproxycfg
 
-import "github.com/hapair/hapair/internal/release"
+import (
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/srcmap"
+)
 
 // Base is the haproxy.cfg of an image: valid, without identity. It serves nobody: its only listener is the socket that
 // the check asks, so that an image whose node has not been configured yet can be told from one whose haproxy is broken.
@@ -10,5 +13,6 @@ func Base(v release.Version) []byte {
 	if err != nil {
 		panic(err) // the template is part of the program
 	}
+	out, _ = srcmap.Split(out)
 	return out
 }

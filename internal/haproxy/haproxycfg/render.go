@@ -12,6 +12,7 @@ import (
 
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/srcmap"
 )
 
 //go:embed haproxy.cfg.tmpl
@@ -36,6 +37,7 @@ type config struct {
 }
 
 type service struct {
+	Path                string // in the spec
 	Name, Mode, Balance string
 	HTTP                bool
 	Binds               []netip.AddrPort
@@ -49,6 +51,7 @@ type check struct {
 }
 
 type server struct {
+	Path    string // in the spec
 	Name    string
 	Address netip.AddrPort
 }
@@ -56,16 +59,41 @@ type server struct {
 // Render writes a node's haproxy.cfg for a version of haproxy. The spec has been validated; what could still change the
 // meaning of the file (white space or a quote in a name, a password that could not be read) is an error.
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
+	out, _, err := RenderLines(s, n, v)
+	return out, err
+}
+
+// RenderLines is like Render and also returns the origin of each line in the spec.
+func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcmap.Origin, error) {
 	if s.HAProxy.Config != "" {
-		return s.HAProxy.ConfigContent, nil
+		return s.HAProxy.ConfigContent, wholeText("haproxy.config", s.HAProxy.ConfigContent), nil
 	}
+	marked, err := render(s, n, v)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+	}
+	out, lines := srcmap.Split(marked)
+	return out, lines, nil
+}
+
+// wholeText is the origin of each line of a file that is passed through.
+func wholeText(path string, content []byte) []srcmap.Origin {
+	lines := make([]srcmap.Origin, bytes.Count(content, []byte("\n"))+1)
+	for i := range lines {
+		lines[i] = srcmap.Origin{Path: path, Text: true, Line: i}
+	}
+	return lines
+}
+
+// render writes the file with marks of origin in it.
+func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	c := config{
 		Node: n.Name, Cluster: s.Cluster, Version: v,
 		LogFacility:     s.Log.Facility,
 		CloseSpreadTime: v.AtLeast(2, 6, 0),
-		Global:          indent(s.HAProxy.Global),
-		Defaults:        indent(s.HAProxy.Defaults),
-		Extra:           strings.Trim(s.HAProxy.Extra, "\n"),
+		Global:          passed("haproxy.global", s.HAProxy.Global, indent),
+		Defaults:        passed("haproxy.defaults", s.HAProxy.Defaults, indent),
+		Extra:           passed("haproxy.extra", s.HAProxy.Extra, func(t string) string { return strings.Trim(t, "\n") }),
 		Sockets:         socketLines(takenPaths(s)),
 	}
 	if problems := SocketProblems(s); problems.HasErrors() {
@@ -73,28 +101,40 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	}
 	var err error
 	if c.LogTarget, c.LogSendHostname, err = logTarget(s, n); err != nil {
-		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+		return nil, err
 	}
 	if c.Stats, err = newStatsPage(s, n); err != nil {
-		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+		return nil, err
 	}
 	for i := range s.Services {
 		svc, err := newService(s, &s.Services[i])
 		if err != nil {
-			return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+			return nil, err
+		}
+		svc.Path = fmt.Sprintf("services[%d]", i)
+		for j := range svc.Servers {
+			svc.Servers[j].Path = fmt.Sprintf("%s.servers[%d]", svc.Path, j)
 		}
 		c.Services = append(c.Services, svc)
 	}
-	out, err := execute(c)
-	if err != nil {
-		return nil, fmt.Errorf("cannot render haproxy.cfg of node %s: %w", n.Name, err)
+	return execute(c)
+}
+
+// passed is a text that is passed through, as layOut lays it out, marked with its origin. Empty stays empty.
+func passed(path, text string, layOut func(string) string) string {
+	laidOut := layOut(text)
+	if laidOut == "" {
+		return ""
 	}
-	return out, nil
+	return srcmap.Text(path, text) + laidOut
 }
 
 func execute(c config) ([]byte, error) {
 	c.MaxStats = maxStats
-	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{"word": word, "balance": words}).Parse(configTemplate)
+	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{
+		"word": word, "balance": words, "at": srcmap.Field,
+		"on": func(path ...string) string { return srcmap.Line(strings.Join(path, "")) },
+	}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +194,7 @@ func newService(s *spec.Spec, in *spec.Service) (service, error) {
 		if port == 0 {
 			port = in.Port
 		}
-		out.Servers = append(out.Servers, server{srv.Name, netip.AddrPortFrom(srv.Address, uint16(port))})
+		out.Servers = append(out.Servers, server{Name: srv.Name, Address: netip.AddrPortFrom(srv.Address, uint16(port))})
 	}
 	return out, nil
 }

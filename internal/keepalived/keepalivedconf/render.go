@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -14,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/srcmap"
 )
 
 //go:embed keepalived.conf.tmpl
@@ -22,6 +24,7 @@ var configTemplate string
 // config is what the template is filled with.
 type config struct {
 	Node, Cluster string // empty in an image
+	NodePath      string // of the node in the spec
 	Version       release.Version
 	// keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where a script's user is not their own (mended in 2.2.8). So does
 	// the test that reload_check_config makes of every reload: they refuse all.
@@ -32,7 +35,6 @@ type config struct {
 	AdvertInt            string // seconds
 	Preempt              bool
 	Unicast              bool
-	HolderBonus          int // added to the priority while the agent says so; 0: there is none
 	Instances            []instance
 	Extra                string
 }
@@ -42,8 +44,11 @@ func (config) TestID() string { return keepalived.TestID }
 
 type instance struct {
 	VirtualRouter
-	Priority     int // without the holder's bonus
+	Path         string // of the VIP in the spec
+	Priority     int    // without the holder's bonus
+	HolderBonus  int    // added to the priority while the agent writes 1; 0: there is none
 	HolderFile   string
+	Grouped      bool // in a vrrp_sync_group of keepalived.extra, and therefore without a bonus
 	Source       netip.Addr
 	Peers        []netip.Addr
 	VIPInterface string
@@ -53,26 +58,43 @@ type instance struct {
 // Render writes a node's keepalived.conf for a version of keepalived. The spec has been validated; a value that could
 // still change the meaning of the file is an error.
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
+	out, _, err := RenderLines(s, n, v)
+	return out, err
+}
+
+// RenderLines is like Render and also returns the origin of each line in the spec.
+func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcmap.Origin, error) {
 	c := config{
 		Node: n.Name, Cluster: s.Cluster,
 		Interface: n.Interface,
 		AdvertInt: strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
 		Preempt:   s.VRRP.Preempt,
-		Unicast:   s.VRRP.Transport == spec.Unicast, HolderBonus: s.HolderBonus(),
-		Extra: strings.Trim(s.Keepalived.Extra, "\n"),
+		Unicast:   s.VRRP.Transport == spec.Unicast,
+		NodePath:  "nodes",
 	}
-	for i := range s.VIPs {
-		in, err := newInstance(s, n, &s.VIPs[i])
-		if err != nil {
-			return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == n.Name {
+			c.NodePath = fmt.Sprintf("nodes[%d]", i)
 		}
+	}
+	if extra := strings.Trim(s.Keepalived.Extra, "\n"); extra != "" {
+		c.Extra = srcmap.Text("keepalived.extra", s.Keepalived.Extra) + extra
+	}
+	grouped := keepalived.Read([]byte(s.Keepalived.Extra)).Grouped
+	for i := range s.VIPs {
+		in, err := newInstance(s, n, &s.VIPs[i], grouped)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
+		}
+		in.Path = fmt.Sprintf("vips[%d]", i)
 		c.Instances = append(c.Instances, in)
 	}
 	out, err := execute(c, v)
 	if err != nil {
-		return nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
+		return nil, nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
 	}
-	return out, nil
+	out, lines := srcmap.Split(out)
+	return out, lines, nil
 }
 
 // Base is the keepalived.conf of an image: valid, without identity or instance. keepalived runs idle on it.
@@ -81,6 +103,7 @@ func Base(v release.Version) []byte {
 	if err != nil {
 		panic(err) // the template is part of the program
 	}
+	out, _ = srcmap.Split(out)
 	return out
 }
 
@@ -89,7 +112,10 @@ func execute(c config, v release.Version) ([]byte, error) {
 	c.TestDiesByScriptUser = v.AtLeast(2, 2, 5) && !v.AtLeast(2, 2, 8)
 	c.ReloadCheck = !c.TestDiesByScriptUser
 	c.YieldsWhenLate = v.AtLeast(2, 2, 8) && !c.Preempt
-	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{"word": word}).Parse(configTemplate)
+	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{
+		"word": word, "at": srcmap.Field,
+		"on": func(path ...string) string { return srcmap.Line(strings.Join(path, "")) },
+	}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +126,19 @@ func execute(c config, v release.Version) ([]byte, error) {
 	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n'), nil
 }
 
-func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP) (instance, error) {
+// newInstance gives an instance that is in a vrrp_sync_group no holder's bonus: keepalived ignores a weighted track_file
+// there, and a test of the file fails with status 5 ("ignoring tracked file ... due to SYNC group").
+func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (instance, error) {
 	router, err := NewVirtualRouter(s, vip)
 	if err != nil {
 		return instance{}, err
 	}
-	out := instance{VirtualRouter: router, Priority: s.PriorityOf(n, vip) - s.HolderBonus(), VIPInterface: vip.InterfaceOn(n),
+	out := instance{VirtualRouter: router, HolderBonus: s.HolderBonus(), VIPInterface: vip.InterfaceOn(n),
 		HolderFile: keepalived.HolderFile(keepalived.TrackFile, router.Name)}
+	if slices.Contains(grouped, router.Name) && out.HolderBonus > 0 {
+		out.HolderBonus, out.Grouped = 0, true
+	}
+	out.Priority = s.PriorityOf(n, vip) - out.HolderBonus
 	out.Track = out.VIPInterface != n.Interface
 	if router.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
 		out.Source = n.Addr(router.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)

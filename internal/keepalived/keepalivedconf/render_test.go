@@ -70,6 +70,20 @@ func TestRenderByVersion(t *testing.T) {
 	}
 }
 
+// keepalived ignores a weighted track_file in a group, and fails its test.
+func TestNoBonusInAGroup(t *testing.T) {
+	s := pair()
+	s.VIPs = append(s.VIPs, spec.VIP{Name: "w", Interface: "eth1", VirtualRouterID: 8, Addresses: []spec.Address{address("198.51.100.2/24")}})
+	s.Keepalived.Extra = "vrrp_sync_group g {\n  group {\n    VI_w OTHER\n  }\n}\n"
+	single, grouped, _ := strings.Cut(mustRender(t, s, release.Version{2, 2, 7}), "vrrp_instance VI_w {")
+	if !strings.Contains(single, "        holder_VI_v\n") || !strings.Contains(single, "priority 251\n") {
+		t.Errorf("without a group:\n%s", single)
+	}
+	if strings.Contains(single+grouped, "holder_VI_w") || !strings.Contains(grouped, "priority 254\n") || !strings.Contains(grouped, "of a vrrp_sync_group") {
+		t.Errorf("in a group:\n%s", grouped)
+	}
+}
+
 func TestRenderInstance(t *testing.T) {
 	s := pair()
 	out := mustRender(t, s, release.Version{2, 2, 8})

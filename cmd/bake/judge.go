@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/judge"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// judge returns what is wrong with the daemons' configuration that a valid spec makes, as far as it can be known on this
+// machine.
+func (e *env) judge(ctx context.Context, s *spec.Spec, r release.Release) (diag.Problems, error) {
+	problems, err := judge.Spec(ctx, judge.Local, s, r)
+	if err != nil {
+		return nil, exitstatus.With(exitstatus.Failure, err)
+	}
+	return problems, nil
+}
+
+// loadFor reads a spec and judges it for a release: the one that a flag names, or its own. An error means that the spec
+// cannot be used.
+func (e *env) loadFor(ctx context.Context, path, flag string) (*spec.Spec, release.Release, error) {
+	s, err := e.load(path)
+	if err != nil {
+		return nil, release.Release{}, err
+	}
+	r, err := releaseOf(s, flag)
+	if err != nil {
+		return nil, r, err
+	}
+	problems, err := e.judge(ctx, s, r)
+	if err != nil {
+		return nil, r, err
+	}
+	return s, r, e.tell(problems)
+}

@@ -1,0 +1,153 @@
+package haproxy
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Listener is an address and a range of TCP ports that a configuration listens on.
+type Listener struct {
+	Proxy     string // frontend NAME, listen NAME, peers NAME, log-forward NAME, or stats socket
+	Line      int    // of the file, from 1
+	Addr      netip.Addr
+	Low, High uint16 // the ports, both included
+	Interface string // empty: any
+}
+
+// Listeners returns what a haproxy.cfg listens on, and whether that is all of it: an address may hold a name, a variable
+// or a file descriptor, which only haproxy can resolve. Local is the name by which haproxy finds itself among its peers.
+func Listeners(conf, local string) (all []Listener, complete bool) {
+	complete = true
+	section, proxy, n := "", "", 0
+	for line := range strings.Lines(conf) {
+		n++
+		f := Words(line)
+		if len(f) == 0 {
+			continue
+		}
+		if isSection(f[0]) {
+			section, proxy = f[0], strings.Join(f[:min(len(f), 2)], " ")
+			continue
+		}
+		owner, addresses := proxy, ""
+		switch {
+		case len(f) < 2:
+		case f[0] == "bind" && slices.Contains([]string{"frontend", "listen", "peers", "log-forward"}, section):
+			addresses = f[1]
+		case section == "global" && f[0] == "stats" && f[1] == "socket" && len(f) > 2:
+			owner, addresses = "stats socket", f[2]
+		case section == "peers" && (f[0] == "peer" || f[0] == "server") && f[1] == local && len(f) > 2:
+			addresses = f[2]
+		}
+		if addresses == "" || slices.Contains(f, "namespace") {
+			continue
+		}
+		for _, s := range strings.Split(addresses, ",") {
+			l, ok, known := listenAddress(s)
+			if ok {
+				l.Proxy, l.Line, l.Interface = owner, n, after(f, "interface")
+				all = append(all, l)
+			}
+			complete = complete && known
+		}
+	}
+	return all, complete
+}
+
+// Words cuts a line of haproxy.cfg into its words, without quotes, escapes and comment (configuration.txt, "2.2. Quoting
+// and escaping"). Variables stay as they are written.
+func Words(line string) []string {
+	var out []string
+	var word strings.Builder
+	quote, has := rune(0), false
+	flush := func() {
+		if has {
+			out = append(out, word.String())
+		}
+		word.Reset()
+		has = false
+	}
+	escaped := false
+	for _, c := range strings.TrimRight(line, "\r\n") {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, has = true, true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote, has = c, true
+		case quote == 0 && c == '#':
+			flush()
+			return out
+		case quote == 0 && (c == ' ' || c == '\t'):
+			flush()
+		default:
+			word.WriteRune(c)
+			has = true
+		}
+	}
+	flush()
+	return out
+}
+
+// isSection reports whether a word begins a section of haproxy.cfg.
+func isSection(word string) bool { return section(word) || word == "acme" || word == "log-profile" }
+
+// after returns the word that follows a keyword.
+func after(words []string, keyword string) string {
+	if i := slices.Index(words, keyword); i >= 0 && i+1 < len(words) {
+		return words[i+1]
+	}
+	return ""
+}
+
+// listenAddress reads one address of a bind line. ok: it is one of TCP; known: it could be read, or is not of TCP.
+func listenAddress(s string) (l Listener, ok, known bool) {
+	v6 := false
+	if kind, rest, has := strings.Cut(s, "@"); has {
+		switch kind {
+		case "ipv4", "tcp", "tcp4", "ipv6", "tcp6", "mptcp", "mptcp4", "mptcp6":
+			s, v6 = rest, strings.HasSuffix(kind, "6")
+		case "unix", "abns", "abnsz", "udp", "udp4", "udp6", "quic", "quic4", "quic6", "rhttp", "rev":
+			return l, false, true
+		default:
+			return l, false, false
+		}
+	}
+	if strings.HasPrefix(s, "/") {
+		return l, false, true
+	}
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return l, false, false
+	}
+	host, ports := strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]"), s[i+1:]
+	switch {
+	case (host == "" || host == "*") && v6:
+		l.Addr = netip.IPv6Unspecified()
+	case host == "" || host == "*":
+		l.Addr = netip.IPv4Unspecified()
+	default:
+		a, err := netip.ParseAddr(host)
+		if err != nil {
+			return l, false, false
+		}
+		l.Addr = a.WithZone("").Unmap()
+	}
+	low, high, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		high = low
+	}
+	from, err1 := strconv.ParseUint(low, 10, 16)
+	to, err2 := strconv.ParseUint(high, 10, 16)
+	if err1 != nil || err2 != nil || from == 0 || to < from {
+		return l, false, false
+	}
+	l.Low, l.High = uint16(from), uint16(to)
+	return l, true, true
+}

@@ -1,0 +1,238 @@
+package judge
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/srcmap"
+)
+
+// verdict is what one message of a daemon comes to.
+type verdict struct {
+	daemon  string
+	version release.Version // of the daemon that judged
+	wants   release.Version // of the release
+	line    int             // of the file, from 1; 0: not known
+	message string
+	unsure  string // why it may be otherwise on a node; empty: it is certain
+}
+
+// problem points to what in the spec a daemon refuses.
+func (j *session) problem(f *judged, v verdict) diag.Problem {
+	p := j.spec.At(f.origin(v.line))
+	p.Severity = diag.Error
+	p.Message = fmt.Sprintf("%s %s refuses it: %s", v.daemon, v.version, shown(v.message, f))
+	switch differs := j.differs(v); {
+	case v.unsure != "":
+		p.Severity, p.Hint = diag.Warning, v.unsure
+	case differs != "":
+		p.Severity, p.Hint = diag.Warning, differs
+	}
+	return p
+}
+
+// shown is a daemon's message as people may see it: the daemons quote the lines that they refuse, and so the secrets in
+// them. Every message passes through here.
+func shown(message string, f *judged) string {
+	return f.redact.Message(f.stubs.original(message))
+}
+
+// origin is what in the spec a line of the file comes from: for a line that the spec did not make, or none, the text that
+// is passed through, which is what most likely changed its meaning.
+func (f *judged) origin(line int) srcmap.Origin {
+	if line >= 1 && line <= len(f.origins) && f.origins[line-1].Path != "" {
+		return f.origins[line-1]
+	}
+	for i := len(f.origins) - 1; i >= 0; i-- {
+		if o := f.origins[i]; o.Text {
+			return srcmap.Origin{Path: o.Path, Text: true, Line: -1}
+		}
+	}
+	return srcmap.Origin{}
+}
+
+var (
+	// gone matches messages about keywords that older versions accept.
+	gone = regexp.MustCompile(`(?i)no longer|not supported any ?more|any more since|obsolete|removed|deprecated`)
+	// always matches what every version refuses.
+	always = regexp.MustCompile(`(?i)unable to find|unmatched|unterminated|missing '}'s|extra '{'s`)
+)
+
+// differs returns why a refusal may not hold for the release, whose daemon has another version: an older daemon rejects
+// keywords that a newer one added, and a newer one may have removed a keyword. Empty: the refusal holds.
+func (j *session) differs(v verdict) string {
+	why := fmt.Sprintf("%s has %s %s, which may accept it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
+	have, want := v.version, v.wants
+	if v.daemon == "haproxy" { // within a branch only bugs are mended
+		have[2], want[2] = 0, 0
+	}
+	switch {
+	case j.image || have == want || always.MatchString(v.message):
+		return ""
+	case have.AtLeast(want[0], want[1], want[2]) && !gone.MatchString(v.message):
+		return ""
+	}
+	return why
+}
+
+// missingHere matches messages about files that are missing on this machine and have no stub.
+var missingHere = regexp.MustCompile(`(?i)no such file or directory|permission denied`)
+
+// why a refusal may be otherwise on a node.
+const (
+	onNode      = "what it names may be on the nodes, but is not here"
+	environment = "the line holds a variable of the environment, which may be set on the nodes"
+)
+
+var (
+	alert  = regexp.MustCompile(`^\[ALERT\]\s*(?:\(\d+\)\s*:\s*)?(?:config\s*:\s*)?(.*)$`)
+	where  = regexp.MustCompile(`(?:parsing )?\[[^\]]*/haproxy\.cfg:(\d+)\]\s*:?\s*`)
+	closer = regexp.MustCompile(`^(?:Error\(s\) found in configuration file|Fatal errors found in configuration|config parsing failed|Failed to initialize server)`)
+	proxy  = regexp.MustCompile(`(?i)\b(?:proxy|frontend|backend|listen|userlist|peers|resolvers|server) '([^'/]+)`)
+)
+
+// haproxyRefusals are what haproxy refuses.
+func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
+	var problems diag.Problems
+	for _, line := range s.lines {
+		m := alert.FindStringSubmatch(line)
+		if s.status == 0 || m == nil || closer.MatchString(m[1]) {
+			continue
+		}
+		v := verdict{daemon: "haproxy", version: j.haproxy, wants: j.release.HAProxy, message: where.ReplaceAllString(m[1], "")}
+		if at := where.FindStringSubmatch(m[1]); at != nil {
+			v.line, _ = strconv.Atoi(at[1])
+		} else if named := proxy.FindStringSubmatch(m[1]); named != nil {
+			v.line = sectionLine(f.config, named[1])
+		}
+		switch {
+		case f.unsure[v.line]:
+			v.unsure = environment
+		case missingHere.MatchString(v.message):
+			v.unsure = onNode
+		}
+		problems = append(problems, j.problem(f, v))
+	}
+	return j.orSomething(problems, f, "haproxy", s)
+}
+
+// orSomething returns the problems, or a warning if the daemon failed without a message about the file.
+func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, s said) diag.Problems {
+	if len(problems) > 0 || s.status == 0 {
+		return problems
+	}
+	p := j.spec.At(f.origin(0))
+	p.Severity = diag.Warning
+	p.Message = fmt.Sprintf("%s gave no verdict: it ended with status %d", daemon, s.status)
+	if n := len(s.lines); n > 0 {
+		p.Message += ": " + shown(s.lines[n-1], f)
+	}
+	return diag.Problems{p}
+}
+
+// sectionLine is the line on which the section of a proxy begins; 0 if there is none.
+func sectionLine(config, name string) int {
+	for i, line := range strings.Split(config, "\n") {
+		if ws := cutHAProxy(line); len(ws) > 1 && isSection(ws[0].text) && ws[1].text == name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+var (
+	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
+	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
+	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
+	// insecure matches messages about scripts if script security is off, or if keepalived may not become another user.
+	insecure = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Disabling track script .* due to insecure`)
+)
+
+// keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security.
+// Several processes read the file, and messages repeat. The security of scripts is judged in an image only: elsewhere the
+// copy has no script security, and bake may not be root.
+func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
+	messages := j.keepalivedMessages(s)
+	if s.status == 0 || !j.image && len(messages) == 0 && len(s.lines) > 0 && s.status < 128 {
+		return nil
+	}
+	if s.status > 128 {
+		return j.orSomething(nil, f, "keepalived", s)
+	}
+	var problems diag.Problems
+	for _, line := range messages {
+		v := verdict{daemon: "keepalived", version: j.keepalived, wants: j.release.Keepalived, message: line}
+		if m := atLine.FindStringSubmatch(line); m != nil {
+			v.line, _ = strconv.Atoi(m[1])
+			v.message = m[2]
+		} else if m := instance.FindStringSubmatch(line); m != nil {
+			v.line = blockLine(f.config, m[1])
+		} else if braces.MatchString(line) {
+			if n, what := unbalanced(strings.Split(f.config, "\n")); n >= 0 {
+				v.line, v.message = n+1, line+": "+what
+			}
+		}
+		problems = append(problems, j.problem(f, v))
+	}
+	return j.orSomething(problems, f, "keepalived", s)
+}
+
+// keepalivedMessages are the lines that say something about the file.
+func (j *session) keepalivedMessages(s said) []string {
+	var out []string
+	for _, line := range s.lines {
+		line = strings.TrimSpace(line)
+		if !j.image && insecure.MatchString(line) || slices.Contains(out, line) {
+			continue
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// blockLine is the line on which the block of a name begins; 0 if there is none.
+func blockLine(config, name string) int {
+	for i, line := range strings.Split(config, "\n") {
+		if ws := cutKeepalived(line); len(ws) > 1 && strings.HasPrefix(ws[0].text, "v") && ws[1].text == name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unbalanced finds a brace without its other one: its line, from 0, and what is wrong. -1: there is none.
+func unbalanced(lines []string) (int, string) {
+	var open []int
+	for i, line := range lines {
+		for _, w := range cutKeepalived(line) {
+			switch {
+			case w.text == "{":
+				open = append(open, i)
+			case w.text == "}" && len(open) == 0:
+				return i, "this } closes nothing"
+			case w.text == "}":
+				open = open[:len(open)-1]
+			}
+		}
+	}
+	if len(open) == 0 {
+		return -1, ""
+	}
+	return open[len(open)-1], "the block that begins here is not closed"
+}
+
+// unique removes duplicates: most problems hold for all nodes.
+func unique(problems diag.Problems) diag.Problems {
+	var out diag.Problems
+	for _, p := range problems {
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

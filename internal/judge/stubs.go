@@ -1,0 +1,164 @@
+package judge
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+)
+
+// kind is what a file holds that a configuration names.
+type kind string
+
+const (
+	pemFile     kind = "pem" // a certificate with its key
+	caFile      kind = "ca"
+	crlFile     kind = "crl"
+	crtList     kind = "crt-list"
+	ticketKeys  kind = "tickets"
+	patternFile kind = "pattern" // a map or a list of patterns
+	errorFile   kind = "http"
+	textFile    kind = "text"
+	luaFile     kind = "lua"
+	anyFile     kind = "file" // a file, FIFO or socket that the daemon makes itself
+)
+
+// stubs are what stands in for all that a configuration names and that exists on a node alone. The same name always gets
+// the same stub. They lie in dir, and none is made if the name exists on the machine.
+type stubs struct {
+	dir string
+	// exists holds the paths, "user NAME" and "group NAME" that are on the machine; nil: that says nothing about a node.
+	exists map[string]bool
+	// declared reports whether a node makes a user or group when it first boots.
+	declared func(name string) bool
+
+	asked map[string]bool   // paths, users and groups that were looked for
+	files map[string]string // path → name of the stub in dir
+	kinds map[string]kind   // name of the stub → what it holds
+	lua   string            // content of the first Lua file
+}
+
+func (j *session) newStubs() *stubs {
+	return &stubs{dir: j.dir, exists: j.exists, declared: j.declares, asked: map[string]bool{}, files: map[string]string{}, kinds: map[string]kind{}}
+}
+
+// has reports whether something exists on the machine, and notes that it was looked for.
+func (st *stubs) has(what string) bool {
+	st.asked[what] = true
+	return st.exists[what]
+}
+
+// absent reports whether a user or a group, as in "user NAME", will be missing on a node.
+func (st *stubs) absent(what string) bool {
+	_, name, _ := strings.Cut(what, " ")
+	return st.exists != nil && !st.has(what) && !st.declared(name)
+}
+
+// file returns the path of what stands in for a file: its own if it exists.
+func (st *stubs) file(path string, k kind) string {
+	if strings.HasPrefix(path, "/") && k != anyFile && st.has(path) {
+		return path
+	}
+	key := string(k) + " " + path
+	name, ok := st.files[key]
+	if !ok {
+		name = fmt.Sprintf("stub%d.%s", len(st.files), k)
+		st.files[key] = name
+		st.kinds[name] = k
+	}
+	return st.dir + "/" + name
+}
+
+// original puts the names back into a message that stubs stand in for.
+func (st *stubs) original(message string) string {
+	names := slices.SortedFunc(maps.Keys(st.files), func(a, b string) int { return len(st.files[b]) - len(st.files[a]) })
+	for _, key := range names {
+		_, path, _ := strings.Cut(key, " ")
+		message = strings.ReplaceAll(message, st.dir+"/"+st.files[key], path)
+	}
+	return message
+}
+
+// contents are the files to lie in dir.
+func (st *stubs) contents() (map[string]string, error) {
+	out := map[string]string{}
+	firstLua := true
+	for _, name := range slices.Sorted(maps.Keys(st.kinds)) {
+		switch st.kinds[name] {
+		case pemFile, caFile, crlFile, crtList:
+			if err := addCertificates(out); err != nil {
+				return nil, err
+			}
+		}
+		switch st.kinds[name] {
+		case pemFile:
+			out[name] = out["any.pem"]
+		case caFile:
+			out[name] = out["any.ca"]
+		case crlFile:
+			out[name] = out["any.crl"]
+		case crtList:
+			out[name] = st.dir + "/any.pem\n"
+		case ticketKeys:
+			out[name] = strings.Repeat(base64.StdEncoding.EncodeToString(make([]byte, 48))+"\n", 3)
+		case errorFile:
+			out[name] = "HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+		case textFile:
+			out[name] = "text\n"
+		case patternFile:
+			out[name] = ""
+		case luaFile:
+			out[name] = ""
+			if firstLua {
+				out[name] = st.lua
+			}
+			firstLua = false
+		}
+	}
+	return out, nil
+}
+
+// addCertificates makes a self-signed certificate with its key, and a list of revoked ones, once.
+func addCertificates(out map[string]string) error {
+	if out["any.pem"] != "" {
+		return nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "stand-in"}, SubjectKeyId: []byte{1},
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(24 * time.Hour)}, template, key)
+	if err != nil {
+		return err
+	}
+	block := func(name string, data []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: name, Bytes: data}))
+	}
+	out["any.ca"] = block("CERTIFICATE", certificate)
+	out["any.pem"] = out["any.ca"] + block("PRIVATE KEY", der)
+	out["any.crl"] = block("X509 CRL", crl)
+	return nil
+}

@@ -1,0 +1,88 @@
+// Package srcmap keeps, for each line of a rendered file, what in the spec it comes from. A template marks lines while it
+// is executed; Split takes the marks off again.
+package srcmap
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Origin is what a line comes from. The zero Origin means that nothing in the spec made it.
+type Origin struct {
+	// Path of the value in the spec: services[1].balance.
+	Path string
+	// Text reports whether the value is a text that was passed through line by line.
+	Text bool
+	// Line is the line of that text, from 0.
+	Line int
+}
+
+// A mark begins and ends with NUL, which neither a value nor a passed-through text can hold.
+const (
+	mark  = "\x00"
+	field = 'f' // this line and all that follow, until the next mark
+	line  = 'l' // this line alone
+	text  = 't' // the lines of a text, until the next mark
+)
+
+// Field marks the lines that follow as made from the value at a path.
+func Field(path string) string { return mark + string(field) + path + mark }
+
+// Line marks one line as made from the value at a path.
+func Line(path string) string { return mark + string(line) + path + mark }
+
+// Text marks the lines that follow as those of a text, whose leading empty lines were left out.
+func Text(path, content string) string {
+	skipped := len(content) - len(strings.TrimLeft(content, "\n"))
+	return mark + string(text) + strconv.Itoa(skipped) + " " + path + mark
+}
+
+// Split removes the marks and returns the origin of each line.
+func Split(marked []byte) ([]byte, []Origin) {
+	if bytes.Count(marked, []byte(mark)) == 0 {
+		return marked, make([]Origin, bytes.Count(marked, []byte("\n"))+1)
+	}
+	var out bytes.Buffer
+	var origins []Origin
+	var current Origin
+	for i, l := range strings.Split(string(marked), "\n") {
+		if i > 0 {
+			out.WriteByte('\n')
+			if current.Text {
+				current.Line++
+			}
+		}
+		parts := strings.Split(l, mark)
+		this := Origin{}
+		for j, part := range parts {
+			if j%2 == 0 || part == "" {
+				out.WriteString(part)
+				continue
+			}
+			switch o := parse(part[1:], part[0] == text); part[0] {
+			case line:
+				this = o
+			default:
+				current = o
+			}
+		}
+		if this.Path == "" {
+			this = current
+		}
+		origins = append(origins, this)
+	}
+	return out.Bytes(), origins
+}
+
+func parse(s string, isText bool) Origin {
+	if !isText {
+		return Origin{Path: s}
+	}
+	o := Origin{Text: true}
+	if _, err := fmt.Sscanf(s, "%d %s", &o.Line, &o.Path); err != nil {
+		return Origin{}
+	}
+	return o
+}
