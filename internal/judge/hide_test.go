@@ -20,7 +20,7 @@ func TestRefusedLinesAreNotShown(t *testing.T) {
 		"global: hunter2 x", "global: set-var proc.x strr(hunter2)", "global: setenv hunter2", "global: nbthread hunter2",
 		"defaults: hunter2", "defaults: option hunter2", "defaults: timeout client hunter2", "defaults: balance hunter2",
 		"extra: 'userlist u\n  user a pasword hunter2'", "extra: 'userlist u\n  user a password hunter2 groups hunter2'",
-		"extra: 'listen a\n  stats auth hunter2'", "extra: 'listen a\n  stats auht a:hunter2'",
+		"extra: 'listen a\n  stats auht a:hunter2'",
 		"extra: 'listen a\n  http-request set-header Authorization Bearer hunter2'",
 		"extra: 'listen a\n  http-request set-heder Authorization hunter2'",
 		"extra: 'listen a\n  acl x hdrr(Authorization) hunter2'", "extra: 'listen a\n  server s hunter2:x'",
