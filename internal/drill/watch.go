@@ -36,12 +36,8 @@ func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{url: url, cancel: cancel, done: make(chan struct{}), client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext:       client.Dial,
-			DisableKeepAlives: true,
-			// An image's certificate is a placeholder, which nobody has signed.
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
-		},
+		// An image's certificate is a placeholder, which no authority has signed.
+		Transport: client.Transport(&tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)}),
 	}}
 	go w.run(ctx)
 	return w
@@ -49,7 +45,7 @@ func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
 
 func (w *watch) run(ctx context.Context) {
 	defer close(w.done)
-	var open sync.WaitGroup
+	open := lab.NewOpen(askInterval, askTimeout)
 	defer open.Wait()
 	tick := time.NewTicker(askInterval)
 	defer tick.Stop()
