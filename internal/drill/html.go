@@ -31,12 +31,25 @@ func (r *Report) HTML(w io.Writer) error {
 		"first":    func(s string) string { return s[:min(len(s), 12)] },
 		"duration": func(m Millis) string { return m.Duration().String() },
 		"plural":   plural,
+		"asked":    r.asked,
 		"versions": func() []string { return slices.Sorted(maps.Keys(r.Versions)) },
 	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("cannot write the report: %w", err)
 	}
 	return t.Execute(w, r)
+}
+
+// asked names the VIPs that clients asked for.
+func (r *Report) asked() string {
+	n := len(r.VIPs) - len(r.NotAsked())
+	switch {
+	case n == len(r.VIPs):
+		return "each virtual IP"
+	case n == 0:
+		return "no virtual IP"
+	}
+	return fmt.Sprintf("%d of %d virtual IPs", n, len(r.VIPs))
 }
 
 // holders tells where a VIP went.

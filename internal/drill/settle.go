@@ -69,23 +69,29 @@ func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 
 // settle waits until all nodes can carry every VIP and each is where it belongs.
 func (c *Cluster) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limits.settle)
 	defer cancel()
+	since := time.Now()
+	check := func() error { return c.settled(since) }
+	defer c.explain(ctx, check)()
 	for _, h := range c.hosts {
 		if err := lab.Poll(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
 			return err
 		}
 	}
-	since := time.Now()
-	return lab.Poll(ctx, 20*time.Millisecond, func() error {
-		now := time.Now()
-		for _, t := range c.targets {
-			if err := t.oneHolder(now, settledFor, t.home); err != nil {
-				return err
-			}
+	since = time.Now()
+	return lab.Poll(ctx, 20*time.Millisecond, check)
+}
+
+// settled is nil if every VIP is where it belongs and has been served since a moment.
+func (c *Cluster) settled(since time.Time) error {
+	now := time.Now()
+	for _, t := range c.targets {
+		if err := t.oneHolder(now, settledFor, t.home); err != nil {
+			return err
 		}
-		return c.served(since, false)
-	})
+	}
+	return c.served(since, false)
 }
 
 // ready tells whether a host has booted and could carry the VIPs.

@@ -34,6 +34,9 @@ func told(f fault, r Run) string {
 		}
 		parts = append(parts, part)
 	}
+	if r.By == byTrackScript {
+		parts = append(parts, "by the track_script")
+	}
 	head := fmt.Sprintf("%-15s  %s: ", f.name, r.Struck)
 	line := head + strings.Join(parts, "\n"+strings.Repeat(" ", len(head)))
 	for _, p := range r.Problems {
@@ -68,7 +71,17 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", f.Name, len(f.Runs), show(f.GapMedian), show(f.GapWorst), f.Lost, f.LostWorst,
 			moved, movedWorst, f.Together(), verdict)
 	}
-	return t.Flush()
+	err := t.Flush()
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "NOT OK: before the first fault: %s\n", p)
+	}
+	for _, v := range r.NotAsked() {
+		fmt.Fprintf(w, "NOT ASKED: %s at %s: %s\n", v.Name, v.Address, v.Why)
+	}
+	if r.Ended != "" {
+		fmt.Fprintf(w, "NOT FINISHED: %s\n", r.Ended)
+	}
+	return err
 }
 
 // Together is for how long a VIP had two holders, as people read it: where they could not see each other, it says so.

@@ -1,0 +1,145 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// The ways in which a node finds out that it must give its VIPs away.
+const (
+	byTrackFile   = "track file"
+	byTrackScript = "track_script"
+)
+
+// trackLag is how long after an address was lost its cause may be seen: both are read by this process, which may be busy.
+const trackLag = 100 * time.Millisecond
+
+// trackWatch follows the track file of a node that stays on: when it first asked for FAULT.
+type trackWatch struct {
+	watcher *fsnotify.Watcher
+	done    chan struct{}
+
+	mu    sync.Mutex
+	fault time.Time
+}
+
+// watchTrack begins to follow the track file of a host.
+func watchTrack(h *lab.Host) (*trackWatch, error) {
+	leader, err := h.Leader()
+	if err != nil {
+		return nil, err
+	}
+	file := fmt.Sprintf("/proc/%d/root%s", leader, keepalived.TrackFile)
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("cannot watch the track file of %s: %w", h.Name, err)
+	}
+	// The directory: the file may be replaced.
+	if err := w.Add(filepath.Dir(file)); err != nil {
+		_ = w.Close()
+		return nil, fmt.Errorf("cannot watch the track file of %s: %w", h.Name, err)
+	}
+	t := &trackWatch{watcher: w, done: make(chan struct{})}
+	go t.run(file)
+	return t, nil
+}
+
+func (t *trackWatch) run(file string) {
+	defer close(t.done)
+	for event := range t.watcher.Events {
+		if filepath.Base(event.Name) != filepath.Base(file) {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if value := strings.TrimSpace(string(text)); err != nil || value == "" || value == "0" {
+			continue
+		}
+		t.mu.Lock()
+		if t.fault.IsZero() {
+			t.fault = time.Now()
+		}
+		t.mu.Unlock()
+	}
+}
+
+// stop returns when the file first asked for FAULT; zero if it did not.
+func (t *trackWatch) stop() time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	_ = t.watcher.Close()
+	<-t.done
+	return t.fault
+}
+
+// scriptFailed matches what keepalived logs when a track_script has failed as often as `fall` wants: "failed" or
+// "timed_out" with a reason (2.2.4 to 2.3.3).
+var scriptFailed = regexp.MustCompile(`VRRP_Script\([^)]*\) (failed|timed.out)`)
+
+var enteringFault = regexp.MustCompile(`Entering FAULT STATE`)
+
+// scriptFirst reports whether keepalived's log shows that a track_script failed before an instance entered FAULT.
+func scriptFirst(lines []string) bool {
+	for _, line := range lines {
+		switch {
+		case scriptFailed.MatchString(line):
+			return true
+		case enteringFault.MatchString(line):
+			return false
+		}
+	}
+	return false
+}
+
+// reaction is how the struck node came to give its VIPs away.
+type reaction struct {
+	fault  time.Time // when its track file first asked for that
+	lost   time.Time // when it lost the first VIP
+	script bool      // keepalived's log names the track_script first
+}
+
+// way is by which of the two the node reacted, and what is wrong with that.
+func (r reaction) way(node string, strike time.Time) (way, problem string) {
+	switch {
+	case r.fault.IsZero() && r.lost.IsZero():
+		return "", node + " kept its VIPs: neither its track file nor its track_script took them away"
+	case r.lost.IsZero():
+		return byTrackFile, node + " kept its VIPs although its track file asked for FAULT"
+	case r.script:
+		return byTrackScript, fmt.Sprintf("%s gave its VIPs away %s after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?",
+			node, show(millis(r.lost.Sub(strike))))
+	case r.fault.IsZero() || r.fault.Sub(r.lost) > trackLag:
+		return "", fmt.Sprintf("%s lost its VIPs %s after the fault, and not because of its track file: is ha-agent running?", node, show(millis(r.lost.Sub(strike))))
+	}
+	return byTrackFile, ""
+}
+
+// react finds how the struck node reacted to a fault to which its track file must react.
+func (c *Cluster) react(ctx context.Context, run *Run, h *lab.Host, strike, fault time.Time) {
+	r := reaction{fault: fault, script: scriptFirst(journal(ctx, h, keepalivedUnit, strike))}
+	for _, t := range c.targets {
+		for _, s := range t.holders.Spans() {
+			if s.Host == h.Name && s.To.After(strike) && (r.lost.IsZero() || s.To.Before(r.lost)) {
+				r.lost = s.To
+			}
+		}
+	}
+	if !r.fault.IsZero() {
+		run.TrackFile = millis(r.fault.Sub(strike))
+	}
+	var problem string
+	if run.By, problem = r.way(h.Name, strike); problem != "" {
+		run.Problems = append(run.Problems, problem)
+	}
+}
