@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -17,15 +19,20 @@ import (
 // and a worker that cannot bind makes the old one let go of all its addresses for two seconds while it tries again (SIGTTOU):
 // such a file must never be reloaded. Addresses that this cannot read are haproxy's own affair.
 func bindable(conf string) error {
-	proxies := map[netip.AddrPort]string{}
+	type place struct {
+		netip.AddrPort
+		device string
+	}
+	proxies := map[place]string{}
 	for _, b := range haproxy.Binds(conf) {
 		// haproxy lets two proxies have one address (SO_REUSEPORT), and the kernel deals connections out to both at random.
 		// Within one proxy that is a way to spread work.
-		if first, taken := proxies[b.AddrPort]; taken && first != b.Proxy {
+		at := place{b.AddrPort, b.Interface}
+		if first, taken := proxies[at]; taken && first != b.Proxy {
 			return fmt.Errorf("%v is bound twice, in %q and in %q: each would get a part of the connections", b.AddrPort, first, b.Proxy)
 		}
-		proxies[b.AddrPort] = b.Proxy
-		if err := probe(b.AddrPort); err != nil {
+		proxies[at] = b.Proxy
+		if err := probe(b); err != nil {
 			return err
 		}
 	}
@@ -46,16 +53,16 @@ func noDirectory(path string) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir()
 }
 
-// probe binds an address and lets go of it. It shares it with haproxy, which sets SO_REUSEPORT too, and never listens: no
-// connection is led astray.
-func probe(at netip.AddrPort) error {
-	family, to := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().Unmap().As4()})
-	if at.Addr().Is6() {
-		family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+// probe binds an address as haproxy does and closes the socket again. It shares the address with haproxy, which sets
+// SO_REUSEPORT too, and never listens: no connection ends up here.
+func probe(b haproxy.Bind) error {
+	family, to, err := socketAddress(b.AddrPort)
+	if err != nil {
+		return err
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil // a kernel without that family: haproxy will say so
+		return nil // a kernel without that family: haproxy reports it
 	}
 	defer unix.Close(fd)
 	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
@@ -63,15 +70,58 @@ func probe(at netip.AddrPort) error {
 			return nil
 		}
 	}
-	if family == unix.AF_INET6 {
-		// Without it a bind of all IPv6 addresses would want the IPv4 ones, too.
-		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	if b.Interface != "" {
+		if err := unix.BindToDevice(fd, b.Interface); errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("%v cannot be bound to the interface %q: it does not exist", b.AddrPort, b.Interface)
+		}
 	}
-	switch err := unix.Bind(fd, to); {
+	if family == unix.AF_INET6 && b.V6 != haproxy.V6Default {
+		only := 0
+		if b.V6 == haproxy.V6Only {
+			only = 1
+		}
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	return bindError(b, unix.Bind(fd, to))
+}
+
+// socketAddress returns an address as bind(2) takes it. The error is that its zone is not an interface of this machine.
+func socketAddress(at netip.AddrPort) (family int, to unix.Sockaddr, err error) {
+	addr := at.Addr()
+	if addr.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: addr.As4()}, nil
+	}
+	// An IPv4 address written as IPv6 (::ffff:10.0.0.1) stays one: haproxy binds it with a socket of IPv6.
+	to6 := &unix.SockaddrInet6{Port: int(at.Port()), Addr: addr.As16()}
+	if zone := addr.Zone(); zone != "" {
+		index, err := strconv.ParseUint(zone, 10, 32)
+		if err != nil {
+			i, err := net.InterfaceByName(zone)
+			if err != nil {
+				return 0, nil, fmt.Errorf("%v cannot be bound: there is no interface %q", at, zone)
+			}
+			index = uint64(i.Index)
+		}
+		to6.ZoneId = uint32(index)
+	}
+	return unix.AF_INET6, to6, nil
+}
+
+// bindError explains why an address cannot be bound. Errors that say nothing about the address are haproxy's to report.
+func bindError(b haproxy.Bind, err error) error {
+	family := "ipv4"
+	if !b.Addr().Unmap().Is4() {
+		family = "ipv6"
+	}
+	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("%v is taken by another program: `ss -ltnp` names it", at)
+		return fmt.Errorf("%v is taken by another program: `ss -ltnp` names it", b.AddrPort)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%v is not this machine's, and net.ipv%s.ip_nonlocal_bind is not 1", at, map[int]string{unix.AF_INET: "4", unix.AF_INET6: "6"}[family])
+		return fmt.Errorf("%v is not this machine's, and net.%s.ip_nonlocal_bind is not 1", b.AddrPort, family)
+	case errors.Is(err, unix.EINVAL) && b.Addr().IsLinkLocalUnicast() && b.Addr().Zone() == "" && b.Interface == "":
+		return fmt.Errorf("%v is a link-local address and names no interface: write %v%%eth0 with its interface's name", b.AddrPort, b.Addr())
+	case errors.Is(err, unix.EINVAL) && b.Addr().Is4In6() && b.V6 == haproxy.V6Only:
+		return fmt.Errorf("%v is an IPv4 address, which v6only does not allow", b.AddrPort)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,7 +40,18 @@ func LogTargets(conf string) []string {
 type Bind struct {
 	Proxy string // frontend NAME or listen NAME
 	netip.AddrPort
+	Interface string // that the socket is bound to; empty: any
+	V6        V6Scope
 }
+
+// V6Scope is which connections a socket bound to all IPv6 addresses takes.
+type V6Scope int
+
+const (
+	V6Default V6Scope = iota // as net.ipv6.bindv6only says: 0, the kernel's default, means IPv4 connections, too
+	V6Only                   // the option v6only, which overrides v4v6
+	V4V6                     // the option v4v6: IPv4 connections, too
+)
 
 // Binds are the TCP addresses of the bind lines of a haproxy.cfg that can be read without haproxy: no variables, no ranges
 // of ports, no names.
@@ -50,9 +62,20 @@ func Binds(conf string) []Bind {
 		if slices.Contains(f, "namespace") || slices.Contains(f, "transparent") {
 			return
 		}
+		b := Bind{Proxy: proxy}
+		switch {
+		case slices.Contains(f, "v6only"):
+			b.V6 = V6Only
+		case slices.Contains(f, "v4v6"):
+			b.V6 = V4V6
+		}
+		if i := slices.Index(f, "interface"); i > 1 && i+1 < len(f) {
+			b.Interface = f[i+1]
+		}
 		for _, s := range strings.Split(f[1], ",") {
 			if at, ok := bindAddress(s); ok {
-				all = append(all, Bind{proxy, at})
+				b.AddrPort = at
+				all = append(all, b)
 			}
 		}
 	})
@@ -131,24 +154,34 @@ func bindLines(conf string, each func(proxy string, words []string)) {
 	}
 }
 
-// bindAddress reads an address as haproxy writes it: 10.0.0.1:80, *:80, :80, [::]:80, :::80, ipv4@…, ipv6@….
+// bindAddress reads an address as haproxy writes it: 10.0.0.1:80, *:80, :80, [::]:80, :::80, fe80::1%eth0:80, ipv4@…, ipv6@….
+// An IPv6 address may have a zone.
 func bindAddress(s string) (netip.AddrPort, bool) {
-	if rest, ok := strings.CutPrefix(s, "ipv4@"); ok {
-		s = rest
-	} else if rest, ok := strings.CutPrefix(s, "ipv6@"); ok {
-		s = rest
+	all := "0.0.0.0"
+	for prefix, unspecified := range map[string]string{"ipv4@": "0.0.0.0", "tcp4@": "0.0.0.0", "ipv6@": "::", "tcp6@": "::", "tcp@": "0.0.0.0"} {
+		if rest, ok := strings.CutPrefix(s, prefix); ok {
+			s, all = rest, unspecified
+			break
+		}
 	}
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {
 		return netip.AddrPort{}, false
 	}
-	host, port := strings.Trim(s[:i], "[]"), s[i+1:]
+	host, port := s[:i], s[i+1:]
+	if bare, ok := strings.CutPrefix(host, "["); ok {
+		host, ok = strings.CutSuffix(bare, "]")
+		if !ok {
+			return netip.AddrPort{}, false
+		}
+	}
 	if host == "" || host == "*" {
-		host = "0.0.0.0"
+		host = all
 	}
-	at, err := netip.ParseAddrPort("[" + host + "]:" + port)
-	if err != nil {
-		at, err = netip.ParseAddrPort(host + ":" + port)
+	addr, err := netip.ParseAddr(host)
+	if err != nil || strings.ContainsAny(addr.Zone(), "$\"'\\") {
+		return netip.AddrPort{}, false
 	}
-	return at, err == nil && at.Port() != 0 && at.Addr().Zone() == ""
+	number, err := strconv.ParseUint(port, 10, 16)
+	return netip.AddrPortFrom(addr, uint16(number)), err == nil && number != 0
 }

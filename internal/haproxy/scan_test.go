@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -22,13 +23,21 @@ frontend a # a comment
     bind host.example:87
     bind 10.0.0.5:88 namespace blue
     bind 10.0.0.6:89 transparent
+    bind fe80::1%eth0:90 interface eth0
+    bind [fe80::2%eth0]:90
+    bind ipv6@:91 v4v6
+    bind ipv6@*:92 v4v6 v6only
+    bind ::ffff:10.0.0.7:93
+    bind [::1:94
+    bind ::1]:94
     # bind 10.0.0.7:90
 backend b
     bind 10.0.0.8:91
   listen c
   bind 10.0.0.9:92
 `
-	const want = "[10.0.0.1:80 10.0.0.2:80 0.0.0.0:81 0.0.0.0:82 [2001:db8::1]:83 [::]:84 10.0.0.3:85 10.0.0.9:92]"
+	const want = "[10.0.0.1:80 10.0.0.2:80 0.0.0.0:81 0.0.0.0:82 [2001:db8::1]:83 [::]:84 10.0.0.3:85 " +
+		"[fe80::1%eth0]:90 [fe80::2%eth0]:90 [::]:91 [::]:92 [::ffff:10.0.0.7]:93 10.0.0.9:92]"
 	binds := Binds(conf)
 	var got []string
 	for _, b := range binds {
@@ -39,6 +48,15 @@ backend b
 	}
 	if first, last := binds[0].Proxy, binds[len(binds)-1].Proxy; first != "frontend a" || last != "listen c" {
 		t.Errorf("they are of %q and %q", first, last)
+	}
+	for port, want := range map[uint16]Bind{84: {}, 90: {Interface: "eth0"}, 91: {V6: V4V6}} {
+		i := slices.IndexFunc(binds, func(b Bind) bool { return b.Port() == port })
+		if binds[i].Interface != want.Interface || binds[i].V6 != want.V6 {
+			t.Errorf("%+v, want the options of %+v", binds[i], want)
+		}
+	}
+	if i := slices.IndexFunc(binds, func(b Bind) bool { return b.Addr().Is6() && b.Port() == 92 }); binds[i].V6 != V6Only {
+		t.Errorf("%+v, want v6only", binds[i])
 	}
 }
 

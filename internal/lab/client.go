@@ -19,8 +19,8 @@ type Client struct {
 	http *http.Client
 }
 
-// AddClient gives the lab a client with an address on a network.
-func (l *Lab) AddClient(ctx context.Context, name, networkName string, address netip.Prefix) (*Client, error) {
+// AddClient gives the lab a client with addresses on a network.
+func (l *Lab) AddClient(ctx context.Context, name, networkName string, addresses ...netip.Prefix) (*Client, error) {
 	c := &Client{name: "client-" + name, lab: l}
 	c.http = &http.Client{Transport: c.Transport(nil)}
 	err := l.newNetns(ctx, c.name)
@@ -28,7 +28,7 @@ func (l *Lab) AddClient(ctx context.Context, name, networkName string, address n
 		err = l.plug(c.name, Interface{"eth0", networkName})
 	}
 	if err == nil {
-		err = c.setUp(address)
+		err = c.setUp(addresses)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot add client %s: %w", name, err)
@@ -36,7 +36,7 @@ func (l *Lab) AddClient(ctx context.Context, name, networkName string, address n
 	return c, nil
 }
 
-func (c *Client) setUp(address netip.Prefix) error {
+func (c *Client) setUp(addresses []netip.Prefix) error {
 	h, err := linksOf(c.lab.netnsPath(c.name))
 	if err != nil {
 		return err
@@ -47,7 +47,12 @@ func (c *Client) setUp(address netip.Prefix) error {
 			return err
 		}
 	}
-	return addAddress(h, "eth0", address)
+	for _, a := range addresses {
+		if err := addAddress(h, "eth0", a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Dial connects to an IP address and port from the client. The network must be tcp.

@@ -13,17 +13,17 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// Holders follows which hosts of the lab have an address. The kernel of each network namespace tells every change, so
-// nothing is missed between two looks.
+// Holders follows which hosts of the lab have an address, or any of several that move together. The kernel of each network
+// namespace reports every change, so nothing is missed between two looks.
 type Holders struct {
-	addr   netip.Addr
+	addrs  []netip.Addr
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced at each change
-	now     map[string]bool
-	spans   []Span // in the order in which they began
+	changed chan struct{}           // closed and replaced at each change
+	now     map[string][]netip.Addr // what each host has
+	spans   []Span                  // in the order in which they began
 }
 
 // Span is a time during which a host had the address. A zero To means that it still has it.
@@ -32,10 +32,10 @@ type Span struct {
 	From, To time.Time
 }
 
-// Follow begins to follow an address on the hosts that the lab has now.
-func (l *Lab) Follow(ctx context.Context, addr netip.Addr) *Holders {
+// Follow begins to follow addresses on the hosts that the lab has now. A host that has one of them is a holder.
+func (l *Lab) Follow(ctx context.Context, addrs ...netip.Addr) *Holders {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &Holders{addr: addr, cancel: cancel, now: map[string]bool{}, changed: make(chan struct{})}
+	f := &Holders{addrs: addrs, cancel: cancel, now: map[string][]netip.Addr{}, changed: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, h := range l.hosts {
@@ -57,7 +57,9 @@ func (f *Holders) follow(ctx context.Context, h *Host) {
 	for {
 		if b, err := h.running(); err == nil {
 			f.followBoot(ctx, h.Name, b)
-			f.note(h.Name, false)
+			for _, a := range f.addrs {
+				f.note(h.Name, a, false)
+			}
 		}
 		select {
 		case <-tick.C:
@@ -84,8 +86,8 @@ func (f *Holders) followBoot(ctx context.Context, host string, b *boot) {
 			if !ok {
 				return
 			}
-			if p, ok := prefixOf(u.LinkAddress); ok && p.Addr() == f.addr {
-				f.note(host, u.NewAddr)
+			if p, ok := prefixOf(u.LinkAddress); ok && slices.Contains(f.addrs, p.Addr()) {
+				f.note(host, p.Addr(), u.NewAddr)
 			}
 		case <-b.exited:
 			return
@@ -95,13 +97,18 @@ func (f *Holders) followBoot(ctx context.Context, host string, b *boot) {
 	}
 }
 
-func (f *Holders) note(host string, holds bool) {
+func (f *Holders) note(host string, addr netip.Addr, has bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.now[host] == holds {
+	held := len(f.now[host]) > 0
+	f.now[host] = slices.DeleteFunc(f.now[host], func(a netip.Addr) bool { return a == addr })
+	if has {
+		f.now[host] = append(f.now[host], addr)
+	}
+	holds := len(f.now[host]) > 0
+	if held == holds {
 		return
 	}
-	f.now[host] = holds
 	if holds {
 		f.spans = append(f.spans, Span{Host: host, From: time.Now()})
 	} else {
@@ -124,8 +131,8 @@ func (f *Holders) Now() []string {
 
 func (f *Holders) holders() []string {
 	var names []string
-	for name, holds := range f.now {
-		if holds {
+	for name, has := range f.now {
+		if len(has) > 0 {
 			names = append(names, name)
 		}
 	}
@@ -191,7 +198,7 @@ func (f *Holders) wait(ctx context.Context, settled time.Duration, good func([]s
 			return holders[0], nil
 		case <-changed:
 		case <-ctx.Done():
-			return "", errors.Join(fmt.Errorf("cannot see the wanted holder of %s: it is on %q", f.addr, holders), ctx.Err())
+			return "", errors.Join(fmt.Errorf("cannot see the wanted holder of %v: it is on %q", f.addrs, holders), ctx.Err())
 		}
 	}
 }

@@ -39,7 +39,8 @@ func Ask(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr
 	if addr = addr.Unmap(); addr.Is4() {
 		q = arpQuestion(link.HardwareAddr, addr)
 	} else {
-		q = ndQuestion(link.HardwareAddr, linkLocal(link), addr.WithZone(""))
+		addr = addr.WithZone("")
+		q = ndQuestion(link.HardwareAddr, linkLocal(link, addr), addr)
 	}
 	f, err := open(link.Index, q)
 	if err != nil {
@@ -89,15 +90,16 @@ func find(name string) (*net.Interface, []net.HardwareAddr, error) {
 	return link, own, nil
 }
 
-// linkLocal is the interface's own IPv6 address, where it has one.
-func linkLocal(link *net.Interface) netip.Addr {
+// linkLocal returns the interface's own IPv6 address, or the zero Addr. It is never the address that is asked for: a question from
+// that one would have the machines on the link learn this machine's hardware address for it.
+func linkLocal(link *net.Interface, asked netip.Addr) netip.Addr {
 	addrs, err := link.Addrs()
 	if err != nil {
 		return netip.Addr{}
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok {
-			if addr, ok := netip.AddrFromSlice(n.IP); ok && addr.Is6() && addr.IsLinkLocalUnicast() {
+			if addr, ok := netip.AddrFromSlice(n.IP); ok && addr.Is6() && addr.IsLinkLocalUnicast() && addr != asked {
 				return addr
 			}
 		}

@@ -5,7 +5,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +20,8 @@ import (
 // Password is that of the stats page: the tests' own secret.
 const Password = "open sesame"
 
-// VIP is the virtual IP of the controllers, as in examples/controllers.yaml.
-func VIP() netip.Addr { return netip.MustParseAddr("192.168.1.32") }
+// VIP is the virtual IP of the controllers, as in examples/controllers.yaml. See Family for what it is in IPv6.
+const VIP = "192.168.1.32"
 
 // Limits of what is waited for: generous, because the machine may be busy with other tests.
 const (
@@ -49,8 +48,9 @@ func Releases(t testing.TB, standIns ...string) []string {
 
 // Bake is the program under test, with the spec that it is given.
 type Bake struct {
-	Dir  string // of the programs, and to work in
-	Spec string
+	Dir    string // of the programs, and to work in
+	Spec   string
+	Family Family // of the nodes that it makes; empty: IPv4
 }
 
 // Build builds the programs, with flags of go build, and lays a spec down as a newcomer would have it.
@@ -124,22 +124,23 @@ func (b *Bake) Nodes(t testing.TB, release, image string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(t, l, base, seeds)
+	return New(t, l, base, seeds, b.Family)
 }
 
 // Cluster is the two controllers in the lab, and a client on the network of the VIP.
 type Cluster struct {
 	Lab     *lab.Lab
+	Family  Family
 	Nodes   map[string]*lab.Host // by their host names
 	Client  *lab.Client          // asks for the service
 	Admin   *lab.Client          // on the nodes' own network
 	Holders *lab.Holders
 }
 
-// New makes both nodes, off, with their seeds.
-func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string) *Cluster {
+// New makes both nodes, off, with their seeds. An empty family is IPv4.
+func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string, f Family) *Cluster {
 	t.Helper()
-	c := &Cluster{Lab: l, Nodes: map[string]*lab.Host{}}
+	c := &Cluster{Lab: l, Family: f, Nodes: map[string]*lab.Host{}}
 	for _, name := range []string{"controller_1", "controller_2"} {
 		h, err := l.AddHost(lab.HostConfig{Name: strings.ReplaceAll(name, "_", "-"), Base: base, Seed: filepath.Join(seeds, name, "seed.iso"),
 			Interfaces: []lab.Interface{{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
@@ -149,13 +150,13 @@ func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string) *Cluster {
 		c.Nodes[h.Name] = h
 	}
 	var err error
-	if c.Client, err = l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24")); err != nil {
+	if c.Client, err = l.AddClient(t.Context(), "user", "public", f.Prefixes("192.168.1.100/24")...); err != nil {
 		t.Fatal(err)
 	}
-	if c.Admin, err = l.AddClient(t.Context(), "admin", "management", netip.MustParsePrefix("192.168.56.1/24")); err != nil {
+	if c.Admin, err = l.AddClient(t.Context(), "admin", "management", f.Prefixes("192.168.56.1/24")...); err != nil {
 		t.Fatal(err)
 	}
-	c.Holders = l.Follow(t.Context(), VIP())
+	c.Holders = l.Follow(t.Context(), f.Addresses(VIP)...)
 	t.Cleanup(c.Holders.Stop)
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/hapair/hapair/internal/agent/control"
@@ -36,10 +37,16 @@ func (e Edit) Save(ctx context.Context, h *lab.Host, path, content string) error
 	return Pipe(ctx, h, content, e.script, path)
 }
 
+// serviceBinds are the bind lines of the controllers' service, one for each address of the VIP.
+var serviceBinds = regexp.MustCompile(`(?m)(^    bind \S+:5000\n)+`)
+
 // Marked is a haproxy.cfg of the controllers that answers GET /mark with a text.
 func Marked(cfg, mark string) string {
-	const after = "    bind 192.168.1.32:5000\n"
-	return strings.Replace(cfg, after, after+"    http-request return status 200 content-type text/plain string "+mark+" if { path /mark }\n", 1)
+	at := serviceBinds.FindStringIndex(cfg)
+	if at == nil {
+		return cfg
+	}
+	return cfg[:at[1]] + "    http-request return status 200 content-type text/plain string " + mark + " if { path /mark }\n" + cfg[at[1]:]
 }
 
 // Status is what ha-agent status says on a host.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/hapair/hapair/internal/lab"
@@ -33,7 +32,10 @@ services:
 ` + more + "\n")
 }
 
-// PairURL is what clients of the pair ask for.
+// PairPort is the port of the pair's service.
+const PairPort = 5000
+
+// PairURL is what clients of the pair ask for over IPv4.
 const PairURL = "http://192.168.1.32:5000/"
 
 // ServePair has both servers of a pair answer.
@@ -41,7 +43,9 @@ func (c *Cluster) ServePair() error {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
 	var err error
 	for _, server := range []string{"192.168.56.201/24", "192.168.56.202/24"} {
-		err = errors.Join(err, c.Lab.Serve("management", netip.MustParsePrefix(server), 5000, answer))
+		for _, prefix := range c.Family.Prefixes(server) {
+			err = errors.Join(err, c.Lab.Serve("management", prefix, 5000, answer))
+		}
 	}
 	return err
 }

@@ -26,7 +26,7 @@ func TestStock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cl := cluster.New(t, l, base, seeds)
+	cl := cluster.New(t, l, base, seeds, cluster.IPv4)
 	for _, h := range cl.Nodes {
 		if err := h.WriteFile("/etc/apt/apt.conf.d/90lab", 0o644, proxy.AptConf()); err != nil {
 			t.Fatal(err)

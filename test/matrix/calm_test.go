@@ -51,8 +51,9 @@ func (r *run) atOnce() (time.Duration, error) {
 // is served.
 func (r *run) resume(ctx context.Context, h *lab.Host) (holder string, err error) {
 	limit, err := r.atOnce()
-	watch := r.Client.WatchFresh(ctx, url, interval, patience)
-	defer watch.Stop()
+	watch, kept := r.clients(ctx)
+	defer watch.stop()
+	defer kept.stop()
 	resumed := time.Now()
 	if err = errors.Join(err, h.Resume()); err != nil {
 		return "", err
@@ -64,7 +65,7 @@ func (r *run) resume(ctx context.Context, h *lab.Host) (holder string, err error
 	if both > limit {
 		return holder, fmt.Errorf("both nodes held the VIP for %v after %s went on: %v", both, h.Name, r.Holders.Spans())
 	}
-	if gap := watch.Stop().Longest.Duration(); gap > patience {
+	if gap := watch.stop().gap; gap > patience {
 		return holder, fmt.Errorf("after %s went on no client was served for %v", h.Name, gap)
 	}
 	r.end = fmt.Sprintf("one holder %d ms after it went on: ", both.Milliseconds())

@@ -138,13 +138,18 @@ func halfWritten(ctx context.Context, r *run) error {
 }
 
 func taken(ctx context.Context, r *run) error {
-	const script = `systemd-run --quiet --unit=squatter socat TCP-LISTEN:5999,bind=192.168.1.32 -
-until ss -Hltn 'src 192.168.1.32:5999' | grep -q LISTEN; do sleep 0.02; done`
-	if err := sh(ctx, r.holder, script); err != nil {
+	const script = `systemd-run --quiet --unit=squatter socat "$1,bind=$2" -
+until ss -Hltn "src $2:5999" | grep -q LISTEN; do sleep 0.02; done`
+	vip, listen := r.Family.Addresses(cluster.VIP), "TCP4-LISTEN:5999"
+	address := vip[len(vip)-1].String()
+	if vip[len(vip)-1].Is6() {
+		address, listen = "["+address+"]", "TCP6-LISTEN:5999"
+	}
+	if err := sh(ctx, r.holder, script, listen, address); err != nil {
 		return err
 	}
 	err := refused(cluster.ByRename(), haproxyCfg, func(s string) string {
-		return s + "\nfrontend taken\n    mode http\n    bind 192.168.1.32:5999\n"
+		return s + "\nfrontend taken\n    mode http\n    bind " + address + ":5999\n"
 	})(ctx, r)
 	if err != nil {
 		return err

@@ -1,5 +1,7 @@
 // Package matrix breaks a pair of load balancers in every way that is known to break one, each beside two clients that ask
-// steadily, and makes the table in docs/faults.md of what they and the kernels of both nodes saw.
+// steadily, and makes the tables in docs/faults.md of what they and the kernels of both nodes saw. It does so to a pair of
+// IPv4, and a part of it to a dual-stack and an IPv6-only pair; HAPAIR_FAMILY=dual,ipv6 does all of it to the pairs that it
+// names.
 package matrix
 
 import (
@@ -17,21 +19,42 @@ import (
 
 var update = flag.Bool("update", false, "write docs/faults.md")
 
-const url = cluster.PairURL
-
 func TestMatrix(t *testing.T) {
 	var tables []table
+	families, named := cluster.Families(t, cluster.IPv4, cluster.Dual, cluster.IPv6)
 	for _, name := range cluster.Releases(t, "trixie") {
-		t.Run(name, func(t *testing.T) {
-			p := boot(t, name)
-			tables = append(tables, p.suffer(t))
-		})
+		for _, family := range families {
+			t.Run(name+"/"+string(family), func(t *testing.T) {
+				p := boot(t, name, family)
+				tables = append(tables, p.suffer(t, named || family == cluster.IPv4))
+			})
+		}
 	}
-	if *update {
-		if err := os.WriteFile(page, render(tables), 0o644); err != nil {
+	if *update && !t.Failed() {
+		old, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(page, render(string(old), tables), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// familyRows are the rows that every run goes through for the dual-stack and the IPv6-only pair, too.
+var familyRows = []string{
+	"broken haproxy.cfg, saved by rename",
+	"`haproxy -c` passes, and cannot be bound: another program has the address",
+	"haproxy killed",
+	"haproxy stopped by SIGSTOP",
+	"keepalived killed by SIGKILL, all its processes",
+	"reboot with both files broken",
+	"power cut with both files broken",
+	"link of the VIP's network cut for 3 s",
+	"link of the nodes' network cut for 3 s",
+	"both nodes cut from each other for 8 s",
+	"maintenance, on while a change is carried out, and off",
+	"the holder paused for 3 s",
 }
 
 func rows() []row {
@@ -49,19 +72,30 @@ func TestPageNamesEveryRow(t *testing.T) {
 			t.Errorf("%s has no row %q: go test ./test/matrix -update writes it anew", page, r.name)
 		}
 	}
+	for _, name := range familyRows {
+		if !slices.ContainsFunc(rows(), func(r row) bool { return r.name == name }) {
+			t.Errorf("there is no row %q for the other address families", name)
+		}
+		if strings.Count(string(text), "| "+name+" |") < 3 {
+			t.Errorf("%s has no row %q of each address family: go test ./test/matrix -update writes it anew", page, name)
+		}
+	}
 }
 
 // pair is the two nodes, and what their files are when nothing is broken.
 type pair struct {
 	*cluster.Cluster
 	release  string
+	urls     []string                     // of the VIP's addresses
 	original map[string]map[string]string // by host and path
 }
 
 // boot bakes an image, boots both nodes, and waits until both have proven what they run on.
-func boot(t *testing.T, releaseName string) *pair {
+func boot(t *testing.T, releaseName string, family cluster.Family) *pair {
 	t.Helper()
-	p := &pair{cluster.Build(t, cluster.PairSpec(""), "-tags=faultpoints").Golden(t, releaseName), releaseName, map[string]map[string]string{}}
+	b := cluster.Build(t, family.Spec(cluster.PairSpec("")), "-tags=faultpoints")
+	b.Family = family
+	p := &pair{b.Golden(t, releaseName), releaseName, family.URLs(cluster.VIP, cluster.PairPort, "/"), map[string]map[string]string{}}
 	if err := p.ServePair(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +113,13 @@ func boot(t *testing.T, releaseName string) *pair {
 	return p
 }
 
-// suffer goes through all rows.
-func (p *pair) suffer(t *testing.T) table {
-	tab := table{release: p.release}
+// suffer goes through all rows, or those that are not the same over another address family.
+func (p *pair) suffer(t *testing.T, all bool) table {
+	tab := table{release: p.release, family: p.Family}
 	for _, r := range rows() {
+		if !all && !slices.Contains(familyRows, r.name) {
+			continue
+		}
 		t.Run(r.name, func(t *testing.T) {
 			start := time.Now()
 			res := p.row(t, r)

@@ -3,6 +3,7 @@ package matrix
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func parted(ctx context.Context, r *run) error {
 	if err := poll(ctx, func() error { return bothHold(r.Holders) }); err != nil {
 		return err
 	}
-	if err := r.told(ctx, otherHolder); err != nil {
+	if err := r.told(ctx, r.otherHolder); err != nil {
 		return err
 	}
 	<-heal
@@ -78,14 +79,20 @@ func parted(ctx context.Context, r *run) error {
 	return err
 }
 
-// otherHolder is what a holder says that finds another one on the link.
-func otherHolder(s control.Status) (string, error) {
+// otherHolder is what a holder reports that finds another one on the link, for each address of the VIP.
+func (p *pair) otherHolder(s control.Status) (string, error) {
+	var found []string
 	for _, v := range s.VIPs {
 		for _, o := range v.OtherHolders {
-			return fmt.Sprintf("%s: another machine answers for %s", v.Name, o.Address), nil
+			found = append(found, o.Address)
 		}
 	}
-	return "", fmt.Errorf("status names no other holder: %+v", s.VIPs)
+	for _, a := range p.Family.Addresses(cluster.VIP) {
+		if !slices.Contains(found, a.String()) {
+			return "", fmt.Errorf("status names no other holder of %v: %+v", a, s.VIPs)
+		}
+	}
+	return fmt.Sprintf("%s: another machine answers for %s", s.VIPs[0].Name, strings.Join(found, " and ")), nil
 }
 
 func bothHold(f *lab.Holders) error {

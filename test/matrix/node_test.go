@@ -101,11 +101,16 @@ func (r *run) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return poll(ctx, func() error {
-		code, body, err := r.Client.Get(ctx, url+"mark")
-		if err == nil && (code != http.StatusOK || body != mark) {
-			err = fmt.Errorf("GET /mark gives status %d, %q; want %q", code, body, mark)
+		for _, url := range r.urls {
+			code, body, err := r.Client.Get(ctx, url+"mark")
+			if err == nil && (code != http.StatusOK || body != mark) {
+				err = fmt.Errorf("GET %smark gives status %d, %q; want %q", url, code, body, mark)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 }
 

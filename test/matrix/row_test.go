@@ -71,6 +71,30 @@ func (l loss) String() string {
 	return fmt.Sprintf("%d of %d, %d ms", l.lost, l.asked, l.gap.Milliseconds())
 }
 
+// watches are clients of one kind, one for each address of the VIP.
+type watches []*lab.Watch
+
+// stop ends them and returns what the one saw that it was worst for.
+func (w watches) stop() loss {
+	var worst loss
+	for i, watch := range w {
+		l := lossOf(watch.Stop())
+		if i == 0 || l.lost > worst.lost || l.lost == worst.lost && l.gap > worst.gap {
+			worst = l
+		}
+	}
+	return worst
+}
+
+// clients begin to ask, one of each kind for each address of the VIP.
+func (p *pair) clients(ctx context.Context) (fresh, kept watches) {
+	for _, url := range p.urls {
+		fresh = append(fresh, p.Client.WatchFresh(ctx, url, interval, patience))
+		kept = append(kept, p.Client.WatchKeptAlive(ctx, url, interval, patience, turns))
+	}
+	return fresh, kept
+}
+
 // How the clients ask. A request that has no answer after patience is lost: a packet that got lost is sent again after a
 // second.
 const (
@@ -103,10 +127,9 @@ func (p *pair) row(t *testing.T, w row) result {
 	if err := w.prepare(ctx, r); err != nil {
 		t.Fatalf("before the fault: %v\n%s", err, p.logs(t))
 	}
-	fresh := p.Client.WatchFresh(ctx, url, interval, patience)
-	defer fresh.Stop()
-	kept := p.Client.WatchKeptAlive(ctx, url, interval, patience, turns)
-	defer kept.Stop()
+	fresh, kept := p.clients(ctx)
+	defer fresh.stop()
+	defer kept.stop()
 	if err := w.harm(ctx, r); err != nil {
 		t.Errorf("%v\n%s", err, p.logs(t))
 	}
@@ -114,7 +137,7 @@ func (p *pair) row(t *testing.T, w row) result {
 	if soundness != nil {
 		t.Errorf("in the end: %v\n%s", soundness, p.logs(t))
 	}
-	res := result{row: w, fresh: lossOf(fresh.Stop()), kept: lossOf(kept.Stop()), said: r.said, end: r.end}
+	res := result{row: w, fresh: fresh.stop(), kept: kept.stop(), said: r.said, end: r.end}
 	moves, none, both := r.history()
 	res.holders = words(moves, none, both)
 	for _, wrong := range r.judge(ctx, res, both, moves) {
@@ -250,8 +273,12 @@ func (p *pair) serving(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := p.Client.WaitAnswer(ctx, url)
-	return err
+	for _, url := range p.urls {
+		if _, err := p.Client.WaitAnswer(ctx, url); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // up tells what is down on a node.

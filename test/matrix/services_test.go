@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 	}
 	var idle []io.Closer
 	for range 40 {
-		conn, err := r.Client.Dial(ctx, "tcp", "192.168.1.32:5000")
+		conn, err := r.Client.Dial(ctx, "tcp", netip.AddrPortFrom(r.Family.Addresses(cluster.VIP)[0], cluster.PairPort).String())
 		if err != nil {
 			return err
 		}

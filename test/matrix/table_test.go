@@ -1,11 +1,12 @@
 package matrix
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const page = "../../docs/faults.md"
@@ -13,7 +14,13 @@ const page = "../../docs/faults.md"
 // table is what a release's pair went through.
 type table struct {
 	release, versions string
+	family            cluster.Family
 	results           []result
+}
+
+// title is the heading of a table, up to the versions.
+func (t table) title() string {
+	return "## " + t.release + map[cluster.Family]string{cluster.Dual: ", dual-stack", cluster.IPv6: ", IPv6 only"}[t.family] + ": "
 }
 
 const introduction = `# Faults
@@ -38,25 +45,46 @@ A row passes when no service is down at the end that could be up, never two node
 and a pause, and nothing of the user's is lost: what was saved is in place, or set aside. Where requests are lost or the
 virtual IP moves, that is what the fault costs. "go test" goes through all of it again each time, and asks for these things,
 not for the same figures.
+
+It goes through all of it with a pair of IPv4, and through what may differ with a dual-stack pair, which speaks VRRP over IPv4,
+and an IPv6-only one. HAPAIR_FAMILY=dual,ipv6 goes through all of it with these. Each address of the virtual IP has two clients
+of its own there, and the table has the figures of those that it was worst for; a node that has one of the addresses counts as
+a holder.
 `
 
-func render(tables []table) []byte {
-	var b bytes.Buffer
-	b.WriteString(introduction)
-	for _, t := range tables {
-		fmt.Fprintf(&b, "\n## %s: %s\n", t.release, t.versions)
-		group := ""
-		for _, r := range t.results {
-			if r.row.group != group {
-				group = r.row.group
-				fmt.Fprintf(&b, "\n### %s\n\n", group)
-				b.WriteString("| fault | lost with new connections | lost with kept-alive ones | the VIP | what status said | in the end |\n|---|---|---|---|---|---|\n")
-			}
-			fmt.Fprintf(&b, "| %s | %v | %v | %s | %s | %s |\n", r.row.name, r.fresh, r.kept, r.holders, cell(r.said), cell(r.end))
+// render writes the page: the tables of an older one, with the new ones in their places or after them.
+func render(old string, tables []table) []byte {
+	var sections []string
+	for _, section := range strings.Split("\n"+old, "\n## ")[1:] {
+		if section = "## " + strings.TrimSuffix(section, "\n") + "\n"; !strings.HasPrefix(absent, "\n"+section) {
+			sections = append(sections, section)
 		}
 	}
-	b.WriteString(absent)
-	return b.Bytes()
+	for _, t := range tables {
+		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, t.title()) })
+		if i < 0 {
+			sections = append(sections, t.text())
+		} else {
+			sections[i] = t.text()
+		}
+	}
+	return []byte(introduction + "\n" + strings.Join(sections, "\n") + absent)
+}
+
+// text is the section of one table.
+func (t table) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s\n", t.title(), t.versions)
+	group := ""
+	for _, r := range t.results {
+		if r.row.group != group {
+			group = r.row.group
+			fmt.Fprintf(&b, "\n### %s\n\n", group)
+			b.WriteString("| fault | lost with new connections | lost with kept-alive ones | the VIP | what status said | in the end |\n|---|---|---|---|---|---|\n")
+		}
+		fmt.Fprintf(&b, "| %s | %v | %v | %s | %s | %s |\n", r.row.name, r.fresh, r.kept, r.holders, cell(r.said), cell(r.end))
+	}
+	return b.String()
 }
 
 // absent are the rows that there are not.

@@ -27,6 +27,13 @@ type socket struct {
 	inode  string
 }
 
+// takes reports whether what is sent to an address can come to the socket. One of all IPv6 addresses may take IPv4, too, unless
+// it is v6only, which /proc does not show; one of all IPv4 addresses takes no IPv6.
+func (s socket) takes(at netip.AddrPort) bool {
+	all := s.local.Addr().IsUnspecified() && (s.local.Addr().Is6() || at.Addr().Unmap().Is4())
+	return s.local.Port() == at.Port() && (all || s.local.Addr() == at.Addr().Unmap().WithZone(""))
+}
+
 const stateListen = "0A" // TCP_LISTEN of the kernel's include/net/tcp_states.h
 
 // sockets reads /proc/net/NAME.
@@ -79,7 +86,7 @@ func (m *Machine) listens(service string, want netip.AddrPort) step {
 				return "", err
 			}
 			for _, s := range all {
-				if s.listen && s.local.Port() == want.Port() && (s.local.Addr() == want.Addr() || s.local.Addr().IsUnspecified()) {
+				if s.listen && s.takes(want) {
 					inodes = append(inodes, s.inode)
 				}
 			}
@@ -206,7 +213,7 @@ func (m *Machine) taken(target string) error {
 			return err
 		}
 		for _, s := range all {
-			if s.local.Port() == at.Port() && (s.local.Addr() == at.Addr() || s.local.Addr().IsUnspecified()) {
+			if s.takes(at) {
 				return nil
 			}
 		}
