@@ -49,7 +49,8 @@ everything at its end.
 
 It exits 1 if a fault left a service down, a VIP had two holders for longer than an advertisement although the nodes saw
 each other, a client was without an answer for longer than --max-gap, an agent, haproxy or keepalived did not run as it
-should, a node reacted by its track_script although the track file must be faster, or no client could ask for a VIP.
+should, a node reacted by its track_script although the track file must be faster, or no client could ask for a VIP. An
+interrupt ends it with the report of the faults until then.
 
 'bake drill shell NODE' opens a shell on a node of the drill that runs now.`,
 		Args: cobra.ExactArgs(1),
