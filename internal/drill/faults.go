@@ -176,7 +176,7 @@ func restore(ctx context.Context, c *Cluster, h *lab.Host) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.limits.served)
 	defer cancel()
-	return lab.Poll(ctx, 50*time.Millisecond, func() error {
+	return waitFor(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
@@ -198,7 +198,7 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 // verdict waits for the verdict on a change that comes after another one.
 func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict) error {
 	var got control.Change
-	err := lab.Poll(ctx, 50*time.Millisecond, func() error {
+	err := waitFor(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		if err != nil {
 			return err

@@ -88,12 +88,15 @@ func TestWrongIn(t *testing.T) {
 		"ha-agent on lb1 does not answer: no such file",
 		"haproxy does not answer on lb1: connection refused",
 		"VI_www on lb1 is in state FAULT",
-		"VI_db on lb1 is in state unknown: keepalived is silent",
 		"the files of haproxy on lb1 are not those that ha-agent proved",
 		"ha-agent on lb1 has not proved the files of keepalived",
 		"another machine (02:00:00:00:00:01) answers for 10.0.0.1 of www, which lb1 holds",
 	}
 	if diff := cmp.Diff(want, wrongIn(s, "lb1")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	s = control.Status{Daemon: control.Daemon{Running: true}, HAProxy: control.HAProxy{Answers: true}, Instances: s.Instances[1:]}
+	if diff := cmp.Diff([]string{"VI_db on lb1 is in state unknown: keepalived is silent"}, wrongIn(s, "lb1")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

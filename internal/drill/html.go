@@ -56,6 +56,8 @@ func (r *Report) asked() string {
 func holders(v VIPRun) string {
 	to := newNode(v)
 	switch {
+	case v.After == "":
+		return "is on no node"
 	case to == v.Before:
 		return "stayed on " + v.After
 	case to == v.After:

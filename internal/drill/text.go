@@ -23,6 +23,9 @@ func told(f fault, r Run) string {
 	var parts []string
 	for _, v := range r.VIPs {
 		part := fmt.Sprintf("%s stays on %s", v.Name, v.After)
+		if v.After == "" {
+			part = "no node holds " + v.Name
+		}
 		if v.Moved > 0 {
 			part = fmt.Sprintf("%s to %s after %s", v.Name, newNode(v), show(v.Moved))
 			if v.After != newNode(v) {

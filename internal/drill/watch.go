@@ -3,9 +3,11 @@ package drill
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -70,10 +72,22 @@ func (w *watch) ask(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.failures, w.why = append(w.failures, sent), err.Error()
+		w.failures, w.why = append(w.failures, sent), reason(err)
 		return
 	}
 	w.answers = append(w.answers, time.Now())
+}
+
+// reason is why a request failed, without the URL.
+func reason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %v", askTimeout)
+	}
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return err.Error()
 }
 
 // get asks once. What haproxy itself says when it has nobody to ask (502, 503, 504) is no answer.
