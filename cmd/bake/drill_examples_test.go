@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/hapair/hapair/examples"
@@ -15,29 +16,35 @@ import (
 // TestDrillExamples boots every example and kills its haproxy: each address of each VIP must be served, by IPv4 and by IPv6,
 // and moved by the track file, on nodes that all run as they should. Examples that need the same image share it.
 func TestDrillExamples(t *testing.T) {
-	images := map[string]string{} // by the recipe
 	b := cluster.Build(t, []byte(exampleText(t, examples.Names()[0])))
+	images := map[string]*goldenImage{} // by the recipe
 	for _, name := range examples.Names() {
 		text := exampleText(t, name)
-		own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(b.Dir, name+".yaml")} // beside the secrets
-		if err := os.WriteFile(own.Spec, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
 		recipe, err := json.Marshal(imageOf(t, parseSpec(t, text)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden, ok := images[string(recipe)]
-		if !ok {
-			golden = filepath.Join(b.Dir, fmt.Sprintf("golden-%d.raw", len(images)))
+		golden := images[string(recipe)]
+		if golden == nil {
+			golden = &goldenImage{path: filepath.Join(b.Dir, fmt.Sprintf("golden-%d.raw", len(images)))}
 			images[string(recipe)] = golden
-			own.Run(t, "image", own.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
+		}
+		own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(b.Dir, name+".yaml")} // beside the secrets
+		if err := os.WriteFile(own.Spec, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			drillExample(t, own, golden)
+			golden.once.Do(func() { own.Run(t, "image", own.Spec, "--release", "trixie", "--format", "raw", "-o", golden.path) })
+			drillExample(t, own, golden.path)
 		})
 	}
+}
+
+// goldenImage is baked by the first test that needs it.
+type goldenImage struct {
+	once sync.Once
+	path string
 }
 
 func drillExample(t *testing.T, b *cluster.Bake, golden string) {

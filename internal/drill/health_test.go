@@ -138,35 +138,39 @@ func TestReaction(t *testing.T) {
 		}
 		return clock(float64(ms))
 	}
+	const late = "lb1 gave its VIPs away 1500 ms after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?"
 	for name, test := range map[string]struct {
 		fault, lost  int // milliseconds after the strike; -1: never
-		script       bool
+		logged       string
 		way, problem string
 	}{
-		"at once":               {8, 12, false, byTrackFile, ""},
-		"seen in another order": {40, 12, false, byTrackFile, ""},
-		"no agent":              {-1, 1500, true, byTrackScript, "lb1 gave its VIPs away 1500 ms after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?"},
-		"an agent that is late": {1900, 1500, false, "", "lb1 lost its VIPs 1500 ms after the fault, and not because of its track file: is ha-agent running?"},
-		"keepalived that does not read the file": {8, 1500, true, byTrackScript,
-			"lb1 gave its VIPs away 1500 ms after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?"},
-		"nothing":           {-1, -1, false, "", "lb1 kept its VIPs: neither its track file nor its track_script took them away"},
-		"only the agent":    {8, -1, false, byTrackFile, "lb1 kept its VIPs although its track file asked for FAULT"},
-		"for other reasons": {-1, 300, false, "", "lb1 lost its VIPs 300 ms after the fault, and not because of its track file: is ha-agent running?"},
+		"at once":                                {8, 12, byTrackFile, byTrackFile, ""},
+		"a file that was not seen in time":       {-1, 12, byTrackFile, byTrackFile, ""},
+		"without a log":                          {8, 12, "", byTrackFile, ""},
+		"no agent":                               {-1, 1500, byTrackScript, byTrackScript, late},
+		"keepalived that does not read the file": {8, 1500, byTrackScript, byTrackScript, late},
+		"an agent that is late":                  {1900, 1500, byTrackScript, byTrackScript, late},
+		"for other reasons": {-1, 300, "", "",
+			"lb1 lost its VIPs 300 ms after the fault, and not because of its track file: is ha-agent running?"},
+		"nothing":        {-1, -1, "", "", "lb1 kept its VIPs: neither its track file nor its track_script took them away"},
+		"only the agent": {8, -1, "", byTrackFile, "lb1 kept its VIPs although its track file asked for FAULT"},
 	} {
-		way, problem := reaction{at(test.fault), at(test.lost), test.script}.way("lb1", clock(0))
+		way, problem := reaction{at(test.fault), at(test.lost), test.logged}.way("lb1", clock(0))
 		if way != test.way || problem != test.problem {
 			t.Errorf("%s: %q, %q", name, way, problem)
 		}
 	}
 }
 
-func TestScriptFirst(t *testing.T) {
-	for want, lines := range map[bool][]string{
-		true:  {"Script `haproxy` now returning 1", "VRRP_Script(haproxy) failed (exited with status 1)", "(VI_www) Entering FAULT STATE"},
-		false: {"(VI_www) Entering FAULT STATE", "Script `haproxy` now returning 1", "VRRP_Script(haproxy) failed (exited with status 1)"},
+// As keepalived 2.3.3 logs it, by the track file and then by the track_script.
+func TestLoggedCause(t *testing.T) {
+	for want, lines := range map[string][]string{
+		byTrackScript: {"Script `haproxy` now returning 1", "VRRP_Script(haproxy) failed (exited with status 1)", "(VI_www) Entering FAULT STATE"},
+		byTrackFile:   {"(VI_www) Entering FAULT STATE", "Script `haproxy` now returning 1", "VRRP_Script(haproxy) failed (exited with status 1)"},
+		"":            {"Script `haproxy` now returning 1"},
 	} {
-		if got := scriptFirst(lines); got != want {
-			t.Errorf("%q: %v, want %v", lines, got, want)
+		if got := loggedCause(lines); got != want {
+			t.Errorf("%q: %q, want %q", lines, got, want)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -22,16 +21,14 @@ const (
 	byTrackScript = "track_script"
 )
 
-// trackLag is how long after an address was lost its cause may be seen: both are read by this process, which may be busy.
+// trackLag is how much later than the loss of an address its cause may be dated: a file system's clock is a coarse one.
 const trackLag = 100 * time.Millisecond
 
 // trackWatch follows the track file of a node that stays on: when it first asked for FAULT.
 type trackWatch struct {
 	watcher *fsnotify.Watcher
 	done    chan struct{}
-
-	mu    sync.Mutex
-	fault time.Time
+	fault   time.Time // to be read when done is closed
 }
 
 // watchTrack begins to follow the track file of a host.
@@ -62,14 +59,13 @@ func (t *trackWatch) run(file string) {
 			continue
 		}
 		text, err := os.ReadFile(file)
-		if value := strings.TrimSpace(string(text)); err != nil || value == "" || value == "0" {
+		if value := strings.TrimSpace(string(text)); err != nil || value == "" || value == "0" || !t.fault.IsZero() {
 			continue
 		}
-		t.mu.Lock()
-		if t.fault.IsZero() {
-			t.fault = time.Now()
+		// When it was written: this process may have been too busy to see it at once.
+		if info, err := os.Stat(file); err == nil {
+			t.fault = info.ModTime()
 		}
-		t.mu.Unlock()
 	}
 }
 
@@ -89,37 +85,38 @@ var scriptFailed = regexp.MustCompile(`VRRP_Script\([^)]*\) (failed|timed.out)`)
 
 var enteringFault = regexp.MustCompile(`Entering FAULT STATE`)
 
-// scriptFirst reports whether keepalived's log shows that a track_script failed before an instance entered FAULT.
-func scriptFirst(lines []string) bool {
+// loggedCause returns what made an instance enter FAULT according to keepalived's log: a track_script that had failed before,
+// or the track file, whose changes are not logged. It is empty if no instance has entered FAULT.
+func loggedCause(lines []string) string {
 	for _, line := range lines {
 		switch {
 		case scriptFailed.MatchString(line):
-			return true
+			return byTrackScript
 		case enteringFault.MatchString(line):
-			return false
+			return byTrackFile
 		}
 	}
-	return false
+	return ""
 }
 
 // reaction is how the struck node came to give its VIPs away.
 type reaction struct {
 	fault  time.Time // when its track file first asked for that
 	lost   time.Time // when it lost the first VIP
-	script bool      // keepalived's log names the track_script first
+	logged string    // the cause according to keepalived's log
 }
 
 // way is by which of the two the node reacted, and what is wrong with that.
 func (r reaction) way(node string, strike time.Time) (way, problem string) {
 	switch {
-	case r.fault.IsZero() && r.lost.IsZero():
+	case r.lost.IsZero() && r.fault.IsZero():
 		return "", node + " kept its VIPs: neither its track file nor its track_script took them away"
 	case r.lost.IsZero():
 		return byTrackFile, node + " kept its VIPs although its track file asked for FAULT"
-	case r.script:
+	case r.logged == byTrackScript:
 		return byTrackScript, fmt.Sprintf("%s gave its VIPs away %s after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?",
 			node, show(millis(r.lost.Sub(strike))))
-	case r.fault.IsZero() || r.fault.Sub(r.lost) > trackLag:
+	case r.logged == "" && (r.fault.IsZero() || r.fault.Sub(r.lost) > trackLag):
 		return "", fmt.Sprintf("%s lost its VIPs %s after the fault, and not because of its track file: is ha-agent running?", node, show(millis(r.lost.Sub(strike))))
 	}
 	return byTrackFile, ""
@@ -127,7 +124,7 @@ func (r reaction) way(node string, strike time.Time) (way, problem string) {
 
 // react finds how the struck node reacted to a fault to which its track file must react.
 func (c *Cluster) react(ctx context.Context, run *Run, h *lab.Host, strike, fault time.Time) {
-	r := reaction{fault: fault, script: scriptFirst(journal(ctx, h, keepalivedUnit, strike))}
+	r := reaction{fault: fault, logged: loggedCause(journal(ctx, h, keepalivedUnit, strike))}
 	for _, t := range c.targets {
 		for _, s := range t.holders.Spans() {
 			if s.Host == h.Name && s.To.After(strike) && (r.lost.IsZero() || s.To.Before(r.lost)) {
@@ -136,7 +133,7 @@ func (c *Cluster) react(ctx context.Context, run *Run, h *lab.Host, strike, faul
 		}
 	}
 	if !r.fault.IsZero() {
-		run.TrackFile = millis(r.fault.Sub(strike))
+		run.TrackFile = max(0.1, millis(r.fault.Sub(strike))) // the clock of a file system is a coarse one
 	}
 	var problem string
 	if run.By, problem = r.way(h.Name, strike); problem != "" {
