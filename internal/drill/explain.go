@@ -12,12 +12,12 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// When somebody who waits is told what for.
+// When the drill shows what it waits for.
 const (
-	explainAfter = 2 * time.Second // shown live from then on
+	explainAfter = 2 * time.Second // live, from then on
 	explainEvery = time.Second
-	tellAfter    = 10 * time.Second // and written down as a line, at longer and longer intervals
-	askNode      = 3 * time.Second  // for a node's answer
+	tellAfter    = 10 * time.Second // as a line, then three times as late each time
+	askNode      = 3 * time.Second  // the limit for a node to answer
 )
 
 // explain shows, as long as something is waited for, why it is not there. The function that it returns ends that.

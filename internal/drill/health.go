@@ -28,6 +28,11 @@ const (
 
 func watchedUnits() []string { return []string{agentUnit, haproxyUnit, keepalivedUnit} }
 
+// preparingUnits run once at each boot, and must not fail.
+func preparingUnits() []string {
+	return []string{"hapair-firewall.service", "hapair-certificates.service"}
+}
+
 // health is what the nodes' units looked like when they were last checked.
 type health struct {
 	checked time.Time
@@ -114,7 +119,8 @@ func look(ctx context.Context, h *lab.Host) (now nodeUnits, wrong []string) {
 	if now.leader, _ = h.Leader(); now.leader == 0 {
 		return now, []string{h.Name + " is off"}
 	}
-	args := append([]string{"show", "--property=Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,InvocationID"}, watchedUnits()...)
+	args := append([]string{"show", "--property=Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,InvocationID"},
+		slices.Concat(watchedUnits(), preparingUnits())...)
 	out, err := h.Must(ctx, "systemctl", args...)
 	if err != nil {
 		return now, []string{strings.TrimSpace(err.Error())}
@@ -124,6 +130,12 @@ func look(ctx context.Context, h *lab.Host) (now nodeUnits, wrong []string) {
 		if err := now.units[name].running(); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s on %s %v", strings.TrimSuffix(name, ".service"), h.Name, err))
 		}
+	}
+	for _, name := range preparingUnits() {
+		if u := now.units[name]; u.active == "failed" {
+			wrong = append(wrong, fmt.Sprintf("%s on %s %v", name, h.Name, u.running()))
+		}
+		delete(now.units, name)
 	}
 	s, err := statusOf(ctx, h)
 	if err != nil {

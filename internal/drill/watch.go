@@ -47,7 +47,7 @@ func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
 
 func (w *watch) run(ctx context.Context) {
 	defer close(w.done)
-	open := lab.NewOpen(askInterval, askTimeout)
+	open := lab.NewOpenRequests(askInterval, askTimeout)
 	defer open.Wait()
 	tick := time.NewTicker(askInterval)
 	defer tick.Stop()

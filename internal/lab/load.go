@@ -15,7 +15,7 @@ import (
 // been answered or not: an outage is seen to the interval, however long a client waits. A request without an answer within
 // timeout has failed.
 func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
-	open := NewOpen(interval, timeout)
+	open := NewOpenRequests(interval, timeout)
 	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
 		open.Go(func() {
 			body, err := c.ask(ctx, url, timeout)
@@ -26,20 +26,20 @@ func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout t
 	}, open.Wait)
 }
 
-// Open bounds the requests that a client has open at once.
-type Open struct {
+// OpenRequests bounds the requests that a client has open at once.
+type OpenRequests struct {
 	slots chan struct{}
 	wg    sync.WaitGroup
 }
 
-// NewOpen has room for twice the requests that are open if one is sent each interval and each ends within timeout: a
+// NewOpenRequests has room for twice the requests that are open if one is sent each interval and each ends within timeout: a
 // machine that is busy ends them late.
-func NewOpen(interval, timeout time.Duration) *Open {
-	return &Open{slots: make(chan struct{}, 2*(timeout/max(interval, 1)+1))}
+func NewOpenRequests(interval, timeout time.Duration) *OpenRequests {
+	return &OpenRequests{slots: make(chan struct{}, 2*(timeout/max(interval, 1)+1))}
 }
 
 // Go makes a request on a goroutine of its own. If there is no room for it, it is not made.
-func (o *Open) Go(request func()) {
+func (o *OpenRequests) Go(request func()) {
 	select {
 	case o.slots <- struct{}{}:
 	default:
@@ -52,7 +52,7 @@ func (o *Open) Go(request func()) {
 }
 
 // Wait waits until no request is open.
-func (o *Open) Wait() { o.wg.Wait() }
+func (o *OpenRequests) Wait() { o.wg.Wait() }
 
 // WatchKeptAlive begins to ask for a URL over one connection, a request each interval, one after the other. After turns
 // requests it takes a new connection, as clients and the proxies before them do. Nothing is asked twice: a request on a
