@@ -54,19 +54,35 @@ func watchTrack(h *lab.Host) (*trackWatch, error) {
 
 func (t *trackWatch) run(file string) {
 	defer close(t.done)
-	for event := range t.watcher.Events {
-		if filepath.Base(event.Name) != filepath.Base(file) {
-			continue
-		}
-		text, err := os.ReadFile(file)
-		if value := strings.TrimSpace(string(text)); err != nil || value == "" || value == "0" || !t.fault.IsZero() {
-			continue
-		}
-		// When it was written: this process may have been too busy to see it at once.
-		if info, err := os.Stat(file); err == nil {
-			t.fault = info.ModTime()
+	for {
+		select {
+		case event, ok := <-t.watcher.Events:
+			if !ok {
+				return
+			}
+			if filepath.Base(event.Name) == filepath.Base(file) && t.fault.IsZero() {
+				t.fault = faultSince(file)
+			}
+		case _, ok := <-t.watcher.Errors: // what was lost is made up for by keepalived's log
+			if !ok {
+				return
+			}
 		}
 	}
+}
+
+// faultSince returns when a track file that asks for FAULT was written: this process may have been too busy to see that at
+// once. It is zero if the file does not ask for FAULT now.
+func faultSince(file string) time.Time {
+	text, err := os.ReadFile(file)
+	if value := strings.TrimSpace(string(text)); err != nil || value == "" || value == "0" {
+		return time.Time{}
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // stop returns when the file first asked for FAULT; zero if it did not.
