@@ -48,8 +48,10 @@ over a new connection. Each fault strikes the node that holds a VIP; then the dr
 repairs the node, and waits until all is as it should be. It needs root, changes nothing on this machine, and removes
 everything at its end.
 
-It exits 1 where a fault left a service down, a VIP had two holders for longer than an advertisement although the nodes saw
-each other, or a client was without an answer for longer than --max-gap.
+It exits 1 if a fault left a service down, a VIP had two holders for longer than an advertisement although the nodes saw
+each other, a client was without an answer for longer than --max-gap, an agent, haproxy or keepalived did not run as it
+should, a node reacted by its track_script although the track file must be faster, or no client could ask for a VIP. An
+interrupt ends it with the report of the faults until then.
 
 'bake drill shell NODE' opens a shell on a node of the drill that runs now.`,
 		Args: oneArg("SPEC"),
@@ -72,26 +74,34 @@ each other, or a client was without an answer for longer than --max-gap.
 }
 
 func newDrillShell(e *env) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "shell NODE [COMMAND...]",
 		Short: "Open a shell on a node of the drill that runs now, or run a command there",
 		Args:  wantArgs(1, -1, "NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.drillShell(cmd.Context(), args[0], args[1:])
+			command := args[1:]
+			if len(command) > 0 && command[0] == "--" {
+				command = command[1:]
+			}
+			return e.drillShell(cmd.Context(), args[0], command)
 		},
 	}
+	// What follows NODE belongs to the command, flags included.
+	cmd.Flags().SetInterspersed(false)
+	return cmd
 }
 
 // drillShell runs a command on a node; its exit status is the shell's.
 func (e *env) drillShell(ctx context.Context, node string, command []string) error {
-	args, err := drill.Enter(ctx, node)
+	argv, err := drill.Enter(ctx, node)
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
 	if len(command) == 0 {
 		command = []string{"bash", "--login"}
 	}
-	cmd := exec.CommandContext(ctx, "nsenter", append(args, command...)...)
+	argv = append(argv, command...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
 	// What the terminal interrupts is the command there, not this one.
 	cmd.Cancel = func() error { return nil }
@@ -118,11 +128,11 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	if err := lab.Missing(); err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
-	dir, err := os.MkdirTemp("", "hapair-drill-")
+	dir, remove, err := drillDir()
 	if err != nil {
 		return cannot("make a directory for the drill: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	d := &drilling{env: e, flags: f, spec: s, release: r, path: path, dir: dir, screen: newScreen(e.stderr)}
 	defer d.screen.end()
 	err = d.run(ctx)
@@ -177,13 +187,10 @@ func (d *drilling) run(ctx context.Context) error {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
 	report, err := c.Run(ctx, drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap})
-	if ctx.Err() == nil {
-		err = d.finish(report, err)
-		if d.flags.keep {
-			fmt.Fprintln(d.stderr, "the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
-			<-ctx.Done()
-			return errors.Join(err, c.Close())
-		}
+	err = d.finish(ctx, report, err)
+	if d.flags.keep && ctx.Err() == nil {
+		fmt.Fprintln(d.stderr, "the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
+		<-ctx.Done()
 	}
 	if closed := c.Close(); err == nil && closed != nil {
 		return exitstatus.With(exitstatus.Failure, closed)
@@ -249,20 +256,28 @@ func (d *drilling) seeds() (map[string]string, error) {
 	return out, nil
 }
 
-// finish prints and writes the report. An error of the run is one of the cluster: the answer is no.
-func (d *drilling) finish(r *drill.Report, runErr error) error {
+// finish prints and writes the report, of all faults or of those until the drill was interrupted. An error of the run is
+// one of the cluster: the answer is no.
+func (d *drilling) finish(ctx context.Context, r *drill.Report, runErr error) error {
 	d.screen.end()
+	if len(r.Faults) == 0 && ctx.Err() != nil {
+		return runErr // there is nothing to report
+	}
 	if err := d.write(r); err != nil {
 		return err
 	}
 	d.finished = true
-	switch {
+	switch interrupted := ctx.Err() != nil; {
+	case r.Good:
+		return nil
+	case interrupted && r.Verdict() == drill.NotFinished:
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: the report has the faults until then; everything else was removed"))
+	case interrupted:
+		return exitstatus.With(exitstatus.No, errors.New("interrupted: the report has the faults until then, and not all is good; everything else was removed"))
 	case runErr != nil:
 		return exitstatus.With(exitstatus.No, runErr)
-	case !r.Good:
-		return exitstatus.With(exitstatus.No, errors.New("the drill found what is not as it should be"))
 	}
-	return nil
+	return exitstatus.With(exitstatus.No, fmt.Errorf("the drill's verdict is %q: the report names the causes", r.Verdict()))
 }
 
 func (d *drilling) write(r *drill.Report) error {

@@ -34,16 +34,46 @@ func TestDrill(t *testing.T) {
 	golden := filepath.Join(b.Dir, "golden.raw")
 	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
-	t.Run("interrupted", func(t *testing.T) {
-		p := startDrill(t, b, golden)
-		p.waitFor(t, func() bool { return strings.Contains(strings.Join(p.family(), "\n"), "systemd-nspawn") })
-		if code := p.interrupt(t); code != exitstatus.Failure {
-			t.Errorf("exit status %d, want %d\n%s", code, exitstatus.Failure, p.stderr.String())
-		}
-		if !strings.Contains(p.stderr.String(), "interrupted: everything was removed") {
-			t.Errorf("it says %s", p.stderr.String())
-		}
-	})
+	t.Run("interrupted", func(t *testing.T) { drillInterrupted(t, b, golden) })
+	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
+}
+
+// A drill that is killed leaves its directory; the next one removes it, and an interrupt leaves nothing.
+func drillInterrupted(t *testing.T, b *cluster.Bake, golden string) {
+	booting := func(p *drillProcess) func() bool {
+		return func() bool { return strings.Contains(strings.Join(p.family(), "\n"), "systemd-nspawn") }
+	}
+	killed := startDrill(t, b, golden)
+	killed.waitFor(t, booting(killed))
+	if err := killed.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-killed.exited
+	if left, err := os.ReadDir(killed.tmp); len(left) != 1 {
+		t.Errorf("a drill that was killed leaves %v in the directory for temporary files (%v)", left, err)
+	}
+	p := startDrillIn(t, killed.tmp, b, golden)
+	p.waitFor(t, booting(p))
+	if code := p.interrupt(t); code != exitstatus.Failure {
+		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.Failure, p.stderr.String())
+	}
+	if !strings.Contains(p.stderr.String(), "interrupted: everything was removed") {
+		t.Errorf("it says %s", p.stderr.String())
+	}
+}
+
+// An interrupt between faults leaves a report of those before it, which is not good: not all was seen.
+func drillInterruptedLater(t *testing.T, b *cluster.Bake, golden string) {
+	data := filepath.Join(b.Dir, "interrupted.json")
+	p := startDrill(t, b, golden, "--fault", "maintenance,node-crash", "--json-report", data)
+	p.waitFor(t, func() bool { return strings.Contains(p.stderr.String(), "\nmaintenance  ") })
+	if code := p.interrupt(t); code != exitstatus.Failure {
+		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.Failure, p.stderr.String())
+	}
+	r := readReport(t, data)
+	if len(r.Faults) != 1 || !r.Faults[0].Good || r.Good || r.Ended != "the drill ended at fault 2 of 2, node-crash: it was interrupted" {
+		t.Errorf("the report has %d faults, good %v, end %q", len(r.Faults), r.Good, r.Ended)
+	}
 }
 
 func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
@@ -52,9 +82,12 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	p.waitFor(t, func() bool { return strings.Contains(p.stderr.String(), "the cluster stays up") })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), "drill", "shell", "controller_1", "hostname").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != "controller-1" {
-		t.Errorf("a shell on controller_1: %v, %q", err, out)
+	for _, command := range [][]string{{"uname", "--nodename"}, {"--", "uname", "-n"}} { // the flags are the command's
+		args := append([]string{"drill", "shell", "controller_1"}, command...)
+		out, err := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), args...).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != "controller-1" {
+			t.Errorf("%q on controller_1: %v, %q", command, err, out)
+		}
 	}
 	if code := p.interrupt(t); code != exitstatus.OK {
 		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.OK, p.stderr.String())
@@ -101,7 +134,13 @@ type drillProcess struct {
 
 func startDrill(t *testing.T, b *cluster.Bake, golden string, args ...string) *drillProcess {
 	t.Helper()
-	p := &drillProcess{tmp: t.TempDir(), image: golden, stderr: &lockedBuffer{}, exited: make(chan struct{})}
+	return startDrillIn(t, t.TempDir(), b, golden, args...)
+}
+
+// startDrillIn starts a drill with a directory for temporary files.
+func startDrillIn(t *testing.T, tmp string, b *cluster.Bake, golden string, args ...string) *drillProcess {
+	t.Helper()
+	p := &drillProcess{tmp: tmp, image: golden, stderr: &lockedBuffer{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(b.Dir, "bake"), append([]string{"drill", b.Spec, "--release", "trixie", "--image", golden}, args...)...)
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+p.tmp)
 	p.cmd.Stderr = p.stderr

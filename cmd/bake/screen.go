@@ -53,7 +53,8 @@ func (s *screen) doing(text string) { s.draw([]string{text}) }
 // show draws how things stand.
 func (s *screen) show(l drill.Live) { s.draw(standing(l, s.now(), s.width)) }
 
-// standing are the live lines: what is done, each node, and each VIP that nobody or more than one holds.
+// standing are the live lines: what is done and for how long, each node, what is waited for, and each VIP that no node or
+// more than one holds.
 func standing(l drill.Live, now time.Time, columns int) []string {
 	holding := "  %4.0f requests/s  gap %6.0f ms  holds %s"
 	if columns < 70 {
@@ -74,8 +75,11 @@ func standing(l drill.Live, now time.Time, columns int) []string {
 		}
 		lines = append(lines, line)
 	}
+	for _, why := range l.Why {
+		lines = append(lines, "  "+why)
+	}
 	for _, v := range l.VIPs {
-		who := "nobody holds " + v.Name
+		who := "no node holds " + v.Name
 		if len(v.Holders) > 0 {
 			who = strings.Join(v.Holders, " and ") + " hold " + v.Name
 		}

@@ -33,6 +33,7 @@ func liveCrash() (drill.Live, time.Time) {
 	return drill.Live{
 		Doing: "node-crash, 3 of 9: node's power cut", Since: now.Add(-300 * time.Millisecond),
 		Nodes: []drill.LiveNode{{Name: "lb1", State: "off"}, {Name: "other", State: "on", Holds: []string{"www"}, Rate: 199.6, Gap: 4.2}},
+		Why:   []string{"haproxy does not answer on lb1"},
 		VIPs:  []drill.LiveVIP{{Name: "db", Gap: 290}, {Name: "api", Holders: []string{"lb1", "other"}}},
 	}, now
 }
@@ -42,12 +43,14 @@ func TestStanding(t *testing.T) {
 		80: `node-crash, 3 of 9: node's power cut (0.3 s)
   lb1    off   
   other  on       200 requests/s  gap      4 ms  holds www
-  nobody holds db  gap 290 ms
+  haproxy does not answer on lb1
+  no node holds db  gap 290 ms
   lb1 and other hold api  gap 0 ms`,
 		40: `node-crash, 3 of 9: node's power cut (0.3 s)
   lb1    off   
   other  on       200/s     4 ms  www
-  nobody holds db  gap 290 ms
+  haproxy does not answer on lb1
+  no node holds db  gap 290 ms
   lb1 and other hold api  gap 0 ms`,
 	} {
 		l, now := liveCrash()
@@ -67,8 +70,8 @@ func TestScreenOnATerminal(t *testing.T) {
 	s.doing("a\x1b[2Jb and what does not fit")
 	s.end()
 	s.show(l)
-	want := "node-crash, 3 of 9…\n  lb1    off   \n  other  on       …\n  nobody holds db …\n  lb1 and other ho…\n" +
-		"\x1b[5A\x1b[Jhappened\na\\u001b[2Jb and wh…\n\x1b[1A\x1b[J"
+	want := "node-crash, 3 of 9…\n  lb1    off   \n  other  on       …\n  haproxy does not…\n  no node holds db…\n  lb1 and other ho…\n" +
+		"\x1b[6A\x1b[Jhappened\na\\u001b[2Jb and wh…\n\x1b[1A\x1b[J"
 	if b.String() != want {
 		t.Errorf("got\n%q\nwant\n%q", b.String(), want)
 	}

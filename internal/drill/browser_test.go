@@ -27,7 +27,7 @@ func unwieldy() *Report {
 	names := []string{"public (IPv4)", "public (IPv6)", strings.Repeat("virtual-", 15), "third"}
 	r.VIPs = nil
 	for _, name := range names {
-		r.VIPs = append(r.VIPs, Asked{name, "2001:db8:1234:5678:9abc:def0:1234:5678", "https://[2001:db8:1234:5678:9abc:def0:1234:5678]:8443/" + strings.Repeat("path/", 20)})
+		r.VIPs = append(r.VIPs, Asked{Name: name, Address: "2001:db8:1234:5678:9abc:def0:1234:5678", URL: "https://[2001:db8:1234:5678:9abc:def0:1234:5678]:8443/" + strings.Repeat("path/", 20)})
 	}
 	r.Notes = []string{strings.Repeat("a server that is left out, with an address of many_digits_in_one_word ", 5), strings.Repeat("x", 300)}
 	// Moves of about a thousandth of a second up to a minute, in windows as long.

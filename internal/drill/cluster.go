@@ -33,14 +33,19 @@ type Options struct {
 	Tell func(line string)
 	// Live is shown how things stand, several times a second. nil: nobody is.
 	Live func(Live)
+
+	limits limits // the zero value means the usual ones
 }
 
-// Limits of what is waited for: generous, because the machine may be small.
-const (
-	bootLimit   = 5 * time.Minute
-	servedLimit = 60 * time.Second
-	settleLimit = 3 * time.Minute
-)
+// limits of what is waited for: generous, because the machine may be small.
+type limits struct {
+	boot, served, settle time.Duration
+	health               time.Duration // for what is not there at once when a VIP is served: files that the agent has to prove, for example
+}
+
+func usualLimits() limits {
+	return limits{boot: 5 * time.Minute, served: time.Minute, settle: 3 * time.Minute, health: 20 * time.Second}
+}
 
 // Cluster is the cluster of a spec, booted in the lab, with a client for each address of a VIP.
 type Cluster struct {
@@ -51,6 +56,7 @@ type Cluster struct {
 	lab     *lab.Lab
 	hosts   []*lab.Host
 	targets []*watched
+	health  health
 	live    *live
 	front   *front
 }
@@ -68,7 +74,13 @@ func Boot(ctx context.Context, o Options) (c *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if have, real := lab.OpenFiles(); have < real {
+		p.note("a node's processes may open %d files at most, and %d on a real machine: this drill may not raise its own limit (setrlimit(2), CAP_SYS_RESOURCE)", have, real)
+	}
 	c = &Cluster{Options: o, plan: p, Notes: p.notes}
+	if c.limits == (limits{}) {
+		c.limits = usualLimits()
+	}
 	for _, note := range p.notes {
 		o.Tell("note: " + note)
 	}
@@ -181,7 +193,7 @@ func (c *Cluster) host(name string) *lab.Host {
 
 // start powers the hosts on.
 func (c *Cluster) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limits.boot)
 	defer cancel()
 	began := time.Now()
 	var group errgroup.Group

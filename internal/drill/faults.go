@@ -17,25 +17,29 @@ type fault struct {
 	title  string
 	parted bool // a node cannot know that it is not alone: two holders are right until the repair
 	lasts  time.Duration
-	strike func(ctx context.Context, c *Cluster, h *lab.Host) error
-	repair func(ctx context.Context, c *Cluster, h *lab.Host) error
+	// tracked: the node must react by its track file, which ha-agent writes; the track_script is only the backstop.
+	tracked bool
+	// restarts are the units of the node struck that the fault may have started again.
+	restarts []string
+	strike   func(ctx context.Context, c *Cluster, h *lab.Host) error
+	repair   func(ctx context.Context, c *Cluster, h *lab.Host) error
 }
 
 func faults() []fault {
 	return []fault{
-		{name: "haproxy-kill", title: "haproxy killed", strike: sh("systemctl kill --signal=KILL haproxy.service"), repair: nothing},
-		{name: "haproxy-stop", title: "haproxy stuck (SIGSTOP)", strike: sh("systemctl kill --signal=STOP haproxy.service"),
+		{name: "haproxy-kill", title: "haproxy killed", tracked: true, restarts: []string{haproxyUnit}, strike: sh("systemctl kill --signal=KILL haproxy.service"), repair: nothing},
+		{name: "haproxy-stop", title: "haproxy stuck (SIGSTOP)", tracked: true, restarts: []string{haproxyUnit}, strike: sh("systemctl kill --signal=STOP haproxy.service"),
 			repair: sh("systemctl kill --signal=CONT haproxy.service || true")}, // the agent may have restarted it meanwhile
 		{name: "node-crash", title: "node's power cut", strike: crash, repair: start},
 		{name: "link-cut", title: "links of the VIPs' networks cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
 		{name: "partition", title: "nodes cut from each other for 3 s", parted: true, lasts: 3 * time.Second, strike: isolate(true), repair: isolate(false)},
-		{name: "maintenance", title: "maintenance on, and off", strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
+		{name: "maintenance", title: "maintenance on, and off", tracked: true, strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
 		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", control.Proven), repair: nothing},
 		{name: "bad-config", title: "haproxy.cfg broken", strike: change("\nfrontend drill\n    bind nonsense\n", control.Refused), repair: restore},
 		{name: "reboot", title: "node rebooted", strike: reboot, repair: nothing},
 		{name: "shutdown", title: "node shut down", strike: shutdown, repair: start},
-		{name: "keepalived-stop", title: "keepalived stopped", strike: sh("systemctl stop keepalived.service"), repair: sh("systemctl start keepalived.service")},
-		{name: "keepalived-kill", title: "keepalived killed", strike: sh(killKeepalived), repair: nothing},
+		{name: "keepalived-stop", title: "keepalived stopped", restarts: []string{keepalivedUnit}, strike: sh("systemctl stop keepalived.service"), repair: sh("systemctl start keepalived.service")},
+		{name: "keepalived-kill", title: "keepalived killed", restarts: []string{keepalivedUnit}, strike: sh(killKeepalived), repair: nothing},
 		{name: "node-freeze", title: "node paused for 3 s", parted: true, lasts: 3 * time.Second, strike: freeze, repair: resume},
 	}
 }
@@ -148,7 +152,7 @@ const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$
 
 // change appends to haproxy.cfg and waits for the agent's verdict.
 func change(text string, want control.Verdict) func(context.Context, *Cluster, *lab.Host) error {
-	return func(ctx context.Context, _ *Cluster, h *lab.Host) error {
+	return func(ctx context.Context, c *Cluster, h *lab.Host) error {
 		before, err := lastChange(ctx, h)
 		if err != nil {
 			return err
@@ -159,18 +163,20 @@ func change(text string, want control.Verdict) func(context.Context, *Cluster, *
 		if _, err := h.Must(ctx, "sh", "-euc", save, "sh", haproxyCfg, text); err != nil {
 			return err
 		}
+		ctx, cancel := context.WithTimeout(ctx, c.limits.served)
+		defer cancel()
 		return verdict(ctx, h, before, want)
 	}
 }
 
 // restore puts the haproxy.cfg of before back. It is what haproxy runs on, so it is no change.
-func restore(ctx context.Context, _ *Cluster, h *lab.Host) error {
+func restore(ctx context.Context, c *Cluster, h *lab.Host) error {
 	if _, err := h.Must(ctx, "mv", kept, haproxyCfg); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, servedLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limits.served)
 	defer cancel()
-	return lab.Poll(ctx, 50*time.Millisecond, func() error {
+	return waitFor(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
@@ -191,10 +197,8 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 
 // verdict waits for the verdict on a change that comes after another one.
 func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict) error {
-	ctx, cancel := context.WithTimeout(ctx, servedLimit)
-	defer cancel()
 	var got control.Change
-	err := lab.Poll(ctx, 50*time.Millisecond, func() error {
+	err := waitFor(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		if err != nil {
 			return err

@@ -28,12 +28,18 @@ func openFront(hosts []*lab.Host) (*front, error) {
 		return nil, fmt.Errorf("cannot offer 'bake drill shell': another drill runs (%w)", err)
 	}
 	go func() {
+		// Any user may connect: a few at once, each for a second.
+		slots := make(chan struct{}, 16)
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go answer(conn, hosts)
+			slots <- struct{}{}
+			go func() {
+				answer(conn, hosts)
+				<-slots
+			}()
 		}
 	}()
 	return &front{l}, nil
@@ -55,7 +61,7 @@ func answer(conn net.Conn, hosts []*lab.Host) {
 	}
 }
 
-// Enter finds a node of the drill that runs now, and gives nsenter's arguments to get there.
+// Enter finds a node of the drill that runs now. It returns what comes before a command to run it there.
 func Enter(ctx context.Context, node string) ([]string, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", frontName)
 	if err != nil {

@@ -31,6 +31,7 @@ func (r *Report) HTML(w io.Writer) error {
 		"first":    func(s string) string { return s[:min(len(s), 12)] },
 		"duration": func(m Millis) string { return m.Duration().String() },
 		"plural":   plural,
+		"asked":    r.asked,
 		"versions": func() []string { return slices.Sorted(maps.Keys(r.Versions)) },
 	}).Parse(page)
 	if err != nil {
@@ -39,10 +40,24 @@ func (r *Report) HTML(w io.Writer) error {
 	return t.Execute(w, r)
 }
 
+// asked names the VIPs that clients asked for.
+func (r *Report) asked() string {
+	n := len(r.VIPs) - len(r.NotAsked())
+	switch {
+	case n == len(r.VIPs):
+		return "each virtual IP"
+	case n == 0:
+		return "no virtual IP"
+	}
+	return fmt.Sprintf("%d of %d virtual IPs", n, len(r.VIPs))
+}
+
 // holders tells where a VIP went.
 func holders(v VIPRun) string {
 	to := newNode(v)
 	switch {
+	case v.After == "":
+		return "is on no node"
 	case to == v.Before:
 		return "stayed on " + v.After
 	case to == v.After:

@@ -10,6 +10,7 @@ import (
 type Live struct {
 	Doing string // what is done now; empty: nothing
 	Since time.Time
+	Why   []string // what has been waited for for some time
 	Nodes []LiveNode
 	VIPs  []LiveVIP
 }
@@ -42,6 +43,7 @@ type live struct {
 	doing  string
 	struck string
 	since  time.Time
+	why    []string
 }
 
 func startLive(c *Cluster) *live {
@@ -76,13 +78,20 @@ func (l *live) stop() {
 func (l *live) now(doing, struck string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doing, l.struck, l.since = doing, struck, time.Now()
+	l.doing, l.struck, l.since, l.why = doing, struck, time.Now(), nil
+}
+
+// because sets what is waited for.
+func (l *live) because(why []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.why = why
 }
 
 // look looks at everything.
 func (c *Cluster) look(l *live, now time.Time) Live {
 	l.mu.Lock()
-	out := Live{Doing: l.doing, Since: l.since}
+	out := Live{Doing: l.doing, Since: l.since, Why: l.why}
 	struck := l.struck
 	l.mu.Unlock()
 	for _, h := range c.hosts {

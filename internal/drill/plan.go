@@ -47,6 +47,7 @@ type target struct {
 	network string
 	client  netip.Prefix
 	url     string
+	why     string // there is no client
 }
 
 // nodesNetwork is the one that the nodes' own interfaces are on.
@@ -180,9 +181,6 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 			svc = &s.Services[i]
 		}
 	}
-	if svc == nil {
-		p.note("nobody asks %s, which has no service that can be played: only its holder is followed", v.Name)
-	}
 	for _, a := range v.Addresses {
 		t := target{vip: v.Name, name: v.Name, address: a.Addr}
 		if len(v.Addresses) > 1 {
@@ -191,27 +189,30 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		if s.VRRP.Preempt {
 			t.home = home(s, v)
 		}
-		if svc != nil {
-			p.planClient(s, v, svc, a, &t, taken)
+		if t.why = "it has no service with a server that the drill can play"; svc != nil {
+			t.why = p.planClient(s, v, svc, a, &t, taken)
+		}
+		if t.why != "" {
+			p.note("no client asks %s at %s: %s; only its holder is followed", v.Name, a.Addr, t.why)
 		}
 		p.targets = append(p.targets, t)
 	}
 }
 
-func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.Address, t *target, taken map[netip.Addr]bool) {
+// planClient gives a target its client, or returns why it has none.
+func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.Address, t *target, taken map[netip.Addr]bool) (why string) {
 	subnet, ok := subnetOf(s, v, a)
 	if !ok {
-		p.note("nobody asks %s at %s: its network is not known; give it a prefix", v.Name, a.Addr)
-		return
+		return "its network is not known; give it a prefix"
 	}
 	addr, ok := freeAddress(subnet, taken)
 	if !ok {
-		p.note("nobody asks %s at %s: there is no free address in %s", v.Name, a.Addr, subnet)
-		return
+		return fmt.Sprintf("there is no free address in %s", subnet)
 	}
 	taken[addr] = true
 	t.client, t.network = netip.PrefixFrom(addr, subnet.Bits()), networkOf(&s.Nodes[0], v.InterfaceOn(&s.Nodes[0]))
 	t.url = urlOf(svc, a.Addr)
+	return ""
 }
 
 // urlOf is what a client asks for. Behind a service of mode tcp an HTTP server stands too: the answer comes all the way.

@@ -104,7 +104,7 @@ func TestPlanOfEveryExample(t *testing.T) {
 		}
 		for _, target := range p.targets {
 			if target.url == "" {
-				t.Errorf("%s: nobody asks %s: %v", name, target.name, p.notes)
+				t.Errorf("%s: no client asks %s: %v", name, target.name, p.notes)
 			}
 		}
 	}
@@ -138,7 +138,7 @@ server 10.0.0.129:80: nodes, 200
 client of own: 10.0.0.131/24 on nodes asks http://10.0.0.128:80/, home ""
 client of quiet: invalid Prefix on  asks , home ""
 note: far of near is left out: 172.16.0.1 is on no network of the nodes
-note: nobody asks quiet, which has no service that can be played: only its holder is followed
+note: no client asks quiet at 10.0.0.130: it has no service with a server that the drill can play; only its holder is followed
 `
 	if diff := cmp.Diff(want, written(p)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

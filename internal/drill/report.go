@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"slices"
 	"time"
 )
 
@@ -18,9 +19,11 @@ type Report struct {
 	MaxGapMS Millis            `json:"max_gap_ms,omitempty"` // the limit that was set; 0: none
 	Nodes    []string          `json:"nodes"`
 	VIPs     []Asked           `json:"vips"`
-	Notes    []string          `json:"notes,omitempty"` // what was left out, and why
+	Notes    []string          `json:"notes,omitempty"`    // what was left out, and why
+	Problems []string          `json:"problems,omitempty"` // that the nodes had before the first fault
 	Faults   []Fault           `json:"faults"`
-	Good     bool              `json:"good"` // no run has a problem
+	Ended    string            `json:"ended,omitempty"` // why not all faults were gone through
+	Good     bool              `json:"good"`            // see judge
 }
 
 // Asked is a VIP and what its client asked for.
@@ -28,6 +31,29 @@ type Asked struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	URL     string `json:"url,omitempty"`
+	Why     string `json:"not_asked,omitempty"` // why there was no client
+}
+
+// NotAsked are the VIPs about which no client can report.
+func (r *Report) NotAsked() []Asked {
+	return slices.DeleteFunc(slices.Clone(r.VIPs), func(v Asked) bool { return v.URL != "" })
+}
+
+// NotFinished is the verdict on a drill that ended before all faults were gone through and found no problem until then.
+const NotFinished = "not finished"
+
+// Verdict sums the drill up in some words.
+func (r *Report) Verdict() string {
+	bad := len(r.Problems) > 0 || slices.ContainsFunc(r.Faults, func(f Fault) bool { return !f.Good })
+	switch {
+	case r.Good:
+		return "all good"
+	case bad:
+		return "not good"
+	case r.Ended != "":
+		return NotFinished
+	}
+	return "not all asked"
 }
 
 // Fault is what one kind of fault did, over all runs.
@@ -51,12 +77,14 @@ type Fault struct {
 
 // Run is a fault that struck once. Its times count from the strike.
 type Run struct {
-	Struck   string   `json:"struck"` // the node
-	Stretch           // what is shown
-	Served   Millis   `json:"served_ms"`   // since when all was served again, as was seen a little later
-	Repaired Millis   `json:"repaired_ms"` // when the repair began
-	VIPs     []VIPRun `json:"vips"`
-	Problems []string `json:"problems,omitempty"`
+	Struck    string   `json:"struck"` // the node
+	Stretch            // what is shown
+	Served    Millis   `json:"served_ms"`               // since when all was served again, as was seen a little later
+	Repaired  Millis   `json:"repaired_ms"`             // when the repair began
+	By        string   `json:"by,omitempty"`            // how the node came to give its VIPs away, if ha-agent must see to that
+	TrackFile Millis   `json:"track_file_ms,omitempty"` // when its track file asked for that
+	VIPs      []VIPRun `json:"vips"`
+	Problems  []string `json:"problems,omitempty"`
 }
 
 // VIPRun is what became of one VIP.

@@ -25,10 +25,13 @@ func fixed() *Report {
 		Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Took: "2m3s", Release: "trixie", Machine: "2 processors",
 		Versions: map[string]string{"haproxy": "3.0.11", "keepalived": "2.3.3", "system": "Debian GNU/Linux 13 (trixie)", "kernel": "6.12.1"},
 		AdvertMS: 250, AskMS: 5, MaxGapMS: 700, Nodes: []string{"edge1", "edge2"},
-		VIPs:  []Asked{{"first", "10.30.0.101", "http://10.30.0.101:80/"}, {"second", "10.30.0.102", "http://10.30.0.102:80/"}},
-		Notes: []string{"<b>nobody</b> asks third"},
+		VIPs: []Asked{{Name: "first", Address: "10.30.0.101", URL: "http://10.30.0.101:80/"}, {Name: "second", Address: "10.30.0.102", URL: "http://10.30.0.102:80/"},
+			{Name: "third", Address: "10.30.0.103", Why: "its network is not known; give it a prefix"}},
+		Notes:    []string{"<b>no client</b> asks third"},
+		Problems: []string{"keepalived on edge2 is failed (failed), result exit-code, last exit status 2"},
+		Ended:    "the drill ended at fault 3 of 13, link-cut: it was interrupted",
 	}
-	kill := Run{Struck: "edge1", Stretch: Stretch{-500, 2500}, Served: 30, Repaired: 540, VIPs: []VIPRun{
+	kill := Run{Struck: "edge1", Stretch: Stretch{-500, 2500}, Served: 30, Repaired: 540, By: byTrackFile, TrackFile: 8.2, VIPs: []VIPRun{
 		{Name: "first", Struck: true, Before: "edge1", During: "edge2", After: "edge1", Moved: 22, Alone: 1800, Asked: true, Requests: 600, Lost: 4, Gap: 31,
 			Holdings: []Holding{{"edge1", Stretch{-500, 20}}, {"edge2", Stretch{22, 1800}}, {"edge1", Stretch{1795, 2500}}}, Overlap: 5,
 			Gaps: []Stretch{{2, 33}}, Losses: []Loss{{Stretch{0, 15}, 4}}},
@@ -43,6 +46,7 @@ func fixed() *Report {
 		}}
 	r.add(fault{name: "haproxy-kill", title: "haproxy killed"}, []Run{kill, kill})
 	r.add(fault{name: "node-crash", title: "node's power cut"}, []Run{crash})
+	r.judge()
 	return r
 }
 
@@ -71,7 +75,7 @@ func TestHTML(t *testing.T) {
 	}
 	golden(t, "report.html", b.Bytes())
 	page := b.String()
-	if strings.Contains(page, "<b>nobody") {
+	if strings.Contains(page, "<b>no client") {
 		t.Error("what a spec says is written unescaped")
 	}
 	// One page, which loads nothing: the addresses that it has are text.

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -34,6 +35,10 @@ func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 		r.Machine = machine()
 		c.live.now("", "")
 	}()
+	r.Problems = c.checkHealth(ctx, fault{}, "")
+	for _, p := range r.Problems {
+		c.Tell("NOT OK: " + p)
+	}
 	for i, f := range list {
 		var runs []Run
 		for range max(1, o.Repeat) {
@@ -41,19 +46,33 @@ func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 			runs = append(runs, more...)
 			if err != nil {
 				r.add(f, runs)
+				r.Ended = fmt.Sprintf("the drill ended at fault %d of %d, %s: %s", i+1, len(list), f.name, ending(err))
+				r.judge()
 				return r, err
 			}
 		}
 		r.add(f, runs)
 	}
+	r.judge()
 	return r, nil
+}
+
+func ending(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "it was interrupted"
+	}
+	return strings.TrimSpace(err.Error())
 }
 
 func (r *Report) add(f fault, runs []Run) {
 	if len(runs) > 0 {
 		r.Faults = append(r.Faults, summarize(f, runs))
 	}
-	r.Good = len(r.Faults) > 0
+}
+
+// judge sums up: all is good if every fault was gone through, none has a problem, and a client asked each VIP.
+func (r *Report) judge() {
+	r.Good = len(r.Faults) > 0 && len(r.Problems) == 0 && r.Ended == "" && len(r.NotAsked()) == 0
 	for _, f := range r.Faults {
 		r.Good = r.Good && f.Good
 	}
@@ -68,7 +87,7 @@ func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (r
 		}
 		holders := t.holders.Now()
 		if len(holders) == 0 {
-			return runs, fmt.Errorf("cannot strike %s: nobody holds it", t.name)
+			return runs, fmt.Errorf("cannot strike the holder of %s: no node holds it", t.name)
 		}
 		run, err := c.try(ctx, f, c.host(holders[0]), doing, o)
 		for _, v := range run.VIPs {
@@ -99,33 +118,47 @@ func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o
 	pause(ctx, lead)
 	run := Run{Struck: h.Name, VIPs: c.before(h)}
 	c.live.now(doing+": "+f.title, h.Name)
+	var track *trackWatch
+	if f.tracked {
+		var err error
+		if track, err = watchTrack(h); err != nil {
+			run.problem(err)
+		}
+	}
 	w.strike = time.Now()
 	run.problem(f.strike(ctx, c, h))
 	if f.lasts > 0 {
 		pause(ctx, time.Until(w.strike.Add(f.lasts)))
 	}
 	run.problem(c.waitServed(ctx, w.strike, f.parted))
+	if fault := track.stop(); f.tracked {
+		c.react(ctx, &run, h, w.strike, fault)
+	}
 	run.Served = w.at(time.Now().Add(-servedFor))
 	run.Repaired = w.at(time.Now())
 	c.live.now(doing+": repair", "")
-	repairing, cancel := context.WithTimeout(ctx, settleLimit)
+	repairing, cancel := context.WithTimeout(ctx, c.limits.settle)
 	defer cancel()
 	run.problem(f.repair(repairing, c, h))
 	err := c.settle(ctx)
 	w.to = time.Now()
+	run.Problems = append(run.Problems, c.checkHealth(ctx, f, h.Name)...)
 	run.Stretch = Stretch{w.at(w.from), w.at(w.to)}
 	c.see(&run, w)
 	c.judge(&run, f, o, err)
 	return run, err
 }
 
+// waitServed waits until every VIP is served again. The error names what each node lacks.
 func (c *Cluster) waitServed(ctx context.Context, since time.Time, parted bool) error {
-	ctx, cancel := context.WithTimeout(ctx, servedLimit)
+	limited, cancel := context.WithTimeout(ctx, c.limits.served)
 	defer cancel()
-	if err := lab.Poll(ctx, 10*time.Millisecond, func() error { return c.served(since, parted) }); err != nil {
-		return fmt.Errorf("down for %v: %w", servedLimit, err)
+	check := func() error { return c.served(since, parted) }
+	defer c.explain(limited, check)()
+	if err := lab.Poll(limited, 10*time.Millisecond, check); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("not served within %v: %s", c.limits.served, strings.Join(c.causes(ctx, check), "; "))
 	}
-	return nil
+	return ctx.Err()
 }
 
 func (r *Run) problem(err error) {
@@ -194,7 +227,7 @@ func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Repor
 		r.Nodes = append(r.Nodes, h.Name)
 	}
 	for _, t := range c.targets {
-		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url})
+		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url, t.why})
 	}
 	return r
 }

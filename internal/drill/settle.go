@@ -29,6 +29,23 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// waitFor calls f until it returns nil or ctx ends. Its error is the last one from before the end: what f was about to find
+// when it was cut off says nothing.
+func waitFor(ctx context.Context, every time.Duration, f func() error) error {
+	var last error
+	err := lab.Poll(ctx, every, func() error {
+		err := f()
+		if err != nil && (ctx.Err() == nil || last == nil) {
+			last = err
+		}
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	return last
+}
+
 // served tells whether every client has been answered and, unless the nodes are parted, every VIP has had one holder,
 // from since on and for long enough.
 func (c *Cluster) served(since time.Time, parted bool) error {
@@ -53,8 +70,12 @@ func (c *Cluster) served(since time.Time, parted bool) error {
 // oneHolder tells whether one host alone has held the VIP for as long as d.
 func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 	holders := t.holders.Now()
-	if len(holders) != 1 {
-		return fmt.Errorf("%s has %d holders: %s", t.name, len(holders), strings.Join(holders, ", "))
+	switch len(holders) {
+	case 1:
+	case 0:
+		return fmt.Errorf("no node holds %s", t.name)
+	default:
+		return fmt.Errorf("%s hold %s", strings.Join(holders, " and "), t.name)
 	}
 	if home != "" && holders[0] != home {
 		return fmt.Errorf("%s is on %s, and not back on %s", t.name, holders[0], home)
@@ -69,23 +90,29 @@ func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 
 // settle waits until all nodes can carry every VIP and each is where it belongs.
 func (c *Cluster) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.limits.settle)
 	defer cancel()
+	since := time.Now()
+	check := func() error { return c.settled(since) }
+	defer c.explain(ctx, check)()
 	for _, h := range c.hosts {
-		if err := lab.Poll(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
+		if err := waitFor(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
 			return err
 		}
 	}
-	since := time.Now()
-	return lab.Poll(ctx, 20*time.Millisecond, func() error {
-		now := time.Now()
-		for _, t := range c.targets {
-			if err := t.oneHolder(now, settledFor, t.home); err != nil {
-				return err
-			}
+	since = time.Now()
+	return waitFor(ctx, 20*time.Millisecond, check)
+}
+
+// settled is nil if every VIP is where it belongs and has been served since a moment.
+func (c *Cluster) settled(since time.Time) error {
+	now := time.Now()
+	for _, t := range c.targets {
+		if err := t.oneHolder(now, settledFor, t.home); err != nil {
+			return err
 		}
-		return c.served(since, false)
-	})
+	}
+	return c.served(since, false)
 }
 
 // ready tells whether a host has booted and could carry the VIPs.

@@ -23,6 +23,9 @@ func told(f fault, r Run) string {
 	var parts []string
 	for _, v := range r.VIPs {
 		part := fmt.Sprintf("%s stays on %s", v.Name, v.After)
+		if v.After == "" {
+			part = "no node holds " + v.Name
+		}
 		if v.Moved > 0 {
 			part = fmt.Sprintf("%s to %s after %s", v.Name, newNode(v), show(v.Moved))
 			if v.After != newNode(v) {
@@ -33,6 +36,9 @@ func told(f fault, r Run) string {
 			part += fmt.Sprintf(", gap %s, %d lost", show(v.Gap), v.Lost)
 		}
 		parts = append(parts, part)
+	}
+	if r.By == byTrackScript {
+		parts = append(parts, "by the track_script")
 	}
 	head := fmt.Sprintf("%-15s  %s: ", f.name, r.Struck)
 	line := head + strings.Join(parts, "\n"+strings.Repeat(" ", len(head)))
@@ -68,7 +74,17 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", f.Name, len(f.Runs), show(f.GapMedian), show(f.GapWorst), f.Lost, f.LostWorst,
 			moved, movedWorst, f.Together(), verdict)
 	}
-	return t.Flush()
+	err := t.Flush()
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "NOT OK: before the first fault: %s\n", p)
+	}
+	for _, v := range r.NotAsked() {
+		fmt.Fprintf(w, "NOT ASKED: %s at %s: %s\n", v.Name, v.Address, v.Why)
+	}
+	if r.Ended != "" {
+		fmt.Fprintf(w, "NOT FINISHED: %s\n", r.Ended)
+	}
+	return err
 }
 
 // Together is for how long a VIP had two holders, as people read it: where they could not see each other, it says so.

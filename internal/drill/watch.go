@@ -3,9 +3,11 @@ package drill
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -36,12 +38,8 @@ func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{url: url, cancel: cancel, done: make(chan struct{}), client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext:       client.Dial,
-			DisableKeepAlives: true,
-			// An image's certificate is a placeholder, which nobody has signed.
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
-		},
+		// An image's certificate is a placeholder, which no authority has signed.
+		Transport: client.Transport(&tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)}),
 	}}
 	go w.run(ctx)
 	return w
@@ -49,7 +47,7 @@ func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
 
 func (w *watch) run(ctx context.Context) {
 	defer close(w.done)
-	var open sync.WaitGroup
+	open := lab.NewOpenRequests(askInterval, askTimeout)
 	defer open.Wait()
 	tick := time.NewTicker(askInterval)
 	defer tick.Stop()
@@ -74,10 +72,22 @@ func (w *watch) ask(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.failures, w.why = append(w.failures, sent), err.Error()
+		w.failures, w.why = append(w.failures, sent), reason(err)
 		return
 	}
 	w.answers = append(w.answers, time.Now())
+}
+
+// reason is why a request failed, without the URL.
+func reason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %v", askTimeout)
+	}
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return err.Error()
 }
 
 // get asks once. What haproxy itself says when it has nobody to ask (502, 503, 504) is no answer.

@@ -67,7 +67,8 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 	}
 	defer cgroup.Close()
 	args := []string{"--quiet", "--directory=" + h.disk(), "--boot", "--machine=" + h.Name, "--settings=no", "--register=no",
-		"--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--private-network"}
+		"--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--private-network",
+		"--rlimit=NOFILE=" + openFiles()}
 	for _, iface := range h.Interfaces {
 		args = append(args, "--network-veth-extra="+b.hub[iface.Name]+":"+iface.Name)
 	}

@@ -22,7 +22,7 @@ type Client struct {
 // AddClient gives the lab a client with addresses on a network.
 func (l *Lab) AddClient(ctx context.Context, name, networkName string, addresses ...netip.Prefix) (*Client, error) {
 	c := &Client{name: "client-" + name, lab: l}
-	c.http = &http.Client{Transport: &http.Transport{DialContext: c.Dial, DisableKeepAlives: true}}
+	c.http = &http.Client{Transport: c.Transport(nil)}
 	err := l.newNetns(ctx, c.name)
 	if err == nil {
 		err = l.plug(c.name, Interface{"eth0", networkName})
@@ -33,9 +33,6 @@ func (l *Lab) AddClient(ctx context.Context, name, networkName string, addresses
 	if err != nil {
 		return nil, fmt.Errorf("cannot add client %s: %w", name, err)
 	}
-	l.mu.Lock()
-	l.clients = append(l.clients, c)
-	l.mu.Unlock()
 	return c, nil
 }
 
@@ -58,17 +55,12 @@ func (c *Client) setUp(addresses []netip.Prefix) error {
 	return nil
 }
 
-// Close ends the client's connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// Dial connects to an IP address and port from the client.
+// Dial connects to an IP address and port from the client. The network must be tcp.
 func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var conn net.Conn
-	err := withinNet(c.lab.netnsPath(c.name), func() (err error) {
-		conn, err = new(net.Dialer).DialContext(ctx, network, address)
-		return err
-	})
-	return conn, err
+	if network != "tcp" {
+		return nil, net.UnknownNetworkError(network)
+	}
+	return dialIn(ctx, c.lab.netnsPath(c.name), address)
 }
 
 // Get asks for a URL over a connection of its own and gives status and body.

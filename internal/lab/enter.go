@@ -17,9 +17,9 @@ func (h *Host) Leader() (int, error) {
 	return b.leader, nil
 }
 
-// EnterArgs are nsenter's arguments for a command in all namespaces of a host, before the command.
+// EnterArgs are what comes before a command to run it in all namespaces of a host: nsenter and its arguments.
 func EnterArgs(leader int) []string {
-	return append(append([]string{"-t", strconv.Itoa(leader)}, hostNamespaces()...), "--")
+	return append(append(withOpenFiles("nsenter", "-t", strconv.Itoa(leader)), hostNamespaces()...), "--")
 }
 
 func hostNamespaces() []string { return []string{"-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"} }

@@ -28,7 +28,6 @@ type Lab struct {
 	mu       sync.Mutex
 	networks map[string]*network
 	hosts    []*Host
-	clients  []*Client
 	proxy    *Proxy
 	services []*service
 	bases    int
@@ -65,14 +64,11 @@ func New(ctx context.Context) (*Lab, error) {
 	return l, nil
 }
 
-// Close kills all hosts and clients and takes everything down.
+// Close kills all hosts and takes everything down.
 func (l *Lab) Close() error {
 	l.mu.Lock()
-	hosts, clients, proxy, services := l.hosts, l.clients, l.proxy, l.services
+	hosts, proxy, services := l.hosts, l.proxy, l.services
 	l.mu.Unlock()
-	for _, c := range clients {
-		c.Close()
-	}
 	if proxy != nil {
 		proxy.close()
 	}

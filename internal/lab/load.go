@@ -13,9 +13,9 @@ import (
 
 // WatchFresh begins to ask for a URL, a request over a connection of its own each interval, whether those before it have
 // been answered or not: an outage is seen to the interval, however long a client waits. A request without an answer within
-// timeout has failed; so at most timeout/interval are open at once.
+// timeout has failed.
 func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
-	var open sync.WaitGroup
+	open := NewOpenRequests(interval, timeout)
 	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
 		open.Go(func() {
 			body, err := c.ask(ctx, url, timeout)
@@ -25,6 +25,34 @@ func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout t
 		})
 	}, open.Wait)
 }
+
+// OpenRequests bounds the requests that a client has open at once.
+type OpenRequests struct {
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// NewOpenRequests has room for twice the requests that are open if one is sent each interval and each ends within timeout: a
+// machine that is busy ends them late.
+func NewOpenRequests(interval, timeout time.Duration) *OpenRequests {
+	return &OpenRequests{slots: make(chan struct{}, 2*(timeout/max(interval, 1)+1))}
+}
+
+// Go makes a request on a goroutine of its own. If there is no room for it, it is not made.
+func (o *OpenRequests) Go(request func()) {
+	select {
+	case o.slots <- struct{}{}:
+	default:
+		return
+	}
+	o.wg.Go(func() {
+		defer func() { <-o.slots }()
+		request()
+	})
+}
+
+// Wait waits until no request is open.
+func (o *OpenRequests) Wait() { o.wg.Wait() }
 
 // WatchKeptAlive begins to ask for a URL over one connection, a request each interval, one after the other. After turns
 // requests it takes a new connection, as clients and the proxies before them do. Nothing is asked twice: a request on a

@@ -117,9 +117,9 @@ func (s *space) command(ctx context.Context, name string, args ...string) *exec.
 }
 
 func enter(ctx context.Context, pid int, namespaces []string, name string, args ...string) *exec.Cmd {
-	argv := append([]string{"-t", strconv.Itoa(pid)}, namespaces...)
+	argv := append(withOpenFiles("nsenter", "-t", strconv.Itoa(pid)), namespaces...)
 	argv = append(append(argv, "--", name), args...)
-	cmd := exec.CommandContext(ctx, "nsenter", argv...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

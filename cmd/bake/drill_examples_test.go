@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/hapair/hapair/examples"
+	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// TestDrillExamples boots every example and kills its haproxy: each address of each VIP must be served, by IPv4 and by IPv6,
+// and moved by the track file, on nodes that all run as they should. Examples that need the same image share it.
+func TestDrillExamples(t *testing.T) {
+	b := cluster.Build(t, []byte(exampleText(t, examples.Names()[0])))
+	images := map[string]*goldenImage{} // by the recipe
+	for _, name := range examples.Names() {
+		text := exampleText(t, name)
+		recipe, err := json.Marshal(imageOf(t, parseSpec(t, text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden := images[string(recipe)]
+		if golden == nil {
+			golden = &goldenImage{path: filepath.Join(b.Dir, fmt.Sprintf("golden-%d.raw", len(images)))}
+			images[string(recipe)] = golden
+		}
+		own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(b.Dir, name+".yaml")} // beside the secrets
+		if err := os.WriteFile(own.Spec, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden.once.Do(func() { own.Run(t, "image", own.Spec, "--release", "trixie", "--format", "raw", "-o", golden.path) })
+			drillExample(t, own, golden.path)
+		})
+	}
+}
+
+// goldenImage is baked by the first test that needs it.
+type goldenImage struct {
+	once sync.Once
+	path string
+}
+
+func drillExample(t *testing.T, b *cluster.Bake, golden string) {
+	r := drillToEnd(t, b, golden, exitstatus.OK, "--fault", "haproxy-kill")
+	if len(r.Faults) != 1 || !r.Good {
+		t.Fatalf("the verdict is %q after %d faults: %q", r.Verdict(), len(r.Faults), r.Problems)
+	}
+	for _, run := range r.Faults[0].Runs {
+		if run.By != "track file" {
+			t.Errorf("%s reacted by its %q", run.Struck, run.By)
+		}
+		for _, v := range run.VIPs {
+			t.Logf("%s struck: %s was on %s, then on %s, gap %v ms", run.Struck, v.Name, v.Before, v.During, v.Gap)
+			if !v.Asked || v.Requests <= v.Lost {
+				t.Errorf("%s is not served: %d of %d requests lost", v.Name, v.Lost, v.Requests)
+			}
+			if v.Struck && v.Moved == 0 {
+				t.Errorf("%s stayed", v.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// When the drill shows what it waits for.
+const (
+	explainAfter = 2 * time.Second // live, from then on
+	explainEvery = time.Second
+	tellAfter    = 10 * time.Second // as a line, then three times as late each time
+	askNode      = 3 * time.Second  // the limit for a node to answer
+)
+
+// explain shows, as long as something is waited for, why it is not there. The function that it returns ends that.
+func (c *Cluster) explain(ctx context.Context, check func() error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		began, next := time.Now(), tellAfter
+		for pause(ctx, explainAfter); ctx.Err() == nil; pause(ctx, explainEvery) {
+			causes := c.causes(ctx, check)
+			if ctx.Err() != nil {
+				return
+			}
+			c.live.because(causes)
+			if waited := time.Since(began); waited >= next && len(causes) > 0 {
+				c.Tell(fmt.Sprintf("waiting for %.0f s: %s", waited.Seconds(), strings.Join(causes, "; ")))
+				next *= 3
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		c.live.because(nil)
+	}
+}
+
+// causes are what check finds and what each node lacks.
+func (c *Cluster) causes(ctx context.Context, check func() error) []string {
+	ctx, cancel := context.WithTimeout(ctx, askNode)
+	defer cancel()
+	nodes := make([]string, len(c.hosts))
+	var wg sync.WaitGroup
+	for i, h := range c.hosts {
+		wg.Go(func() {
+			if err := lacks(ctx, h); err != nil {
+				nodes[i] = strings.TrimSpace(err.Error())
+			}
+		})
+	}
+	wg.Wait()
+	var out []string
+	if err := check(); err != nil {
+		out = append(out, err.Error())
+	}
+	return append(out, slices.DeleteFunc(nodes, func(s string) bool { return s == "" })...)
+}
+
+// lacks is why a node could not carry the VIPs.
+func lacks(ctx context.Context, h *lab.Host) error {
+	if !h.On() {
+		return errors.New(h.Name + " is off")
+	}
+	err := ready(ctx, h)
+	if err != nil && ctx.Err() != nil {
+		return errors.New(h.Name + " does not answer")
+	}
+	return err
+}

@@ -1,0 +1,270 @@
+package drill
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// The units without which a node does not work as it should.
+const (
+	agentUnit      = "ha-agent.service"
+	haproxyUnit    = "haproxy.service"
+	keepalivedUnit = "keepalived.service"
+)
+
+func watchedUnits() []string { return []string{agentUnit, haproxyUnit, keepalivedUnit} }
+
+// preparingUnits run once at each boot, and must not fail.
+func preparingUnits() []string {
+	return []string{"hapair-firewall.service", "hapair-certificates.service"}
+}
+
+// health is what the nodes' units looked like when they were last checked.
+type health struct {
+	checked time.Time
+	nodes   map[string]nodeUnits
+}
+
+// nodeUnits are the units of a node in one boot.
+type nodeUnits struct {
+	leader int // the process ID of the boot's systemd
+	units  map[string]unit
+}
+
+// unit is what systemd says about a service: org.freedesktop.systemd1(5).
+type unit struct {
+	active, sub, invocation string
+	result                  string // of the last run
+	restarts                int    // by systemd, on its own
+	status                  int    // that the main process last ended with
+}
+
+// running is nil, or why a unit does not run.
+func (u unit) running() error {
+	if u.active == "active" && u.sub == "running" {
+		return nil
+	}
+	return fmt.Errorf("is %s (%s), result %s, last exit status %d", u.active, u.sub, u.result, u.status)
+}
+
+// checkHealth asks each node whether its agent, haproxy and keepalived run as they should, and returns what is wrong. A
+// unit of the node struck may have been started again if the fault is meant to do that.
+func (c *Cluster) checkHealth(ctx context.Context, f fault, struck string) []string {
+	now := health{checked: time.Now(), nodes: map[string]nodeUnits{}}
+	var mu sync.Mutex
+	found := map[string][]string{}
+	var group errgroup.Group
+	for _, h := range c.hosts {
+		group.Go(func() error {
+			allowed := f.restarts
+			if h.Name != struck {
+				allowed = nil
+			}
+			node, problems := c.checkNode(ctx, h, allowed)
+			mu.Lock()
+			defer mu.Unlock()
+			now.nodes[h.Name], found[h.Name] = node, problems
+			return nil
+		})
+	}
+	_ = group.Wait()
+	c.health = now
+	var out []string
+	for _, h := range c.hosts {
+		out = append(out, found[h.Name]...)
+	}
+	return out
+}
+
+// checkNode waits until a node is as it should be, and compares its units with those of the last check.
+func (c *Cluster) checkNode(ctx context.Context, h *lab.Host, allowed []string) (now nodeUnits, problems []string) {
+	before := c.health.nodes[h.Name]
+	limited, cancel := context.WithTimeout(ctx, c.limits.health)
+	defer cancel()
+	var wrong []string
+	_ = waitFor(limited, 250*time.Millisecond, func() error {
+		found, problems := look(limited, h)
+		if limited.Err() != nil && wrong != nil {
+			return limited.Err() // what was found before the time was over is what counts
+		}
+		now, wrong = found, problems
+		if len(wrong) > 0 {
+			return errors.New(wrong[0])
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return now, nil // the drill was interrupted: nothing is known
+	}
+	problems = append(wrong, restarted(h.Name, before, now, allowed)...)
+	return now, append(problems, complaints(ctx, h, c.health.checked, allowed)...)
+}
+
+// look returns how a node's units are and what is wrong with the node now.
+func look(ctx context.Context, h *lab.Host) (now nodeUnits, wrong []string) {
+	if now.leader, _ = h.Leader(); now.leader == 0 {
+		return now, []string{h.Name + " is off"}
+	}
+	args := append([]string{"show", "--property=Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,InvocationID"},
+		slices.Concat(watchedUnits(), preparingUnits())...)
+	out, err := h.Must(ctx, "systemctl", args...)
+	if err != nil {
+		return now, []string{strings.TrimSpace(err.Error())}
+	}
+	now.units = parseUnits(out)
+	for _, name := range watchedUnits() {
+		if err := now.units[name].running(); err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s on %s %v", strings.TrimSuffix(name, ".service"), h.Name, err))
+		}
+	}
+	for _, name := range preparingUnits() {
+		if u := now.units[name]; u.active == "failed" {
+			wrong = append(wrong, fmt.Sprintf("%s on %s %v", name, h.Name, u.running()))
+		}
+		delete(now.units, name)
+	}
+	s, err := statusOf(ctx, h)
+	if err != nil {
+		return now, append(wrong, strings.TrimSpace(err.Error()))
+	}
+	return now, append(wrong, wrongIn(s, h.Name)...)
+}
+
+// parseUnits reads what systemctl show prints: a paragraph of properties for each unit.
+func parseUnits(text string) map[string]unit {
+	out := map[string]unit{}
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		properties := map[string]string{}
+		for lines := bufio.NewScanner(strings.NewReader(paragraph)); lines.Scan(); {
+			if name, value, ok := strings.Cut(lines.Text(), "="); ok {
+				properties[name] = value
+			}
+		}
+		u := unit{active: properties["ActiveState"], sub: properties["SubState"], invocation: properties["InvocationID"], result: properties["Result"]}
+		u.restarts, _ = strconv.Atoi(properties["NRestarts"])
+		u.status, _ = strconv.Atoi(properties["ExecMainStatus"])
+		if id := properties["Id"]; id != "" {
+			out[id] = u
+		}
+	}
+	return out
+}
+
+// wrongIn returns what the agent of a node reports that is not as it should be.
+func wrongIn(s control.Status, node string) []string {
+	var out []string
+	wrong := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if !s.Daemon.Running {
+		wrong("ha-agent on %s does not answer: %s", node, s.Daemon.Why)
+	}
+	if !s.HAProxy.Answers {
+		wrong("haproxy does not answer on %s: %s", node, s.HAProxy.Why)
+	}
+	if s.Maintenance {
+		wrong("%s is in maintenance", node)
+	}
+	for _, i := range s.Instances {
+		if i.State == control.Unknown && !s.Daemon.Running {
+			continue // only the daemon hears of it
+		}
+		if slices.Contains([]string{"FAULT", "STOP", control.Unknown}, i.State) {
+			wrong("%s on %s is in state %s%s", i.Name, node, i.State, because(i.Why))
+		}
+	}
+	for _, t := range s.Targets {
+		switch {
+		case t.Drift:
+			wrong("the files of %s on %s are not those that ha-agent proved", t.Name, node)
+		case t.Generation == 0:
+			wrong("ha-agent on %s has not proved the files of %s", node, t.Name)
+		}
+	}
+	for _, v := range s.VIPs {
+		for _, o := range v.OtherHolders {
+			wrong("another machine (%s) answers for %s of %s, which %s holds", o.HardwareAddress, o.Address, v.Name, node)
+		}
+	}
+	return out
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+// restarted compares a node's units with those of the last check. In a boot that was not seen before, no unit may have
+// been restarted at all; in one that was, only the allowed ones, and those once.
+func restarted(node string, before, now nodeUnits, allowed []string) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(now.units)) {
+		u, was := now.units[name], unit{}
+		short := strings.TrimSuffix(name, ".service")
+		if before.leader == now.leader {
+			was = before.units[name]
+		}
+		times := u.restarts - was.restarts
+		if times < 0 { // a start that was asked for has set it to zero
+			times = u.restarts
+		}
+		switch {
+		case times > 1 || times == 1 && !slices.Contains(allowed, name):
+			out = append(out, fmt.Sprintf("systemd has restarted %s on %s %s: result %s, last exit status %d", short, node, plural(times, "time"), u.result, u.status))
+		case was.invocation != "" && u.invocation != was.invocation && !slices.Contains(allowed, name):
+			out = append(out, fmt.Sprintf("%s on %s was started again, which this fault does not do", short, node))
+		}
+	}
+	return out
+}
+
+// complaint matches the lines of a unit's journal that a healthy one never writes.
+var complaint = map[string]*regexp.Regexp{
+	agentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
+	haproxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
+	keepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
+}
+
+// complaints returns the first line of each unit's journal since the last check that matches.
+func complaints(ctx context.Context, h *lab.Host, since time.Time, allowed []string) []string {
+	var out []string
+	for _, name := range watchedUnits() {
+		if slices.Contains(allowed, name) {
+			continue
+		}
+		for _, line := range journal(ctx, h, name, since) {
+			if complaint[name].MatchString(line) {
+				out = append(out, fmt.Sprintf("%s on %s: %s", strings.TrimSuffix(name, ".service"), h.Name, line))
+				break
+			}
+		}
+	}
+	return out
+}
+
+// journal returns the messages of a unit since a moment, or since the boot if that is zero.
+func journal(ctx context.Context, h *lab.Host, unit string, since time.Time) []string {
+	args := []string{"--quiet", "--no-pager", "--boot", "--output=cat", "--unit=" + unit}
+	if !since.IsZero() {
+		args = append(args, fmt.Sprintf("--since=@%d.%06d", since.Unix(), since.Nanosecond()/1000))
+	}
+	out, err := h.Must(ctx, "journalctl", args...)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(out), "\n")
+}

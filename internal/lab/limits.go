@@ -1,0 +1,63 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A host has the limits of open files that systemd gives a service of a real machine, whatever this process was started
+// with: 1024 as the soft limit, for programs that use select(2), and HIGH_RLIMIT_NOFILE as the hard one, to which haproxy
+// raises its own.
+const (
+	softOpenFiles = 1024
+	hardOpenFiles = 512 << 10
+)
+
+// openFiles are these limits as prlimit(1) and systemd-nspawn(1) take them.
+func openFiles() string { return fmt.Sprintf("%d:%d", softOpenFiles, wantedOpenFiles()) }
+
+// wantedOpenFiles is the hard limit, which is not above the kernel's: proc_sys_fs(5), nr_open.
+func wantedOpenFiles() int {
+	hard := hardOpenFiles
+	var most int
+	text, _ := os.ReadFile("/proc/sys/fs/nr_open")
+	if _, err := fmt.Sscan(string(text), &most); err == nil {
+		hard = min(hard, most)
+	}
+	return hard
+}
+
+// OpenFiles returns the hard limit of open files that hosts have, and what it is on a real machine. The first is lower if
+// this process has a lower one and may not raise it.
+func OpenFiles() (have, real int) {
+	real = wantedOpenFiles()
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	if err != nil || limit.Max >= uint64(real) || hasCapability(unix.CAP_SYS_RESOURCE) {
+		return real, real
+	}
+	return int(limit.Max), real
+}
+
+// withOpenFiles puts prlimit(1) before a command if this process has a lower hard limit and may raise it: setrlimit(2).
+func withOpenFiles(argv ...string) []string {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Max >= uint64(wantedOpenFiles()) || !hasCapability(unix.CAP_SYS_RESOURCE) {
+		return argv
+	}
+	return append([]string{"prlimit", "--nofile=" + openFiles()}, argv...)
+}
+
+func hasCapability(n int) bool {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		var set uint64
+		if _, err := fmt.Sscanf(line, "CapEff: %x", &set); err == nil {
+			return set&(1<<n) != 0
+		}
+	}
+	return false
+}
