@@ -112,7 +112,7 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	m, closeMachine, err := newMachine(o, b.o)
+	m, closeMachine, err := newMachine(o, b.o, true)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (o *opened) mountNew() error {
 			return err
 		}
 		o.device, o.uuid = l, p.fs.uuid
-		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NOATIME, "nobarrier"); err != nil {
+		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NOATIME, "nobarrier,"+onError); err != nil {
 			return err
 		}
 		return o.openRoot()

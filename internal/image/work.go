@@ -99,10 +99,10 @@ func (w *Work) open(ctx context.Context) (err error) {
 	if err := w.checkRelease(); err != nil {
 		return err
 	}
-	if _, err := w.opened.attach(partition{}, false); err != nil { // the whole disk, for grub
+	if _, err := w.opened.attach(partition{}, true); err != nil { // the whole disk, for grub
 		return err
 	}
-	w.machine, w.closeMachine, err = newMachine(w.opened, &w.o)
+	w.machine, w.closeMachine, err = newMachine(w.opened, &w.o, false)
 	return err
 }
 
@@ -130,9 +130,9 @@ func (w *Work) checkRelease() error {
 
 // newMachine makes a machine of an opened image. What it returns takes back what the image must not keep, and is to be
 // called before the image is closed.
-func newMachine(o *opened, opts *Options) (*Machine, func() error, error) {
+func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() error, error) {
 	before := len(o.mounts)
-	if err := o.mountSystem(); err != nil {
+	if err := o.mountSystem(writeDisk); err != nil {
 		return nil, nil, err
 	}
 	content, err := os.ReadFile(resolvConf)
