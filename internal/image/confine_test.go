@@ -72,7 +72,13 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	v := &victim{secret: filepath.Join(t.TempDir(), "secret"), socket: fmt.Sprintf("@hapair-test-%d", os.Getpid())}
+	// Not in /tmp: over that the image's own mount namespace has another one.
+	dir, err := os.MkdirTemp("/var/tmp", "hapair-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	v := &victim{secret: filepath.Join(dir, "secret"), socket: fmt.Sprintf("@hapair-test-%d", os.Getpid())}
 	write(t, v.secret, "of this machine")
 	// A descriptor that this program did not open itself may lack FD_CLOEXEC.
 	leaked, err := unix.Open(v.secret, unix.O_RDONLY, 0)

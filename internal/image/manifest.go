@@ -12,10 +12,15 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"github.com/hapair/hapair/internal/version"
 )
 
-// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest: there is no time in it.
+// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest but for the image's own
+// digest: there is no time in it, and there are times in a file system.
 type Manifest struct {
+	Version  string            `json:"hapair"` // of the program that made the image
+	Image    string            `json:"image"`  // "sha256:…" of the image file
 	Release  string            `json:"release"`
 	Format   Format            `json:"format"`
 	Size     int64             `json:"size"` // of the disk, in bytes
@@ -37,7 +42,7 @@ func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Release: w.o.Release.Name, Format: w.o.Format, Size: info.Size(), Base: w.base, Inputs: w.o.Inputs}
+	m := Manifest{Version: version.Version, Release: w.o.Release.Name, Format: w.o.Format, Size: info.Size(), Base: w.base, Inputs: w.o.Inputs}
 	if m.Packages, err = w.machine.packages(ctx); err != nil {
 		return Manifest{}, err
 	}

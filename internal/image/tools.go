@@ -18,10 +18,10 @@ type tool struct{ name, pkg string }
 func (o *Options) tools() []tool {
 	need := []tool{
 		{"sfdisk", "fdisk"}, {"e2fsck", "e2fsprogs"}, {"resize2fs", "e2fsprogs"},
-		{"unshare", "util-linux"}, {"qemu-img", "qemu-utils"},
+		{"prlimit", "util-linux"}, {"qemu-img", "qemu-utils"},
 	}
 	if o.Base == Bootstrap {
-		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"mmdebstrap", "mmdebstrap"})
+		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"unshare", "util-linux"}, tool{"mmdebstrap", "mmdebstrap"})
 	}
 	return need
 }

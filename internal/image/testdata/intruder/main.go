@@ -22,14 +22,25 @@ import (
 const child = "INTRUDER_CHILD"
 
 func main() {
-	if os.Getenv(child) != "" {
+	file := os.Getenv("VICTIM_FILE")
+	switch os.Getenv(child) {
+	case "chroot":
+		try("leave by a second chroot", doubleChroot(file))
+		return
+	case "":
+	default:
 		return
 	}
 	runtime.LockOSThread()
-	file := os.Getenv("VICTIM_FILE")
 	pid, _ := strconv.Atoi(os.Getenv("VICTIM_PID"))
 	identity()
 	try("read a file of the machine", readable(file))
+	cmd := exec.Command("/bin/sh") // it changes its root
+	cmd.Env = append(os.Environ(), child+"=chroot")
+	cmd.Stdout = os.Stdout
+	if err := cmd.Run(); err != nil {
+		try("start a program", nil)
+	}
 	for _, magic := range []string{"/proc/1/root", "/proc/self/root", "/proc/1/cwd/../../../../.."} {
 		try("read a file by "+magic, readable(magic+file))
 	}
@@ -51,8 +62,6 @@ func main() {
 		}
 		try("reach an abstract socket", err)
 	}
-	// The last, for it changes the root.
-	try("leave by a second chroot", doubleChroot(file))
 	os.Exit(42)
 }
 
