@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/version"
 )
 
@@ -50,14 +50,20 @@ func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	return m, err
 }
 
+// packagesLimit bounds the list of packages: a system with a thousand has 60 kB.
+const packagesLimit = 8 << 20
+
 // packages asks dpkg what is installed.
 func (m *Machine) packages(ctx context.Context) (map[string]string, error) {
-	var out bytes.Buffer
+	out := &head{limit: packagesLimit}
 	const script = `[ -e /var/lib/dpkg/status ] || exit 0
 dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'
 `
-	if err := m.Run(ctx, script, &out); err != nil {
-		return nil, fmt.Errorf("cannot list the image's packages: %w: %s", err, out.String())
+	if err := m.Run(ctx, script, out); err != nil {
+		return nil, fmt.Errorf("cannot list the image's packages: %w: %s", err, install.Printable(out.String()))
+	}
+	if out.Len() == packagesLimit {
+		return nil, fmt.Errorf("cannot list the image's packages: the list has more than %d bytes", packagesLimit)
 	}
 	packages := map[string]string{}
 	for line := range strings.Lines(out.String()) {

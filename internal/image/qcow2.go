@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -135,14 +134,6 @@ func convert(ctx context.Context, from *os.File, fromFormat string, to *os.File,
 	return nil
 }
 
-// limits of a run of qemu-img, which reads what may be hostile.
-type limits struct {
-	memory int64 // address space in bytes
-	cpu    time.Duration
-	wall   time.Duration
-	file   int64 // the largest file that it may write, in bytes
-}
-
 var (
 	// As OpenStack's services have it for "qemu-img info", and some for slow machines.
 	infoLimits = limits{memory: 1 << 30, cpu: 30 * time.Second, wall: 2 * time.Minute, file: 0}
@@ -152,24 +143,5 @@ var (
 
 // qemuImg runs qemu-img within limits. The files are its descriptors 3 and following.
 func qemuImg(ctx context.Context, l limits, files []*os.File, args ...string) ([]byte, error) {
-	prlimit, err := lookTool("prlimit")
-	if err != nil {
-		return nil, err
-	}
-	qemu, err := lookTool("qemu-img")
-	if err != nil {
-		return nil, err
-	}
-	limited, cancel := context.WithTimeout(ctx, l.wall)
-	defer cancel()
-	cmd := exec.CommandContext(limited, prlimit, append([]string{fmt.Sprintf("--as=%d", l.memory),
-		fmt.Sprintf("--cpu=%d", int(l.cpu.Seconds())), fmt.Sprintf("--fsize=%d", l.file), "--core=0", qemu}, args...)...)
-	// Fewer arenas: each reserves 64 MiB of address space.
-	cmd.Env = append(toolEnv(), "MALLOC_ARENA_MAX=2")
-	cmd.ExtraFiles = files
-	out, err := output(limited, cmd)
-	if limited.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("qemu-img %s has not ended within %v", args[0], l.wall)
-	}
-	return out, err
+	return l.run(ctx, nil, files, "qemu-img", args...)
 }

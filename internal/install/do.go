@@ -102,10 +102,11 @@ func (l *Lines) keep(p []byte) {
 	l.partial = append(l.partial, p[:min(len(p), room)]...)
 }
 
-// printable replaces control characters by spaces: what a program in an image prints is shown on terminals.
-func printable(text string) string {
+// Printable replaces control characters, line ends aside, by spaces: what a program in an image prints is shown on
+// terminals.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' && r != '\t' && r != '\n' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r
@@ -113,7 +114,7 @@ func printable(text string) string {
 }
 
 func (l *Lines) flush() {
-	line := strings.TrimRight(printable(string(l.partial)), " \t")
+	line := strings.TrimRight(Printable(string(l.partial)), " \t")
 	l.partial = l.partial[:0]
 	if line == "" {
 		return

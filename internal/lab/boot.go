@@ -72,9 +72,8 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 		// stay what they are, because hosts share their base and this process writes to their disks. Nothing outside of the
 		// host's tree is in reach, and /proc/sys and the like are read-only: nspawn mounts them so, and only power over
 		// this machine could change that.
-		"--private-users=0:65536", "--private-users-ownership=off",
-		// What a machine's systemd would set for itself if it were allowed to, see systemd-system.conf(5).
-		"--rlimit=NOFILE=1024:524288"}
+		"--private-users=0:65536", "--private-users-ownership=off"}
+	args = append(args, niceLimit()...)
 	for _, iface := range h.Interfaces {
 		args = append(args, "--network-veth-extra="+b.hub[iface.Name]+":"+iface.Name)
 	}
