@@ -74,6 +74,9 @@ func grow(ctx context.Context, disk *os.File, size int64) error {
 	if err := checkClean(parts); err != nil {
 		return err
 	}
+	if len(parts) == 0 {
+		return errNoRoot
+	}
 	last := parts[0]
 	for _, p := range parts {
 		if p.offset > last.offset {

@@ -46,7 +46,7 @@ func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	if m.Packages, err = w.machine.packages(ctx); err != nil {
 		return Manifest{}, err
 	}
-	m.Files, err = w.machine.present()
+	m.Files, err = w.machine.present(ctx)
 	return m, err
 }
 
@@ -75,7 +75,7 @@ dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'
 }
 
 // present lists those of the uploaded files that are there in the end, with the digests that they have now.
-func (m *Machine) present() (map[string]string, error) {
+func (m *Machine) present(ctx context.Context) (map[string]string, error) {
 	files := map[string]string{}
 	for name := range m.uploaded() {
 		f, err := m.opened.root.readFile(name)
@@ -86,7 +86,7 @@ func (m *Machine) present() (map[string]string, error) {
 			return nil, fmt.Errorf("cannot read the image's %s: %w", name, err)
 		}
 		hash := sha256.New()
-		_, err = io.Copy(hash, f)
+		_, err = io.Copy(hash, &cancelled{ctx, f})
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the image's %s: %w", name, err)

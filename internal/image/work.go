@@ -131,7 +131,7 @@ func (w *Work) checkRelease() error {
 	}
 	for line := range strings.Lines(string(b)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
-			if name = strings.Trim(name, `"'`); name != w.o.Release.Name {
+			if name = install.Printable(strings.Trim(name, `"'`)); name != w.o.Release.Name {
 				return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
 			}
 			return nil

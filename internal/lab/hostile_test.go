@@ -52,53 +52,61 @@ echo DONE
 
 // A host's root, whether it is its systemd or a command that is run in it, has no power over this machine.
 func TestHostileHost(t *testing.T) {
-	for _, release := range []string{"trixie"} {
-		root := labtest.Root(t, release, lab.NodePackages()...)
-		l := labtest.Lab(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		base, err := l.Directory(planted(t, root))
-		if err != nil {
+	releases := strings.Fields(os.Getenv("HAPAIR_RELEASES"))
+	if len(releases) == 0 {
+		releases = []string{"trixie"}
+	}
+	for _, release := range releases {
+		t.Run(release, func(t *testing.T) { hostileHost(t, release) })
+	}
+}
+
+func hostileHost(t *testing.T, release string) {
+	root := labtest.Root(t, release, lab.NodePackages()...)
+	l := labtest.Lab(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	base, err := l.Directory(planted(t, root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := l.AddHost(lab.HostConfig{Name: "hostile", Base: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, secret := rootDisk(t), filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("of this machine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := "set -- " + disk + " " + secret + "\n" + breakOut
+	unit := "[Service]\nType=oneshot\nExecStart=/bin/sh /breakout\nStandardOutput=file:/breakout.out\n"
+	for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit} {
+		if err := h.WriteFile(name, 0o644, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
-		h, err := l.AddHost(lab.HostConfig{Name: "hostile", Base: base})
-		if err != nil {
-			t.Fatal(err)
-		}
-		disk, secret := rootDisk(t), filepath.Join(t.TempDir(), "secret")
-		if err := os.WriteFile(secret, []byte("of this machine"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		script := "set -- " + disk + " " + secret + "\n" + breakOut
-		unit := "[Service]\nType=oneshot\nExecStart=/bin/sh /breakout\nStandardOutput=file:/breakout.out\n"
-		for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit} {
-			if err := h.WriteFile(name, 0o644, []byte(content)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before := sysctls(t)
-		if err := h.Start(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.WaitRunning(ctx); err != nil {
-			t.Fatal(err)
-		}
-		said, _, err := h.Run(ctx, "sh", "/breakout")
-		if err != nil {
-			t.Fatal(err)
-		}
-		judge(t, "a command", said)
-		if _, err := h.Must(ctx, "systemctl", "start", "breakout.service"); err != nil {
-			t.Fatal(err)
-		}
-		b, err := h.ReadFile("/breakout.out")
-		if err != nil {
-			t.Fatal(err)
-		}
-		judge(t, "a service", string(b))
-		if after := sysctls(t); after != before {
-			t.Errorf("this machine's settings were %q and are %q", before, after)
-		}
+	}
+	before := sysctls(t)
+	if err := h.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.WaitRunning(ctx); err != nil {
+		t.Fatal(err)
+	}
+	said, _, err := h.Run(ctx, "sh", "/breakout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge(t, "a command", said)
+	if _, err := h.Must(ctx, "systemctl", "start", "breakout.service"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.ReadFile("/breakout.out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge(t, "a service", string(b))
+	if after := sysctls(t); after != before {
+		t.Errorf("this machine's settings were %q and are %q", before, after)
 	}
 }
 
