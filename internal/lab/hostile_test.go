@@ -25,8 +25,8 @@ attempts() {
 	same /proc/sys/kernel/core_pattern && out "$1: core_pattern"
 	same /proc/sys/vm/swappiness && out "$1: swappiness"
 	same /proc/sys/kernel/hostname.none && out "$1: nothing"
-	{ : >>/proc/sysrq-trigger; } 2>/dev/null && out "$1: sysrq-trigger"
-	{ : >>/sys/kernel/uevent_helper; } 2>/dev/null && out "$1: uevent_helper"
+	{ true >>/proc/sysrq-trigger; } 2>/dev/null && out "$1: sysrq-trigger"
+	{ true >>/sys/kernel/uevent_helper; } 2>/dev/null && out "$1: uevent_helper"
 	return 0
 }
 attempts plain
@@ -36,7 +36,7 @@ umount /proc/sysrq-trigger 2>/dev/null; umount -l /proc/sys 2>/dev/null
 attempts remounted
 mkdir -p /run/p /run/s
 mount -t proc proc /run/p 2>/dev/null && same /run/p/sys/kernel/core_pattern && out "core_pattern by another proc"
-mount -t sysfs sysfs /run/s 2>/dev/null && { : >>/run/s/kernel/uevent_helper; } 2>/dev/null && out "uevent_helper by another sysfs"
+mount -t sysfs sysfs /run/s 2>/dev/null && { true >>/run/s/kernel/uevent_helper; } 2>/dev/null && out "uevent_helper by another sysfs"
 mknod /run/disk b ${1%:*} ${1#*:} 2>/dev/null && out "mknod"
 head -c 512 /planted-disk >/dev/null 2>&1 && out "a disk's node in the image"
 head -c 4 /proc/kcore >/dev/null 2>&1 && [ -s /proc/kcore ] && out "kcore"
@@ -79,8 +79,10 @@ func hostileHost(t *testing.T, release string) {
 		t.Fatal(err)
 	}
 	script := "set -- " + disk + " " + secret + "\n" + breakOut
+	// It tells udevd, which a host has not.
+	const noNetplan = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 	unit := "[Service]\nType=oneshot\nExecStart=/bin/sh /breakout\nStandardOutput=file:/breakout.out\n"
-	for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit} {
+	for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit, "/etc/systemd/system/netplan-configure.service": noNetplan} {
 		if err := h.WriteFile(name, 0o644, []byte(content)); err != nil {
 			t.Fatal(err)
 		}

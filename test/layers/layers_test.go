@@ -14,7 +14,8 @@ const module = "github.com/hapair/hapair/"
 var floors = [][]string{
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair"},
 	{"packer/provisioner", "packer/builder", "packer/datasource", "internal/drill"},
-	{"packer/template", "cloudinit", "internal/image", "internal/lab"},
+	{"packer/template", "cloudinit", "internal/lab"},
+	{"internal/image"},
 	{"internal/install", "internal/archive"},
 	{"internal/recipe", "internal/agent", "internal/agent/verify"},
 	{"internal/haproxy/haproxycfg", "internal/keepalived/keepalivedconf"},
