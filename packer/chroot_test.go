@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/packertest"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // chroot bakes a golden image with the builder hapair-chroot from a bootstrapped base.
@@ -91,6 +92,9 @@ func checkManifest(t *testing.T, path string) {
 		if strings.HasPrefix(file, "/tmp/") {
 			t.Errorf("the manifest lists %s, which was there on the way only", file)
 		}
+	}
+	if m.Version != version.Version {
+		t.Errorf("the manifest is of version %q, want %q", m.Version, version.Version)
 	}
 	if m.Release != "trixie" || m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
 		t.Errorf("the manifest has release %q, haproxy %q, keepalived %q, spec %q", m.Release, m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])

@@ -54,8 +54,11 @@ func (w *world) null(t *testing.T) {
 		"stat -c '%U:%G %a' /usr/bin/ha-agent /etc/haproxy/haproxy.cfg": "root:root 755\nroot:haproxy 640\n",
 		"wc -c </etc/machine-id":                                     "0\n",
 		"ls -d /tmp/packer-hapair.* /etc/ssh/ssh_host_* 2>/dev/null": "",
-		"systemctl is-enabled haproxy keepalived ha-agent":           "enabled\nenabled\nenabled\n",
-		"systemctl is-active haproxy keepalived ha-agent":            "inactive\ninactive\ninactive\n",
+		// The build's login must not be every node's.
+		"ls -d /home/*/.ssh/authorized_keys* /root/.ssh/authorized_keys* /etc/.resolv.conf.* 2>/dev/null": "",
+		"cat /etc/hostname; find /var/log/journal -mindepth 1 2>/dev/null":                                "localhost\n",
+		"systemctl is-enabled haproxy keepalived ha-agent":                                                "enabled\nenabled\nenabled\n",
+		"systemctl is-active haproxy keepalived ha-agent":                                                 "inactive\ninactive\ninactive\n",
 	} {
 		got, _, err := host.Run(ctx, "sh", "-c", script)
 		if err != nil || got != want {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +22,6 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
-	"github.com/hapair/hapair/internal/strictyaml"
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
@@ -90,15 +87,11 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
-	digest, err := specDigest(path)
-	if err != nil {
-		return exitstatus.With(exitstatus.Failure, err)
-	}
 	shown := newProgress(e.stderr, time.Now)
 	m, err := image.Bake(ctx, image.Options{
 		Release: r, Base: f.base, BaseSHA256: f.sha256, Mirror: f.mirror, Size: size,
 		Output: f.output, Format: image.Format(f.format), CacheDir: cache,
-		Inputs: map[string]string{"spec": digest}, Env: proxyEnv(os.Environ()), Report: shown.report,
+		Inputs: map[string]string{"spec": "sha256:" + s.Digest}, Env: proxyEnv(os.Environ()), Report: shown.report,
 	}, func(ctx context.Context, m *image.Machine) error {
 		return install.Do(ctx, m, append(install.Image(want, agent), judge.Step(s, r)), shown.report)
 	})
@@ -160,15 +153,6 @@ func cacheDir(flag string) (string, error) {
 		return "", fmt.Errorf("cannot tell where to keep bases: %w; name a directory by --cache", err)
 	}
 	return filepath.Join(dir, "hapair"), nil
-}
-
-func specDigest(path string) (string, error) {
-	b, err := regular.ReadFile(path, strictyaml.MaxSize)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the spec: %w", err)
-	}
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 // proxyEnv picks the proxies: apt in the image needs them as much as this machine.

@@ -8,38 +8,52 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// steps is how a bake reports, with a package that prints what would move a terminal's cursor.
-func steps(p *progress) {
+// steps is how a bake reports, with a package that prints what would move a terminal's cursor. It takes a second to get
+// and more than a minute to install.
+func steps(p *progress, now *time.Time) {
+	wait := func(d time.Duration) {
+		for range d / time.Second {
+			*now = now.Add(time.Second)
+			p.tick()
+		}
+	}
 	p.report(install.Progress{Step: "get"})
 	p.report(install.Progress{Step: "get", Fraction: 0.42})
+	wait(time.Second)
 	p.report(install.Progress{Step: "get", Done: true})
+	wait(10 * time.Second) // between two steps nothing is shown
 	p.report(install.Progress{Step: "install"})
 	p.report(install.Progress{Step: "install", Line: "Setting up \x1b[2Jhaproxy"})
+	if p.width > 0 {
+		wait(3 * time.Second)
+	} else {
+		wait(63 * time.Second)
+	}
 	p.end()
 }
 
-// clock runs a second at each look.
-func clock() func() time.Time {
+// newTestProgress has a clock that only the test moves.
+func newTestProgress(out *bytes.Buffer, width int) (*progress, *time.Time) {
 	now := time.Unix(0, 0)
-	return func() time.Time { now = now.Add(time.Second); return now }
+	return &progress{w: out, now: func() time.Time { return now }, width: width, stop: make(chan struct{})}, &now
 }
 
 func TestProgressInAFile(t *testing.T) {
 	var out bytes.Buffer
-	steps(newProgress(&out, clock()))
-	if want := "   1.0s  get\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+	steps(newTestProgress(&out, 0))
+	want := "   1.0s  get\n   2.0s  install ...\n  32.0s  install ...\n  62.0s  install ...\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
 
 func TestProgressOnATerminal(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(&out, clock())
-	p.width = 30
-	steps(p)
+	steps(newTestProgress(&out, 30))
 	const wipe = "\r\x1b[K"
 	want := wipe + "         get" + wipe + "         get: 42 %" + wipe + "   1.0s  get\n" +
-		wipe + "         install" + wipe + "         install: Setting up " + wipe
+		wipe + "         install" + wipe + "         install: Setting up…" +
+		wipe + "     2s  install: Setting up…" + wipe + "     3s  install: Setting up…" + wipe
 	if out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
 	}

@@ -4,21 +4,20 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// getBase finds, downloads or makes the base, and tells where it lies.
-func getBase(ctx context.Context, o *Options) (file string, info BaseInfo, err error) {
+// getBase finds, downloads or makes the base, and opens it. What is read of it later is read from the file that was
+// checked, whatever becomes of its name.
+func getBase(ctx context.Context, o *Options) (file *os.File, info BaseInfo, err error) {
 	switch {
 	case o.Base == Bootstrap:
 		return bootstrapBase(ctx, o)
@@ -29,18 +28,40 @@ func getBase(ctx context.Context, o *Options) (file string, info BaseInfo, err e
 		})
 		return file, BaseInfo{o.Base, "sha256:" + strings.ToLower(o.BaseSHA256)}, err
 	}
+	if file, err = openRegular(o.Base); err != nil {
+		return nil, info, fmt.Errorf("cannot read the base: %w", err)
+	}
 	var digest string
 	err = o.stage("read the base", func() (err error) {
-		digest, err = fileDigest(ctx, o.Base)
+		digest, err = fileDigest(ctx, file)
 		return err
 	})
 	if err != nil {
-		return "", info, fmt.Errorf("cannot read the base: %w", err)
+		file.Close()
+		return nil, info, fmt.Errorf("cannot read the base: %w", err)
 	}
 	if o.BaseSHA256 != "" && !strings.EqualFold(o.BaseSHA256, digest) {
-		return "", info, fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, digest, o.BaseSHA256)
+		file.Close()
+		return nil, info, fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, digest, o.BaseSHA256)
 	}
-	return o.Base, BaseInfo{filepath.Base(o.Base), "sha256:" + digest}, nil
+	return file, BaseInfo{filepath.Base(o.Base), "sha256:" + digest}, nil
+}
+
+// openRegular opens a file for reading. A pipe, which would wait for a writer, and a device are refused.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func isURL(base string) bool {
@@ -49,39 +70,53 @@ func isURL(base string) bool {
 
 // fetch downloads a base into the cache, under the name of its digest: bytes that are not what they should be are never
 // given a name.
-func fetch(ctx context.Context, o *Options) (string, error) {
+func fetch(ctx context.Context, o *Options) (*os.File, error) {
 	want := strings.ToLower(o.BaseSHA256)
-	file := filepath.Join(o.CacheDir, "sha256-"+want+".img")
-	if have, err := fileDigest(ctx, file); err == nil && have == want {
-		o.line("found in the cache: " + file)
-		return file, nil
+	name := "sha256-" + want + ".img"
+	file, err := o.cached(name)
+	if err != nil {
+		return nil, err
 	}
+	if file != nil {
+		if have, err := fileDigest(ctx, file); err == nil && have == want {
+			o.line("found in the cache: " + file.Name())
+			return file, nil
+		}
+		file.Close()
+	}
+	if err := download(ctx, o, want, filepath.Join(o.CacheDir, name)); err != nil {
+		return nil, err
+	}
+	return o.cached(name)
+}
+
+func download(ctx context.Context, o *Options, want, file string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.Base, nil)
 	if err != nil {
-		return "", fmt.Errorf("cannot download the base: %w", err)
+		return fmt.Errorf("cannot download the base: %w", err)
 	}
 	resp, err := o.client().Do(req)
 	if err != nil {
-		return "", fmt.Errorf("cannot download the base: %w", err)
+		return fmt.Errorf("cannot download the base: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("cannot download the base: %s answers %s", o.Base, resp.Status)
+		return fmt.Errorf("cannot download the base: %s answers %s", o.Base, resp.Status)
 	}
 	to, err := newScratch(o.CacheDir)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer to.discard()
 	hash := sha256.New()
 	body := &counted{r: &cancelled{ctx, resp.Body}, total: resp.ContentLength, tell: o.fraction}
 	if _, err := io.Copy(io.MultiWriter(to, hash), body); err != nil {
-		return "", fmt.Errorf("cannot download the base: %w", err)
+		return fmt.Errorf("cannot download the base: %w", err)
 	}
 	if have := hex.EncodeToString(hash.Sum(nil)); have != want {
-		return "", fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, have, want)
+		return fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, have, want)
 	}
-	return file, to.publish(file, 0o644)
+	return to.publish(file, 0o644)
 }
 
 // counted is a reader that tells how far it is, each time that another hundredth is done.
@@ -102,74 +137,16 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func fileDigest(ctx context.Context, file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
+// fileDigest is the SHA-256 of a file from its beginning.
+func fileDigest(ctx context.Context, f *os.File) (string, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
-	defer f.Close()
 	hash := sha256.New()
 	if _, err := io.Copy(hash, &cancelled{ctx, f}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// qcow2Magic begins a qcow2 image; see qemu's docs/interop/qcow2.txt.
-const qcow2Magic = "QFI\xfb"
-
-// copyBase makes a raw disk of the base.
-func copyBase(ctx context.Context, base *os.File, to *os.File) error {
-	magic := make([]byte, len(qcow2Magic))
-	if _, err := base.ReadAt(magic, 0); err != nil {
-		return fmt.Errorf("cannot read the base: %w", err)
-	}
-	if string(magic) != qcow2Magic {
-		return copySparse(ctx, base, to)
-	}
-	if err := checkQCOW2(ctx, base); err != nil {
-		return err
-	}
-	return convert(ctx, base, "qcow2", to, "raw")
-}
-
-// checkQCOW2 refuses an image that refers to other files: it could name any of this machine's.
-func checkQCOW2(ctx context.Context, f *os.File) error {
-	out, err := onFile(ctx, f, "qemu-img", "info", "-f", "qcow2", "--output=json", "/proc/self/fd/3")
-	if err != nil {
-		return fmt.Errorf("cannot read the base: %w", err)
-	}
-	var info struct {
-		Backing  string `json:"backing-filename"`
-		Specific struct {
-			Data struct {
-				File string `json:"data-file"`
-			} `json:"data"`
-		} `json:"format-specific"`
-	}
-	if err := json.Unmarshal(out, &info); err != nil {
-		return fmt.Errorf("cannot read the base: %w", err)
-	}
-	if other := info.Backing + info.Specific.Data.File; other != "" {
-		return fmt.Errorf("cannot use the base: it is only a part, and the rest lies in %s: make it whole with qemu-img convert", other)
-	}
-	return nil
-}
-
-// convert runs qemu-img from one open file to another.
-func convert(ctx context.Context, from *os.File, fromFormat string, to *os.File, toFormat string, args ...string) error {
-	path, err := lookTool("qemu-img")
-	if err != nil {
-		return err
-	}
-	args = append([]string{"convert", "-f", fromFormat, "-O", toFormat}, args...)
-	cmd := exec.CommandContext(ctx, path, append(args, "/proc/self/fd/3", "/proc/self/fd/4")...)
-	cmd.Env = toolEnv()
-	cmd.ExtraFiles = []*os.File{from, to}
-	if _, err := output(ctx, cmd); err != nil {
-		return fmt.Errorf("cannot convert the image: %w", err)
-	}
-	return nil
 }
 
 // copySparse copies what is not a hole, by sharing its blocks where the file system can.

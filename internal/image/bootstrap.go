@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,29 +41,54 @@ type bootstrapper struct {
 	sources string // of apt; empty: mmdebstrap's own default, which it writes itself
 }
 
-// bootstrapBase makes the base that o asks for, or finds it in the cache, and tells its path and digest. The digest is that of
-// everything the base was asked to be.
-func bootstrapBase(ctx context.Context, o *Options) (file string, info BaseInfo, err error) {
-	if runtime.GOARCH != "amd64" {
-		return "", info, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
-	}
-	r := o.Release
-	b := &bootstrapper{o: o}
-	if r.Archive != "" || o.Mirror != "" {
-		found, err := reachable(ctx, o.client(), suites(r, o.Mirror))
-		if err != nil {
-			return "", info, err
-		}
-		b.sources = aptSources(found, r)
+// bootstrapBase makes the base that o asks for, or finds it in the cache, and opens it. The digest is that of everything
+// the base was asked to be.
+func bootstrapBase(ctx context.Context, o *Options) (file *os.File, info BaseInfo, err error) {
+	b, err := newBootstrapper(ctx, o)
+	if err != nil {
+		return nil, info, err
 	}
 	digest := b.digest()
 	info = BaseInfo{Source: Bootstrap, Digest: "sha256:" + digest}
-	file = filepath.Join(o.CacheDir, "bootstrap-"+r.Name+"-"+digest[:16]+".raw")
-	if have, err := os.Stat(file); err == nil {
-		name := "take " + file + ", bootstrapped on " + have.ModTime().Format(time.DateOnly)
-		return file, info, o.stage(name, func() error { return nil })
+	name := "bootstrap-" + o.Release.Name + "-" + digest[:16] + ".raw"
+	if file, err = o.cachedBootstrap(ctx, name); file != nil || err != nil {
+		return file, info, err
 	}
-	return file, info, b.make(ctx, file)
+	// Who waits finds what the other one has made.
+	unlock, err := archive.Lock(ctx, filepath.Join(o.CacheDir, name+".lock"))
+	if err != nil {
+		return nil, info, err
+	}
+	defer unlock()
+	if file, err = o.cachedBootstrap(ctx, name); file != nil || err != nil {
+		return file, info, err
+	}
+	if err := b.make(ctx, filepath.Join(o.CacheDir, name)); err != nil {
+		return nil, info, err
+	}
+	file, err = o.cached(name)
+	return file, info, err
+}
+
+// newBootstrapper finds out what the archive has.
+func newBootstrapper(ctx context.Context, o *Options) (*bootstrapper, error) {
+	if runtime.GOARCH != "amd64" {
+		return nil, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
+	}
+	b := &bootstrapper{o: o}
+	if r := o.Release; r.Archive != "" || o.Mirror != "" {
+		found, err := reachable(ctx, o.client(), suites(r, o.Mirror), o.leaveOut)
+		if err != nil {
+			return nil, err
+		}
+		b.sources = aptSources(found, r)
+	}
+	return b, nil
+}
+
+// leaveOut reports a suite that an image will not have.
+func (o *Options) leaveOut(s suite) {
+	_ = o.stage(fmt.Sprintf("warning: %s is left out: the archive %s does not have it", s.name, s.archive), func() error { return nil })
 }
 
 // digest is that of all that makes the base.
@@ -98,7 +122,14 @@ func (b *bootstrapper) make(ctx context.Context, file string) error {
 	if err := errors.Join(err, opened.close()); err != nil {
 		return err
 	}
-	return disk.publish(file, 0o600)
+	content, err := contentDigest(ctx, disk.File)
+	if err != nil {
+		return fmt.Errorf("cannot read the new base: %w", err)
+	}
+	if err := disk.publish(file, 0o600); err != nil {
+		return err
+	}
+	return b.o.keepDigest(file, content)
 }
 
 func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
@@ -112,7 +143,7 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	m, closeMachine, err := newMachine(o, b.o)
+	m, closeMachine, err := newMachine(o, b.o, true)
 	if err != nil {
 		return err
 	}
@@ -140,7 +171,7 @@ func (o *opened) mountNew() error {
 			return err
 		}
 		o.device, o.uuid = l, p.fs.uuid
-		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NOATIME, "nobarrier"); err != nil {
+		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NOATIME, "nobarrier,"+onError); err != nil {
 			return err
 		}
 		return o.openRoot()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 )
 
@@ -49,15 +48,8 @@ func uuidOf(h string) string {
 
 // partitionDisk writes a table with sfdisk. The kernel is not asked to read it: it is a file.
 func partitionDisk(ctx context.Context, disk *os.File, table string, args ...string) error {
-	path, err := lookTool("sfdisk")
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, path, append(append([]string{"--quiet", "--no-reread", "--no-tell-kernel"}, args...), "/proc/self/fd/3")...)
-	cmd.Env = toolEnv()
-	cmd.ExtraFiles = []*os.File{disk}
-	cmd.Stdin = strings.NewReader(table)
-	if _, err := output(ctx, cmd); err != nil {
+	args = append(append([]string{"--quiet", "--no-reread", "--no-tell-kernel"}, args...), "/proc/self/fd/3")
+	if _, err := diskLimits.run(ctx, strings.NewReader(table), []*os.File{disk}, "sfdisk", args...); err != nil {
 		return fmt.Errorf("cannot partition the disk: %w", err)
 	}
 	return nil
@@ -81,6 +73,9 @@ func grow(ctx context.Context, disk *os.File, size int64) error {
 	}
 	if err := checkClean(parts); err != nil {
 		return err
+	}
+	if len(parts) == 0 {
+		return errNoRoot
 	}
 	last := parts[0]
 	for _, p := range parts {

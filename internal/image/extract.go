@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Extract copies the root file system of an image into the directory dir of this machine, owners, modes, links and
@@ -28,6 +30,29 @@ func Extract(ctx context.Context, file, dir string) (err error) {
 	return o.copyTo(ctx, dir)
 }
 
+// WithRoot opens an image, as a bake and Extract do, and calls use with the block device of its root file system, which is
+// read-only. The device lasts until use returns, and after that for as long as something is mounted on it. An image of
+// another format than raw is unpacked into a file without a name in scratchDir, which lasts as long.
+func WithRoot(ctx context.Context, file, scratchDir string, use func(device string) error) (err error) {
+	disk, err := rawDisk(ctx, file, scratchDir)
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	o, err := openDisk(ctx, disk, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	return use(o.device.path())
+}
+
+// Mount flags and options for a device that WithRoot gives.
+const (
+	MountFlags   = untrusted | unix.MS_RDONLY
+	MountOptions = onError
+)
+
 func emptyDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot extract an image: %w", err)
@@ -44,19 +69,22 @@ func emptyDir(dir string) error {
 
 // rawDisk opens an image as a raw disk. One of another format is converted into a file without a name in scratchDir.
 func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the image: %w", err)
 	}
-	magic := make([]byte, len(qcow2Magic))
-	if _, err := f.ReadAt(magic, 0); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot open the image %s: %w", file, err)
-	}
-	if string(magic) != qcow2Magic {
-		return f, nil
+	qcow2, err := isQCOW2(f)
+	if err != nil || !qcow2 {
+		if err != nil {
+			f.Close()
+			f = nil
+		}
+		return f, err
 	}
 	defer f.Close()
+	if err := checkSpace(ctx, f, scratchDir, 0); err != nil {
+		return nil, err
+	}
 	to, err := newScratch(scratchDir)
 	if err != nil {
 		return nil, err

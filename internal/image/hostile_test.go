@@ -176,6 +176,28 @@ func TestOtherRelease(t *testing.T) {
 	}
 }
 
+// A partition table without a partition is one that cannot be made larger.
+func TestEmptyPartitionTable(t *testing.T) {
+	needs.Root(t)
+	base := filepath.Join(t.TempDir(), "base.raw")
+	disk, err := os.Create(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	if err := disk.Truncate(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := partitionDisk(t.Context(), disk, "label: gpt\n"); err != nil {
+		t.Fatal(err)
+	}
+	o := toyOptions(t, base)
+	o.Size = 16 << 20
+	if _, err := Bake(t.Context(), o, put("never")); err == nil || !strings.Contains(err.Error(), errNoRoot.Error()) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestNoPartitions(t *testing.T) {
 	needs.Root(t)
 	base := filepath.Join(t.TempDir(), "base.raw")

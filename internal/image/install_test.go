@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -75,27 +76,48 @@ func TestInstallRefused(t *testing.T) {
 // What sealing does not know of is found by the check that follows it.
 func TestSeal(t *testing.T) {
 	left := map[string]string{
-		"/etc/ssh/ssh_host_rsa_key":            "ssh_host_rsa_key",
-		"/var/lib/systemd/random-seed":         "random-seed",
-		"/etc/netplan/50-cloud-init.yaml":      "50-cloud-init.yaml",
-		"/var/lib/cloud/instance/x":            "/var/lib/cloud/instance",
-		"/var/lib/apt/lists/x_dists_InRelease": "InRelease",
-		"/var/log/odd name.log":                "/var/log/odd",
-		"/root/.bash_history":                  ".bash_history",
+		"/etc/ssh/ssh_host_rsa_key":                       "ssh_host_rsa_key",
+		"/var/lib/systemd/random-seed":                    "random-seed",
+		"/etc/netplan/50-cloud-init.yaml":                 "50-cloud-init.yaml",
+		"/var/lib/cloud/instance/x":                       "/var/lib/cloud/instance",
+		"/var/lib/apt/lists/x_dists_InRelease":            "InRelease",
+		"/var/log/odd name.log":                           "/var/log/odd",
+		"/var/log/journal/0123/system.journal":            "system.journal",
+		"/root/.bash_history":                             ".bash_history",
+		"/root/.python_history":                           ".python_history",
+		"/root/.ssh/authorized_keys":                      "/root/.ssh/authorized_keys",
+		"/root/.ssh/known_hosts":                          "known_hosts",
+		"/home/builder/.ssh/authorized_keys2":             "/home/builder/.ssh/authorized_keys2",
+		"/home/builder/.wget-hsts":                        ".wget-hsts",
+		"/srv/deploy/.ssh/authorized_keys":                "/srv/deploy/.ssh/authorized_keys",
+		"/etc/.resolv.conf.systemd-resolved.bak":          ".resolv.conf.systemd-resolved.bak",
+		"/etc/hostname":                                   "/etc/hostname",
+		"/etc/nvme/hostid":                                "/etc/nvme/hostid",
+		"/etc/systemd/network/10-cloud-init-eth0.network": "10-cloud-init-eth0.network",
+		"/etc/udev/rules.d/70-persistent-net.rules":       "70-persistent-net.rules",
+		"/etc/cloud/cloud.cfg.d/99-installer.cfg":         "99-installer.cfg",
+		"/var/lib/dhcp/dhclient.eth0.leases":              "dhclient.eth0.leases",
 	}
 	plant := "set -eu\n"
 	for path := range left {
 		plant += "d='" + path + "'; mkdir -p \"${d%/*}\"; echo x >\"$d\"\n"
 	}
+	// An account whose home is anywhere.
+	plant += "echo 'deploy:x:1000:1000::/srv/deploy:/bin/sh' >>/etc/passwd\n"
+	plant += "printf '127.0.0.1 localhost\\n127.0.1.1 builder\\n10.0.0.1 kept\\n' >/etc/hosts\n"
+	plant += "chmod 2755 /var/log/journal\n"
 	bake(t, toyOptions(t, toyBase(t)), func(ctx context.Context, m *Machine) error {
 		if err := m.Run(ctx, plant, nil); err != nil {
 			return err
 		}
 		check := install.Seal()[1:]
-		err := install.Do(ctx, m, check, nil)
+		var said strings.Builder // the error has only the last lines
+		if err := install.Do(ctx, m, check, func(p install.Progress) { fmt.Fprintln(&said, p.Line) }); err == nil {
+			t.Error("the check finds nothing")
+		}
 		for _, want := range left {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("the check does not name %s: %v", want, err)
+			if !strings.Contains(said.String(), want) {
+				t.Errorf("the check does not name %s:\n%s", want, said.String())
 			}
 		}
 		for range 2 {
@@ -103,6 +125,24 @@ func TestSeal(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		var out bytes.Buffer
+		const sealed = "cat /etc/hosts /etc/hostname; stat -c %a /var/log/journal; find /var/log/journal -mindepth 1"
+		if err := m.Run(ctx, sealed, &out); err != nil {
+			return err
+		}
+		if want := "127.0.0.1 localhost\n10.0.0.1 kept\nlocalhost\n2755\n"; out.String() != want {
+			t.Errorf("sealed: got\n%swant\n%s", out.String(), want)
+		}
 		return nil
 	})
+}
+
+// A private key is not for sealing to remove, and every node would have it.
+func TestSealRefusesAPrivateKey(t *testing.T) {
+	_, err := Bake(t.Context(), toyOptions(t, toyBase(t)), func(ctx context.Context, m *Machine) error {
+		return m.Run(ctx, "mkdir -p /home/a/.ssh; echo '-----BEGIN OPENSSH PRIVATE KEY-----' >/home/a/.ssh/id_ed25519", nil)
+	})
+	if err == nil || !strings.Contains(err.Error(), "/home/a/.ssh/id_ed25519 is a private key") {
+		t.Errorf("error %v", err)
+	}
 }

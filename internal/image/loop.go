@@ -12,7 +12,8 @@ import (
 // nothing on it is mounted any more: LO_FLAGS_AUTOCLEAR, see loop(4).
 type loop struct {
 	*os.File
-	number uint32
+	number       uint32
+	offset, size int64
 }
 
 func (l *loop) path() string { return fmt.Sprintf("/dev/loop%d", l.number) }
@@ -43,6 +44,7 @@ func attach(file *os.File, offset, size int64, readOnly bool) (*loop, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot get a loop device: %w", err)
 		}
+		l.offset, l.size = offset, size
 		err = l.configure(file, offset, size, readOnly)
 		if err == nil {
 			return l, nil

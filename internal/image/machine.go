@@ -43,7 +43,8 @@ func (m *Machine) Run(ctx context.Context, script string, out io.Writer) error {
 	return err
 }
 
-// Exec runs a command in the image as root, with a process table of its own: what it leaves running is killed. The
+// Exec runs a command in the image as root, confined to it (see confine.go), with a process table of its own: what it
+// leaves running is killed. The
 // status is the command's own, or 128 and the number of the signal that ended it; an error means that it could not be
 // run to its end.
 func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
@@ -52,19 +53,22 @@ func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
 		return 0, err
 	}
 	defer script.Close()
-	// The script is no argument, for those can be seen by everybody on this machine.
-	cmd, err := sandbox(ctx, "--root="+rootDir, "--wd=/", "/bin/sh", "/proc/self/fd/3")
+	// The script is no argument, because every user of this machine can read those.
+	cmd, finish, err := confined(ctx, script)
 	if err != nil {
 		return 0, err
 	}
 	cmd.Env = append([]string{
 		"PATH=" + toolPath, "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1",
 	}, m.env...)
-	cmd.ExtraFiles = []*os.File{script}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	err = m.opened.run(cmd)
+	failed := finish()
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
+	}
+	if failed != nil {
+		return 0, fmt.Errorf("cannot run a command in the image: %w", failed)
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,10 +11,16 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"github.com/hapair/hapair/internal/termsafe"
+	"github.com/hapair/hapair/internal/version"
 )
 
-// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest: there is no time in it.
+// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest but for the image's own
+// digest: there is no time in it, and there are times in a file system.
 type Manifest struct {
+	Version  string            `json:"hapair"` // of the program that made the image
+	Image    string            `json:"image"`  // "sha256:…" of the image file
 	Release  string            `json:"release"`
 	Format   Format            `json:"format"`
 	Size     int64             `json:"size"` // of the disk, in bytes
@@ -37,22 +42,28 @@ func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Release: w.o.Release.Name, Format: w.o.Format, Size: info.Size(), Base: w.base, Inputs: w.o.Inputs}
+	m := Manifest{Version: version.Version, Release: w.o.Release.Name, Format: w.o.Format, Size: info.Size(), Base: w.base, Inputs: w.o.Inputs}
 	if m.Packages, err = w.machine.packages(ctx); err != nil {
 		return Manifest{}, err
 	}
-	m.Files, err = w.machine.present()
+	m.Files, err = w.machine.present(ctx)
 	return m, err
 }
 
+// packagesLimit bounds the list of packages: a system with a thousand has 60 kB.
+const packagesLimit = 8 << 20
+
 // packages asks dpkg what is installed.
 func (m *Machine) packages(ctx context.Context) (map[string]string, error) {
-	var out bytes.Buffer
+	out := &head{limit: packagesLimit}
 	const script = `[ -e /var/lib/dpkg/status ] || exit 0
 dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'
 `
-	if err := m.Run(ctx, script, &out); err != nil {
-		return nil, fmt.Errorf("cannot list the image's packages: %w: %s", err, out.String())
+	if err := m.Run(ctx, script, out); err != nil {
+		return nil, fmt.Errorf("cannot list the image's packages: %w: %s", err, termsafe.Text(out.String()))
+	}
+	if out.Len() == packagesLimit {
+		return nil, fmt.Errorf("cannot list the image's packages: the list has more than %d bytes", packagesLimit)
 	}
 	packages := map[string]string{}
 	for line := range strings.Lines(out.String()) {
@@ -64,7 +75,7 @@ dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'
 }
 
 // present lists those of the uploaded files that are there in the end, with the digests that they have now.
-func (m *Machine) present() (map[string]string, error) {
+func (m *Machine) present(ctx context.Context) (map[string]string, error) {
 	files := map[string]string{}
 	for name := range m.uploaded() {
 		f, err := m.opened.root.readFile(name)
@@ -75,7 +86,7 @@ func (m *Machine) present() (map[string]string, error) {
 			return nil, fmt.Errorf("cannot read the image's %s: %w", name, err)
 		}
 		hash := sha256.New()
-		_, err = io.Copy(hash, f)
+		_, err = io.Copy(hash, &cancelled{ctx, f})
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the image's %s: %w", name, err)

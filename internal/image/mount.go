@@ -23,6 +23,14 @@ const (
 	rootDir = tempDir + "/root"
 )
 
+const (
+	// untrusted are the flags of every mount of an image's file system: its device nodes open nothing, and its set-uid
+	// programs run as the user who starts them. Both are kept in the image.
+	untrusted = unix.MS_NODEV | unix.MS_NOSUID
+	// onError is ext4's option for a damaged file system. The image's own superblock may name another one: panic.
+	onError = "errors=remount-ro"
+)
+
 // opened is a disk whose file systems are mounted in a namespace of their own.
 type opened struct {
 	ns     *namespace
@@ -133,7 +141,7 @@ func (o *opened) mountRoot(readOnly bool) error {
 		if err != nil {
 			return err
 		}
-		if err := o.mount(l.path(), rootDir, "ext4", unix.MS_NODEV|unix.MS_RDONLY, ""); err != nil {
+		if err := o.mount(l.path(), rootDir, "ext4", untrusted|unix.MS_RDONLY, onError); err != nil {
 			return err
 		}
 		if err := o.openRoot(); err != nil {
@@ -171,7 +179,7 @@ func (o *opened) writable(readOnly bool) error {
 	}
 	// Without barriers: nothing has to be durable before the image is published.
 	err := o.ns.do(func() error {
-		return unix.Mount("", rootDir, "", unix.MS_REMOUNT|unix.MS_NODEV|unix.MS_NOATIME, "nobarrier")
+		return unix.Mount("", rootDir, "", unix.MS_REMOUNT|untrusted|unix.MS_NOATIME, "nobarrier,"+onError)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot make the image's root writable: %w", err)
@@ -197,17 +205,17 @@ func (o *opened) mountBoot(readOnly bool) error {
 			return p.fs != nil && (fields[0] == "LABEL="+p.fs.label || fields[0] == "UUID="+p.fs.uuid)
 		})
 		if i < 0 {
-			return fmt.Errorf("cannot find the image's /boot: its fstab names %s, and no ext4 partition is that", fields[0])
+			return fmt.Errorf("cannot find the image's /boot: its fstab names %q, and no ext4 partition is that", fields[0])
 		}
 		l, err := o.attach(o.parts[i], readOnly)
 		if err != nil {
 			return err
 		}
-		flags := uintptr(unix.MS_NODEV)
+		flags := uintptr(untrusted)
 		if readOnly {
 			flags |= unix.MS_RDONLY
 		}
-		return o.mountIn("/boot", l.path(), "ext4", flags, "")
+		return o.mountIn("/boot", l.path(), "ext4", flags, onError)
 	}
 	return lines.Err()
 }

@@ -32,10 +32,11 @@ func (o *Options) check(uid int) error {
 	if o.CacheDir == "" {
 		return errors.New("cannot keep a base: no directory was given for it")
 	}
-	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
-		return fmt.Errorf("cannot keep a base: %w", err)
+	dir, err := o.openCache()
+	if err != nil {
+		return err
 	}
-	return nil
+	return dir.Close()
 }
 
 func (o *Options) checkBase() error {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
 )
@@ -32,7 +33,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"no base", func(o *Options) { o.Base = "" }, "name a base"},
 		{"URL without digest", func(o *Options) { o.Base = "https://example.com/x.img" }, "needs its SHA-256"},
 		{"digest", func(o *Options) { o.BaseSHA256 = "abc" }, "64 hexadecimal digits"},
-		{"cache", func(o *Options) { o.CacheDir = "/dev/null/x" }, "cannot keep a base"},
+		{"cache", func(o *Options) { o.CacheDir = "/dev/null/x" }, "cannot keep bases in /dev/null/x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{Base: "base.img", Output: filepath.Join(dir, "out.img"), CacheDir: filepath.Join(dir, "cache")}
@@ -51,8 +52,8 @@ func TestOptionsAreRefused(t *testing.T) {
 func TestMissingToolsAreNamedAtOnce(t *testing.T) {
 	o := Options{Base: Bootstrap}
 	err := checkTools(o.tools(), func(name string) (string, error) {
-		if name == "unshare" {
-			return "/usr/bin/unshare", nil
+		if name == "unshare" || name == "prlimit" {
+			return "/usr/bin/" + name, nil
 		}
 		return "", errors.New("not there")
 	})
@@ -101,9 +102,10 @@ func TestDownload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, err := os.ReadFile(file); err != nil || string(b) != content {
+		if b, err := os.ReadFile(file.Name()); err != nil || string(b) != content {
 			t.Errorf("other bytes: %v", err)
 		}
+		file.Close()
 		if info.Digest != "sha256:"+hex.EncodeToString(sum[:]) {
 			t.Errorf("digest %s", info.Digest)
 		}
@@ -120,19 +122,34 @@ func TestDownload(t *testing.T) {
 	wantEmpty(t, o.CacheDir)
 }
 
-func TestSuites(t *testing.T) {
-	present := map[string]bool{"/debian/dists/trixie/InRelease": true, "/debian-security/dists/trixie-security/InRelease": true}
+// archiveOf serves the release files of a Debian archive with the given status each; 404 if none is given.
+func archiveOf(t *testing.T, status map[string]int) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !present[r.URL.Path] {
-			http.NotFound(w, r)
+		code, ok := status[r.URL.Path]
+		if !ok {
+			code = http.StatusNotFound
 		}
+		w.WriteHeader(code)
 	}))
-	defer server.Close()
+	t.Cleanup(server.Close)
+	return server
+}
+
+const (
+	trixieMain     = "/debian/dists/trixie/InRelease"
+	trixieUpdates  = "/debian/dists/trixie-updates/InRelease"
+	trixieSecurity = "/debian-security/dists/trixie-security/InRelease"
+)
+
+func TestSuites(t *testing.T) {
+	server := archiveOf(t, map[string]int{trixieMain: 200, trixieSecurity: 200})
 	r, err := release.Get("trixie")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := reachable(context.Background(), server.Client(), suites(r, server.URL+"/debian/"))
+	var left []string
+	leave := func(s suite) { left = append(left, s.name) }
+	found, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian/"), leave)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +157,52 @@ func TestSuites(t *testing.T) {
 	if got := aptSources(found, r); got != want {
 		t.Errorf("sources:\n%swant:\n%s", got, want)
 	}
-	if _, err := reachable(context.Background(), server.Client(), suites(r, server.URL+"/other")); err == nil || !strings.Contains(err.Error(), "does not answer") {
+	if len(left) != 1 || left[0] != "trixie-updates" {
+		t.Errorf("reported as left out: %v", left)
+	}
+	if _, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/other"), leave); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("no archive: %v", err)
+	}
+}
+
+// Only an archive that says that it has no security suite makes an image without one.
+func TestSecuritySuiteFails(t *testing.T) {
+	r, err := release.Get("trixie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{401, 403, 500, 503} {
+		server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200, trixieSecurity: status})
+		_, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian"), func(s suite) { t.Errorf("status %d: %s is left out", status, s.name) })
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprint("cannot read trixie-security of the archive ", server.URL, "/debian-security: HTTP status ", status)) {
+			t.Errorf("status %d: error %v", status, err)
+		}
+	}
+	server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200})
+	all := suites(r, server.URL+"/debian")
+	all[2].archive = "http://127.0.0.1:1/debian-security"
+	if _, err := reachable(t.Context(), server.Client(), all, func(s suite) { t.Errorf("%s is left out", s.name) }); err == nil {
+		t.Error("an archive that cannot be reached is no error")
+	}
+}
+
+// That the security suite is left out must be seen on every screen and in every log: it is a step of the bake.
+func TestLeftOutSuiteIsReported(t *testing.T) {
+	server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200})
+	var done []string
+	o := Options{Base: Bootstrap, Mirror: server.URL + "/debian", CacheDir: t.TempDir(), Report: func(p install.Progress) {
+		if p.Done {
+			done = append(done, p.Step)
+		}
+	}}
+	var err error
+	if o.Release, err = release.Get("trixie"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newBootstrapper(t.Context(), &o); err != nil {
+		t.Fatal(err)
+	}
+	if len(done) != 1 || !strings.Contains(done[0], "trixie-security is left out") {
+		t.Errorf("reported: %q", done)
 	}
 }

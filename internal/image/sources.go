@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hapair/hapair/internal/release"
 )
@@ -12,7 +13,7 @@ import (
 // suite is one line of apt's sources.
 type suite struct {
 	archive, name string
-	optional      bool // left out where it is not there
+	optional      bool // left out if the archive does not have it
 }
 
 // suites lists what a release is installed from: itself, its updates, its security updates.
@@ -33,40 +34,47 @@ func suites(r release.Release, mirror string) []suite {
 	}
 }
 
-// reachable asks for the suites' release files. Those that are not there are left out, but for the release itself.
-func reachable(ctx context.Context, client *http.Client, all []suite) ([]suite, error) {
+// reachable asks for the suites' release files. A suite other than the release itself is left out if its archive answers
+// that it does not have it (404), and leave is told. Any other failure is an error: it says nothing about what the
+// archive has, and an image without the security suite would never get security updates.
+func reachable(ctx context.Context, client *http.Client, all []suite, leave func(s suite)) ([]suite, error) {
 	var found []suite
 	for _, s := range all {
-		err := ask(ctx, client, s.archive+"/dists/"+s.name+"/InRelease")
-		if err == nil {
+		status, err := ask(ctx, client, s.archive+"/dists/"+s.name+"/InRelease")
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil && status == http.StatusOK:
 			found = append(found, s)
 			continue
+		case err == nil && status == http.StatusNotFound && s.optional:
+			leave(s)
+			continue
+		case err == nil:
+			err = fmt.Errorf("HTTP status %d (%s)", status, http.StatusText(status))
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if !s.optional {
-			return nil, fmt.Errorf("cannot bootstrap %s: the archive %s does not answer (%w): name a mirror by --mirror, or an image by --base", s.name, s.archive, err)
-		}
+		return nil, fmt.Errorf("cannot read %s of the archive %s: %w: try again, or name another mirror by --mirror or an image by --base", s.name, s.archive, err)
 	}
 	return found, nil
 }
 
-func ask(ctx context.Context, client *http.Client, url string) error {
+// ask asks for the status of a file.
+func ask(ctx context.Context, client *http.Client, url string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	return nil
+	return resp.StatusCode, resp.Body.Close()
 }
+
+// askTime bounds the wait for an archive that takes connections and does not answer.
+const askTime = 30 * time.Second
 
 // aptSources writes them in the format of /etc/apt/sources.list.
 func aptSources(found []suite, r release.Release) string {

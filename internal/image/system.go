@@ -22,8 +22,9 @@ func devices() []device {
 	}
 }
 
-// mountSystem gives the image what a running system has: /dev, /sys, /run. /proc is each command's own.
-func (o *opened) mountSystem() error {
+// mountSystem gives the image what a running system has: /dev, /sys, /run. /proc is each command's own. writeDisk makes the
+// nodes of its disk writable: a base of unknown origin must not change a file system below the kernel that has it mounted.
+func (o *opened) mountSystem(writeDisk bool) error {
 	for _, dir := range []string{"/dev", "/sys", "/run", "/proc"} {
 		if err := o.root.mkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("cannot use the image: its %s is no directory: %w", dir, err)
@@ -33,7 +34,7 @@ func (o *opened) mountSystem() error {
 	if err := o.mountIn("/dev", "tmpfs", "tmpfs", guarded, "mode=755,size=1m"); err != nil {
 		return err
 	}
-	if err := o.fillDev(); err != nil {
+	if err := o.fillDev(writeDisk); err != nil {
 		return fmt.Errorf("cannot make the image's /dev: %w", err)
 	}
 	if err := o.mountIn("/dev/pts", "devpts", "devpts", guarded, "newinstance,gid=5,mode=620,ptmxmode=666"); err != nil {
@@ -54,7 +55,7 @@ func (o *opened) mountSystem() error {
 // fillDev makes the nodes. The disk's own are there for update-grub: it names the root by its UUID only where
 // /dev/disk/by-uuid has it, and finds no kernel at all on a root whose name begins with /dev/loop (10_linux takes that for
 // a file on another disk). So they bear another name, to which the one in /proc/self/mountinfo leads.
-func (o *opened) fillDev() error {
+func (o *opened) fillDev(writeDisk bool) error {
 	dev, err := o.root.dir("/dev")
 	if err != nil {
 		return err
@@ -66,7 +67,13 @@ func (o *opened) fillDev() error {
 		}
 	}
 	for _, l := range o.loops {
-		if err := dev.mknod(l.alias(), unix.S_IFBLK|0o660, loopMajor, l.number); err != nil {
+		node := l
+		if !writeDisk {
+			if node, err = o.attach(partition{offset: l.offset, size: l.size}, true); err != nil {
+				return err
+			}
+		}
+		if err := dev.mknod(l.alias(), unix.S_IFBLK|0o660, loopMajor, node.number); err != nil {
 			return err
 		}
 		if err := o.root.symlink(l.alias(), l.path()); err != nil {

@@ -1,9 +1,7 @@
 package image
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,10 +16,10 @@ type tool struct{ name, pkg string }
 func (o *Options) tools() []tool {
 	need := []tool{
 		{"sfdisk", "fdisk"}, {"e2fsck", "e2fsprogs"}, {"resize2fs", "e2fsprogs"},
-		{"unshare", "util-linux"}, {"qemu-img", "qemu-utils"},
+		{"prlimit", "util-linux"}, {"qemu-img", "qemu-utils"},
 	}
 	if o.Base == Bootstrap {
-		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"mmdebstrap", "mmdebstrap"})
+		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"unshare", "util-linux"}, tool{"mmdebstrap", "mmdebstrap"})
 	}
 	return need
 }
@@ -62,31 +60,5 @@ func toolEnv() []string { return []string{"PATH=" + toolPath, "LC_ALL=C.UTF-8", 
 
 // onFile runs a tool with a file as its descriptor 3: /proc/self/fd/3 in its arguments. It returns what the tool printed.
 func onFile(ctx context.Context, f *os.File, name string, args ...string) ([]byte, error) {
-	path, err := lookTool(name)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = toolEnv()
-	cmd.ExtraFiles = []*os.File{f}
-	return output(ctx, cmd)
-}
-
-// output runs a command; its error ends with the last lines that it said.
-func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		said := strings.TrimSpace(stderr.String())
-		if said == "" {
-			said = exit.String()
-		}
-		return stdout.Bytes(), fmt.Errorf("%s: %s", cmd.Path, said)
-	}
-	return stdout.Bytes(), err
+	return diskLimits.run(ctx, nil, []*os.File{f}, name, args...)
 }

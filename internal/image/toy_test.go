@@ -17,7 +17,7 @@ import (
 
 // toyTools are what the scripts of a bake use; they come from this machine, with their libraries.
 func toyTools() []string {
-	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat"}
+	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat", "ls", "cut", "sort"}
 }
 
 const toySize = 64 << 20

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // Work is an image that is being made.
@@ -45,19 +46,19 @@ func (w *Work) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer file.Close()
 	if err := o.stage("copy the base", func() error { return w.copy(ctx, file) }); err != nil {
 		return err
 	}
 	return o.stage("open the image", func() error { return w.open(ctx) })
 }
 
-func (w *Work) copy(ctx context.Context, file string) (err error) {
-	base, err := os.Open(file)
+func (w *Work) copy(ctx context.Context, base *os.File) (err error) {
+	info, err := base.Stat()
 	if err != nil {
 		return fmt.Errorf("cannot read the base: %w", err)
 	}
-	defer base.Close()
-	if err := checkSpace(base, w.o.Output); err != nil {
+	if err := checkSpace(ctx, base, filepath.Dir(w.o.Output), min(info.Size()/4, installRoom)); err != nil {
 		return err
 	}
 	if w.disk, err = newScratch(filepath.Dir(w.o.Output)); err != nil {
@@ -72,24 +73,36 @@ func (w *Work) copy(ctx context.Context, file string) (err error) {
 	return grow(ctx, w.disk.File, w.o.Size)
 }
 
-// checkSpace refuses a disk that is too full before it is: in the image that would look like a broken file system.
-func checkSpace(base *os.File, output string) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(base.Fd()), &st); err != nil {
-		return fmt.Errorf("cannot read the base: %w", err)
-	}
-	dir := filepath.Dir(output)
+const mib = 1 << 20
+
+// installRoom is what a recipe's packages and files take at most, about.
+const installRoom = 512 * mib
+
+// checkSpace refuses a disk that is too full before it is: in the image that would look like a broken file system. more is
+// needed besides a raw copy of the base.
+func checkSpace(ctx context.Context, base *os.File, dir string, more int64) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("cannot write in %s: %w", dir, err)
 	}
-	const mib = 1 << 20
-	// What is in the base (a qcow2 may hold more than it takes up), and what a recipe installs.
-	need := st.Blocks*512 + min(st.Size/4, 512*mib)
+	need, err := dataSize(ctx, base)
+	if err != nil {
+		return err
+	}
+	need += more
 	if free := int64(fs.Bavail) * fs.Bsize; free < need {
-		return fmt.Errorf("cannot bake in %s: no space left on device: %d MiB are free, and %d are needed", dir, free/mib, need/mib)
+		return fmt.Errorf("cannot bake in %s: no space left on device: %d MiB are free, and %d are needed", dir, free/mib, (need+mib-1)/mib)
 	}
 	return nil
+}
+
+// blocks is how many bytes a file takes up.
+func blocks(f *os.File) (int64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("cannot read the base: %w", err)
+	}
+	return st.Blocks * 512, nil
 }
 
 func (w *Work) open(ctx context.Context) (err error) {
@@ -99,10 +112,10 @@ func (w *Work) open(ctx context.Context) (err error) {
 	if err := w.checkRelease(); err != nil {
 		return err
 	}
-	if _, err := w.opened.attach(partition{}, false); err != nil { // the whole disk, for grub
+	if _, err := w.opened.attach(partition{}, true); err != nil { // the whole disk, for grub
 		return err
 	}
-	w.machine, w.closeMachine, err = newMachine(w.opened, &w.o)
+	w.machine, w.closeMachine, err = newMachine(w.opened, &w.o, false)
 	return err
 }
 
@@ -119,7 +132,7 @@ func (w *Work) checkRelease() error {
 	}
 	for line := range strings.Lines(string(b)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
-			if name = strings.Trim(name, `"'`); name != w.o.Release.Name {
+			if name = termsafe.Line(strings.Trim(name, `"'`)); name != w.o.Release.Name {
 				return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
 			}
 			return nil
@@ -130,9 +143,9 @@ func (w *Work) checkRelease() error {
 
 // newMachine makes a machine of an opened image. What it returns takes back what the image must not keep, and is to be
 // called before the image is closed.
-func newMachine(o *opened, opts *Options) (*Machine, func() error, error) {
+func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() error, error) {
 	before := len(o.mounts)
-	if err := o.mountSystem(); err != nil {
+	if err := o.mountSystem(writeDisk); err != nil {
 		return nil, nil, err
 	}
 	content, err := os.ReadFile(resolvConf)
@@ -168,7 +181,7 @@ func (w *Work) Finish(ctx context.Context) (Manifest, error) {
 	if err := w.o.stage("close the image", func() error { return w.closeImage(ctx) }); err != nil {
 		return m, err
 	}
-	if err := w.o.stage("write "+w.o.Output, func() error { return w.write(ctx, m) }); err != nil {
+	if err := w.o.stage("write "+w.o.Output, func() error { return w.write(ctx, &m) }); err != nil {
 		return m, err
 	}
 	return m, w.Close()
@@ -203,23 +216,23 @@ func trim(root *os.File) error {
 }
 
 // write publishes image and manifest once both are whole, and the image first: a manifest without its image would tell of
-// what is not there.
-func (w *Work) write(ctx context.Context, m Manifest) error {
+// what is not there. It completes the manifest with the image's digest.
+func (w *Work) write(ctx context.Context, m *Manifest) error {
+	result, err := w.result(ctx)
+	if err != nil {
+		return err
+	}
+	defer result.discard()
+	digest, err := fileDigest(ctx, result.File)
+	if err != nil {
+		return fmt.Errorf("cannot read the new image: %w", err)
+	}
+	m.Image = "sha256:" + digest
 	manifest, err := m.prepare(w.o.Output)
 	if err != nil {
 		return err
 	}
 	defer manifest.discard()
-	result := w.disk
-	if w.o.Format == QCOW2 {
-		if result, err = newScratch(w.disk.dir); err != nil {
-			return err
-		}
-		defer result.discard()
-		if err := convert(ctx, w.disk.File, "raw", result.File, "qcow2", "-c", "-o", "compression_type=zstd"); err != nil {
-			return err
-		}
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -227,6 +240,25 @@ func (w *Work) write(ctx context.Context, m Manifest) error {
 		return err
 	}
 	return manifest.publish(w.o.Output+".json", 0o644)
+}
+
+// result is the image in its final format. The working copy is used up.
+func (w *Work) result(ctx context.Context) (*scratch, error) {
+	disk := w.disk
+	w.disk = nil
+	if w.o.Format != QCOW2 {
+		return disk, nil
+	}
+	defer disk.discard()
+	result, err := newScratch(disk.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := convert(ctx, disk.File, "raw", result.File, "qcow2", "-c", "-o", "compression_type=zstd"); err != nil {
+		result.discard()
+		return nil, err
+	}
+	return result, nil
 }
 
 // Close gives up whatever Finish has not written. It may be called at any time, and more than once.

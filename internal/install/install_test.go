@@ -208,13 +208,13 @@ func TestLinesAreSafeForATerminal(t *testing.T) {
 func TestLines(t *testing.T) {
 	var got []string
 	l := &Lines{step: "s", report: func(p Progress) { got = append(got, p.Line) }}
-	for _, part := range []string{"10%\r20%\rdone\n", "\n  ", "\n", "half", " and half\n", "rest"} {
+	for _, part := range []string{"10%\r20%\rdone\n", "a\x1b[2Jb\u009bc\n", "\n  ", "\n", "half", " and half\n", "rest"} {
 		if _, err := io.Copy(l, bytes.NewReader([]byte(part))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.flush()
-	want := "10%|20%|done|half and half|rest"
+	want := "10%|20%|done|a [2Jb c|half and half|rest"
 	if strings.Join(got, "|") != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -9,20 +9,45 @@ func Seal() []Step {
 	}
 }
 
+// homesFunction sets the variable homes to the home directories of all accounts, a line each: an account of the builder's
+// may have been made anywhere.
+const homesFunction = `
+homes=$({ echo /root; ls -d /home/* 2>/dev/null; cut -d: -f6 /etc/passwd; } | grep '^/[^/]' |
+	grep -Evx '/(bin|dev|proc|sbin|sys|usr|run|var|nonexistent|usr/s?bin|var/run/.*|run/.*|proc/.*|sys/.*)' | sort -u)
+`
+
 // sealScript: what each line guards from is in the list of sealCheck. The logs are emptied rather than removed, for some
-// must be there with their owner (btmp, wtmp). An empty machine-id makes systemd take a new one at each boot's start; the
-// word "uninitialized" would besides run presets over the units that were switched here.
-const sealScript = `set -eu
-if command -v cloud-init >/dev/null; then
+// must be there with their owner (btmp, wtmp), and without /var/log/journal the journal would not outlast a boot. On a
+// machine that runs, journald writes to /run until it restarts. An empty machine-id makes systemd take a new one at each
+// boot's start; the word "uninitialized" would besides run presets over the units that were switched here. The resolver's
+// backup is what resolv.conf was when systemd-resolved was installed: the nameservers of the machine that made the image.
+// Programs of the image are used as little as can be: cut, find, grep, ln, ls, rm, sort, truncate.
+const sealScript = `set -eu` + homesFunction + `if command -v cloud-init >/dev/null; then
 	cloud-init clean --logs --seed --machine-id
 fi
 rm -rf /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/data /var/lib/cloud/sem /var/lib/cloud/seed
-rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init /etc/cloud/cloud.cfg.d/90-installer-network.cfg
+rm -f /etc/netplan/50-cloud-init.yaml /etc/netplan/00-installer-config.yaml /etc/network/interfaces.d/50-cloud-init
+rm -f /etc/systemd/network/10-cloud-init-*.network /etc/systemd/network/50-cloud-init-*.link
+rm -f /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-cloud-ifupdown.rules /etc/udev/rules.d/75-persistent-net-generator.rules
+rm -f /etc/cloud/cloud.cfg.d/90-installer-network.cfg /etc/cloud/cloud.cfg.d/99-installer.cfg /etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg
+rm -f /etc/apt/apt.conf.d/90cloud-init-aptproxy /etc/apt/apt.conf.d/94cloud-init-aptproxy
+rm -f /etc/.resolv.conf.systemd-resolved.bak
 : >/etc/machine-id
 if [ -e /var/lib/dbus ] && [ ! -L /var/lib/dbus/machine-id ]; then
 	rm -f /var/lib/dbus/machine-id
 	ln -s /etc/machine-id /var/lib/dbus/machine-id
 fi
+if [ -s /etc/hostname ]; then
+	echo localhost >/etc/hostname
+fi
+if grep -qs '^127\.0\.1\.1[[:space:]]' /etc/hosts; then
+	hosts=$(grep -v '^127\.0\.1\.1[[:space:]]' /etc/hosts || :)
+	printf '%s\n' "$hosts" >/etc/hosts
+fi
+if grep -qs '^InitiatorName=' /etc/iscsi/initiatorname.iscsi; then
+	echo GenerateName=yes >/etc/iscsi/initiatorname.iscsi
+fi
+rm -f /etc/nvme/hostid /etc/nvme/hostnqn
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /boot/efi/loader/random-seed
 if command -v apt-get >/dev/null; then
@@ -32,14 +57,25 @@ rm -rf /var/lib/apt/lists
 [ ! -d /var/lib/apt ] || mkdir -p /var/lib/apt/lists/partial
 rm -f /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin
 rm -f /var/cache/debconf/*-old /var/lib/dpkg/*-old /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
-rm -f /var/lib/dhcp/*.leases
-rm -rf /var/log/journal /var/log/installer
+rm -f /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/dhcpcd/*.lease* /var/lib/NetworkManager/*.lease
+rm -rf /var/lib/systemd/coredump/* /var/crash/*
+if [ -d /run/systemd/system ]; then
+	journalctl --relinquish-var || :
+fi
+rm -rf /var/log/installer
+[ ! -d /var/log/journal ] || find /var/log/journal -mindepth 1 -delete
 [ ! -d /var/log ] || {
 	find /var/log -xdev -type f \( -name '*.gz' -o -name '*.[0-9]' -o -name 'cloud-init*.log' -o -path '/var/log/apt/*' \) -delete
 	find /var/log -xdev -type f -size +0 -exec truncate -s 0 {} +
 }
-rm -f /root/.bash_history /root/.wget-hsts /root/.lesshst /root/.viminfo /home/*/.bash_history
-rm -rf /root/.cache
+echo "$homes" | while IFS= read -r home; do
+	for f in "$home"/.ssh/authorized_keys*; do
+		[ ! -e "$f" ] && [ ! -L "$f" ] || echo "removed: $f, which would let the owner of its keys into every node"
+	done
+	rm -f "$home"/.ssh/authorized_keys* "$home"/.ssh/known_hosts* "$home"/.*_history "$home"/.sudo_as_admin_successful
+	rm -f "$home"/.wget-hsts "$home"/.lesshst "$home"/.viminfo "$home"/.Xauthority
+	rm -rf "$home"/.cache "$home"/.ansible
+done
 for dir in /tmp /var/tmp; do
 	[ ! -d $dir ] || find $dir -xdev -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' ! -name 'packer*' ! -name 'script_*' -exec rm -rf {} +
 done
@@ -48,20 +84,34 @@ done
 // sealCheck says what is left, all of it.
 const sealCheck = `set -u
 bad=0
-left() { echo "$1"; bad=1; }
-[ ! -s /etc/machine-id ] || left "/etc/machine-id is not empty: machines would share it, and their DHCP leases with it"
+left() { echo "$1"; bad=1; }` + homesFunction + `[ ! -s /etc/machine-id ] || left "/etc/machine-id is not empty: machines would share it, and their DHCP leases with it"
 if [ -f /var/lib/dbus/machine-id ] && [ -s /var/lib/dbus/machine-id ]; then left "/var/lib/dbus/machine-id is not empty"; fi
 for f in /etc/ssh/ssh_host_*_key; do [ ! -e "$f" ] || left "$f is left: machines would share their ssh host keys"; done
-for f in /var/lib/systemd/random-seed /var/lib/systemd/credential.secret; do [ ! -e $f ] || left "$f is left: machines would share it"; done
+for f in /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /etc/nvme/hostid; do [ ! -e $f ] || left "$f is left: machines would share it"; done
+if grep -qs '^InitiatorName=' /etc/iscsi/initiatorname.iscsi; then left "/etc/iscsi/initiatorname.iscsi names an initiator: machines would share it"; fi
 for f in /var/lib/cloud/instance /var/lib/cloud/seed; do [ ! -e $f ] && [ ! -L $f ] || left "$f is left: cloud-init would take the first boot for a later one"; done
-for f in /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init; do [ ! -e $f ] || left "$f is left: it is the network of the machine that made the image"; done
+for f in /etc/netplan/50-cloud-init.yaml /etc/netplan/00-installer-config.yaml /etc/network/interfaces.d/50-cloud-init /etc/systemd/network/10-cloud-init-*.network /etc/systemd/network/50-cloud-init-*.link /etc/udev/rules.d/70-persistent-net.rules; do
+	[ ! -e "$f" ] || left "$f is left: it is the network of the machine that made the image"
+done
+for f in /etc/cloud/cloud.cfg.d/99-installer.cfg /etc/cloud/cloud.cfg.d/90-installer-network.cfg; do [ ! -e $f ] || left "$f is left: cloud-init would take it for this machine's"; done
+for f in /etc/.resolv.conf.systemd-resolved.bak; do [ ! -e $f ] || left "$f is left: it has the nameservers of the machine that made the image"; done
+for f in /var/lib/dhcp/*.leases /var/lib/dhclient/*.leases; do [ ! -e "$f" ] || left "$f is left: machines would ask for one address"; done
+if [ -s /etc/hostname ] && ! grep -qsx localhost /etc/hostname; then left "/etc/hostname is the name of the machine that made the image"; fi
 for f in /var/lib/apt/lists/*Release* /var/lib/apt/lists/*Packages*; do [ ! -e "$f" ] || left "$f is left"; done
-[ ! -d /var/log/journal ] || left "/var/log/journal is left"
 if [ -d /var/log ]; then
 	full=$(find /var/log -xdev -type f -size +0)
 	[ -z "$full" ] || left "logs are not empty: $full"
 fi
-for f in /root/.bash_history /usr/sbin/policy-rc.d.hapair-kept; do [ ! -e $f ] || left "$f is left"; done
+[ ! -e /usr/sbin/policy-rc.d.hapair-kept ] || left "/usr/sbin/policy-rc.d.hapair-kept is left"
 if grep -qs 'hapair: nothing starts' /usr/sbin/policy-rc.d; then left "/usr/sbin/policy-rc.d is left: no service could be started"; fi
+while IFS= read -r home; do
+	for f in "$home"/.ssh/authorized_keys*; do [ ! -e "$f" ] && [ ! -L "$f" ] || left "$f is left: the owner of its keys could log in to every node"; done
+	for f in "$home"/.ssh/*; do
+		if [ -f "$f" ] && grep -qs 'PRIVATE KEY-----' "$f"; then left "$f is a private key: every node would have it"; fi
+	done
+	for f in "$home"/.*_history "$home"/.wget-hsts "$home"/.ssh/known_hosts; do [ ! -e "$f" ] || left "$f is left"; done
+done <<END
+$homes
+END
 exit $bad
 `

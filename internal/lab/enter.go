@@ -22,4 +22,8 @@ func EnterArgs(leader int) []string {
 	return append(append(withOpenFiles("nsenter", "-t", strconv.Itoa(leader)), hostNamespaces()...), "--")
 }
 
-func hostNamespaces() []string { return []string{"-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"} }
+// hostNamespaces has the user namespace among them: a program of the host, which may be hostile, runs without power over
+// this machine.
+func hostNamespaces() []string {
+	return []string{"-U", "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"}
+}

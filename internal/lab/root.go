@@ -10,9 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/archive"
 	"github.com/hapair/hapair/internal/release"
@@ -55,15 +52,21 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 	packages = slices.Compact(slices.Sorted(slices.Values(packages)))
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{rootRevision, r.Archive}, packages...), "\n")))
 	dir := filepath.Join(cacheDir, "roots", fmt.Sprintf("%s-%x", r.Name, sum[:6]))
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", fmt.Errorf("cannot make the cache of roots: %w", err)
+	// Programs of these roots run as root: nobody else may be able to put one there.
+	for _, parent := range []string{cacheDir, filepath.Dir(dir)} {
+		if err := checkDir(parent); err != nil {
+			return "", fmt.Errorf("cannot keep roots in %s: %w", parent, err)
+		}
 	}
-	unlock, err := lock(ctx, dir+".lock")
+	unlock, err := archive.Lock(ctx, dir+".lock")
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
+	if _, err := os.Lstat(dir); err == nil {
+		if err := checkDir(dir); err != nil {
+			return "", fmt.Errorf("cannot use the cached root: %w", err)
+		}
 		return dir, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("cannot use the cached root: %w", err)
@@ -79,6 +82,15 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 		return "", fmt.Errorf("cannot keep the new root: %w", err)
 	}
 	return dir, nil
+}
+
+// checkDir makes sure that only this user can write to a directory, which is made if it is missing.
+func checkDir(path string) error {
+	dir, err := archive.TrustedDir(path)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
 }
 
 // bootstrap runs mmdebstrap in namespaces of its own, so that it ends with this process and leaves no mount behind.
@@ -120,32 +132,6 @@ func keyringFile(ctx context.Context, r release.Release) (string, error) {
 		return "", fmt.Errorf("cannot keep the keys of %s: %w", r.Name, err)
 	}
 	return f.Name(), nil
-}
-
-// lock waits for the lock of a file, which is made if need be, until ctx ends.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
-	}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("cannot lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, fmt.Errorf("cannot lock %s: another process holds it: %w", path, ctx.Err())
-		case <-tick.C:
-		}
-	}
 }
 
 func lastLines(s string, n int) string {

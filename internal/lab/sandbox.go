@@ -165,7 +165,8 @@ func mountOverlay(upper, work, target string) error {
 		}
 	}
 	options := fmt.Sprintf("lowerdir=.,upperdir=%s,workdir=%s", upper, work)
-	if err := unix.Mount("overlay", target, "overlay", 0, options); err != nil {
+	// The device nodes of a root are not for use: those of an image may be this machine's disks.
+	if err := unix.Mount("overlay", target, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("cannot mount an overlay: %w", err)
 	}
 	return nil

@@ -3,20 +3,19 @@ package provisioner
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/install"
-	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/internal/strictyaml"
+	"github.com/hapair/hapair/internal/version"
 )
 
 // manifest tells images apart and lets one be audited. Its keys are those of package image's, less what only a builder
-// knows: format, size and base. Equal input gives an equal manifest: there is no time in it.
+// knows: the image's digest, format, size and base. Equal input gives an equal manifest: there is no time in it.
 type manifest struct {
+	Version  string            `json:"hapair"` // of the program that made the image
 	Release  string            `json:"release"`
 	Inputs   map[string]string `json:"inputs"`
 	Packages map[string]string `json:"packages"` // name: version
@@ -24,14 +23,12 @@ type manifest struct {
 }
 
 func (p *Provisioner) writeManifest(ctx context.Context, m *machine) error {
-	spec, err := regular.ReadFile(p.config.Spec, strictyaml.MaxSize)
-	if err != nil {
-		return fmt.Errorf("cannot read the spec for the manifest: %w", err)
-	}
 	doc := manifest{
+		Version: version.Version,
 		Release: p.release.Name,
-		Inputs:  map[string]string{"spec": fmt.Sprintf("sha256:%x", sha256.Sum256(spec))},
+		Inputs:  map[string]string{"spec": "sha256:" + p.spec.Digest},
 	}
+	var err error
 	if doc.Packages, err = m.packages(ctx); err != nil {
 		return err
 	}

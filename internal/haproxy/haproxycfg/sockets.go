@@ -110,9 +110,3 @@ func SocketProblems(s *spec.Spec) diag.Problems {
 
 // isOwn reports whether a path is that of one of hapair's sockets.
 func isOwn(path string) bool { return path == haproxy.AdminSocket || path == haproxy.CheckSocket }
-
-// WithoutGroup returns a configuration whose check socket has no group, to be judged on a machine that is no node: haproxy
-// refuses a group that does not exist.
-func WithoutGroup(config []byte) []byte {
-	return bytes.ReplaceAll(config, []byte(" group "+haproxy.CheckUser), nil)
-}

@@ -1,0 +1,151 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/archive"
+)
+
+// openCache opens the directory that bases are kept in. What is in it is baked: nobody else may be able to put it there.
+func (o *Options) openCache() (*os.File, error) {
+	dir, err := archive.TrustedDir(o.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep bases in %s: %w; or name another directory for them (--cache)", o.CacheDir, err)
+	}
+	return dir, nil
+}
+
+// cached opens a base of the cache: nil without an error if there is none.
+func (o *Options) cached(name string) (*os.File, error) {
+	dir, err := o.openCache()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	f, err := archive.TrustedFile(dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use a cached base: %w; or remove it", err)
+	}
+	return f, nil
+}
+
+// A bootstrapped base has a file beside it with the digest of its content. One that was made by an older version has none
+// and gets it when it is first used: it lies where only root can have put it.
+const digestSuffix = ".content-sha256"
+
+// cachedBootstrap opens a bootstrapped base and makes sure that it is what was written: nil without an error if there is
+// none, or if it has changed.
+func (o *Options) cachedBootstrap(ctx context.Context, name string) (*os.File, error) {
+	f, err := o.cached(name)
+	if f == nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot use a cached base: %w", err)
+	}
+	same := false
+	err = o.stage("take "+f.Name()+", bootstrapped on "+info.ModTime().Format(time.DateOnly), func() error {
+		same, err = o.unchanged(ctx, f)
+		return err
+	})
+	if err == nil && same {
+		return f, nil
+	}
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	return nil, o.stage("warning: "+f.Name()+" has changed since it was bootstrapped: it is replaced", func() error { return nil })
+}
+
+// unchanged compares the content of an open base with its digest, and writes the digest if there is none.
+func (o *Options) unchanged(ctx context.Context, f *os.File) (bool, error) {
+	have, err := contentDigest(ctx, f)
+	if err != nil {
+		return false, fmt.Errorf("cannot read a cached base: %w", err)
+	}
+	kept, err := o.cached(filepath.Base(f.Name()) + digestSuffix)
+	if err != nil {
+		return false, err
+	}
+	if kept == nil {
+		return true, o.keepDigest(f.Name(), have)
+	}
+	defer kept.Close()
+	want, err := io.ReadAll(io.LimitReader(kept, 1024))
+	if err != nil {
+		return false, fmt.Errorf("cannot read a cached base: %w", err)
+	}
+	return strings.TrimSpace(string(want)) == have, nil
+}
+
+func (o *Options) keepDigest(path, digest string) error {
+	f, err := newScratch(o.CacheDir)
+	if err != nil {
+		return err
+	}
+	defer f.discard()
+	if _, err := f.WriteString(digest + "\n"); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path+digestSuffix, err)
+	}
+	return f.publish(path+digestSuffix, 0o600)
+}
+
+// digestBlock is what contentDigest reads at a time.
+const digestBlock = 64 << 10
+
+// contentDigest is the SHA-256 of a sparse file's size and of each block that is not zero, with its offset. It reads no
+// holes, and is the same wherever they are.
+func contentDigest(ctx context.Context, f *os.File) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	number := func(n int64) { _ = binary.Write(hash, binary.LittleEndian, n) } // a hash takes everything
+	number(info.Size())
+	block, zero := make([]byte, digestBlock), make([]byte, digestBlock)
+	for at := int64(0); at < info.Size(); {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		start, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			break // only a hole is left
+		}
+		if err != nil {
+			return "", &fs.PathError{Op: "seek", Path: f.Name(), Err: err}
+		}
+		if start -= start % digestBlock; start < at {
+			start = at
+		}
+		n, err := f.ReadAt(block, start)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if string(block[:n]) != string(zero[:n]) {
+			number(start)
+			hash.Write(block[:n])
+		}
+		at = start + digestBlock
+	}
+	return "content-sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+}
