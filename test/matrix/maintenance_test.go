@@ -14,8 +14,8 @@ import (
 
 func maintenanceRows() []row {
 	return inGroup("Maintenance", []row{
-		{name: "maintenance, on while a change is carried out, and off", harm: maintenance},
-		{name: "maintenance, off on one node and on at once on the other", harm: rolling, served: true},
+		{name: "maintenance, on while a change is carried out, and off", harm: maintenance, planned: true},
+		{name: "maintenance, off on one node and on at once on the other", harm: rolling, planned: true},
 		{name: "maintenance, while the peer's keepalived does not run", lossless: true, harm: refusedMaintenance("keepalived.service")},
 		{name: "maintenance, while the peer's haproxy does not run", lossless: true, harm: refusedMaintenance("haproxy.service")},
 		{name: "maintenance, on on both nodes at once", harm: bothAtOnce},
