@@ -54,7 +54,7 @@ func bootstrapBase(ctx context.Context, o *Options) (file *os.File, info BaseInf
 	if file, err = o.cachedBootstrap(ctx, name); file != nil || err != nil {
 		return file, info, err
 	}
-	// Who waits finds what the other one has made.
+	// A process that had to wait finds the base that the other one made.
 	unlock, err := archive.Lock(ctx, filepath.Join(o.CacheDir, name+".lock"))
 	if err != nil {
 		return nil, info, err

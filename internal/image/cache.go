@@ -19,7 +19,8 @@ import (
 	"github.com/hapair/hapair/internal/archive"
 )
 
-// openCache opens the directory that bases are kept in. What is in it is baked: nobody else may be able to put it there.
+// openCache opens the directory that bases are kept in. What is in it is baked, so only this
+// process's user may be able to put files there.
 func (o *Options) openCache() (*os.File, error) {
 	dir, err := archive.TrustedDir(o.CacheDir)
 	if err != nil {

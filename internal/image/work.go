@@ -215,8 +215,8 @@ func trim(root *os.File) error {
 	return nil
 }
 
-// write publishes image and manifest once both are whole, and the image first: a manifest without its image would tell of
-// what is not there. It completes the manifest with the image's digest.
+// write publishes image and manifest once both are whole, and the image first: a manifest without its image would
+// describe a file that does not exist. It completes the manifest with the image's digest.
 func (w *Work) write(ctx context.Context, m *Manifest) error {
 	result, err := w.result(ctx)
 	if err != nil {

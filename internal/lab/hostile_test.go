@@ -79,7 +79,7 @@ func hostileHost(t *testing.T, release string) {
 		t.Fatal(err)
 	}
 	script := "set -- " + disk + " " + secret + "\n" + breakOut
-	// It tells udevd, which a host has not.
+	// It calls udevd, which does not run in a host.
 	const noNetplan = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 	unit := "[Service]\nType=oneshot\nExecStart=/bin/sh /breakout\nStandardOutput=file:/breakout.out\n"
 	for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit, "/etc/systemd/system/netplan-configure.service": noNetplan} {

@@ -52,7 +52,7 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 	packages = slices.Compact(slices.Sorted(slices.Values(packages)))
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{rootRevision, r.Archive}, packages...), "\n")))
 	dir := filepath.Join(cacheDir, "roots", fmt.Sprintf("%s-%x", r.Name, sum[:6]))
-	// Programs of these roots run as root: nobody else may be able to put one there.
+	// Programs of these roots run as root, so only root may be able to put one there.
 	for _, parent := range []string{cacheDir, filepath.Dir(dir)} {
 		if err := checkDir(parent); err != nil {
 			return "", fmt.Errorf("cannot keep roots in %s: %w", parent, err)
