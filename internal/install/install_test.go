@@ -214,7 +214,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	l.flush()
-	want := "10%|20%|done|a [2Jb c|half and half|rest"
+	want := `10%|20%|done|a\u001b[2Jb\u009bc|half and half|rest`
 	if strings.Join(got, "|") != want {
 		t.Errorf("%q, want %q", got, want)
 	}

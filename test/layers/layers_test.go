@@ -52,7 +52,7 @@ func TestPrograms(t *testing.T) {
 		"cmd/ha-agent": {"github.com/hashicorp/", "github.com/spf13/cobra", "github.com/go-crypt/", "text/template", module + "cloudinit", module + "internal/image",
 			module + "internal/lab", module + "internal/recipe", module + "internal/spec", module + "internal/schema", module + "internal/release",
 			module + "internal/haproxy/haproxycfg", module + "internal/keepalived/keepalivedconf"},
-		"cmd/bake": {"github.com/hashicorp/packer-plugin-sdk", "github.com/fsnotify/", "github.com/coreos/"},
+		"cmd/bake": {"github.com/hashicorp/packer-plugin-sdk", "github.com/coreos/", module + "internal/agent/watch", module + "internal/agent/store"},
 	} {
 		deps := list(t, "{{range .Deps}}{{println .}}{{end}}", module+program)
 		if !slices.Contains(deps, module+"internal/spec") && !slices.Contains(deps, module+"internal/agent/config") {
