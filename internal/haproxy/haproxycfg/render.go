@@ -86,7 +86,7 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 }
 
 func execute(c config) ([]byte, error) {
-	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{"word": word, "balance": words}).Parse(configTemplate)
+	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{"word": word, "balance": words, "bind": bind}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
 	}
