@@ -38,7 +38,7 @@ func (e Edit) Save(ctx context.Context, h *lab.Host, path, content string) error
 }
 
 // serviceBinds are the bind lines of the controllers' service, one for each address of the VIP.
-var serviceBinds = regexp.MustCompile(`(?m)(^    bind \S+:5000\n)+`)
+var serviceBinds = regexp.MustCompile(`(?m)(^    bind \S+:5000( v6only)?\n)+`)
 
 // Marked is a haproxy.cfg of the controllers that answers GET /mark with a text.
 func Marked(cfg, mark string) string {

@@ -116,6 +116,14 @@ func (c controllers) binds(t *testing.T) {
 		t.Fatal(err)
 	}
 	linkLocal = strings.TrimSpace(linkLocal)
+	listeners := func() string {
+		out, err := holder.Must(t.Context(), "sh", "-c", `ss -Hltne 'sport = :5000' | sed 's/.* \(ino:[0-9]*\).*/\1/' | sort -u`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	sockets := listeners()
 	before, err := cluster.Status(t.Context(), holder)
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +157,10 @@ func (c controllers) binds(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
+	// A reload that binds new sockets resets the connections that wait in the old ones.
+	if now := listeners(); now != sockets || !strings.Contains(now, "ino:") {
+		t.Errorf("the service's sockets were\n%sand are after reloads\n%s", sockets, now)
+	}
 	after, err := cluster.Status(t.Context(), holder)
 	if err != nil || after.Daemon.PID != before.Daemon.PID || len(after.Daemon.Panics) > 0 {
 		t.Errorf("the daemon was %+v and is %+v, %v", before.Daemon, after.Daemon, err)

@@ -132,7 +132,7 @@ func passed(path, text string, layOut func(string) string) string {
 func execute(c config) ([]byte, error) {
 	c.MaxStats = maxStats
 	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{
-		"word": word, "balance": words, "at": srcmap.Field,
+		"word": word, "balance": words, "bind": bind, "at": srcmap.Field,
 		"on": func(path ...string) string { return srcmap.Line(strings.Join(path, "")) },
 	}).Parse(configTemplate)
 	if err != nil {

@@ -108,3 +108,14 @@ func TestOwnConfigReplacesAll(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
+
+// A listener of one IPv6 address must say v6only, or no reload takes it over.
+func TestBindOfIPv6SaysV6Only(t *testing.T) {
+	for at, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1:80", "[2001:db8::1]:80": "[2001:db8::1]:80 v6only", "[::]:80": "[::]:80", "0.0.0.0:80": "0.0.0.0:80",
+	} {
+		if got := bind(netip.MustParseAddrPort(at)); got != want {
+			t.Errorf("bind(%s) = %q, want %q", at, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package haproxycfg
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -44,4 +45,14 @@ func indent(text string) string {
 		lines[i] = line
 	}
 	return strings.Join(lines, "\n")
+}
+
+// bind is the address of a bind line with the options that it needs. The kernel makes a socket that is bound to one IPv6 address
+// v6only (IPV6_V6ONLY). At a reload haproxy takes over only listeners whose options are those of the line: without the word it
+// binds a new one each time, and connections that wait in the old one are reset (seen with 3.0).
+func bind(at netip.AddrPort) string {
+	if a := at.Addr(); a.Is6() && !a.Is4In6() && !a.IsUnspecified() {
+		return at.String() + " v6only"
+	}
+	return at.String()
 }
