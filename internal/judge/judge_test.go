@@ -327,7 +327,7 @@ func TestStep(t *testing.T) {
 		for text, want := range map[string]string{
 			"":                                 "",
 			"haproxy: {global: colour blue}\n": "unknown keyword",
-			"haproxy: {global: unix-bind user haprxy}\n": "haprxy",
+			"haproxy: {global: unix-bind user haprxy}\n": "unknown user",
 			"haproxy: {global: unix-bind user ops}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPn3gUOZcPnxUSCNEhRRlZKWTGx6Cx1YBT2NcPOkFUo1]}]}\n": "",
 			"keepalived:\n  extra: |\n    vrrp_script a {\n        script /usr/bin/true\n        user nobdy\n    }\n":                                                                          "Unable to set uid/gid",
 		} {

@@ -18,15 +18,16 @@ type verdict struct {
 	version release.Version // of the daemon that judged
 	wants   release.Version // of the release
 	line    int             // of the file, from 1; 0: not known
-	message string
-	unsure  string // why it may be otherwise on a node; empty: it is certain
+	message string          // the daemon's
+	detail  string          // what is added to it
+	unsure  string          // why it may be otherwise on a node; empty: it is certain
 }
 
 // problem points to what in the spec a daemon refuses.
 func (j *session) problem(f *judged, v verdict) diag.Problem {
 	p := j.spec.At(f.origin(v.line))
 	p.Severity = diag.Error
-	p.Message = fmt.Sprintf("%s %s refuses it: %s", v.daemon, v.version, shown(v.message, f))
+	p.Message = fmt.Sprintf("%s %s refuses it: %s", v.daemon, v.version, shown(v.message, f)+v.detail)
 	switch differs := j.differs(v); {
 	case v.unsure != "":
 		p.Severity, p.Hint = diag.Warning, v.unsure
@@ -174,7 +175,7 @@ func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 			v.line = blockLine(f.config, m[1])
 		} else if braces.MatchString(line) {
 			if n, what := unbalanced(strings.Split(f.config, "\n")); n >= 0 {
-				v.line, v.message = n+1, line+": "+what
+				v.line, v.detail = n+1, ": "+what
 			}
 		}
 		problems = append(problems, j.problem(f, v))

@@ -187,9 +187,13 @@ func parts(word string) []string {
 	})
 }
 
-// openedBy returns the quotation mark that a word of a message begins with, or 0. An apostrophe inside a word opens nothing.
+// openedBy returns the quotation mark that a word of a message begins with, or 0. An apostrophe inside a word opens nothing,
+// and neither does a quoted brace: keepalived writes "missing '}'s or extra '{'s".
 func openedBy(chunk string) rune {
 	start := strings.TrimLeft(chunk, "([{<:,")
+	if strings.HasPrefix(start, "'{'") || strings.HasPrefix(start, "'}'") {
+		return 0
+	}
 	if start == "" || !strings.ContainsRune(marks, rune(start[0])) {
 		return 0
 	}

@@ -39,6 +39,7 @@ func TestMessage(t *testing.T) {
 		{`WARNING - interface eth9 for vrrp_instance VI_1 doesn't exist`, `WARNING - interface eth9 for vrrp_instance VI_1 doesn't exist`},
 		{`[x:5] : 'bind' : cannot bind to 192.0.2.1:1936`, `[x:5] : 'bind' : cannot bind to 192.0.2.1:1936`},
 		{`'server a1' : unknown keyword 'chekc'.`, `'server a1' : unknown keyword '***'.`},
+		{`There are 1 missing '}'s or extra '{'s`, `There are 1 missing '}'s or extra '{'s`},
 		// The user's text is not.
 		{`unknown keyword 'user admin pasword $6$rounds=1000$salt$hashhashhash'`, `unknown keyword 'user admin *** ***'`},
 		{`unknown keyword 'pasword' in 'user x pasword tippfehler'`, `unknown keyword '***' in 'user x *** ***'`},
