@@ -69,11 +69,8 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 	args := []string{"--quiet", "--directory=" + h.disk(), "--boot", "--machine=" + h.Name, "--settings=no", "--register=no",
 		"--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--private-network",
 		"--rlimit=NOFILE=" + openFiles(),
-		// A user namespace: root of a host has power over the host's own namespaces, and none over this machine. User IDs
-		// stay what they are, because hosts share their base and this process writes to their disks. Nothing outside of the
-		// host's tree is in reach, and /proc/sys and the like are read-only: nspawn mounts them so, and only power over
-		// this machine could change that.
-		"--private-users=0:65536", "--private-users-ownership=off"}
+		// A user namespace: root of a host has power over the host's own namespaces, and none over this machine.
+		fmt.Sprintf("--private-users=%d:%d", h.uid, hostUsers), "--private-users-ownership=off"}
 	args = append(args, niceLimit()...)
 	for _, iface := range h.Interfaces {
 		args = append(args, "--network-veth-extra="+b.hub[iface.Name]+":"+iface.Name)

@@ -22,6 +22,7 @@ type HostConfig struct {
 type Host struct {
 	HostConfig
 	lab *Lab
+	uid int // root of the host is this user of the machine
 
 	mu       sync.Mutex
 	boot     *boot // nil while the host is off
@@ -33,12 +34,9 @@ type Host struct {
 // AddHost gives the lab a host. It is off: its disk can be written to before Start.
 func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 	h := &Host{HostConfig: config, lab: l, console: &tail{limit: 64 << 10}, broken: map[string]bool{}}
-	err := within(l.space.pid, func() error {
-		if err := os.Chdir(config.Base.dir); err != nil {
-			return err
-		}
-		dir := labDir + "/hosts/" + h.Name
-		return mountOverlay(dir+"/upper", dir+"/work", dir+"/root")
+	err := within(l.space.pid, func() (err error) {
+		h.uid, err = mountDisk(config.Base, labDir+"/hosts/"+h.Name)
+		return err
 	})
 	if err == nil {
 		// A disk image's own table names its partitions, and the host's disk is none of them.

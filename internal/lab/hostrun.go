@@ -101,7 +101,7 @@ func (h *Host) WriteFile(name string, mode fs.FileMode, data []byte) error {
 	root, err := h.root()
 	if err == nil {
 		defer root.Close()
-		err = writeIn(root, name, mode, data)
+		err = writeAs(root, h.uid, name, mode, data)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s of host %s: %w", name, h.Name, err)

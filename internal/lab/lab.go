@@ -115,11 +115,22 @@ func (l *Lab) addBase(mount func(target string) error) (*Base, error) {
 	l.bases++
 	b := &Base{fmt.Sprintf("%s/base%d", labDir, l.bases)}
 	l.mu.Unlock()
-	err := within(l.space.pid, func() error {
+	users, err := hostUserNamespace()
+	if err != nil {
+		return nil, err
+	}
+	defer users.Close()
+	err = within(l.space.pid, func() error {
 		if err := os.MkdirAll(b.dir, 0o755); err != nil {
 			return err
 		}
-		return mount(b.dir)
+		if err := mount(b.dir); err != nil {
+			return err
+		}
+		if err := shifted(b.dir, b.dir+shiftedSuffix, users); err != nil {
+			_ = os.Remove(b.dir + shiftedSuffix) // mountDisk sees that it is not there
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot mount a base: %w", err)

@@ -58,7 +58,7 @@ func (h *Host) copyTree(dir, target string) error {
 		}
 		found = true
 		rel := strings.TrimPrefix(path, dir)
-		return writeIn(root, target+filepath.ToSlash(rel), 0o600, data)
+		return writeAs(root, h.uid, target+filepath.ToSlash(rel), 0o600, data)
 	})
 	if err == nil && !found {
 		err = errors.New("it is empty")
