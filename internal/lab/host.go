@@ -30,6 +30,10 @@ type Host struct {
 	broken   map[string]bool // interfaces whose cable is cut
 }
 
+// netplanConfigure is for netplan 1.2, whose unit asks udevd to rename the interfaces after netplan has written its files.
+// systemd does not start udevd in a container, and nspawn has given the interfaces their names.
+const netplanConfigure = "[Service]\nExecStartPost=\n"
+
 // AddHost gives the lab a host. It is off: its disk can be written to before Start.
 func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 	h := &Host{HostConfig: config, lab: l, console: &tail{limit: 64 << 10}, broken: map[string]bool{}}
@@ -43,6 +47,9 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 	if err == nil {
 		// A disk image's own table names its partitions, and the host's disk is none of them.
 		err = h.WriteFile("/etc/fstab", 0o644, []byte("# the lab has mounted everything\n"))
+	}
+	if err == nil {
+		err = h.WriteFile("/etc/systemd/system/netplan-configure.service.d/lab.conf", 0o644, []byte(netplanConfigure))
 	}
 	if err == nil && config.Seed != "" {
 		err = h.layDownSeed(config.Seed)
