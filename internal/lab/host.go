@@ -30,10 +30,6 @@ type Host struct {
 	broken   map[string]bool // interfaces whose cable is cut
 }
 
-// netplanConfigure is for netplan 1.2, whose unit asks udevd to rename the interfaces after netplan has written its files.
-// systemd does not start udevd in a container, and nspawn has given the interfaces their names.
-const netplanConfigure = "[Service]\nExecStartPost=\n"
-
 // AddHost gives the lab a host. It is off: its disk can be written to before Start.
 func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 	h := &Host{HostConfig: config, lab: l, console: &tail{limit: 64 << 10}, broken: map[string]bool{}}
@@ -49,7 +45,7 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 		err = h.WriteFile("/etc/fstab", 0o644, []byte("# the lab has mounted everything\n"))
 	}
 	if err == nil {
-		err = h.WriteFile("/etc/systemd/system/netplan-configure.service.d/lab.conf", 0o644, []byte(netplanConfigure))
+		err = h.adapt()
 	}
 	if err == nil && config.Seed != "" {
 		err = h.layDownSeed(config.Seed)
