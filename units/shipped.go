@@ -25,7 +25,9 @@ type Features struct {
 func All(f Features) []File {
 	sysctl := Sysctl()
 	sysctl.Content = nil // it is the operator's to add to
-	all := append(Common(), sysctl,
+	wait := WaitOnline()
+	wait.Optional = true // only some releases need it
+	all := append(Common(), sysctl, wait,
 		// It holds the hash of a password, which haproxy's group may read.
 		File{Path: HAProxyPath, Mode: 0o640}, File{Path: KeepalivedPath, Mode: 0o640})
 	if f.Firewall {

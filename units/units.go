@@ -64,6 +64,12 @@ func Network(networkFile string) File {
 	return file("/etc/systemd/network/"+networkFile+".d/hapair.conf", "network.conf")
 }
 
+// WaitOnline makes a boot wait for the interfaces alone, as netplan did before it also waited for a nameserver. It is named
+// to come after netplan's own drop-in, 10-netplan.conf.
+func WaitOnline() File {
+	return file("/etc/systemd/system/systemd-networkd-wait-online.service.d/hapair.conf", "wait-online.conf")
+}
+
 func file(path, name string) File {
 	b, err := content.ReadFile(name)
 	if err != nil {

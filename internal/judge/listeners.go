@@ -69,7 +69,7 @@ func (c *listenCheck) node(n *spec.Node, config string, origins []srcmap.Origin,
 		if f.Line <= len(origins) {
 			l.origin = origins[f.Line-1]
 		}
-		if name, ok := strings.CutPrefix(f.Proxy, "frontend "); ok && !l.origin.Text {
+		if kind, name, _ := strings.Cut(f.Proxy, " "); !l.origin.Text && (kind == "frontend" || kind == "listen") {
 			l.owner = "service " + name
 			if l.origin.Path == "stats" {
 				l.owner = "the stats page"

@@ -42,6 +42,9 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 		// A disk image's own table names its partitions, and the host's disk is none of them.
 		err = h.WriteFile("/etc/fstab", 0o644, []byte("# the lab has mounted everything\n"))
 	}
+	if err == nil {
+		err = h.adapt()
+	}
 	if err == nil && config.Seed != "" {
 		err = h.layDownSeed(config.Seed)
 	}

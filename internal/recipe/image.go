@@ -63,6 +63,9 @@ func imageFiles(s *spec.Spec, r release.Release) []File {
 		}
 		out = append(out, system(units.CertificatesListPath, []byte(strings.Join(paths, "\n")+"\n")))
 	}
+	if r.WaitsForNameserver {
+		out = append(out, shipped(units.WaitOnline()))
+	}
 	for _, name := range interfaces(s) {
 		out = append(out, shipped(units.Network(fmt.Sprintf(r.NetworkFile, name))))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const reloadSpec = `
@@ -32,47 +33,65 @@ services:
 `
 
 // TestReloadKeepsWhatWasSetByHand drains servers of a real haproxy and reloads it on an edited file: the drain stays, and
-// so does nothing that the edit changed.
+// so does nothing that the edit changed. The same holds if the file before had a frontend and a backend for each service,
+// as earlier versions of bake wrote it.
 func TestReloadKeepsWhatWasSetByHand(t *testing.T) {
-	for _, name := range testReleases {
-		t.Run(name, func(t *testing.T) {
-			s := parseBytes(t, "spec.yaml", []byte(reloadSpec))
-			r, err := release.Get(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h := newHost(t, s, &s.Nodes[0], r)
-			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
-			h.must(t, "mkdir", "-p", "/run/haproxy")
-			h.startHAProxy(t)
-			for _, server := range []string{"drained", "moved", "six", "secured"} {
-				h.ask(t, "set server web/"+server+" state drain")
-			}
-
-			cfg, err := h.ReadFile(recipe.HAProxyConfig)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg = bytes.Replace(cfg, []byte("server moved 192.0.2.22:81"), []byte("server moved 192.0.2.22:8181"), 1)
-			cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
-			if err := h.WriteFile(deadline(t), recipe.HAProxyConfig, 0o640, "root:haproxy", cfg); err != nil {
-				t.Fatal(err)
-			}
-			before := h.ask(t, "show info")
-			h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
-			h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
-			eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
-
-			servers := serversOf(t, h.ask(t, "show servers state"))
-			for name, want := range map[string]string{
-				"drained": "drain 80 plain", "six": "drain 82 plain", "moved": "ready 8181 plain", "secured": "ready 83 tls",
-			} {
-				if got := servers[name]; got != want {
-					t.Errorf("server %s is %q after the reload, want %q", name, got, want)
-				}
-			}
-		})
+	for _, name := range cluster.Releases(t, release.Names()...) {
+		for before, earlier := range map[string]func([]byte) []byte{
+			"a listen": func(cfg []byte) []byte { return cfg }, "a frontend and a backend": split,
+		} {
+			t.Run(name+"/"+before, func(t *testing.T) { testReload(t, name, earlier) })
+		}
 	}
+}
+
+func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
+	s := parseBytes(t, "spec.yaml", []byte(reloadSpec))
+	r, err := release.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, s, &s.Nodes[0], r)
+	cfg, err := h.ReadFile(recipe.HAProxyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(content []byte) {
+		t.Helper()
+		if err := h.WriteFile(deadline(t), recipe.HAProxyConfig, 0o640, "root:haproxy", content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(earlier(cfg))
+	h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+	h.must(t, "mkdir", "-p", "/run/haproxy")
+	h.startHAProxy(t)
+	for _, server := range []string{"drained", "moved", "six", "secured"} {
+		h.ask(t, "set server web/"+server+" state drain")
+	}
+
+	cfg = bytes.Replace(cfg, []byte("server moved 192.0.2.22:81"), []byte("server moved 192.0.2.22:8181"), 1)
+	cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
+	save(cfg)
+	before := h.ask(t, "show info")
+	h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
+	h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
+	eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
+
+	servers := serversOf(t, h.ask(t, "show servers state"))
+	for name, want := range map[string]string{
+		"drained": "drain 80 plain", "six": "drain 82 plain", "moved": "ready 8181 plain", "secured": "ready 83 tls",
+	} {
+		if got := servers[name]; got != want {
+			t.Errorf("server %s is %q after the reload, want %q", name, got, want)
+		}
+	}
+}
+
+// split makes a frontend and a backend of the listen section of the service web.
+func split(cfg []byte) []byte {
+	cfg = bytes.Replace(cfg, []byte("\nlisten web\n"), []byte("\nfrontend web\n"), 1)
+	return bytes.Replace(cfg, []byte("    balance "), []byte("    default_backend web\n\nbackend web\n    mode http\n    balance "), 1)
 }
 
 // TestStateOfADeadHAProxyIsNotKept has no haproxy to ask: a state from earlier must not outlive it.

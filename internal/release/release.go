@@ -58,6 +58,9 @@ type Release struct {
 	// NetworkFile is the name of systemd-networkd's file for an interface as the release's cloud-init brings it into
 	// being (by netplan or at once), with %s for the interface. A drop-in for it must bear this name.
 	NetworkFile string
+	// WaitsForNameserver reports whether the release's netplan has systemd-networkd-wait-online wait until a nameserver
+	// answers (--dns): without one, each boot takes two minutes and ends as degraded.
+	WaitsForNameserver bool
 }
 
 const (
@@ -89,7 +92,7 @@ func All() []Release {
 	return []Release{
 		ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
 		ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 30}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 2}, Systemd: Version{255}}),
-		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}}),
+		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}, WaitsForNameserver: true}),
 		debian(Release{Name: "bookworm", Title: "Debian 12", HAProxy: Version{2, 6, 12}, Keepalived: Version{2, 2, 7}, CloudInit: Version{22, 4, 2}, Systemd: Version{252}}),
 		debian(Release{Name: "trixie", Title: "Debian 13", HAProxy: Version{3, 0, 11}, Keepalived: Version{2, 3, 3}, CloudInit: Version{25, 1, 4}, Systemd: Version{257}}),
 	}

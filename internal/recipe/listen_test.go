@@ -1,0 +1,129 @@
+package recipe_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// TestHAProxyWarnsOfNoExample has every supported haproxy read the haproxy.cfg of every node and image. A warning is what the
+// next version refuses: 3.2 warns if a backend has the name of its frontend.
+func TestHAProxyWarnsOfNoExample(t *testing.T) {
+	for _, name := range cluster.Releases(t, release.Names()...) {
+		t.Run(name, func(t *testing.T) {
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sb := labtest.Sandbox(t, name)
+			for example, s := range examples(t) {
+				image, err := recipe.Image(s, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				recipes := map[string]recipe.Recipe{"its image": image}
+				for i := range s.Nodes {
+					node, err := recipe.Node(s, &s.Nodes[i], r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					recipes[s.Nodes[i].Name] = recipe.Merge(image, node)
+				}
+				for machine, recipe := range recipes {
+					h := &host{sb, recipe}
+					h.acceptsHAProxy(t, example+", "+machine)
+				}
+			}
+		})
+	}
+}
+
+// acceptsHAProxy has haproxy read its files of the recipe.
+func (h *host) acceptsHAProxy(t *testing.T, what string) {
+	t.Helper()
+	if !h.has("/usr/lib/sysusers.d/hapair.conf") {
+		h.write(t) // with the group of haproxy's sockets
+	}
+	h.must(t, "rm", "-rf", "/etc/haproxy")
+	for _, f := range h.recipe.Files {
+		if dir := filepath.Dir(f.Path); dir != "/etc/haproxy" && dir != "/etc/ha-agent" && dir != "/usr/lib/hapair" {
+			continue
+		}
+		if err := h.WriteFile(deadline(t), f.Path, f.Mode, f.Owner+":"+f.Group, f.Content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.has("/etc/ha-agent/certificates") {
+		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
+	}
+	a := haproxy.Check(deadline(t), h.run, h.file(recipe.HAProxyConfig))
+	if w := unexpected(a.Messages); a.Verdict != tool.Good || len(w) > 0 {
+		t.Errorf("%s: haproxy says %v: %s", what, a.Verdict, strings.Join(w, "; "))
+	}
+}
+
+const backendSpec = `
+apiVersion: hapair/v1
+cluster: backend
+nodes:
+  - {name: a, address: 192.0.2.1/24, interface: eth0}
+  - {name: b, address: 192.0.2.2/24, interface: eth0}
+vips: [{name: v, address: 192.0.2.10/24}]
+services:
+  - name: web
+    vip: v
+    port: 80
+    mode: http
+    servers: [{name: echo, address: 127.0.0.1, port: 8081}]
+haproxy:
+  extra: |
+    frontend own
+        mode http
+        bind 127.0.0.1:8082
+        http-request set-header X-Forwarded-Proto own
+        default_backend web
+    frontend echo
+        mode http
+        bind 127.0.0.1:8081
+        http-request return status 200 content-type text/plain lf-string "proto %[req.fhdr(x-forwarded-proto)] for %[req.hdr_cnt(x-forwarded-for)]"
+`
+
+// TestServiceIsABackendToo sends a request to a service's servers through the service and through a frontend of haproxy.extra
+// that uses the service as its backend: the headers that this frontend set stay.
+func TestServiceIsABackendToo(t *testing.T) {
+	for _, name := range cluster.Releases(t, release.Names()...) {
+		t.Run(name, func(t *testing.T) {
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := parseBytes(t, "spec.yaml", []byte(backendSpec))
+			h := newHost(t, s, &s.Nodes[0], r)
+			h.must(t, "ip", "address", "add", "192.0.2.10/32", "dev", "eth0")
+			h.must(t, "ip", "link", "set", "lo", "up")
+			h.must(t, "mkdir", "-p", "/run/haproxy")
+			h.startHAProxy(t)
+			for address, want := range map[string]string{"192.0.2.10:80": "proto http for 1", "127.0.0.1:8082": "proto own for 1"} {
+				got := ""
+				eventually(t, address+" is served", func() bool {
+					out, _, err := h.Run(deadline(t), "sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | socat -t 5 - "TCP:$1"`, "sh", address)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = strings.TrimSpace(out[strings.LastIndexByte(out, '\n')+1:])
+					return strings.HasPrefix(out, "HTTP/1.1 200")
+				})
+				if got != want {
+					t.Errorf("the server behind %s answers %q, want %q", address, got, want)
+				}
+			}
+		})
+	}
+}
