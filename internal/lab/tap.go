@@ -25,17 +25,10 @@ func (l *Lab) NewTap(networkName string, virtioHeader bool) (*Tap, error) {
 		if err != nil {
 			return err
 		}
+		err = makeTap(fd, t.port, virtioHeader)
+		// Go's poller must not see it before: a descriptor without its interface is in error, and stays so to epoll(7).
 		t.File = os.NewFile(uintptr(fd), t.port)
-		request, err := unix.NewIfreq(t.port)
-		if err != nil {
-			return err
-		}
-		flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI)
-		if virtioHeader {
-			flags |= unix.IFF_VNET_HDR
-		}
-		request.SetUint16(flags)
-		return unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+		return err
 	})
 	if err == nil {
 		err = l.join(t.port, networkName)
@@ -50,6 +43,20 @@ func (l *Lab) NewTap(networkName string, virtioHeader bool) (*Tap, error) {
 		return nil, fmt.Errorf("cannot make a tap on the network %s: %w", networkName, err)
 	}
 	return t, nil
+}
+
+// makeTap makes the interface of a descriptor of /dev/net/tun; see tuntap.rst of the kernel's documentation.
+func makeTap(fd int, name string, virtioHeader bool) error {
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI)
+	if virtioHeader {
+		flags |= unix.IFF_VNET_HDR
+	}
+	request.SetUint16(flags)
+	return unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 }
 
 // Command prepares a program that runs in the lab's own namespaces and is killed with the lab. Paths other than those below
