@@ -76,7 +76,7 @@ func testPair(t *testing.T, wiring wiring, release string, firmware Firmware) {
 		holder = next
 	})
 	step("rebooted", func(t *testing.T) {
-		w.must(t, holder, "systemctl --no-block reboot")
+		w.must(t, holder, reboot)
 		next := w.settle(t, holder)
 		ids[holder] = w.booted(t, holder, ids[holder])
 		holder = next

@@ -171,6 +171,9 @@ func (w *world) booted(t *testing.T, n *node, before string) string {
 	return id
 }
 
+// reboot is a command that has ended before the connection over which it came is cut.
+const reboot = "systemd-run --quiet --on-active=1 systemctl reboot"
+
 // must runs a script on a node.
 func (w *world) must(t *testing.T, n *node, script string) string {
 	t.Helper()
