@@ -29,8 +29,8 @@ race: ## run the tests of everything but whole clusters with the race detector; 
 	@scripts/test race
 
 .PHONY: test-qemu
-test-qemu: ## bake by Packer's builder for QEMU, under software emulation: slow
-	@scripts/setup qemu
+test-qemu: ## boot images of each release by BIOS and UEFI, and bake by Packer's QEMU builder, all emulated: takes hours
+	@scripts/setup test
 	@scripts/test qemu
 
 .PHONY: bench

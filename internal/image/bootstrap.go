@@ -24,7 +24,8 @@ const bootstrapSize = 2 << 30
 // basePackages make a system that boots on a virtual machine and takes its identity from cloud-init.
 func basePackages(r release.Release) []string {
 	list := []string{
-		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "grub-pc", "e2fsprogs", "kmod",
+		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "e2fsprogs", "kmod",
+		"grub-pc", "shim-signed", "grub-efi-amd64-signed", // for BIOS and for UEFI, which may have secure boot
 		"cloud-init", "cloud-guest-utils", "fdisk", "netplan.io", "systemd-timesyncd", "openssh-server", "sudo",
 		"iproute2", "iputils-ping", "procps", "ca-certificates", "nftables", "apt-utils",
 		"lsb-release", // cloud-init warns without it, and a warning makes its status "degraded"
@@ -94,7 +95,8 @@ func (o *Options) leaveOut(s suite) {
 // digest is that of all that makes the base.
 func (b *bootstrapper) digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %d %q %q %q %q\n", b.o.Release.Name, bootstrapSize, partitionTable, b.sources, basePackages(b.o.Release), grubScript)
+	fmt.Fprintf(h, "%s %d %q %q %q %q %+v %q\n", b.o.Release.Name, bootstrapSize, partitionTable, b.sources, basePackages(b.o.Release), grubScript,
+		espFiles(b.o.Release), espConfig)
 	for _, f := range b.files() {
 		fmt.Fprintf(h, "%q %q\n", f.path, f.content)
 	}
@@ -157,6 +159,9 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	}
 	script := install.Script(fmt.Sprintf(grubScript, disk.alias()))
 	err = install.Do(ctx, m, []install.Step{{Name: "install the boot loader", Run: script}}, b.o.Report)
+	if err == nil {
+		err = b.fillESP(ctx, o)
+	}
 	return errors.Join(err, closeMachine())
 }
 
@@ -223,7 +228,9 @@ type file struct{ path, content string }
 
 func (b *bootstrapper) files() []file {
 	all := []file{
-		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n"},
+		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n" +
+			// The boot loader's packages write to it. A machine without it, or with a damaged one, must boot.
+			"LABEL=" + espLabel + " /boot/efi vfat umask=0077,nofail,x-systemd.device-timeout=10s 0 0\n"},
 		{"/etc/hostname", "localhost\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
 		{"/etc/default/locale", "LANG=C.UTF-8\n"},
@@ -240,6 +247,8 @@ func (b *bootstrapper) files() []file {
 
 const grubDefaults = `# A virtual machine: no menu to wait for, and the console on the serial port as well.
 GRUB_TIMEOUT=0
+# Ubuntu's grub would wait 30 s for a key after a boot that did not end well, such as one that a power cut ended.
+GRUB_RECORDFAIL_TIMEOUT=0
 GRUB_CMDLINE_LINUX_DEFAULT=""
 GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8"
 GRUB_TERMINAL="console serial"

@@ -11,14 +11,21 @@ import (
 const rootLabel = "cloudimg-rootfs"
 
 // partitionTable of a bootstrapped disk, for sfdisk(8). The numbers are those of Ubuntu's cloud images: the root is the
-// first in number and the last on the disk, so that it can grow. Grub needs a partition of its own on GPT.
+// first in number and the last on the disk, so that it can grow. On a BIOS grub needs a partition of its own (14); UEFI
+// firmware starts from the EFI system partition (15).
 const partitionTable = `label: gpt
 label-id: 6861706b-0000-4000-8000-000000000000
 14: start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, uuid=6861706b-0000-4000-8000-00000000000e
-1: start=4096, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=6861706b-0000-4000-8000-000000000001
+15: start=4096, size=131072, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, uuid=6861706b-0000-4000-8000-00000000000f
+1: start=135168, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=6861706b-0000-4000-8000-000000000001
 `
 
-const rootStart = 4096 * 512
+// Offsets and sizes of the table's partitions, in bytes.
+const (
+	espStart  = 4096 * 512
+	espSize   = 131072 * 512
+	rootStart = 135168 * 512
+)
 
 // format makes an empty disk of a file. Its identifiers come from the digest, so that they are the same each time.
 func format(ctx context.Context, disk *os.File, size int64, digest string) error {
@@ -38,7 +45,7 @@ func format(ctx context.Context, disk *os.File, size int64, digest string) error
 	if err != nil {
 		return fmt.Errorf("cannot make a file system: %w", err)
 	}
-	return nil
+	return formatESP(ctx, disk, digest[:8])
 }
 
 // uuidOf makes a UUID of version 4 of 32 hexadecimal digits.

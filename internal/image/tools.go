@@ -19,7 +19,8 @@ func (o *Options) tools() []tool {
 		{"prlimit", "util-linux"}, {"qemu-img", "qemu-utils"},
 	}
 	if o.Base == Bootstrap {
-		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"unshare", "util-linux"}, tool{"mmdebstrap", "mmdebstrap"})
+		need = append(need, tool{"mkfs.ext4", "e2fsprogs"}, tool{"unshare", "util-linux"}, tool{"mmdebstrap", "mmdebstrap"},
+			tool{"mkfs.vfat", "dosfstools"}, tool{"mcopy", "mtools"})
 	}
 	return need
 }

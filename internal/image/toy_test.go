@@ -20,7 +20,7 @@ func toyTools() []string {
 	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat", "ls", "cut", "sort"}
 }
 
-const toySize = 64 << 20
+const toySize = 128 << 20
 
 // toyBase makes a disk as a bootstrapped one is partitioned, with a system on it that has a shell and little else. Tests
 // that use one run at the same time: they wait for the disk most of it.

@@ -1,0 +1,102 @@
+package machine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// TestGoldenBoots boots the golden image of the default release as a machine with UEFI and its seed, and the node's own
+// report is that every step of the job holds. It is the one boot under emulation that `make test` has time for.
+func TestGoldenBoots(t *testing.T) {
+	Need(t, UEFI)
+	w := newWorld(t, twoSegments())
+	for _, release := range cluster.Releases(t, "noble") {
+		w.machines(t, release, w.Image(t, release), UEFI, 1)
+		w.boot(t, w.nodes[0])
+		w.nodes[0].Kill()
+	}
+}
+
+// boot starts a node, waits for it and has it verify itself. It returns the boot's ID.
+func (w *world) boot(t *testing.T, n *node) string {
+	t.Helper()
+	start := time.Now()
+	n.Start(t)
+	id := w.booted(t, n, "")
+	w.verify(t, n)
+	t.Logf("%s by %s: verify is ok %v after power on", n.name, n.Firmware, time.Since(start).Round(time.Second))
+	return id
+}
+
+// verify has a node verify itself.
+func (w *world) verify(t *testing.T, n *node) {
+	t.Helper()
+	w.must(t, n, "ha-agent verify")
+}
+
+// TestQEMUBoots boots each release's golden image by each firmware. A machine must have been started by the firmware that it
+// has, mount the EFI system partition, grow its root, and come up again on what a kernel's package makes of grub's
+// configuration.
+func TestQEMUBoots(t *testing.T) {
+	emulation(t)
+	w := newWorld(t, twoSegments())
+	for _, release := range cluster.Releases(t, "noble", "resolute", "jammy", "trixie", "bookworm") {
+		image := w.Image(t, release)
+		for _, firmware := range []Firmware{BIOS, UEFI, Secure} {
+			t.Run(release+"/"+string(firmware), func(t *testing.T) {
+				Need(t, firmware)
+				w.machines(t, release, image, firmware, 1)
+				n := w.nodes[0]
+				first := w.boot(t, n)
+				w.checkMachine(t, n)
+				w.upgradeKernel(t, n, first)
+				n.Kill()
+			})
+		}
+	}
+}
+
+// checkMachine compares what the system has seen of its firmware and disk with what they are.
+func (w *world) checkMachine(t *testing.T, n *node) {
+	t.Helper()
+	got := w.must(t, n, `
+if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi
+findmnt -n -o FSTYPE,LABEL /boot/efi
+df --output=size -BG / | tail -n 1`)
+	lines := strings.Split(got, "\n")
+	kind := "uefi"
+	if n.Firmware == BIOS {
+		kind = "bios"
+	}
+	if len(lines) != 3 || lines[0] != kind || strings.Join(strings.Fields(lines[1]), " ") != "vfat UEFI" {
+		t.Errorf("%s, started by %s: got %q, want %s, vfat UEFI and a size", n.name, n.Firmware, lines, kind)
+	} else if size := strings.TrimSpace(lines[2]); size < "5G" {
+		t.Errorf("%s: the root has %s of a disk of %s", n.name, size, diskSize)
+	}
+	if n.Firmware != Secure {
+		return
+	}
+	// The last byte of the variable: UEFI 2.10, 3.3.
+	if got := w.must(t, n, `od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c`); strings.TrimSpace(got) != "1" {
+		t.Errorf("%s: SecureBoot is %q, want 1", n.name, got)
+	}
+}
+
+// upgradeKernel has the kernel's package run its hooks again, as an upgrade does, with something on the kernel's command line
+// that the boot after it must have.
+func (w *world) upgradeKernel(t *testing.T, n *node, before string) {
+	t.Helper()
+	start := time.Now()
+	w.must(t, n, `echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX hapair.upgraded"' >/etc/default/grub.d/90_test.cfg
+DEBIAN_FRONTEND=noninteractive dpkg-reconfigure "linux-image-$(uname -r)" >/dev/null
+dpkg --triggers-only --pending # Ubuntu's kernels call their hooks by a trigger
+grep -q hapair.upgraded /boot/grub/grub.cfg
+`+reboot)
+	w.booted(t, n, before)
+	w.must(t, n, "grep -qw hapair.upgraded /proc/cmdline")
+	w.verify(t, n)
+	t.Logf("%s: the kernel's hooks and the boot after them took %v", n.name, time.Since(start).Round(time.Second))
+}

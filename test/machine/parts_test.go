@@ -1,0 +1,187 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+// Where things are, as in examples/controllers.yaml.
+const (
+	vip     = "192.168.1.32"
+	service = "http://192.168.1.32:5000/"
+)
+
+// Limits of what is waited for: emulation is 20 to 50 times slower than a machine, and two machines may share two processors
+// with other tests.
+const (
+	bootLimit = 8 * time.Minute
+	moveLimit = 2 * time.Minute
+)
+
+// emulation skips a test unless HAPAIR_TEST_QEMU is true.
+func emulation(t *testing.T) {
+	t.Helper()
+	if os.Getenv("HAPAIR_TEST_QEMU") != "true" {
+		t.Skip("under software emulation this takes minutes: make test-qemu runs it")
+	}
+}
+
+// node is a machine of the pair and what its spec says.
+type node struct {
+	name    string // in the spec
+	address string
+	macs    [2]string
+	*Machine
+}
+
+// wiring is how nodes are connected: which network-config a node has and where its cards lead.
+type wiring struct {
+	management, public string // interfaces
+	network            func(n *node) string
+	cards              func(t *testing.T, l *lab.Lab, n *node) []Card
+}
+
+// twoSegments gives each node a card on the network of the nodes and one on the clients'. The network-config matches MAC
+// addresses: a real machine's names depend on its slots.
+func twoSegments() wiring {
+	return wiring{management: "eth3", public: "eth4",
+		network: func(n *node) string {
+			return fmt.Sprintf(`{version: 2, ethernets: {eth3: {match: {macaddress: "%s"}, set-name: eth3, addresses: [%s/24]}, eth4: {match: {macaddress: "%s"}, set-name: eth4, optional: true}}}`,
+				n.macs[0], n.address, n.macs[1])
+		},
+		cards: func(_ *testing.T, _ *lab.Lab, n *node) []Card {
+			return []Card{{MAC: n.macs[0], Network: "management"}, {MAC: n.macs[1], Network: "public"}}
+		}}
+}
+
+// bondAndVLAN gives each node two cards on a trunk, bonded: without a tag they are on the nodes' network, and VLAN 100 is the
+// clients'.
+func bondAndVLAN() wiring {
+	trunks := map[*lab.Lab]*Trunk{}
+	return wiring{management: "bond0", public: "bond0.100",
+		network: func(n *node) string {
+			return fmt.Sprintf(`{version: 2, ethernets: {port1: {match: {macaddress: "%s"}, set-name: port1}, port2: {match: {macaddress: "%s"}, set-name: port2}}, `+
+				`bonds: {bond0: {interfaces: [port1, port2], parameters: {mode: active-backup, mii-monitor-interval: 100}, addresses: [%s/24]}}, vlans: {bond0.100: {id: 100, link: bond0}}}`,
+				n.macs[0], n.macs[1], n.address)
+		},
+		cards: func(t *testing.T, l *lab.Lab, n *node) []Card {
+			if trunks[l] == nil {
+				trunks[l] = NewTrunk(t, l, map[uint16]string{0: "management", 100: "public"})
+			}
+			return []Card{{MAC: n.macs[0], Trunk: trunks[l]}, {MAC: n.macs[1], Trunk: trunks[l]}}
+		}}
+}
+
+func newNodes() []*node {
+	var nodes []*node
+	for i := 1; i <= 2; i++ {
+		nodes = append(nodes, &node{name: fmt.Sprintf("controller_%d", i), address: fmt.Sprintf("192.168.56.10%d", i),
+			macs: [2]string{fmt.Sprintf("52:54:00:56:00:0%d", i), fmt.Sprintf("52:54:00:01:00:0%d", i)}})
+	}
+	return nodes
+}
+
+// spec is that of the pair.
+func spec(w wiring, nodes []*node, a *Admin) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "apiVersion: hapair/v1\ncluster: pair\naccess: {users: [{name: %s, sudo: true, ssh_authorized_keys: [%q]}]}\nnodes:\n", a.User, a.Key)
+	for _, n := range nodes {
+		fmt.Fprintf(&b, "  - {name: %s, address: %s/24, interface: %s, network: %s}\n", n.name, n.address, w.management, w.network(n))
+	}
+	fmt.Fprintf(&b, "vips:\n  - {name: public, address: %s/24, interface: %s}\n", vip, w.public)
+	b.WriteString(`services:
+  - name: web
+    vip: public
+    port: 5000
+    mode: http
+    check: {http: GET /, expect: 200}
+    servers: [{name: web_1, address: 192.168.56.201}, {name: web_2, address: 192.168.56.202}]
+`)
+	return []byte(b.String())
+}
+
+// world is a lab with the pair's machines, off, servers, a client, and an administrator.
+type world struct {
+	*cluster.Bake
+	lab    *lab.Lab
+	admin  *Admin
+	client *lab.Client
+	wiring wiring
+	nodes  []*node
+}
+
+// newWorld builds the programs and the lab. Machines comes next.
+func newWorld(t *testing.T, w wiring) *world {
+	t.Helper()
+	world := &world{wiring: w, nodes: newNodes(), admin: NewKey(t, "ops")}
+	world.Bake = cluster.Build(t, spec(w, world.nodes, world.admin))
+	world.lab = labtest.Lab(t)
+	l := world.lab
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
+	for _, server := range []string{"192.168.56.201/24", "192.168.56.202/24"} {
+		if err := l.Serve("management", netip.MustParsePrefix(server), 5000, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	if world.client, err = l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24")); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := l.AddClient(t.Context(), "admin", "management", netip.MustParsePrefix("192.168.56.1/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	world.admin.On(admin)
+	return world
+}
+
+// machines makes the nodes' machines of an image that has been baked for a release.
+func (w *world) machines(t *testing.T, release, image string, firmware Firmware, count int) {
+	t.Helper()
+	seeds := filepath.Join(w.Dir, "seeds-"+release)
+	w.Run(t, "cloud-init", w.Spec, "--release", release, "-o", seeds)
+	for _, n := range w.nodes[:count] {
+		n.Machine = New(t, w.lab, Config{Name: n.name, Image: image, Seed: filepath.Join(seeds, n.name, "seed.iso"),
+			Firmware: firmware, Cards: w.wiring.cards(t, w.lab, n)})
+	}
+}
+
+// booted waits for a boot of a node other than before, and returns its ID.
+func (w *world) booted(t *testing.T, n *node, before string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	defer cancel()
+	start := time.Now()
+	id, err := w.admin.WaitBooted(ctx, n.Machine, n.address, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: up after %v", n.name, time.Since(start).Round(time.Second))
+	return id
+}
+
+// reboot is a command that has ended before the connection over which it came is cut.
+const reboot = "systemd-run --quiet --on-active=1 systemctl reboot"
+
+// must runs a script on a node.
+func (w *world) must(t *testing.T, n *node, script string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	defer cancel()
+	out, err := w.admin.Run(ctx, n.address, script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}

@@ -1,0 +1,107 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// Admin logs in to machines by ssh from a client of the lab, with a key of its own.
+type Admin struct {
+	client *lab.Client
+	dir    string
+	User   string
+	Key    string // the public key, as in authorized_keys
+}
+
+// NewKey makes the key with which a user logs in. On makes it log in from a client.
+func NewKey(t testing.TB, user string) *Admin {
+	t.Helper()
+	a := &Admin{dir: t.TempDir(), User: user}
+	key := filepath.Join(a.dir, "key")
+	if out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", user, "-f", key).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Key = strings.TrimSpace(string(public))
+	// The machines make their host keys at their first boot, on networks that lead nowhere else.
+	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n"+
+		"  StrictHostKeyChecking accept-new\n  UserKnownHostsFile %s/known_hosts\n  LogLevel ERROR\n", user, key, a.dir)
+	if err := os.WriteFile(a.Config(), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// On makes the user log in from a client.
+func (a *Admin) On(c *lab.Client) { a.client = c }
+
+// Config is the path of an ssh_config(5) for the user.
+func (a *Admin) Config() string { return filepath.Join(a.dir, "ssh_config") }
+
+// Command prepares a program of this computer that runs where the user logs in from.
+func (a *Admin) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	return a.client.Command(ctx, name, args...)
+}
+
+// Run runs a shell script as root on the machine at an address and returns what it printed on standard output.
+func (a *Admin) Run(ctx context.Context, address, script string) (string, error) {
+	cmd := a.Command(ctx, "ssh", "-F", a.Config(), address, "sudo sh -eu")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(script), &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("on %s: %s: %w: %s%s", address, script, err, stdout.String(), stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// WaitBooted waits until cloud-init has ended and systemd has no job left, and returns the ID of the boot. before is the ID
+// of a boot that does not count; it may be empty.
+func (a *Admin) WaitBooted(ctx context.Context, m *Machine, address, before string) (string, error) {
+	const script = `test -e /run/cloud-init/result.json
+systemctl is-system-running --wait >/dev/null || { systemctl --failed --plain --no-legend; cloud-init status --long; }
+cat /proc/sys/kernel/random/boot_id`
+	var id string
+	err := lab.Poll(ctx, pollEvery, func() error {
+		if err := m.Ended(); err != nil {
+			return err
+		}
+		out, err := a.Run(ctx, address, script)
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if id = lines[len(lines)-1]; id == before {
+			return errors.New("it has not rebooted yet")
+		}
+		if len(lines) > 1 {
+			return fmt.Errorf("it runs with failures:\n%s", out)
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("%s has not booted: %w", m.Name, err)
+	}
+	return id, err
+}
+
+// tail returns the last lines of a file.
+func tail(file string, lines int) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

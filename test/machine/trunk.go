@@ -1,0 +1,142 @@
+package machine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/lab"
+)
+
+// Trunk is a switch whose ports to machines carry several networks of the lab: frames without a VLAN tag belong to one,
+// those with a tag (IEEE 802.1Q) to the VLAN's. Linux's own bridge does the same only where the kernel has VLANs.
+type Trunk struct {
+	taps  map[uint16]*lab.Tap // by VLAN; 0 is that of frames without a tag
+	mu    sync.Mutex
+	ports map[*os.File]bool
+}
+
+// NewTrunk makes a trunk of the lab's networks, by VLAN. It ends with the test.
+func NewTrunk(t testing.TB, l *lab.Lab, networks map[uint16]string) *Trunk {
+	t.Helper()
+	s := &Trunk{taps: map[uint16]*lab.Tap{}, ports: map[*os.File]bool{}}
+	for vlan, name := range networks {
+		tap, err := l.NewTap(name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.taps[vlan] = tap
+	}
+	var running sync.WaitGroup
+	for vlan, tap := range s.taps {
+		running.Go(func() { s.down(vlan, tap) })
+	}
+	t.Cleanup(func() {
+		for _, tap := range s.taps {
+			tap.Close()
+		}
+		running.Wait()
+	})
+	return s
+}
+
+// maxFrame bounds a frame: QEMU's bound is that of a packet that segmentation has yet to cut.
+const maxFrame = 68 << 10
+
+const (
+	addresses = 12 // bytes of both MAC addresses, before the tag
+	tagSize   = 4
+	tagType   = 0x8100
+)
+
+// down carries frames of a network to all ports.
+func (s *Trunk) down(vlan uint16, tap *lab.Tap) {
+	frame := make([]byte, maxFrame)
+	for {
+		n, err := tap.Read(frame)
+		if err != nil {
+			return
+		}
+		s.deliver(tagged(frame[:n], vlan), nil)
+	}
+}
+
+// deliver writes a frame to all ports but one, as QEMU's sockets take it: behind its length.
+func (s *Trunk) deliver(frame []byte, but *os.File) {
+	packet := append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for port := range s.ports {
+		if port != but {
+			_, _ = port.Write(packet) // a machine that has ended takes none; its reader removes it
+		}
+	}
+}
+
+// plug makes a port and returns the machine's end of it.
+func (s *Trunk) plug() (*os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a port of the trunk: %w", err)
+	}
+	port := os.NewFile(uintptr(pair[0]), "trunk")
+	s.mu.Lock()
+	s.ports[port] = true
+	s.mu.Unlock()
+	go s.up(port)
+	return os.NewFile(uintptr(pair[1]), "machine"), nil
+}
+
+// up carries frames of a machine to its networks and to the other ports, until the machine ends.
+func (s *Trunk) up(port *os.File) {
+	defer func() {
+		s.mu.Lock()
+		delete(s.ports, port)
+		s.mu.Unlock()
+		port.Close()
+	}()
+	var length [4]byte
+	frame := make([]byte, maxFrame)
+	for {
+		if _, err := io.ReadFull(port, length[:]); err != nil {
+			return
+		}
+		n := binary.BigEndian.Uint32(length[:])
+		if n > maxFrame {
+			return
+		}
+		if _, err := io.ReadFull(port, frame[:n]); err != nil {
+			return
+		}
+		s.deliver(frame[:n], port)
+		vlan, plain := untagged(frame[:n])
+		if tap := s.taps[vlan]; tap != nil {
+			_, _ = tap.Write(plain)
+		}
+	}
+}
+
+// tagged returns a copy of a frame with the tag of a VLAN; 0 adds none.
+func tagged(frame []byte, vlan uint16) []byte {
+	if vlan == 0 || len(frame) < addresses {
+		return append([]byte(nil), frame...)
+	}
+	out := append([]byte(nil), frame[:addresses]...)
+	out = binary.BigEndian.AppendUint16(out, tagType)
+	out = binary.BigEndian.AppendUint16(out, vlan)
+	return append(out, frame[addresses:]...)
+}
+
+// untagged returns the VLAN of a frame, 0 if it has no tag, and a copy of the frame without the tag.
+func untagged(frame []byte) (vlan uint16, plain []byte) {
+	if len(frame) < addresses+tagSize || binary.BigEndian.Uint16(frame[addresses:]) != tagType {
+		return 0, append([]byte(nil), frame...)
+	}
+	vlan = binary.BigEndian.Uint16(frame[addresses+2:]) & 0xfff
+	return vlan, append(append([]byte(nil), frame[:addresses]...), frame[addresses+tagSize:]...)
+}
