@@ -52,7 +52,7 @@ func TestInstall(t *testing.T) {
 		return nil
 	})
 	for _, path := range []string{"/etc/early/conf", "/etc/late", "/usr/bin/ha-agent"} {
-		if m.Files[path] == "" {
+		if m.Files[path].Digest == "" {
 			t.Errorf("the manifest lacks %s: %v", path, m.Files)
 		}
 	}
