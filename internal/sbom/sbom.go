@@ -94,7 +94,8 @@ func Marshal(i Image) ([]byte, error) {
 		Describes:    []string{imageID},
 	}
 	image := newPackage(imageID, i.Name, i.Release)
-	image.FileName, image.Purpose = i.Name, "OPERATING-SYSTEM"
+	// The JSON schema has an underscore where the specification's text has a hyphen.
+	image.FileName, image.Purpose = i.Name, "OPERATING_SYSTEM"
 	image.Checksums = []checksum{{"SHA256", i.SHA256}}
 	d.add(image, documentID, "DESCRIBES")
 	for _, p := range i.Packages {

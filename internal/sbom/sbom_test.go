@@ -62,7 +62,7 @@ func valid(t *testing.T, i Image) []byte {
 func TestMarshal(t *testing.T) {
 	b := valid(t, example())
 	for _, want := range []string{
-		`"spdxVersion": "SPDX-2.3"`, `"created": "2026-11-01T01:03:04Z"`, `"Tool: bake-0.1.0"`,
+		`"spdxVersion": "SPDX-2.3"`, `"primaryPackagePurpose": "OPERATING_SYSTEM"`, `"created": "2026-11-01T01:03:04Z"`, `"Tool: bake-0.1.0"`,
 		`"referenceLocator": "pkg:deb/ubuntu/haproxy@1%3A2.8.5-1ubuntu3%2Bb1?arch=amd64\u0026distro=noble\u0026upstream=haproxy%401%3A2.8.5-1ubuntu3"`,
 		`"originator": "Organization: A Team (team@example.org)"`, `"SPDXID": "SPDXRef-Package-libstdc.2B..2B.6-amd64"`,
 		`"checksumValue": "` + strings.Repeat("0b", 32),
