@@ -84,7 +84,7 @@ func checkManifest(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"/usr/bin/ha-agent", "/etc/haproxy/haproxy.cfg", "/etc/sysctl.d/60-hapair.conf"} {
-		if m.Files[file] == "" {
+		if m.Files[file].Digest == "" {
 			t.Errorf("the manifest lacks %s", file)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hapair/hapair/internal/audit"
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/image"
@@ -28,6 +29,7 @@ import (
 // imageFlags are the flags of bake image.
 type imageFlags struct {
 	output, release, base, sha256, format, agent, mirror, size, cache string
+	snapshot, sign                                                    string
 }
 
 func newImage(e *env) *cobra.Command {
@@ -37,7 +39,9 @@ func newImage(e *env) *cobra.Command {
 		Short: "Bake a golden image on this machine, without a hypervisor",
 		Long: `Bake a golden image on this machine, without a hypervisor: a base image is copied, opened in a private mount
 namespace, given all that the nodes of the spec have in common, sealed, and written as FILE, with a manifest beside
-it as FILE.json. It needs root.`,
+it as FILE.json and its list of software (SPDX) as FILE.spdx.json. It needs root.
+
+With SOURCE_DATE_EPOCH in the environment no file of the image has a later time.`,
 		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.bakeImage(cmd.Context(), args[0], f) },
 	}
@@ -51,6 +55,8 @@ it as FILE.json. It needs root.`,
 	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
 	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
 	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.snapshot, "snapshot", "", "bootstrap from the archive as it was at `DATE`, such as 2026-01-31 or 2026-01-31T12:00:00Z")
+	flags.StringVar(&f.sign, "sign", "", "sign the manifest with the ssh key `KEY`, a private one or the public one of a key that the ssh agent has; writes FILE.json.sig")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
@@ -75,6 +81,10 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	if err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
 	}
+	epoch, snapshot, err := f.times()
+	if err != nil {
+		return exitstatus.With(exitstatus.Usage, err)
+	}
 	want, err := recipe.Image(s, r)
 	if err != nil {
 		return exitstatus.With(exitstatus.No, err)
@@ -87,9 +97,14 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
+	if f.sign != "" {
+		if err := audit.CheckKey(f.sign); err != nil {
+			return exitstatus.With(exitstatus.Failure, err)
+		}
+	}
 	shown := newProgress(e.stderr, time.Now)
 	m, err := image.Bake(ctx, image.Options{
-		Release: r, Base: f.base, BaseSHA256: f.sha256, Mirror: f.mirror, Size: size,
+		Release: r, Base: f.base, BaseSHA256: f.sha256, Mirror: f.mirror, Size: size, Snapshot: snapshot, Epoch: epoch,
 		Output: f.output, Format: image.Format(f.format), CacheDir: cache,
 		Inputs: map[string]string{"spec": "sha256:" + s.Digest}, Env: proxyEnv(os.Environ()), Report: shown.report,
 	}, func(ctx context.Context, m *image.Machine) error {
@@ -102,6 +117,9 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	}
 	if err != nil {
 		return imageError(err)
+	}
+	if err := e.signImage(ctx, f); err != nil {
+		return err
 	}
 	return e.tellImage(f.output, r, m)
 }

@@ -71,6 +71,8 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
 	root.AddCommand(newImage(e))
+	root.AddCommand(newInspect(e))
+	root.AddCommand(newDiff(e))
 	root.AddCommand(newDrill(e))
 	root.AddCommand(newVerify(e))
 	return root

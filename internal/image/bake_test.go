@@ -39,7 +39,7 @@ func TestFormatsRoundTrip(t *testing.T) {
 	m := bake(t, o, put("one\n"))
 	// printf 'one\n' | sha256sum
 	const digest = "sha256:2c8b08da5ce60398e1f19af0e5dccc744df274b826abe585eaba68c525434806"
-	if m.Files["/etc/motd"] != digest || m.Size != toySize || m.Format != QCOW2 || m.Release != "trixie" {
+	if m.Files["/etc/motd"] != (File{digest, "0640", "root", "root"}) || m.Size != toySize || m.Format != QCOW2 || m.Release != "trixie" {
 		t.Errorf("manifest: %+v", m)
 	}
 	magic, err := os.ReadFile(o.Output)
@@ -85,7 +85,11 @@ func TestManifestIsTheSameEachTime(t *testing.T) {
 		if !bytes.Contains(b, []byte(digest)) || !bytes.Contains(b, []byte(`"hapair": "`+version.Version+`"`)) {
 			t.Errorf("the manifest lacks %s or the version:\n%s", digest, b)
 		}
-		manifests[i] = bytes.Replace(b, []byte(digest), nil, 1)
+		software := `"sbom": "sha256:` + sumOf(t, SoftwarePath(o.Output)) + `",`
+		if !bytes.Contains(b, []byte(software)) {
+			t.Errorf("the manifest lacks %s:\n%s", software, b)
+		}
+		manifests[i] = bytes.Replace(bytes.Replace(b, []byte(digest), nil, 1), []byte(software), nil, 1)
 	}
 	if !bytes.Equal(manifests[0], manifests[1]) {
 		t.Errorf("manifests differ:\n%s\n%s", manifests[0], manifests[1])

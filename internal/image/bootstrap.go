@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -77,13 +78,15 @@ func newBootstrapper(ctx context.Context, o *Options) (*bootstrapper, error) {
 		return nil, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
 	}
 	b := &bootstrapper{o: o}
-	if r := o.Release; r.Archive != "" || o.Mirror != "" {
-		found, err := reachable(ctx, o.client(), suites(r, o.Mirror), o.leaveOut)
-		if err != nil {
-			return nil, err
-		}
-		b.sources = aptSources(found, r)
+	all, options := o.suites()
+	if all == nil {
+		return b, nil
 	}
+	found, err := reachable(ctx, o.client(), all, o.leaveOut)
+	if err != nil {
+		return nil, err
+	}
+	b.sources = aptSources(found, o.Release, options)
 	return b, nil
 }
 
@@ -145,7 +148,9 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	m, closeMachine, err := newMachine(o, b.o, true)
+	opts := *b.o
+	opts.Epoch = time.Unix(0, 0) // bakes with other epochs share the base
+	m, closeMachine, err := newMachine(o, &opts, true)
 	if err != nil {
 		return err
 	}
@@ -240,7 +245,7 @@ func (b *bootstrapper) files() []file {
 		{"/etc/default/grub.d/50_hapair.cfg", grubDefaults},
 	}
 	if b.sources != "" {
-		all = append(all, file{"/etc/apt/sources.list", b.sources})
+		all = append(all, file{aptSourcesPath, b.sources})
 	}
 	return all
 }

@@ -73,6 +73,11 @@ func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the image: %w", err)
 	}
+	return rawOf(ctx, f, scratchDir)
+}
+
+// rawOf is rawDisk for an open file, which it closes or returns.
+func rawOf(ctx context.Context, f *os.File, scratchDir string) (*os.File, error) {
 	qcow2, err := isQCOW2(f)
 	if err != nil || !qcow2 {
 		if err != nil {

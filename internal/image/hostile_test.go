@@ -70,7 +70,7 @@ func TestUploadReplacesALink(t *testing.T) {
 	if b, err := os.ReadFile(host); err != nil || string(b) != "untouched" {
 		t.Errorf("this machine's file is now %q, %v", b, err)
 	}
-	if m.Files["/etc/motd"] == "" {
+	if m.Files["/etc/motd"].Digest == "" {
 		t.Errorf("the file is not in the image: %v", m.Files)
 	}
 }

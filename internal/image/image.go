@@ -6,6 +6,7 @@ package image
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/release"
@@ -29,11 +30,18 @@ type Options struct {
 	Base string
 	// BaseSHA256 is the base's digest in hexadecimal digits: required with a URL, checked with a path where given.
 	BaseSHA256 string
-	// Mirror replaces the release's archive when bootstrapping; the image keeps it as its source. Empty: the archive.
+	// Mirror replaces the release's archive when bootstrapping; the image keeps it as its source. Empty: the archive. With
+	// a Snapshot it replaces the server of the snapshots, and the image does not keep it.
 	Mirror string
+	// Snapshot is the time of the archive from which a base is bootstrapped and packages are installed, as ParseSnapshot
+	// returns it. The image gets its updates from the release's archive of the day. Empty: the archive of the day.
+	Snapshot string
+	// Epoch is the time to which later times in the image's file systems are set back. Zero: they are left alone. It is
+	// handed to all programs that run in the image as SOURCE_DATE_EPOCH.
+	Epoch time.Time
 	// Size of the disk in bytes; 0: as large as the base (a bootstrapped one has 2 GiB). It cannot be less.
 	Size int64
-	// Output is the image's final name. Its manifest becomes Output + ".json".
+	// Output is the image's final name. Its manifest becomes Output + ".json", its list of software Output + ".spdx.json".
 	Output string
 	// Format of the output. Empty: QCOW2.
 	Format Format

@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
@@ -52,7 +55,7 @@ func TestInstall(t *testing.T) {
 		return nil
 	})
 	for _, path := range []string{"/etc/early/conf", "/etc/late", "/usr/bin/ha-agent"} {
-		if m.Files[path] == "" {
+		if m.Files[path].Digest == "" {
 			t.Errorf("the manifest lacks %s: %v", path, m.Files)
 		}
 	}
@@ -120,6 +123,7 @@ func TestSeal(t *testing.T) {
 				t.Errorf("the check does not name %s:\n%s", want, said.String())
 			}
 		}
+		sameFindings(t, m, said.String())
 		for range 2 {
 			if err := install.Do(ctx, m, install.Seal(), nil); err != nil {
 				t.Error(err)
@@ -135,6 +139,31 @@ func TestSeal(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// sameFindings compares what the script prints, run in the image, with what is found from outside of it.
+func sameFindings(t *testing.T, m *Machine, said string) {
+	t.Helper()
+	found, err := install.Left(tree{m.opened.root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lists [2][]string
+	for i, lines := range [][]string{strings.Split(said, "\n"), found} {
+		for _, line := range lines {
+			// Logs are listed in one line, or in several.
+			if line != "" && !strings.Contains(line, "/var/log") {
+				lists[i] = append(lists[i], line)
+			}
+		}
+		slices.Sort(lists[i])
+	}
+	if diff := cmp.Diff(lists[0], lists[1]); diff != "" {
+		t.Errorf("found from inside (-) and from outside (+):\n%s", diff)
+	}
+	if !strings.Contains(strings.Join(found, "\n"), "/var/log/journal/0123/system.journal /var/log/odd name.log") {
+		t.Errorf("logs are not found: %q", found)
+	}
 }
 
 // A private key is not for sealing to remove, and every node would have it.

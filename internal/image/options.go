@@ -46,6 +46,9 @@ func (o *Options) checkBase() error {
 	case isURL(o.Base) && o.BaseSHA256 == "":
 		return fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", o.Base)
 	}
+	if o.Snapshot != "" && o.Base != Bootstrap {
+		return fmt.Errorf("cannot use a snapshot with the base %s: only a bootstrapped image has its packages from one", o.Base)
+	}
 	if o.BaseSHA256 == "" {
 		return nil
 	}

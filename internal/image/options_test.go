@@ -154,7 +154,7 @@ func TestSuites(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "deb " + server.URL + "/debian trixie main\ndeb " + server.URL + "/debian-security trixie-security main\n"
-	if got := aptSources(found, r); got != want {
+	if got := aptSources(found, r, ""); got != want {
 		t.Errorf("sources:\n%swant:\n%s", got, want)
 	}
 	if len(left) != 1 || left[0] != "trixie-updates" {

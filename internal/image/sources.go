@@ -17,11 +17,8 @@ type suite struct {
 }
 
 // suites lists what a release is installed from: itself, its updates, its security updates.
-func suites(r release.Release, mirror string) []suite {
-	archive := strings.TrimRight(r.Archive, "/")
-	if mirror != "" {
-		archive = strings.TrimRight(mirror, "/")
-	}
+func suites(r release.Release, archive string) []suite {
+	archive = strings.TrimRight(archive, "/")
 	security := archive
 	if r.Distribution == "debian" {
 		// Debian keeps them in an archive of their own; the mirrors have it beside the other.
@@ -77,10 +74,10 @@ func ask(ctx context.Context, client *http.Client, url string) (int, error) {
 const askTime = 30 * time.Second
 
 // aptSources writes them in the format of /etc/apt/sources.list.
-func aptSources(found []suite, r release.Release) string {
+func aptSources(found []suite, r release.Release, options string) string {
 	var b strings.Builder
 	for _, s := range found {
-		fmt.Fprintf(&b, "deb %s %s %s\n", s.archive, s.name, strings.Join(r.Components, " "))
+		fmt.Fprintf(&b, "deb %s%s %s %s\n", options, s.archive, s.name, strings.Join(r.Components, " "))
 	}
 	return b.String()
 }

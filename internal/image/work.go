@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hapair/hapair/internal/dpkg"
 	"github.com/hapair/hapair/internal/install"
-	"github.com/hapair/hapair/internal/termsafe"
 )
 
 // Work is an image that is being made.
@@ -24,6 +22,7 @@ type Work struct {
 	opened       *opened
 	machine      *Machine
 	closeMachine func() error
+	installed    []dpkg.Package // known once it is sealed
 }
 
 // Begin checks this machine and the options, gets the base, makes a working copy of it and opens that.
@@ -121,24 +120,16 @@ func (w *Work) open(ctx context.Context) (err error) {
 
 // checkRelease makes sure that the base is what it is taken for.
 func (w *Work) checkRelease() error {
-	f, err := w.opened.root.readFile("/etc/os-release")
-	if err != nil {
-		return fmt.Errorf("cannot read the image's os-release: %w", err)
+	name, err := tree{w.opened.root}.codename()
+	switch {
+	case err != nil:
+		return err
+	case name == "":
+		return errors.New("cannot use the base: its os-release has no VERSION_CODENAME")
+	case name != w.o.Release.Name:
+		return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 1<<16))
-	if err != nil {
-		return fmt.Errorf("cannot read the image's os-release: %w", err)
-	}
-	for line := range strings.Lines(string(b)) {
-		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
-			if name = termsafe.Line(strings.Trim(name, `"'`)); name != w.o.Release.Name {
-				return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
-			}
-			return nil
-		}
-	}
-	return errors.New("cannot use the base: its os-release has no VERSION_CODENAME")
+	return nil
 }
 
 // newMachine makes a machine of an opened image. What it returns takes back what the image must not keep, and is to be
@@ -156,7 +147,7 @@ func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() erro
 	if err := r.set(); err != nil {
 		return nil, nil, err
 	}
-	m := &Machine{opened: o, env: opts.Env, files: map[string]string{}}
+	m := &Machine{opened: o, env: opts.environment(), files: map[string]string{}}
 	return m, func() error {
 		if err := r.restore(); err != nil {
 			return err
@@ -171,6 +162,9 @@ func (w *Work) Machine() *Machine { return w.machine }
 // Finish seals the image, takes its manifest, closes it, checks its file system, and puts image and manifest under their
 // final names.
 func (w *Work) Finish(ctx context.Context) (Manifest, error) {
+	if err := w.keepSources(ctx); err != nil {
+		return Manifest{}, err
+	}
 	if err := install.Do(ctx, w.machine, install.Seal(), w.o.Report); err != nil {
 		return Manifest{}, err
 	}
@@ -192,6 +186,9 @@ func (w *Work) closeImage(ctx context.Context) error {
 		return err
 	}
 	w.closeMachine = nil
+	if err := w.setTimes(); err != nil {
+		return err
+	}
 	if err := trim(w.opened.root.File); err != nil {
 		return err
 	}
@@ -228,6 +225,11 @@ func (w *Work) write(ctx context.Context, m *Manifest) error {
 		return fmt.Errorf("cannot read the new image: %w", err)
 	}
 	m.Image = "sha256:" + digest
+	software, err := w.prepareSoftware(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer software.discard()
 	manifest, err := m.prepare(w.o.Output)
 	if err != nil {
 		return err
@@ -239,7 +241,10 @@ func (w *Work) write(ctx context.Context, m *Manifest) error {
 	if err := result.publish(w.o.Output, 0o644); err != nil {
 		return err
 	}
-	return manifest.publish(w.o.Output+".json", 0o644)
+	if err := software.publish(SoftwarePath(w.o.Output), 0o644); err != nil {
+		return err
+	}
+	return manifest.publish(ManifestPath(w.o.Output), 0o644)
 }
 
 // result is the image in its final format. The working copy is used up.

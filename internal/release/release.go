@@ -50,6 +50,8 @@ type Release struct {
 	Systemd    Version
 
 	Archive        string   // the archive's address; empty where it is mmdebstrap's own default, as for Debian
+	Upstream       string   // the address of the archive that a release gets its updates from
+	Snapshots      string   // the address below which the archive lies as it was at some time: 20260131T000000Z/dists/…
 	Components     []string // of the archive
 	KeyringPackage string   // holds the archive's keys on a foreign Debian or Ubuntu
 	Keyring        string   // the file of that package
@@ -71,6 +73,7 @@ const (
 func ubuntu(r Release) Release {
 	r.Distribution, r.Archive, r.Components = "ubuntu", "http://archive.ubuntu.com/ubuntu", []string{"main", "universe"}
 	r.KeyringPackage, r.Keyring, r.Kernel = "ubuntu-keyring", ubuntuKeyring, "linux-image-virtual"
+	r.Upstream, r.Snapshots = r.Archive, "http://snapshot.ubuntu.com/ubuntu"
 	r.KeyringFrom = "trixie"
 	r.NetworkFile = "10-netplan-%s.network"
 	return r
@@ -79,6 +82,7 @@ func ubuntu(r Release) Release {
 func debian(r Release) Release {
 	r.Distribution, r.Components = "debian", []string{"main"}
 	r.KeyringPackage, r.Keyring, r.Kernel = "debian-archive-keyring", debianKeyring, "linux-image-cloud-amd64"
+	r.Upstream, r.Snapshots = "http://deb.debian.org/debian", "http://snapshot.debian.org/archive/debian"
 	r.NetworkFile = "10-netplan-%s.network"
 	return r
 }

@@ -64,6 +64,7 @@ func TestAllIsComplete(t *testing.T) {
 			"haproxy": r.HAProxy[0] == 0, "keepalived": r.Keepalived[0] == 0, "cloud-init": r.CloudInit[0] == 0,
 			"systemd": r.Systemd[0] == 0, "archive": r.Distribution != "debian" && !strings.HasPrefix(r.Archive, "http"), "components": len(r.Components) == 0,
 			"keyring": !strings.HasPrefix(r.Keyring, "/") || r.KeyringPackage == "", "kernel": r.Kernel == "",
+			"upstream": !strings.HasPrefix(r.Upstream, "http"), "snapshots": !strings.HasPrefix(r.Snapshots, "http"),
 			"network file": strings.Count(r.NetworkFile, "%s") != 1,
 		} {
 			if missing {

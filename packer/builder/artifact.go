@@ -15,13 +15,15 @@ type artifact struct {
 }
 
 // manifestPath is where package image puts the manifest.
-func (a *artifact) manifestPath() string { return a.path + ".json" }
+func (a *artifact) manifestPath() string { return image.ManifestPath(a.path) }
 
 // BuilderId names the kind of artifact to post-processors.
 func (*artifact) BuilderId() string { return "hapair.chroot" }
 
-// Files are the image and its manifest.
-func (a *artifact) Files() []string { return []string{a.path, a.manifestPath()} }
+// Files are the image, its manifest and its list of software.
+func (a *artifact) Files() []string {
+	return []string{a.path, a.manifestPath(), image.SoftwarePath(a.path)}
+}
 
 // Id is the image's path.
 func (a *artifact) Id() string { return a.path }
@@ -34,7 +36,11 @@ func (a *artifact) String() string {
 // State has nothing to tell.
 func (*artifact) State(string) any { return nil }
 
-// Destroy removes the image and its manifest.
+// Destroy removes them.
 func (a *artifact) Destroy() error {
-	return errors.Join(os.Remove(a.path), os.Remove(a.manifestPath()))
+	var errs []error
+	for _, file := range a.Files() {
+		errs = append(errs, os.Remove(file))
+	}
+	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -80,6 +81,8 @@ func (c *Config) options() (image.Options, error) {
 		collect(fmt.Errorf("cannot write the format %q: known are %s and %s", o.Format, image.QCOW2, image.Raw))
 	}
 	collect(checkBase(o.Base, o.BaseSHA256))
+	o.Epoch, err = image.EpochFromEnv(os.Getenv)
+	collect(err)
 	o.Size, err = size(c.DiskSize)
 	collect(err)
 	if o.CacheDir == "" {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hapair/hapair/internal/audit"
+	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/image"
+)
+
+// times reads the epoch of the environment and the snapshot of the archive.
+func (f *imageFlags) times() (epoch time.Time, snapshot string, err error) {
+	if epoch, err = image.EpochFromEnv(os.Getenv); err != nil || f.snapshot == "" {
+		return epoch, "", err
+	}
+	if f.base != image.Bootstrap {
+		return epoch, "", fmt.Errorf("cannot use --snapshot with the base %s: only a bootstrapped image has its packages from a snapshot", f.base)
+	}
+	snapshot, err = image.ParseSnapshot(f.snapshot, time.Now())
+	return epoch, snapshot, err
+}
+
+// signImage signs the manifest of an image that was just written. The signature of one that was there before is removed,
+// because it is not of this one.
+func (e *env) signImage(ctx context.Context, f imageFlags) error {
+	manifest := image.ManifestPath(f.output)
+	if err := os.Remove(audit.SignaturePath(manifest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cannot("remove an old signature: %w", err)
+	}
+	if f.sign == "" {
+		return nil
+	}
+	if err := audit.Sign(ctx, f.sign, manifest, e.stderr); err != nil {
+		return exitstatus.With(exitstatus.Failure, fmt.Errorf("%w; the image and its manifest are written, and 'ssh-keygen -Y sign -n %s -f %s %s' signs them", err, audit.Namespace, f.sign, manifest))
+	}
+	return nil
+}

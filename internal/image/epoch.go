@@ -1,0 +1,99 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// EpochFromEnv reads SOURCE_DATE_EPOCH, seconds since 1970; see https://reproducible-builds.org/specs/source-date-epoch.
+// The time is zero if it is not set.
+func EpochFromEnv(getenv func(string) string) (time.Time, error) {
+	s := getenv(epochVariable)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || seconds < 0 || seconds > maxEpoch {
+		return time.Time{}, fmt.Errorf("cannot use %s=%q: must be a number of seconds since 1970, from 0 to %d", epochVariable, s, int64(maxEpoch))
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+const (
+	epochVariable = "SOURCE_DATE_EPOCH"
+	maxEpoch      = 15032385535 // the last second of ext4, in 2446
+)
+
+// clamp sets the times of access and change of everything below the directory d back that are later than the epoch.
+// Nothing is opened but directories, and no link is followed. The time of an inode's change is the kernel's.
+func (r root) clamp(at string, epoch time.Time) error {
+	d, err := r.open(at, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NOATIME, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range append(names, ".") {
+		var st unix.Stat_t
+		if err := unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return &fs.PathError{Op: "stat", Path: path.Join(at, name), Err: err}
+		}
+		if name != "." && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			if err := r.clamp(path.Join(at, name), epoch); err != nil {
+				return err
+			}
+		}
+		times := []unix.Timespec{early(st.Atim, epoch), early(st.Mtim, epoch)}
+		if times[0] == st.Atim && times[1] == st.Mtim {
+			continue
+		}
+		if err := unix.UtimesNanoAt(int(d.Fd()), name, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return &fs.PathError{Op: "set the times of", Path: path.Join(at, name), Err: err}
+		}
+	}
+	return nil
+}
+
+// early is a time that is not after the epoch.
+func early(t unix.Timespec, epoch time.Time) unix.Timespec {
+	if t.Sec > epoch.Unix() || t.Sec == epoch.Unix() && t.Nsec > 0 {
+		return unix.Timespec{Sec: epoch.Unix()}
+	}
+	return t
+}
+
+// setTimes does what the option Epoch asks for, when everything but the image's file systems is unmounted.
+func (w *Work) setTimes() error {
+	if w.o.Epoch.IsZero() {
+		return nil
+	}
+	// What was cached of the machine that ran here: its inodes' numbers and times. It is made anew when it is needed.
+	for _, cache := range []string{"/var/cache/ldconfig/aux-cache"} {
+		if err := w.opened.root.remove(cache); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if err := w.opened.root.clamp("/", w.o.Epoch); err != nil {
+		return fmt.Errorf("cannot set the times of the image's files: %w", err)
+	}
+	return nil
+}
+
+// environment is that of what runs in the image.
+func (o *Options) environment() []string {
+	if o.Epoch.IsZero() {
+		return o.Env
+	}
+	return append(slices.Clone(o.Env), fmt.Sprintf("%s=%d", epochVariable, o.Epoch.Unix()))
+}

@@ -1,0 +1,240 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/dpkg"
+	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/units"
+)
+
+// Inspection is what was found in a finished image.
+type Inspection struct {
+	// Manifest is made of the image itself. Only what an image does not hold is taken from the manifest beside it: the
+	// version, the base, the inputs and which files were put in.
+	Manifest Manifest
+	// Beside is the manifest that lies beside the image; nil if there is none. BesideText is what it was read from.
+	Beside     *Manifest
+	BesideText []byte
+	// Faults are what machines made of the image would share, or what is left of the machine that made it.
+	Faults []string
+
+	name      string
+	installed []dpkg.Package
+}
+
+// Software lists the software of the image as SPDX. With an epoch of zero it is the list of now.
+func (i *Inspection) Software(getenv func(string) string) ([]byte, error) {
+	epoch, err := EpochFromEnv(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return software(i.name, i.Manifest, i.installed, epoch)
+}
+
+// manifestLimit bounds a manifest: one with a thousand packages has 100 kB.
+const manifestLimit = 16 << 20
+
+// ParseManifest reads a manifest.
+func ParseManifest(b []byte) (*Manifest, error) {
+	m := &Manifest{}
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, err
+	}
+	if m.Image == "" || m.Packages == nil {
+		return nil, errors.New("it is no manifest of an image: it lacks the image's digest or its packages")
+	}
+	return m, nil
+}
+
+// ReadManifest reads the manifest at a path, and returns its text as well.
+func ReadManifest(path string) (*Manifest, []byte, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the manifest: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, manifestLimit+1))
+	if err == nil && len(b) > manifestLimit {
+		err = fmt.Errorf("it has more than %d bytes", manifestLimit)
+	}
+	var m *Manifest
+	if err == nil {
+		m, err = ParseManifest(b)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the manifest %s: %w", path, err)
+	}
+	return m, b, nil
+}
+
+// IsManifest reports whether a file begins as a manifest does, and not as a disk.
+func IsManifest(path string) (bool, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	b := make([]byte, 64)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return bytes.HasPrefix(bytes.TrimLeft(b[:n], " \t\r\n"), []byte("{")), nil
+}
+
+// Inspect opens a finished image read-only and looks at its files. None of its programs is run, and it is not modified. An
+// image of another format than raw is unpacked into a file without a name in scratchDir. It needs root.
+func Inspect(ctx context.Context, file, scratchDir string) (i *Inspection, err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("cannot open an image as a plain user: mounting needs root (sudo)")
+	}
+	if err := checkTools((&Options{}).tools(), lookTool); err != nil {
+		return nil, err
+	}
+	i = &Inspection{name: file}
+	i.Beside, i.BesideText, err = ReadManifest(ManifestPath(file))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := openRegular(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the image: %w", err)
+	}
+	digest, err := fileDigest(ctx, f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot read the image: %w", err)
+	}
+	i.Manifest.Image, i.Manifest.Format = "sha256:"+digest, Raw
+	if qcow2, err := isQCOW2(f); err == nil && qcow2 {
+		i.Manifest.Format = QCOW2
+	}
+	// What is mounted is the file that the digest is of, whatever its name leads to by now.
+	disk, err := rawOf(ctx, f, scratchDir)
+	if err != nil {
+		return nil, err
+	}
+	defer disk.Close()
+	o, err := openDisk(ctx, disk, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	return i, i.look(ctx, o)
+}
+
+func (i *Inspection) look(ctx context.Context, o *opened) error {
+	info, err := o.disk.Stat()
+	if err != nil {
+		return err
+	}
+	t := tree{o.root}
+	have, err := t.take()
+	if err != nil {
+		return err
+	}
+	m := &i.Manifest
+	m.Size, m.Release, i.installed = info.Size(), have.codename, have.installed
+	m.describe(have)
+	paths, err := t.shipped()
+	if err != nil {
+		return err
+	}
+	if b := i.Beside; b != nil {
+		m.Version, m.SBOM, m.Base, m.Inputs, m.Snapshot = b.Version, b.SBOM, b.Base, b.Inputs, b.Snapshot
+		paths = slices.Sorted(maps.Keys(b.Files))
+	}
+	if m.Files, err = t.files(ctx, paths); err != nil {
+		return err
+	}
+	if i.Faults, err = install.Left(t); err != nil {
+		return fmt.Errorf("cannot check the image's seal: %w", err)
+	}
+	left, err := t.accountsLeft(have.accounts)
+	i.Faults = append(i.Faults, left...)
+	return err
+}
+
+// shipped lists the files that hapair may put into an image.
+func (t tree) shipped() ([]string, error) {
+	names, err := t.Names("/etc/systemd/network")
+	if err != nil && !missing(err) {
+		return nil, err
+	}
+	var networks []string
+	for _, name := range names {
+		if name, ok := strings.CutSuffix(name, ".network.d"); ok {
+			networks = append(networks, name+".network")
+		}
+	}
+	paths := []string{agentPath}
+	for _, f := range units.All(units.Features{Firewall: true, Certificates: true, NetworkFiles: networks}) {
+		paths = append(paths, f.Path)
+	}
+	return paths, nil
+}
+
+// Accounts of people have numbers from 1000 on, but for nobody; see login.defs(5) and Debian's policy, 9.2.2.
+const (
+	firstUser = 1000
+	lastUser  = 59999
+)
+
+// accountsLeft reports accounts that somebody could log in to on every node. The accounts of an image are those of
+// services; people's come with a node's seed.
+func (t tree) accountsLeft(accounts map[string]Account) ([]string, error) {
+	shadow, err := t.read("/etc/shadow")
+	if err != nil {
+		return nil, fmt.Errorf("cannot check the image's accounts: %w", err)
+	}
+	var left []string
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		uid, err := strconv.ParseUint(accounts[name].UID, 10, 32)
+		switch {
+		case err != nil:
+			left = append(left, fmt.Sprintf("the account %s in /etc/passwd has no number", name))
+		case uid == 0 && name != "root":
+			left = append(left, fmt.Sprintf("the account %s is root by another name (UID 0)", name))
+		case uid >= firstUser && uid <= lastUser:
+			left = append(left, fmt.Sprintf("the account %s (UID %d) is left of the machine that made the image: delete it before the image is sealed", name, uid))
+		}
+	}
+	for line := range strings.Lines(string(shadow)) {
+		f := strings.Split(line, ":")
+		// "!" and "*" begin what no password has as its hash. See shadow(5).
+		if len(f) > 1 && !strings.HasPrefix(f[1], "!") && !strings.HasPrefix(f[1], "*") {
+			what := "a password: who knows it could log in to every node"
+			if f[1] == "" {
+				what = "an empty password"
+			}
+			left = append(left, fmt.Sprintf("the account %s has %s", f[0], what))
+		}
+	}
+	return left, nil
+}
+
+// Digest is the digest of a file: "sha256:…".
+func Digest(path string) (string, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read a digest: %w", err)
+	}
+	defer f.Close()
+	digest, err := fileDigest(context.Background(), f)
+	if err != nil {
+		return "", fmt.Errorf("cannot read a digest: %w", err)
+	}
+	return "sha256:" + digest, nil
+}

@@ -1,0 +1,64 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/dpkg"
+	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/sbom"
+	"github.com/hapair/hapair/internal/version"
+)
+
+// agentPath is the program of ours that an image has besides packages.
+const agentPath = "/usr/bin/ha-agent"
+
+// software lists what is in an image as SPDX. The time is the epoch, or now.
+func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time) ([]byte, error) {
+	if epoch.IsZero() {
+		epoch = time.Now()
+	}
+	distribution := "debian"
+	if r, err := release.Get(m.Release); err == nil {
+		distribution = r.Distribution
+	}
+	i := sbom.Image{
+		Name: filepath.Base(name), SHA256: strings.TrimPrefix(m.Image, "sha256:"), Distribution: distribution, Release: m.Release,
+		Tool: "hapair-" + version.Version, Created: epoch, Packages: installed,
+	}
+	if f, ok := m.Files[agentPath]; ok {
+		i.Files = []sbom.Program{{Name: agentPath, Version: cmp.Or(m.Version, version.Version), SHA256: strings.TrimPrefix(f.Digest, "sha256:")}}
+	}
+	return sbom.Marshal(i)
+}
+
+// prepareSoftware writes the list of an image that is about to be published, and puts its digest into the manifest.
+func (w *Work) prepareSoftware(ctx context.Context, m *Manifest) (*scratch, error) {
+	b, err := software(w.o.Output, *m, w.installed, w.o.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newScratch(filepath.Dir(w.o.Output))
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.Write(b); err == nil {
+		m.SBOM, err = fileDigest(ctx, f.File)
+		m.SBOM = "sha256:" + m.SBOM
+	}
+	if err != nil {
+		f.discard()
+		return nil, fmt.Errorf("cannot write %s: %w", SoftwarePath(w.o.Output), err)
+	}
+	return f, nil
+}
+
+// SoftwarePath is where an image's list of software lies.
+func SoftwarePath(image string) string { return image + ".spdx.json" }
+
+// ManifestPath is where an image's manifest lies.
+func ManifestPath(image string) string { return image + ".json" }
