@@ -46,7 +46,7 @@ it as FILE.json. It needs root.`,
 	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
 	flags.StringVar(&f.base, "base", image.Bootstrap, "where to begin: a path or URL of a cloud image (qcow2 or raw), or bootstrap")
 	flags.StringVar(&f.sha256, "base-sha256", "", "the base's SHA-256; a URL needs it")
-	flags.StringVar(&f.format, "format", string(image.QCOW2), "qcow2 or raw")
+	flags.StringVar(&f.format, "format", "", image.FormatNames()+" (default: by FILE's ending if that is .vmdk, .vhd or .ova, else qcow2)")
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
 	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
 	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
@@ -57,9 +57,11 @@ it as FILE.json. It needs root.`,
 
 // check finds wrong use, and reads the size.
 func (f *imageFlags) check() (size int64, err error) {
-	if f.format != string(image.QCOW2) && f.format != string(image.Raw) {
-		return 0, fmt.Errorf("cannot write an image as %q: known are %s and %s", f.format, image.QCOW2, image.Raw)
+	format, err := image.ParseFormat(f.format, f.output)
+	if err != nil {
+		return 0, err
 	}
+	f.format = string(format)
 	if strings.Contains(f.base, "://") && f.sha256 == "" {
 		return 0, fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", f.base)
 	}

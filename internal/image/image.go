@@ -17,6 +17,9 @@ type Format string
 const (
 	QCOW2 Format = "qcow2" // compressed with zstd
 	Raw   Format = "raw"   // sparse
+	VMDK  Format = "vmdk"  // compressed (streamOptimized): for VMware
+	VHD   Format = "vhd"   // fixed, of whole MiB: for Azure
+	OVA   Format = "ova"   // an OVF descriptor, a manifest and a VMDK
 )
 
 // Bootstrap as a base: made here with mmdebstrap from the release's archive.

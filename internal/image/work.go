@@ -67,10 +67,11 @@ func (w *Work) copy(ctx context.Context, base *os.File) (err error) {
 	if err := copyBase(ctx, base, w.disk.File); err != nil {
 		return err
 	}
-	if w.o.Size == 0 {
-		return nil
+	size, err := w.o.diskSize(w.disk.File)
+	if err != nil || size == 0 {
+		return err
 	}
-	return grow(ctx, w.disk.File, w.o.Size)
+	return grow(ctx, w.disk.File, size)
 }
 
 const mib = 1 << 20
@@ -110,6 +111,9 @@ func (w *Work) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := w.checkRelease(); err != nil {
+		return err
+	}
+	if err := w.checkArchitecture(); err != nil {
 		return err
 	}
 	if _, err := w.opened.attach(partition{}, true); err != nil { // the whole disk, for grub
@@ -240,25 +244,6 @@ func (w *Work) write(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	return manifest.publish(w.o.Output+".json", 0o644)
-}
-
-// result is the image in its final format. The working copy is used up.
-func (w *Work) result(ctx context.Context) (*scratch, error) {
-	disk := w.disk
-	w.disk = nil
-	if w.o.Format != QCOW2 {
-		return disk, nil
-	}
-	defer disk.discard()
-	result, err := newScratch(disk.dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := convert(ctx, disk.File, "raw", result.File, "qcow2", "-c", "-o", "compression_type=zstd"); err != nil {
-		result.discard()
-		return nil, err
-	}
-	return result, nil
 }
 
 // Close gives up whatever Finish has not written. It may be called at any time, and more than once.
