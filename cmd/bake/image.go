@@ -50,7 +50,7 @@ it as FILE.json. It needs root.`,
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
 	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
 	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
-	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.cache, "cache", "", "where bases and packages are kept (default: hapair in the user's cache directory)")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }

@@ -40,7 +40,7 @@ type Options struct {
 	Output string
 	// Format of the output. Empty: QCOW2.
 	Format Format
-	// CacheDir keeps downloaded and bootstrapped bases. It is made where it is missing.
+	// CacheDir keeps downloaded and bootstrapped bases and what apt downloads. It is made where it is missing.
 	CacheDir string
 	// Inputs are the digests of what the image is made from, for the manifest: "spec": "sha256:…".
 	Inputs map[string]string
@@ -51,7 +51,8 @@ type Options struct {
 	// Report is told of every stage. nil: nobody is told.
 	Report install.Report
 
-	current string // the stage that is reported on
+	current  string        // the stage that is reported on
+	packages *packageCache // nil: what apt downloads is not kept
 }
 
 // Bake makes an image: begin with a copy of the base, open it, let work do what it likes with the machine in it, seal

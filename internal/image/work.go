@@ -41,6 +41,10 @@ func Begin(ctx context.Context, o Options) (*Work, error) {
 
 func (w *Work) begin(ctx context.Context) error {
 	o := &w.o
+	var err error
+	if o.packages, err = startPackageCache(o); err != nil {
+		return err
+	}
 	file, info, err := getBase(ctx, o)
 	w.base = info
 	if err != nil {
@@ -161,6 +165,9 @@ func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() erro
 		return nil, nil, err
 	}
 	m := &Machine{opened: o, env: opts.Env, files: map[string]string{}}
+	if err := m.usePackageCache(opts.packages); err != nil {
+		return nil, nil, err
+	}
 	return m, func() error {
 		if err := r.restore(); err != nil {
 			return err
@@ -256,6 +263,10 @@ func (w *Work) Close() error {
 	if w.disk != nil {
 		w.disk.discard()
 		w.disk = nil
+	}
+	if w.o.packages != nil {
+		err = errors.Join(err, w.o.packages.Close())
+		w.o.packages = nil
 	}
 	return err
 }
