@@ -22,6 +22,8 @@ dpkg-query -W -f 'package\t${binary:Package}\t${db:Status-Want} ${db:Status-Stat
 apt-mark showmanual | sed "s/.*/mark${tab}&${tab}manual/"
 getent passwd | sed "s/^\([^:]*\):\(.*\)/user${tab}\1${tab}\2/"
 getent group | sed "s/^\([^:]*\):\(.*\)/group${tab}\1${tab}\2/"
+# Without the day on which the password was changed.
+awk -F : '{ print "shadow\t" $1 "\t" $2 ":" $4 ":" $5 ":" $6 ":" $7 ":" $8 }' /etc/shadow
 systemctl list-unit-files --no-legend --no-pager --plain | awk '{ print "unit-file\t" $1 "\t" $2 }'
 systemctl list-units --all --no-legend --no-pager --plain --type=service,socket,timer,path,target | awk '{ print "unit\t" $1 "\t" $2 " " $3 " " $4 }'
 sysctl -a 2>/dev/null | sed "s/^\([^ ]*\) = *\(.*\)/sysctl${tab}\1${tab}\2/"
@@ -52,7 +54,7 @@ func readInventory(ctx context.Context, h *lab.Host) (inventory, error) {
 
 // kinds are what an inventory must have, each with a number that any machine exceeds: an empty list proves nothing.
 func kinds() map[string]int {
-	return map[string]int{"package": 100, "mark": 1, "user": 15, "group": 30, "unit-file": 100, "unit": 50, "sysctl": 100, "sysctl.d": 0, "file": 5000, "content": 4000}
+	return map[string]int{"package": 100, "mark": 1, "user": 15, "group": 30, "shadow": 15, "unit-file": 100, "unit": 50, "sysctl": 100, "sysctl.d": 0, "file": 5000, "content": 4000}
 }
 
 // compareInventories reports each difference that is not allowed.
