@@ -16,17 +16,24 @@ import (
 	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/packertest"
 	"github.com/hapair/hapair/internal/version"
+	labcluster "github.com/hapair/hapair/test/cluster"
 )
 
-// chroot bakes a golden image with the builder hapair-chroot from a bootstrapped base.
+// chroot bakes golden images with the builder hapair-chroot from bootstrapped bases.
 func (w *world) chroot(t *testing.T) {
 	labtest.Need(t)
-	spec := cluster(t)
-	dir := w.write(t, spec, "hapair-chroot", "--release", "trixie")
-	w.shareBases(t, dir)
-	t.Run("interrupt", func(t *testing.T) { w.interrupt(t, dir) })
-	t.Run("failing step", func(t *testing.T) { w.failingStep(t, spec, dir) })
-	t.Run("build", func(t *testing.T) { w.chrootBuild(t, dir) })
+	for i, release := range labcluster.Releases(t, "trixie") {
+		t.Run(release, func(t *testing.T) {
+			spec := cluster(t)
+			dir := w.write(t, spec, "hapair-chroot", "--release", release)
+			w.shareBases(t, dir)
+			if i == 0 {
+				t.Run("interrupt", func(t *testing.T) { w.interrupt(t, dir) })
+				t.Run("failing step", func(t *testing.T) { w.failingStep(t, spec, dir) })
+			}
+			t.Run("build", func(t *testing.T) { w.chrootBuild(t, dir, release) })
+		})
+	}
 }
 
 // shareBases has the build keep bootstrapped bases where the project's other tests do.
@@ -41,17 +48,16 @@ func (w *world) shareBases(t *testing.T, dir string) {
 	writeFile(t, build, with)
 }
 
-func (w *world) chrootBuild(t *testing.T, dir string) {
+func (w *world) chrootBuild(t *testing.T, dir, release string) {
 	start := time.Now()
 	out := w.must(t, dir, "build", ".")
 	t.Logf("packer build with hapair-chroot took %v", time.Since(start).Round(100*time.Millisecond))
-	for _, want := range []string{"verify the image", "check the seal", "controllers-trixie.qcow2 (trixie, qcow2,"} {
+	for _, want := range []string{"verify the image", "check the seal", "controllers-" + release + ".qcow2 (" + release + ", qcow2,"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}
 	}
-	output := filepath.Join(dir, "controllers-trixie.qcow2")
-	checkManifest(t, output+".json")
+	checkManifest(t, filepath.Join(dir, "controllers-"+release+".qcow2.json"), release)
 	// An image that is there is kept, unless Packer is told otherwise.
 	again, err := w.packer(t, dir, "build", ".")
 	if err == nil || !strings.Contains(again, "it is there already") {
@@ -77,7 +83,7 @@ func (w *world) failingStep(t *testing.T, spec, dir string) {
 }
 
 // checkManifest checks that a manifest names the image's packages, what was put in, and the spec.
-func checkManifest(t *testing.T, path string) {
+func checkManifest(t *testing.T, path, release string) {
 	t.Helper()
 	var m image.Manifest
 	if err := json.Unmarshal([]byte(read(t, path)), &m); err != nil {
@@ -96,7 +102,7 @@ func checkManifest(t *testing.T, path string) {
 	if m.Version != version.Version {
 		t.Errorf("the manifest is of version %q, want %q", m.Version, version.Version)
 	}
-	if m.Release != "trixie" || m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
+	if m.Release != release || m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
 		t.Errorf("the manifest has release %q, haproxy %q, keepalived %q, spec %q", m.Release, m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])
 	}
 }

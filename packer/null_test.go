@@ -40,7 +40,7 @@ func (w *world) null(t *testing.T) {
 	if !strings.Contains(out, "check the seal") {
 		t.Errorf("the output lacks the seal:\n%s", out)
 	}
-	checkManifest(t, filepath.Join(build, "controllers-trixie.json"))
+	checkManifest(t, filepath.Join(build, "controllers-trixie.json"), "trixie")
 	agent, err := host.ReadFile("/usr/bin/ha-agent")
 	if err != nil {
 		t.Fatal(err)

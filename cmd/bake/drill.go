@@ -67,7 +67,7 @@ interrupt ends it with the report of the faults until then.
 	flags.StringVar(&f.image, "image", "", "a golden image of the spec, instead of one that is baked for the drill")
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
 	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own")
-	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.cache, "cache", "", "where bases and packages are kept (default: hapair in the user's cache directory)")
 	flags.BoolVar(&f.keep, "keep", false, "leave the cluster up after the last fault, until it is interrupted")
 	cmd.AddCommand(newDrillShell(e))
 	return cmd

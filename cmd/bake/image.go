@@ -50,11 +50,11 @@ With SOURCE_DATE_EPOCH in the environment no file of the image has a later time.
 	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
 	flags.StringVar(&f.base, "base", image.Bootstrap, "where to begin: a path or URL of a cloud image (qcow2 or raw), or bootstrap")
 	flags.StringVar(&f.sha256, "base-sha256", "", "the base's SHA-256; a URL needs it")
-	flags.StringVar(&f.format, "format", string(image.QCOW2), "qcow2 or raw")
+	flags.StringVar(&f.format, "format", "", image.FormatNames()+" (default: by FILE's ending if that is .vmdk, .vhd or .ova, else qcow2)")
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
 	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
 	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
-	flags.StringVar(&f.cache, "cache", "", "where bases are kept (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.cache, "cache", "", "where bases and packages are kept (default: hapair in the user's cache directory)")
 	flags.StringVar(&f.snapshot, "snapshot", "", "bootstrap from the archive as it was at `DATE`, such as 2026-01-31 or 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.sign, "sign", "", "sign the manifest with the ssh key `KEY`, a private one or the public one of a key that the ssh agent has; writes FILE.json.sig")
 	_ = cmd.MarkFlagRequired("output")
@@ -63,9 +63,11 @@ With SOURCE_DATE_EPOCH in the environment no file of the image has a later time.
 
 // check finds wrong use, and reads the size.
 func (f *imageFlags) check() (size int64, err error) {
-	if f.format != string(image.QCOW2) && f.format != string(image.Raw) {
-		return 0, fmt.Errorf("cannot write an image as %q: known are %s and %s", f.format, image.QCOW2, image.Raw)
+	format, err := image.ParseFormat(f.format, f.output)
+	if err != nil {
+		return 0, err
 	}
+	f.format = string(format)
 	if strings.Contains(f.base, "://") && f.sha256 == "" {
 		return 0, fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", f.base)
 	}

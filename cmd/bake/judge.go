@@ -13,7 +13,9 @@ import (
 // judge returns what is wrong with the daemons' configuration that a valid spec makes, as far as it can be known on this
 // machine.
 func (e *env) judge(ctx context.Context, s *spec.Spec, r release.Release) (diag.Problems, error) {
-	problems, err := judge.Spec(ctx, judge.Local, s, r)
+	var problems diag.Problems
+	var err error
+	e.wait("test the configuration with haproxy and keepalived", func(func(string)) { problems, err = judge.Spec(ctx, judge.Local, s, r) })
 	if err != nil {
 		return nil, exitstatus.With(exitstatus.Failure, err)
 	}

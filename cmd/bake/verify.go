@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,9 @@ It runs "sudo -n ha-agent …" by the ssh program at each node's address, with y
 			if err != nil {
 				return err
 			}
-			return e.report(v.ask(cmd.Context(), s))
+			var r clusterReport
+			e.wait("ask the nodes over ssh", func(waitFor func(string)) { r = v.ask(cmd.Context(), s, waitFor) })
+			return e.report(r)
 		},
 	}
 	cmd.Flags().StringVar(&v.user, "user", "", "log in as `USER` (default: ssh's own)")
@@ -65,13 +68,22 @@ It runs "sudo -n ha-agent …" by the ssh program at each node's address, with y
 	return cmd
 }
 
-// ask asks all nodes at the same time.
-func (v *verifier) ask(ctx context.Context, s *spec.Spec) clusterReport {
+// ask asks all nodes at the same time. It calls waitFor each time that one has answered, once at a time.
+func (v *verifier) ask(ctx context.Context, s *spec.Spec, waitFor func(string)) clusterReport {
 	report := clusterReport{Nodes: make([]nodeReport, len(s.Nodes))}
+	waiting := map[string]bool{}
+	for i := range s.Nodes {
+		waiting[s.Nodes[i].Name] = true
+	}
+	var mu sync.Mutex
 	var group errgroup.Group
 	for i := range s.Nodes {
 		group.Go(func() error {
 			report.Nodes[i] = v.node(ctx, &s.Nodes[i])
+			mu.Lock()
+			defer mu.Unlock()
+			waiting[s.Nodes[i].Name] = false
+			waitFor(waitingFor(waiting))
 			return nil
 		})
 	}
@@ -80,6 +92,18 @@ func (v *verifier) ask(ctx context.Context, s *spec.Spec) clusterReport {
 		report.Cluster = append(report.Cluster, oneHolder(vip.Name, report.Nodes))
 	}
 	return report
+}
+
+// waitingFor names the nodes that have not answered.
+func waitingFor(waiting map[string]bool) string {
+	var names []string
+	for name, yes := range waiting {
+		if yes {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return "waiting for " + strings.Join(names, ", ")
 }
 
 func (v *verifier) node(ctx context.Context, n *spec.Node) nodeReport {

@@ -217,6 +217,9 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 		return err
 	}
 	cmd.Env = append(append(toolEnv(), "TMPDIR="+tempDir, "SOURCE_DATE_EPOCH=0"), b.o.Env...)
+	if b.o.packages != nil {
+		cmd.Env = append(cmd.Env, "http_proxy="+b.o.packages.proxy) // mmdebstrap would leave an option of apt's in the image
+	}
 	cmd.Stdin = strings.NewReader(b.sources)
 	return install.Output("bootstrap "+r.Name, b.o.Report, func(w *install.Lines) error {
 		cmd.Stdout, cmd.Stderr = w, w

@@ -18,6 +18,9 @@ type Format string
 const (
 	QCOW2 Format = "qcow2" // compressed with zstd
 	Raw   Format = "raw"   // sparse
+	VMDK  Format = "vmdk"  // compressed (streamOptimized): for VMware
+	VHD   Format = "vhd"   // fixed, of whole MiB: for Azure
+	OVA   Format = "ova"   // an OVF descriptor, a manifest and a VMDK
 )
 
 // Bootstrap as a base: made here with mmdebstrap from the release's archive.
@@ -45,7 +48,7 @@ type Options struct {
 	Output string
 	// Format of the output. Empty: QCOW2.
 	Format Format
-	// CacheDir keeps downloaded and bootstrapped bases. It is made where it is missing.
+	// CacheDir keeps downloaded and bootstrapped bases and what apt downloads. It is made where it is missing.
 	CacheDir string
 	// Inputs are the digests of what the image is made from, for the manifest: "spec": "sha256:…".
 	Inputs map[string]string
@@ -56,7 +59,8 @@ type Options struct {
 	// Report is told of every stage. nil: nobody is told.
 	Report install.Report
 
-	current string // the stage that is reported on
+	current  string        // the stage that is reported on
+	packages *packageCache // nil: what apt downloads is not kept
 }
 
 // Bake makes an image: begin with a copy of the base, open it, let work do what it likes with the machine in it, seal

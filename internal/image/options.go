@@ -13,13 +13,11 @@ func (o *Options) check(uid int) error {
 	if uid != 0 {
 		return errors.New("cannot open an image as a plain user: mounting needs root (sudo)")
 	}
-	switch o.Format {
-	case "":
-		o.Format = QCOW2
-	case QCOW2, Raw:
-	default:
-		return fmt.Errorf("cannot write an image as %q: known are %s and %s", o.Format, QCOW2, Raw)
+	format, err := ParseFormat(string(o.Format), "")
+	if err != nil {
+		return err
 	}
+	o.Format = format
 	if err := o.checkBase(); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"device", func(o *Options) { o.Output = "/dev/null" }, "it is no regular file"},
 		{"no directory", func(o *Options) { o.Output = dir + "/none/out.img" }, "there is no directory " + dir + "/none"},
 		{"no output", func(o *Options) { o.Output = "" }, "no file was named"},
-		{"format", func(o *Options) { o.Format = "vmdk" }, `"vmdk": known are qcow2 and raw`},
+		{"format", func(o *Options) { o.Format = "vdi" }, `"vdi": the format must be qcow2, raw, vmdk, vhd or ova`},
 		{"no base", func(o *Options) { o.Base = "" }, "name a base"},
 		{"URL without digest", func(o *Options) { o.Base = "https://example.com/x.img" }, "needs its SHA-256"},
 		{"digest", func(o *Options) { o.BaseSHA256 = "abc" }, "64 hexadecimal digits"},

@@ -40,6 +40,10 @@ func Begin(ctx context.Context, o Options) (*Work, error) {
 
 func (w *Work) begin(ctx context.Context) error {
 	o := &w.o
+	var err error
+	if o.packages, err = startPackageCache(o); err != nil {
+		return err
+	}
 	file, info, err := getBase(ctx, o)
 	w.base = info
 	if err != nil {
@@ -66,10 +70,11 @@ func (w *Work) copy(ctx context.Context, base *os.File) (err error) {
 	if err := copyBase(ctx, base, w.disk.File); err != nil {
 		return err
 	}
-	if w.o.Size == 0 {
-		return nil
+	size, err := w.o.diskSize(w.disk.File)
+	if err != nil || size == 0 {
+		return err
 	}
-	return grow(ctx, w.disk.File, w.o.Size)
+	return grow(ctx, w.disk.File, size)
 }
 
 const mib = 1 << 20
@@ -111,6 +116,9 @@ func (w *Work) open(ctx context.Context) (err error) {
 	if err := w.checkRelease(); err != nil {
 		return err
 	}
+	if err := w.checkArchitecture(); err != nil {
+		return err
+	}
 	if _, err := w.opened.attach(partition{}, true); err != nil { // the whole disk, for grub
 		return err
 	}
@@ -148,6 +156,9 @@ func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() erro
 		return nil, nil, err
 	}
 	m := &Machine{opened: o, env: opts.environment(), files: map[string]string{}}
+	if err := m.usePackageCache(opts.packages); err != nil {
+		return nil, nil, err
+	}
 	return m, func() error {
 		if err := r.restore(); err != nil {
 			return err
@@ -247,25 +258,6 @@ func (w *Work) write(ctx context.Context, m *Manifest) error {
 	return manifest.publish(ManifestPath(w.o.Output), 0o644)
 }
 
-// result is the image in its final format. The working copy is used up.
-func (w *Work) result(ctx context.Context) (*scratch, error) {
-	disk := w.disk
-	w.disk = nil
-	if w.o.Format != QCOW2 {
-		return disk, nil
-	}
-	defer disk.discard()
-	result, err := newScratch(disk.dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := convert(ctx, disk.File, "raw", result.File, "qcow2", "-c", "-o", "compression_type=zstd"); err != nil {
-		result.discard()
-		return nil, err
-	}
-	return result, nil
-}
-
 // Close gives up whatever Finish has not written. It may be called at any time, and more than once.
 func (w *Work) Close() error {
 	var err error
@@ -276,6 +268,10 @@ func (w *Work) Close() error {
 	if w.disk != nil {
 		w.disk.discard()
 		w.disk = nil
+	}
+	if w.o.packages != nil {
+		err = errors.Join(err, w.o.packages.Close())
+		w.o.packages = nil
 	}
 	return err
 }

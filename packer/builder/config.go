@@ -38,7 +38,8 @@ type Config struct {
 	// The release that the base is, or is to be: `jammy`, `noble`, `resolute`,
 	// `bookworm` or `trixie`. Default: `noble`.
 	Release string `mapstructure:"release"`
-	// `qcow2` or `raw`. Default: `qcow2`.
+	// `qcow2`, `raw`, `vmdk`, `vhd` or `ova`. Default: by the ending of
+	// `output` if that is `.vmdk`, `.vhd` or `.ova`, else `qcow2`.
 	Format string `mapstructure:"format"`
 	// The size of the disk, as in `4G` or `2048M`. Default: the base's; a
 	// bootstrapped one has 2 GiB.
@@ -68,7 +69,6 @@ func (c *Config) options() (image.Options, error) {
 		BaseSHA256: strings.ToLower(c.BaseSHA256),
 		Mirror:     c.Mirror,
 		Output:     c.Output,
-		Format:     image.Format(orElse(c.Format, string(image.QCOW2))),
 		CacheDir:   c.CacheDir,
 	}
 	var err error
@@ -77,9 +77,8 @@ func (c *Config) options() (image.Options, error) {
 	if o.Output == "" {
 		collect(errors.New(`output is missing: set it to the path of the image, as in output = "${path.root}/cluster.qcow2"`))
 	}
-	if o.Format != image.QCOW2 && o.Format != image.Raw {
-		collect(fmt.Errorf("cannot write the format %q: known are %s and %s", o.Format, image.QCOW2, image.Raw))
-	}
+	o.Format, err = image.ParseFormat(c.Format, c.Output)
+	collect(err)
 	collect(checkBase(o.Base, o.BaseSHA256))
 	o.Epoch, err = image.EpochFromEnv(os.Getenv)
 	collect(err)

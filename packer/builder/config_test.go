@@ -22,14 +22,14 @@ func TestDefaults(t *testing.T) {
 
 func TestOptionsTellEverything(t *testing.T) {
 	c := Config{
-		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vmdk", DiskSize: "4Q", CacheDir: "/cache",
+		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vdi", DiskSize: "4Q", CacheDir: "/cache",
 	}
 	_, err := c.options()
 	if err == nil {
 		t.Fatal("a bad configuration was accepted")
 	}
 	for _, want := range []string{
-		"output is missing", `cannot find release "buster"`, `cannot write the format "vmdk"`, "base_sha256 is missing", `cannot use disk_size "4Q"`,
+		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `cannot use disk_size "4Q"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

@@ -1,0 +1,98 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Formats lists the formats of an image file, the default first.
+func Formats() []Format { return []Format{QCOW2, Raw, VMDK, VHD, OVA} }
+
+// FormatNames lists them for a person: "qcow2, raw, vmdk, vhd or ova".
+func FormatNames() string {
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, string(f))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// ParseFormat finds a format by its name. An empty name is the format that the ending of the output's name stands for, and
+// QCOW2 if it stands for none. The ending .raw stands for none: it did not before other formats came.
+func ParseFormat(name, output string) (Format, error) {
+	if name == "" {
+		switch f := Format(strings.ToLower(strings.TrimPrefix(filepath.Ext(output), "."))); f {
+		case VMDK, VHD, OVA:
+			return f, nil
+		default:
+			return QCOW2, nil
+		}
+	}
+	if !slices.Contains(Formats(), Format(name)) {
+		return "", fmt.Errorf("cannot write an image as %q: the format must be %s", name, FormatNames())
+	}
+	return Format(name), nil
+}
+
+// diskSize is how large the disk must become: 0 if it may stay as it is. Azure takes disks of whole MiB alone, and fixed VHDs
+// are for Azure.
+func (o *Options) diskSize(disk *os.File) (int64, error) {
+	if o.Format != VHD {
+		return o.Size, nil
+	}
+	size := o.Size
+	if size == 0 {
+		info, err := disk.Stat()
+		if err != nil {
+			return 0, fmt.Errorf("cannot read the base: %w", err)
+		}
+		size = info.Size()
+	}
+	size = (size + mib - 1) / mib * mib
+	if size > vhdMax {
+		return 0, fmt.Errorf("cannot make a VHD of a disk of %d GiB: it may have at most %d", size>>30, int64(vhdMax)>>30)
+	}
+	return size, nil
+}
+
+// result is the image in its final format. The working copy is used up.
+func (w *Work) result(ctx context.Context) (*scratch, error) {
+	disk := w.disk
+	w.disk = nil
+	var write func(context.Context, *scratch, *scratch) error
+	switch w.o.Format {
+	case VHD:
+		if err := appendVHDFooter(ctx, disk.File); err != nil {
+			disk.discard()
+			return nil, err
+		}
+		return disk, nil
+	case QCOW2:
+		write = func(ctx context.Context, disk, to *scratch) error {
+			return convert(ctx, disk.File, "raw", to.File, "qcow2", "-c", "-o", "compression_type=zstd")
+		}
+	case VMDK:
+		write = func(ctx context.Context, disk, to *scratch) error {
+			return writeVMDK(ctx, disk.File, to.File, filepath.Base(w.o.Output))
+		}
+	case OVA:
+		write = w.writeOVA
+	default:
+		return disk, nil
+	}
+	defer disk.discard()
+	to, err := newScratch(disk.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := write(ctx, disk, to); err != nil {
+		to.discard()
+		return nil, err
+	}
+	return to, nil
+}

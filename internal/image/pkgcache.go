@@ -1,0 +1,207 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// packageCache keeps what apt downloads, for the next bake. It is an HTTP proxy on the loopback interface that apt is told to
+// use: programs of an image, which may be hostile, can ask for files of archives and cannot write to the cache. apt checks
+// signatures and digests of what it gets in every image, as it does without the cache.
+type packageCache struct {
+	store  packageStore
+	client *http.Client
+	server *http.Server
+	proxy  string // the proxy's address, with a password: other users of this machine must not use it
+	auth   []byte // what Proxy-Authorization must be
+}
+
+// startPackageCache starts the proxy. It must be closed.
+func startPackageCache(o *Options) (*packageCache, error) {
+	store, err := openPackageStore(o)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the cache of packages: %w", err)
+	}
+	token := rand.Text()
+	client := *o.client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // apt follows them
+	c := &packageCache{
+		store: store, client: &client, proxy: fmt.Sprintf("http://apt:%s@%s", token, listener.Addr()),
+		auth: []byte("Basic " + base64.StdEncoding.EncodeToString([]byte("apt:"+token))),
+	}
+	c.server = &http.Server{Handler: c, ReadHeaderTimeout: time.Minute}
+	go func() { _ = c.server.Serve(listener) }()
+	return c, nil
+}
+
+// Close stops the proxy and removes what has not been used for long.
+func (c *packageCache) Close() error {
+	return errors.Join(c.server.Close(), c.store.prune(time.Now()))
+}
+
+// aptConfFile is where apt.conf lies in an image while it is worked on: /run is not a part of the image.
+const aptConfFile = "/run/hapair-apt.conf"
+
+// aptConf sends apt to the proxy; see apt.conf(5) for APT_CONFIG. An image's own configuration takes precedence.
+func (c *packageCache) aptConf() string {
+	return fmt.Sprintf("Acquire::http::Proxy %q;\n", c.proxy)
+}
+
+// usePackageCache sends apt in the image to the proxy, without changing the image.
+func (m *Machine) usePackageCache(c *packageCache) error {
+	if c == nil {
+		return nil
+	}
+	run, err := m.opened.root.dir("/run")
+	if err != nil {
+		return fmt.Errorf("cannot use the image: its /run is no directory: %w", err)
+	}
+	defer run.Close()
+	if _, err := run.write(path.Base(aptConfFile), 0o600, strings.NewReader(c.aptConf())); err != nil {
+		return fmt.Errorf("cannot write %s in the image: %w", aptConfFile, err)
+	}
+	m.env = append(slices.Clone(m.env), "APT_CONFIG="+aptConfFile)
+	return nil
+}
+
+// ServeHTTP answers apt.
+func (c *packageCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case subtle.ConstantTimeCompare([]byte(r.Header.Get("Proxy-Authorization")), c.auth) != 1:
+		w.Header().Set("Proxy-Authenticate", `Basic realm="hapair"`)
+		http.Error(w, "this proxy is for a bake", http.StatusProxyAuthRequired)
+	case r.Method != http.MethodGet || r.URL.Scheme != "http" || r.URL.User != nil:
+		http.Error(w, "only GET by http is possible", http.StatusForbidden)
+	default:
+		c.get(w, r)
+	}
+}
+
+// get answers from the cache if the archive confirms that the file is still the same, and else from the archive. A file whose
+// URL has its digest needs no confirmation.
+func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
+	url := r.URL.String()
+	have := c.store.open(r.Context(), url)
+	if have != nil {
+		defer have.Close()
+		if digest := digestIn(r.URL.Path); digest != "" && digest == have.Digest {
+			have.serve(w, r)
+			return
+		}
+	}
+	resp, err := c.ask(r, url, have)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotModified && have != nil {
+		have.serve(w, r)
+		return
+	}
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Range", "Etag", "Last-Modified", "Location", "Retry-After", "Accept-Ranges"} {
+		if v := resp.Header.Get(name); v != "" {
+			w.Header().Set(name, v)
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	if resp.StatusCode != http.StatusOK || !cacheable(resp) {
+		_, _ = io.Copy(w, resp.Body)
+		return
+	}
+	if err := c.keep(r.Context(), url, resp, w); err != nil {
+		panic(http.ErrAbortHandler) // a short answer must not look whole
+	}
+}
+
+// ask asks the archive. The validators of what the cache has take the place of the client's own.
+func (c *packageCache) ask(r *http.Request, url string, have *cachedPackage) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Range", "If-Range", "If-Modified-Since", "If-None-Match", "Cache-Control", "User-Agent", "Accept"} {
+		if v := r.Header.Get(name); v != "" {
+			req.Header.Set(name, v)
+		}
+	}
+	req.Header.Set("Accept-Encoding", "identity") // what is kept is what apt has a digest of
+	if have != nil {
+		for _, name := range []string{"Range", "If-Range", "If-Modified-Since", "If-None-Match"} {
+			req.Header.Del(name)
+		}
+		maps.Copy(req.Header, have.validators())
+	}
+	return c.client.Do(req)
+}
+
+// cacheable reports whether an answer can be confirmed later.
+func cacheable(resp *http.Response) bool {
+	return (resp.Header.Get("Etag") != "" || resp.Header.Get("Last-Modified") != "" || digestIn(resp.Request.URL.Path) != "") &&
+		resp.ContentLength > 0 && resp.ContentLength <= largestPackage
+}
+
+// keep copies an answer to the client and to the cache.
+func (c *packageCache) keep(ctx context.Context, url string, resp *http.Response, w io.Writer) error {
+	digest := sha256.New()
+	p, err := c.store.create(url, resp)
+	if err != nil { // such as a disk that is full: the bake goes on
+		_, err = io.Copy(w, resp.Body)
+		return err
+	}
+	defer p.discard()
+	disk := &forgiving{w: p}
+	n, err := io.Copy(io.MultiWriter(w, digest, disk), &cancelled{ctx, resp.Body})
+	if err != nil {
+		return err
+	}
+	if n != resp.ContentLength {
+		return io.ErrUnexpectedEOF
+	}
+	if disk.err == nil {
+		p.finish(sum(digest), resp.Request.URL.Path)
+	}
+	return nil
+}
+
+func sum(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
+
+// forgiving is a writer that keeps its first error to itself.
+type forgiving struct {
+	w   io.Writer
+	err error
+}
+
+func (f *forgiving) Write(p []byte) (int, error) {
+	if f.err == nil {
+		_, f.err = f.w.Write(p)
+	}
+	return len(p), nil
+}
+
+// digestIn is the SHA-256 that a path of an archive names, as in by-hash/SHA256/…; empty if it names none.
+func digestIn(urlPath string) string {
+	_, digest, ok := strings.Cut(urlPath, "/by-hash/SHA256/")
+	if !ok || len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {
+		return ""
+	}
+	return digest
+}

@@ -1,0 +1,188 @@
+package image
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hapair/hapair/internal/archive"
+)
+
+const (
+	largestPackage   = 1 << 30
+	packageStoreSize = 2 << 30             // bytes that the cache may take up
+	packageStoreTime = 60 * 24 * time.Hour // how long what is not used is kept
+)
+
+// packageStore is a directory with a file for each URL: a line of JSON, and the content.
+type packageStore struct{ dir string }
+
+func openPackageStore(o *Options) (packageStore, error) {
+	s := packageStore{filepath.Join(o.CacheDir, "packages")}
+	dir, err := archive.TrustedDir(s.dir)
+	if err != nil {
+		return s, fmt.Errorf("cannot keep packages in %s: %w", s.dir, err)
+	}
+	return s, dir.Close()
+}
+
+// packageInfo is the first line of a file of the store.
+type packageInfo struct {
+	URL          string `json:"url"`
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"last_modified,omitempty"`
+	Digest       string `json:"sha256"` // of the content
+}
+
+// cachedPackage is an open file of the store.
+type cachedPackage struct {
+	packageInfo
+	*os.File
+	content *io.SectionReader
+}
+
+func (s packageStore) path(url string) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(url))))
+}
+
+// open finds what the store has of a URL; nil if it has nothing, or if the content is not what was written.
+func (s packageStore) open(ctx context.Context, url string) *cachedPackage {
+	dir, err := archive.TrustedDir(s.dir)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	f, err := archive.TrustedFile(dir, filepath.Base(s.path(url)))
+	if err != nil {
+		return nil
+	}
+	p := &cachedPackage{File: f}
+	if p.read(ctx, url) != nil {
+		f.Close()
+		return nil
+	}
+	now := time.Now()
+	_ = os.Chtimes(f.Name(), now, now) // for prune
+	return p
+}
+
+// read reads the first line and checks the content.
+func (p *cachedPackage) read(ctx context.Context, url string) error {
+	info, err := p.Stat()
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(io.LimitReader(p.File, info.Size()), 16<<10)
+	line, err := r.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, &p.packageInfo); err != nil {
+		return err
+	}
+	at := int64(len(line))
+	digest := sha256.New()
+	if _, err := io.Copy(digest, &cancelled{ctx, r}); err != nil {
+		return err
+	}
+	if p.URL != url || p.Digest != sum(digest) {
+		return fmt.Errorf("%s is not what was written", p.Name())
+	}
+	p.content = io.NewSectionReader(p.File, at, info.Size()-at)
+	return nil
+}
+
+// validators are the headers that ask whether a file is still the same.
+func (p *cachedPackage) validators() http.Header {
+	h := http.Header{}
+	if p.ETag != "" {
+		h.Set("If-None-Match", p.ETag)
+	}
+	if p.LastModified != "" {
+		h.Set("If-Modified-Since", p.LastModified)
+	}
+	return h
+}
+
+func (p *cachedPackage) serve(w http.ResponseWriter, r *http.Request) {
+	modified, _ := http.ParseTime(p.LastModified) // the zero time: none is sent
+	if p.ETag != "" {
+		w.Header().Set("Etag", p.ETag)
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", modified, p.content)
+}
+
+// newPackage is a file of the store that is being written.
+type newPackage struct {
+	*scratch
+	info packageInfo
+	path string
+}
+
+// headRoom is how much of a new file is left for its first line, whose digest is only known in the end.
+const headRoom = 4096
+
+func (s packageStore) create(url string, resp *http.Response) (*newPackage, error) {
+	f, err := newScratch(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &newPackage{f, packageInfo{URL: url, ETag: resp.Header.Get("Etag"), LastModified: resp.Header.Get("Last-Modified")}, s.path(url)}
+	if _, err := f.Seek(headRoom, io.SeekStart); err != nil {
+		f.discard()
+		return nil, err
+	}
+	return p, nil
+}
+
+// finish gives a file that is whole its name. That it cannot be kept is no reason to end a bake.
+func (p *newPackage) finish(digest, urlPath string) {
+	if want := digestIn(urlPath); want != "" && want != digest {
+		return
+	}
+	p.info.Digest = digest
+	line, err := json.Marshal(p.info)
+	if err != nil || len(line) >= headRoom {
+		return
+	}
+	head := slices.Concat(line, slices.Repeat([]byte(" "), headRoom-1-len(line)), []byte("\n"))
+	if _, err := p.WriteAt(head, 0); err != nil {
+		return
+	}
+	_ = p.publish(p.path, 0o600)
+}
+
+// prune removes what has not been used for long, and the oldest files of what is too much.
+func (s packageStore) prune(now time.Time) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("cannot clear the cache of packages: %w", err)
+	}
+	var files []os.FileInfo
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() { // another bake may have removed it
+			files = append(files, info)
+		}
+	}
+	slices.SortFunc(files, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	var size int64
+	for _, f := range files {
+		size += f.Size()
+		if size <= packageStoreSize && now.Sub(f.ModTime()) <= packageStoreTime {
+			continue
+		}
+		if err := os.Remove(filepath.Join(s.dir, f.Name())); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("cannot clear the cache of packages: %w", err)
+		}
+	}
+	return nil
+}

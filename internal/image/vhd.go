@@ -1,0 +1,87 @@
+package image
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+)
+
+const (
+	vhdFooter = 512
+	vhdMax    = 2040 << 30 // of Microsoft's "Virtual Hard Disk Image Format Specification"
+	vhdSector = 512
+)
+
+// appendVHDFooter makes a fixed VHD of a raw disk: its content, and a footer behind it. Equal disks get equal footers: the
+// time is that of the year 2000, and the identifier comes from the content.
+func appendVHDFooter(ctx context.Context, disk *os.File) error {
+	info, err := disk.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot write a VHD: %w", err)
+	}
+	digest, err := contentDigest(ctx, disk)
+	if err != nil {
+		return fmt.Errorf("cannot write a VHD: %w", err)
+	}
+	id, err := hex.DecodeString(strings.TrimPrefix(digest, "content-sha256:")[:32])
+	if err != nil {
+		return fmt.Errorf("cannot write a VHD: %w", err)
+	}
+	footer := newVHDFooter(info.Size(), [16]byte(id))
+	if _, err := disk.WriteAt(footer[:], info.Size()); err != nil {
+		return fmt.Errorf("cannot write a VHD: %w", err)
+	}
+	return nil
+}
+
+// newVHDFooter is the footer of a fixed VHD of a disk of whole sectors.
+func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
+	var f [vhdFooter]byte
+	be := binary.BigEndian
+	copy(f[0:], "conectix")
+	be.PutUint32(f[8:], 2)           // features: the bit that is always set
+	be.PutUint32(f[12:], 0x10000)    // version 1.0
+	be.PutUint64(f[16:], 1<<64-1)    // no dynamic header
+	copy(f[28:], "win ")             // creator: for any other, qemu takes the size from the geometry, which rounds it
+	be.PutUint32(f[32:], 0x000a0000) // version of the creator
+	copy(f[36:], "Wi2k")
+	be.PutUint64(f[40:], uint64(size))
+	be.PutUint64(f[48:], uint64(size))
+	cylinders, heads, sectors := vhdGeometry(size / vhdSector)
+	be.PutUint16(f[56:], cylinders)
+	f[58], f[59] = heads, sectors
+	be.PutUint32(f[60:], 2) // fixed
+	copy(f[68:], id[:])
+	var sum uint32
+	for _, b := range f {
+		sum += uint32(b)
+	}
+	be.PutUint32(f[64:], ^sum)
+	return f
+}
+
+// vhdGeometry is the CHS geometry of a disk, as the appendix of the specification computes it.
+func vhdGeometry(total int64) (cylinders uint16, heads, sectors uint8) {
+	total = min(total, 65535*16*255)
+	var spt, h, cth int64
+	if total >= 65535*16*63 {
+		spt, h = 255, 16
+		cth = total / spt
+	} else {
+		spt = 17
+		cth = total / spt
+		h = max((cth+1023)/1024, 4)
+		if cth >= h*1024 || h > 16 {
+			spt, h = 31, 16
+			cth = total / spt
+		}
+		if cth >= h*1024 {
+			spt, h = 63, 16
+			cth = total / spt
+		}
+	}
+	return uint16(cth / h), uint8(h), uint8(spt)
+}
