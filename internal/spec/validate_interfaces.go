@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"reflect"
 	"regexp"
@@ -43,9 +44,9 @@ func (c check) describes(i Interface, path string) {
 		c.Problem(path+"."+kinds[1], fmt.Sprintf("an interface has either %s or %s", kinds[0], kinds[1]), "describe each interface by its own entry of nodes[].interfaces")
 		return
 	}
-	for key, needed := range map[string]string{"mode": "bond", "parameters": "bond", "link": "vlan"} {
-		if c.Has(path+"."+key) && !c.Has(path+"."+needed) {
-			c.Problem(path+"."+key, "has no effect without "+needed, "")
+	for _, key := range [][2]string{{"mode", "bond"}, {"parameters", "bond"}, {"link", "vlan"}} {
+		if c.Has(path+"."+key[0]) && !c.Has(path+"."+key[1]) {
+			c.Problem(path+"."+key[0], "has no effect without "+key[1], "")
 		}
 	}
 	if c.written(path + ".mac") {
@@ -87,7 +88,7 @@ func (c check) bond(i Interface, path string) {
 	if c.written(path+".mode") && !slices.Contains(BondModes(), i.Mode) {
 		c.Problem(path+".mode", quote(i.Mode)+" is not a mode of a bond", meant(i.Mode, BondModes()))
 	}
-	for key := range i.Parameters {
+	for _, key := range slices.Sorted(maps.Keys(i.Parameters)) {
 		switch {
 		case key == "mode":
 			c.Problem(path+".parameters", "the mode has a key of its own", "write mode: beside bond:")
@@ -157,7 +158,7 @@ func (c check) interfaces(n *Node, path string) {
 		return
 	}
 	for k := range c.s.VIPs {
-		if p := fmt.Sprintf("vips[%d].interface", k); c.written(p) {
+		if p := fmt.Sprintf("vips[%d].interface", k); c.written(p) && !c.Has(p+".mac") {
 			note(c.s.VIPs[k].Device, p)
 		}
 	}
@@ -190,8 +191,9 @@ func (c check) layers(n *Node, path string, where map[string]string) {
 	}
 	for _, i := range all {
 		p := where[i.Name]
-		for _, member := range i.Bond {
+		for k, member := range i.Bond {
 			switch m := c.description(n, member); {
+			case slices.Index(i.Bond, member) < k: // reported already
 			case m.IsBond() || m.IsVLAN():
 				c.Problem(p+".bond", fmt.Sprintf("%s is not an Ethernet device: it is described as a bond or a VLAN", quote(member)), "write such a network under nodes[].network")
 			case used[member] != "":
@@ -218,6 +220,10 @@ var (
 // looks adds a problem about an interface that is not described and, by its name, is not an Ethernet device: network-config
 // cannot make it of its name.
 func (c check) looks(n *Node, path, name string) {
+	place := c.placeOfName(n, path, name)
+	if c.Told(place) {
+		return // on another node
+	}
 	hint := ""
 	switch v := vlanName.FindStringSubmatch(name); {
 	case v != nil:
@@ -230,13 +236,13 @@ func (c check) looks(n *Node, path, name string) {
 	case strings.HasPrefix(name, "bond") && virtualName.MatchString(name):
 		hint = fmt.Sprintf("a bond is described as {name: %s, bond: [ens1f0, ens1f1], mode: 802.3ad}", name)
 	case virtualName.MatchString(name):
-		c.Problem(c.placeOfName(n, path, name), fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
+		c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
 			"write the node's whole network under network:, as a network-config of version 2; for an Ethernet device of this name give its mac")
 		return
 	default:
 		return
 	}
-	c.Problem(c.placeOfName(n, path, name), fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
+	c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
 		hint+", under interfaces: of the node; or write the whole network under network:")
 }
 
@@ -276,8 +282,12 @@ func (c check) hardwareAddresses() {
 }
 
 // machineNames warns, once for each name, of interfaces that a machine does not name so by itself: neither Ubuntu nor
-// Debian uses the kernel's own names (systemd.net-naming-scheme(7)).
+// Debian uses the kernel's own names (systemd.net-naming-scheme(7)). It is advice for a spec that could be baked: beside
+// errors it is left out.
 func (c check) machineNames() {
+	if c.Problems().HasErrors() {
+		return
+	}
 	told := map[string]bool{}
 	for i := range c.s.Nodes {
 		n := &c.s.Nodes[i]

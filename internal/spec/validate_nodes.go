@@ -31,7 +31,6 @@ func (c check) nodes() {
 		c.interfaces(n, path)
 	}
 	c.hardwareAddresses()
-	c.machineNames()
 	c.oneFamily()
 }
 
