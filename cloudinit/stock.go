@@ -152,14 +152,13 @@ func lastCommands(doc document, r recipe.Recipe, image Image) document {
 		return doc
 	}
 	verify := command{"sh", "-c", verifyScript, "sh", agent, "/dev/console"}
-	switch i := doc.index("runcmd"); {
-	case i < 0:
+	if doc.index("runcmd") < 0 {
 		return append(doc, entry{"runcmd", []any{verify}})
-	case image == Golden:
-		// All of runcmd is one script, whose status is that of its last command: the user's own stays what it was.
-		doc.append("runcmd", "status=$?", append(command{}, verify...), `[ "$?" -eq 0 ] || status=1`, `exit "$status"`)
-	default:
-		doc.append("runcmd", verify)
 	}
+	if image == Golden {
+		// All of runcmd is one script, whose status was that of the user's last command: a failure of it stays one.
+		doc.append("runcmd", `status=$?; trap '[ "$status" -eq 0 ] || exit "$status"' EXIT`)
+	}
+	doc.append("runcmd", verify)
 	return doc
 }

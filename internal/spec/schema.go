@@ -69,7 +69,7 @@ type Node struct {
 	Name string `yaml:"name"`
 	// Addresses are where VRRP is spoken and the node is managed; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
-	// Device is the interface that has the address and speaks VRRP: its name, or a mapping that describes it.
+	// The interface that has the address and speaks VRRP: its name, or a mapping that describes it.
 	Device Interface `yaml:"interface"`
 	// Interfaces describe further interfaces of the node: those that VIPs name, the members of a bond, and what carries a VLAN.
 	Interfaces []Interface `yaml:"interfaces"`
@@ -110,7 +110,7 @@ type VIP struct {
 	Name string `yaml:"name"`
 	// Addresses with their prefixes; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
-	// Device is the interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
+	// The interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
 	Device Interface `yaml:"interface"`
 	// VirtualRouterID is VRRP's id, 1 to 255. Default: derived from the names of cluster and VIP.
 	VirtualRouterID int `yaml:"virtual_router_id"`
