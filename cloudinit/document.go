@@ -68,9 +68,7 @@ func newDocument(r recipe.Recipe, o Options, encode fileEncoding) ([]byte, error
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	if o.Image == Stock {
-		doc.append("runcmd", lastCommands(r)...)
-	}
+	doc = lastCommands(doc, r, o.Image)
 	if i := doc.index("users"); len(doc[i].value.([]any)) == 0 {
 		doc[i].value = nobody(r.Release)
 	}

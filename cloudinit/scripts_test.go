@@ -145,7 +145,8 @@ func TestVerify(t *testing.T) {
 	dir := t.TempDir()
 	agent := filepath.Join(dir, "ha-agent")
 	// An agent that says no at first, and no sleep between.
-	script := "#!/bin/sh\necho x >>" + dir + "/calls\n[ \"$(wc -l <" + dir + "/calls)\" -ge \"$OK_AT\" ] || { echo 'not ok'; exit 1; }\necho 'all ok'\n"
+	script := "#!/bin/sh\necho x >>" + dir + "/calls\n[ \"$(wc -l <" + dir + "/calls)\" -ge \"$OK_AT\" ] || { echo 'ok  this'; echo 'NOT that'; exit 1; }\necho 'all ok'\n"
+	console := filepath.Join(dir, "console")
 	for name, content := range map[string]string{"ha-agent": script, "sleep": "#!/bin/sh\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
@@ -153,7 +154,7 @@ func TestVerify(t *testing.T) {
 	}
 	run := func(okAt string) (string, error) {
 		os.Remove(filepath.Join(dir, "calls"))
-		cmd := exec.Command("sh", "-c", verifyScript, "sh", agent)
+		cmd := exec.Command("sh", "-c", verifyScript, "sh", agent, console)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "OK_AT=" + okAt}
 		out, err := cmd.CombinedOutput()
 		return string(out), err
@@ -161,7 +162,13 @@ func TestVerify(t *testing.T) {
 	if out, err := run("3"); err != nil || out != "all ok\n" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err := run("1000"); err == nil || !strings.Contains(out, "not ok") || !strings.Contains(out, "not as it should be") {
+	if said, err := os.ReadFile(console); err == nil {
+		t.Errorf("the console shows of a good node: %s", said)
+	}
+	if out, err := run("1000"); err == nil || !strings.Contains(out, "NOT that") || !strings.Contains(out, "not as it should be") {
 		t.Errorf("%v: %s", err, out)
+	}
+	if said, err := os.ReadFile(console); err != nil || !strings.HasSuffix(string(said), " is not as it should be:\nNOT that\n") {
+		t.Errorf("the console shows %q (%v)", said, err)
 	}
 }

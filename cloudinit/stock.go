@@ -141,10 +141,24 @@ func applied(files []recipe.File) []any {
 	return list
 }
 
-// lastCommands follow also on what the user's own runcmd does.
-func lastCommands(r recipe.Recipe) []any {
-	if r.Agent == "" {
-		return nil
+// lastCommands has the node verify itself after everything else, also after what the user's own runcmd does: cloud-init
+// then reports an error for a node that is not what it must be, and so does the console. A golden image has its agent already.
+func lastCommands(doc document, r recipe.Recipe, image Image) document {
+	agent := r.Agent
+	if image == Golden {
+		agent = recipe.AgentPath
 	}
-	return []any{command{"sh", "-c", verifyScript, "sh", r.Agent}}
+	if agent == "" {
+		return doc
+	}
+	verify := command{"sh", "-c", verifyScript, "sh", agent, "/dev/console"}
+	if doc.index("runcmd") < 0 {
+		return append(doc, entry{"runcmd", []any{verify}})
+	}
+	if image == Golden {
+		// All of runcmd is one script, whose status was that of the user's last command: a failure of it stays one.
+		doc.append("runcmd", `status=$?; trap '[ "$status" -eq 0 ] || exit "$status"' EXIT`)
+	}
+	doc.append("runcmd", verify)
+	return doc
 }

@@ -68,8 +68,9 @@ func mapping(s *jsonschema.Schema) (inner *jsonschema.Schema, list bool) {
 	switch {
 	case len(s.PropertyOrder) > 0:
 		return s, false
-	case s.Items != nil && len(s.Items.PropertyOrder) > 0:
-		return s.Items, true
+	case s.Items != nil:
+		inner, _ := mapping(s.Items)
+		return inner, true
 	}
 	for _, alternative := range s.AnyOf {
 		if len(alternative.PropertyOrder) > 0 {
@@ -116,6 +117,8 @@ func plural(s string) string {
 		return "mappings"
 	case "text":
 		return "texts"
+	case "text, or a mapping":
+		return "texts or mappings"
 	}
 	return s
 }

@@ -79,6 +79,10 @@ func Prepare(s *spec.Spec) (notes []string) {
 		if n.Network != nil {
 			continue
 		}
+		notes = append(notes, flatten(&n.Device, n.Name)...)
+		for j := range n.Interfaces {
+			notes = append(notes, flatten(&n.Interfaces[j], n.Name)...)
+		}
 		for j := range n.Addresses {
 			if a := &n.Addresses[j]; a.Bits == 0 {
 				a.Bits = usualBits(a.Addr)
@@ -86,5 +90,18 @@ func Prepare(s *spec.Spec) (notes []string) {
 			}
 		}
 	}
+	for i := range s.VIPs {
+		notes = append(notes, flatten(&s.VIPs[i].Device, "every node")...)
+	}
+	return notes
+}
+
+// flatten makes an Ethernet device of a bond or a VLAN: not every kernel that a drill runs on has drivers of both.
+func flatten(i *spec.Interface, node string) (notes []string) {
+	if !i.IsBond() && !i.IsVLAN() {
+		return nil
+	}
+	notes = append(notes, i.Name+" of "+node+" is a bond or a VLAN in the spec, and an Ethernet device here")
+	*i = spec.Interface{Name: i.Name}
 	return notes
 }

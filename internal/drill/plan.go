@@ -82,13 +82,19 @@ func newPlan(s *spec.Spec) (*plan, error) {
 
 func planNode(s *spec.Spec, n *spec.Node) node {
 	out := node{name: n.Name, host: n.Hostname, vrrp: n.Interface}
-	names := []string{n.Interface}
-	for i := range s.VIPs {
-		names = append(names, s.VIPs[i].InterfaceOn(n))
+	var names []string
+	for _, i := range s.InterfacesOf(n) {
+		names = append(names, i.Name)
 	}
 	if ethernets, ok := n.Network["ethernets"].(map[string]any); ok {
-		for name := range ethernets {
-			names = append(names, name)
+		for id, entry := range ethernets {
+			config, _ := entry.(map[string]any)
+			switch name, renamed := config["set-name"].(string); {
+			case renamed:
+				names = append(names, name)
+			case config["match"] == nil:
+				names = append(names, id)
+			}
 		}
 	}
 	slices.Sort(names)

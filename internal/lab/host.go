@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ type Host struct {
 	services []*service
 	console  *tail
 	broken   map[string]bool // interfaces whose cable is cut
+	cards    map[string]net.HardwareAddr
 }
 
 // AddHost gives the lab a host. It is off: its disk can be written to before Start.

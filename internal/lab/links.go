@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/netip"
@@ -121,16 +120,15 @@ func prefixOf(n net.IPNet) (netip.Prefix, bool) {
 
 // setHardwareAddress gives an interface the address that it has at every boot, as a card's is: otherwise the others on
 // the network would talk to the old one until they notice.
-func setHardwareAddress(netns, iface, owner string) error {
+func setHardwareAddress(netns, iface string, mac net.HardwareAddr) error {
 	h, err := linksOf(netns)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	sum := sha256.Sum256([]byte(owner + " " + iface))
 	link, err := h.LinkByName(iface)
 	if err == nil {
-		err = h.LinkSetHardwareAddr(link, append(net.HardwareAddr{0x02}, sum[:5]...)) // 02: locally administered
+		err = h.LinkSetHardwareAddr(link, mac)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot set the hardware address of %s: %w", iface, err)

@@ -29,6 +29,9 @@ func (h *Host) layDownSeed(seed string) error {
 			return err
 		}
 	}
+	if err := h.fitCards(filepath.Join(dir, "network-config")); err != nil {
+		return fmt.Errorf("cannot use the seed %s: %w", seed, err)
+	}
 	return h.copyTree(dir, seedDir)
 }
 

@@ -66,21 +66,21 @@ func imageFiles(s *spec.Spec, r release.Release) []File {
 	if r.WaitsForNameserver {
 		out = append(out, shipped(units.WaitOnline()))
 	}
-	for _, name := range interfaces(s) {
-		out = append(out, shipped(units.Network(fmt.Sprintf(r.NetworkFile, name))))
+	for _, id := range networkIDs(s) {
+		out = append(out, shipped(units.Network(fmt.Sprintf(r.NetworkFile, id))))
 	}
 	return out
 }
 
-// interfaces are all interfaces that take a virtual IP on some node, and those of the nodes' own addresses.
-func interfaces(s *spec.Spec) []string {
+// networkIDs are the IDs in network-config of all interfaces that take a virtual IP on some node, and of those of the nodes'
+// own addresses: on most nodes the interfaces' names. A node that has an interface under another ID has no file for the rest.
+func networkIDs(s *spec.Spec) []string {
 	var out []string
-	for n := range s.Nodes {
-		out = append(out, s.Nodes[n].Interface)
-	}
-	for i := range s.VIPs {
-		for n := range s.Nodes {
-			out = append(out, s.VIPs[i].InterfaceOn(&s.Nodes[n]))
+	for k := range s.Nodes {
+		n := &s.Nodes[k]
+		out = append(out, n.NetworkIDs(n.Interface)...)
+		for i := range s.VIPs {
+			out = append(out, n.NetworkIDs(s.VIPs[i].InterfaceOn(n))...)
 		}
 	}
 	slices.Sort(out)

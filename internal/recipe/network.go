@@ -1,44 +1,83 @@
 package recipe
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// network is a node's network-config of version 2. The interface of the node's own address gets it, those of the VIPs
-// only come up; where the spec says nothing about the network, the platform's own configuration holds.
+// network is a node's network-config of version 2. The interface of the node's own address gets it; those of the VIPs, and
+// what they consist of, only come up. Without a prefix in the spec, the platform's own configuration holds.
 func network(s *spec.Spec, n *spec.Node) *Network {
 	if n.Network != nil {
 		return &Network{Config: n.Network}
 	}
+	if !n.MakesNetwork() {
+		return nil
+	}
+	config := map[string]any{"version": 2}
+	for _, i := range s.InterfacesOf(n) {
+		section, device := device(i)
+		for key, value := range addressing(s, n, i.Name) {
+			device[key] = value
+		}
+		if config[section] == nil {
+			config[section] = map[string]map[string]any{}
+		}
+		// The ID is the interface's name: netplan names systemd-networkd's file after it, and so must the drop-in be named.
+		config[section].(map[string]map[string]any)[i.Name] = device
+	}
+	return &Network{Config: config}
+}
+
+// device returns the section of network-config that an interface belongs to, and what makes it one.
+func device(i spec.Interface) (section string, out map[string]any) {
+	out = map[string]any{}
+	switch {
+	case i.IsBond():
+		// Without monitoring a bond never notices that a member's link is down (the kernel's default of miimon is 0).
+		parameters := map[string]any{"mode": "active-backup", "mii-monitor-interval": 100}
+		maps.Copy(parameters, i.Parameters)
+		if i.Mode != "" {
+			parameters["mode"] = i.Mode
+		}
+		out["interfaces"], out["parameters"] = i.Bond, parameters
+		return "bonds", out
+	case i.IsVLAN():
+		out["id"], out["link"] = i.VLAN, i.Link
+		return "vlans", out
+	case i.MAC != "":
+		out["match"], out["set-name"] = map[string]any{"macaddress": i.MAC}, i.Name
+	}
+	return "ethernets", out
+}
+
+// addressing returns the addresses of a node's interface and what goes with them.
+func addressing(s *spec.Spec, n *spec.Node, name string) map[string]any {
+	if name != n.Interface {
+		advertised := slices.ContainsFunc(s.VIPs, func(v spec.VIP) bool { return v.InterfaceOn(n) == name && v.Addr(spec.IPv6).IsValid() })
+		out := static(advertised)
+		// without an address it would hold up the boot until "network is online" gives up
+		out["optional"] = true
+		return out
+	}
+	out := static(n.Addr(spec.IPv6).IsValid() && !slices.ContainsFunc(n.Gateway, netip.Addr.Is6))
 	var addresses []any
 	for _, a := range n.Addresses {
 		if a.Bits != 0 {
 			addresses = append(addresses, netip.PrefixFrom(a.Addr, a.Bits).String())
 		}
 	}
-	if len(addresses) == 0 {
-		return nil
-	}
-	own := static(n.Addr(spec.IPv6).IsValid() && !slices.ContainsFunc(n.Gateway, netip.Addr.Is6))
-	own["addresses"] = addresses
+	out["addresses"] = addresses
 	if routes := defaultRoutes(n.Gateway); routes != nil {
-		own["routes"] = routes
+		out["routes"] = routes
 	}
 	if len(n.Nameservers) > 0 {
-		own["nameservers"] = map[string]any{"addresses": texts(n.Nameservers)}
+		out["nameservers"] = map[string]any{"addresses": texts(n.Nameservers)}
 	}
-	ethernets := map[string]map[string]any{n.Interface: own}
-	for i := range s.VIPs {
-		// without an address it would hold up the boot until "network is online" gives up
-		if name := s.VIPs[i].InterfaceOn(n); ethernets[name] == nil {
-			ethernets[name] = static(s.VIPs[i].Addr(spec.IPv6).IsValid())
-			ethernets[name]["optional"] = true
-		}
-	}
-	return &Network{Config: map[string]any{"version": 2, "ethernets": ethernets}}
+	return out
 }
 
 // static is an interface with no other addresses than those of the spec. It takes a router's advertisement only if it may be

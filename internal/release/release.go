@@ -57,8 +57,8 @@ type Release struct {
 	Keyring        string   // the file of that package
 	KeyringFrom    string   // the release that has that package where this machine's own has not; may be empty
 	Kernel         string   // the package of a kernel for virtual machines
-	// NetworkFile is the name of systemd-networkd's file for an interface as the release's cloud-init brings it into
-	// being (by netplan or at once), with %s for the interface. A drop-in for it must bear this name.
+	// NetworkFile is the name of systemd-networkd's file for an interface that the release's netplan writes, with %s for
+	// the ID that the interface has in network-config. A drop-in for it must bear this name.
 	NetworkFile string
 	// WaitsForNameserver reports whether the release's netplan has systemd-networkd-wait-online wait until a nameserver
 	// answers (--dns): without one, each boot takes two minutes and ends as degraded.

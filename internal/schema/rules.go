@@ -16,13 +16,14 @@ import (
 // required lists the keys without which an entry of a type is refused.
 func required(t reflect.Type) []string {
 	return map[reflect.Type][]string{
-		reflect.TypeFor[spec.Spec]():    {"apiVersion", "cluster", "nodes", "vips"},
-		reflect.TypeFor[spec.Node]():    {"name", "address", "interface"},
-		reflect.TypeFor[spec.VIP]():     {"name", "address"},
-		reflect.TypeFor[spec.Service](): {"name", "vip", "port", "servers"},
-		reflect.TypeFor[spec.TLS]():     {"certificate"},
-		reflect.TypeFor[spec.Server]():  {"name", "address"},
-		reflect.TypeFor[spec.User]():    {"name", "ssh_authorized_keys"},
+		reflect.TypeFor[spec.Spec]():      {"apiVersion", "cluster", "nodes", "vips"},
+		reflect.TypeFor[spec.Node]():      {"name", "address", "interface"},
+		reflect.TypeFor[spec.VIP]():       {"name", "address"},
+		reflect.TypeFor[spec.Interface](): {"name"},
+		reflect.TypeFor[spec.Service]():   {"name", "vip", "port", "servers"},
+		reflect.TypeFor[spec.TLS]():       {"certificate"},
+		reflect.TypeFor[spec.Server]():    {"name", "address"},
+		reflect.TypeFor[spec.User]():      {"name", "ssh_authorized_keys"},
 	}[t]
 }
 
@@ -35,6 +36,10 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Spec.VIPs":              atLeast(1),
 		"Image.Release":          words(release.Names()...),
 		"VIP.VirtualRouterID":    between(1, 255),
+		"Interface.MAC":          pattern(`^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$`),
+		"Interface.Bond":         atLeast(1),
+		"Interface.Mode":         words(spec.BondModes()...),
+		"Interface.VLAN":         between(1, 4094),
 		"VRRP.Transport":         words(string(spec.Unicast), string(spec.Multicast)),
 		"Spec.Stats":             login,
 		"Stats.Port":             port,
@@ -60,6 +65,10 @@ func words(list ...string) func(*jsonschema.Schema) {
 			s.Enum = append(s.Enum, word)
 		}
 	}
+}
+
+func pattern(p string) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.Pattern = p }
 }
 
 func between(least, most float64) func(*jsonschema.Schema) {

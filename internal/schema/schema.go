@@ -105,7 +105,7 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]*\.?[0-9]+(ms|s|m|h))+$`}
 	case reflect.TypeFor[spec.Secret]():
 		return secret()
-	case reflect.TypeFor[spec.Log]():
+	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, g.object(t)}}
 	}
 	switch t.Kind() {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -48,6 +49,19 @@ func (l *Log) DecodeYAML(n *strictyaml.Node) {
 	}
 	type plain Log
 	n.Decode((*plain)(l))
+}
+
+// DecodeYAML takes the name of an interface, or a mapping that describes one.
+func (i *Interface) DecodeYAML(n *strictyaml.Node) {
+	if !n.IsMapping() {
+		n.Decode(&i.Name)
+		return
+	}
+	type plain Interface
+	n.Decode((*plain)(i))
+	if mac, err := net.ParseMAC(i.MAC); err == nil {
+		i.MAC = mac.String() // in lower case, with colons
+	}
 }
 
 // DecodeYAML takes {file: PATH} or {env: NAME}. What else is there may be the secret itself and is not repeated.

@@ -23,6 +23,10 @@ func (s *Spec) fillIn(doc *strictyaml.Document) {
 	}
 	for i := range s.Nodes {
 		s.Nodes[i].Hostname = hostname(s.Nodes[i].Name)
+		s.Nodes[i].Interface = s.Nodes[i].Device.Name
+	}
+	for i := range s.VIPs {
+		s.VIPs[i].Interface = s.VIPs[i].Device.Name
 	}
 	for i := range s.Services {
 		s.Services[i].fillIn(doc, fmt.Sprintf("services[%d]", i))

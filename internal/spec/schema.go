@@ -69,16 +69,39 @@ type Node struct {
 	Name string `yaml:"name"`
 	// Addresses are where VRRP is spoken and the node is managed; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
-	// Interface has the address and speaks VRRP.
-	Interface string `yaml:"interface"`
+	// The interface that has the address and speaks VRRP: its name, or a mapping that describes it.
+	Device Interface `yaml:"interface"`
+	// Interfaces describe further interfaces of the node: those that VIPs name, the members of a bond, and what carries a VLAN.
+	Interfaces []Interface `yaml:"interfaces"`
 	// Gateway is the default route of network-config; one, or one of each family.
 	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
 	// Nameservers of network-config.
 	Nameservers []netip.Addr `yaml:"nameservers"`
 	// Network is a network-config of version 2 (what stands below "network:"), taken as it is instead of one made here.
 	Network map[string]any `yaml:"network"`
+	// Interface is derived: the name of Device.
+	Interface string `yaml:"-"`
 	// Hostname is derived: Name with "-" for "_".
 	Hostname string `yaml:"-"`
+}
+
+// Interface is a network interface of a node. Its name alone stands for an Ethernet device that the machine itself names so.
+// A description is a part of network-config: it has no effect beside nodes[].network, nor without a prefix on the node's address.
+type Interface struct {
+	// Name of the interface: letters, digits, "-", "_" and ".", 15 at most.
+	Name string `yaml:"name"`
+	// MAC is the hardware address of the Ethernet device that gets the name, as in 52:54:00:a8:38:65. Without it the machine must use the name by itself.
+	MAC string `yaml:"mac"`
+	// Bond lists the Ethernet devices of which the bond is made.
+	Bond []string `yaml:"bond"`
+	// Mode of the bond, as the kernel names it: active-backup, 802.3ad, balance-xor and so on. Default: active-backup.
+	Mode string `yaml:"mode"`
+	// Parameters are further parameters of the bond, by netplan's names, as in {lacp-rate: fast}. Default: {mii-monitor-interval: 100}.
+	Parameters map[string]any `yaml:"parameters"`
+	// VLAN is the VLAN's id, 1 to 4094.
+	VLAN int `yaml:"vlan"`
+	// Link is the interface that carries the VLAN.
+	Link string `yaml:"link"`
 }
 
 // VIP is a virtual IP: an address that exactly one node holds.
@@ -87,12 +110,14 @@ type VIP struct {
 	Name string `yaml:"name"`
 	// Addresses with their prefixes; one, or one of each family.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
-	// Interface takes the address. Default: the node's own interface (then it is empty here).
-	Interface string `yaml:"interface"`
+	// The interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
+	Device Interface `yaml:"interface"`
 	// VirtualRouterID is VRRP's id, 1 to 255. Default: derived from the names of cluster and VIP.
 	VirtualRouterID int `yaml:"virtual_router_id"`
 	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
 	Prefer string `yaml:"prefer"`
+	// Interface is derived: the name of Device; empty for the node's own interface.
+	Interface string `yaml:"-"`
 }
 
 // Transport is how VRRP advertisements travel.

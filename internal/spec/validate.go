@@ -46,6 +46,7 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 	c.services()
 	c.access()
 	c.passthrough()
+	c.machineNames()
 }
 
 // required tells whether a key was written and understood; a missing one is told.

@@ -21,14 +21,16 @@ func (c check) nodes() {
 			continue
 		}
 		c.nodeName(n, path+".name", names, hosts)
-		if c.required(path+".interface") && c.name(path+".interface", n.Interface, interfaceRule) && n.Interface == "lo" {
-			c.Problem(path+".interface", "nodes do not meet on the loopback interface", "name the interface that has the node's address")
+		if c.required(path + ".interface") {
+			c.describes(n.Device, path+".interface")
 		}
 		if c.addresses(path+".address", n.Addresses) {
 			c.nodeAddresses(i, n, path+".address")
 		}
 		c.network(n, path)
+		c.interfaces(n, path)
 	}
+	c.hardwareAddresses()
 	c.oneFamily()
 }
 
@@ -91,17 +93,9 @@ func validAddresses(addresses []Address) bool {
 // network validates what network-config is made of. It is made where the address has a prefix and there is no network of
 // the user's own: a key that would have no effect is an error.
 func (c check) network(n *Node, path string) {
-	prefixed := false
-	for _, a := range n.Addresses {
-		prefixed = prefixed || a.Bits > 0
-	}
 	for _, key := range []string{"gateway", "nameservers"} {
-		switch p := path + "." + key; {
-		case !c.Has(p):
-		case c.Has(path + ".network"):
-			c.Problem(p, "has no effect beside network", "write it into network")
-		case !prefixed && !c.Told(path+".address"):
-			c.Problem(p, "has no effect: without a prefix on the node's address the platform's own network configuration holds", "write the address as 192.0.2.1/24")
+		if p := path + "." + key; c.Has(p) {
+			c.hasEffect(n, path, p)
 		}
 	}
 	for i, a := range n.Nameservers {
@@ -114,6 +108,19 @@ func (c check) network(n *Node, path string) {
 	if _, ok := n.Network["network"]; ok {
 		c.Problem(path+".network", `holds a key "network" itself`, `write what stands below "network:" in a network-config of version 2`)
 	}
+}
+
+// hasEffect reports whether network-config is made of a node's keys; a problem is added at key if it is not.
+func (c check) hasEffect(n *Node, path, key string) bool {
+	switch {
+	case n.MakesNetwork():
+		return true
+	case c.Has(path + ".network"):
+		c.Problem(key, "has no effect beside network", "write it into network")
+	case !c.Told(path + ".address"):
+		c.Problem(key, "has no effect: without a prefix on the node's address the platform's own network configuration holds", "write the address as 192.0.2.1/24")
+	}
+	return false
 }
 
 func (c check) gateways(n *Node, path string) {

@@ -23,9 +23,7 @@ func (c check) vips() {
 		if c.required(path+".name") && c.name(path+".name", v.Name, nameRule) {
 			c.unique(names, path+".name", v.Name, "VIPs")
 		}
-		if c.written(path + ".interface") {
-			c.name(path+".interface", v.Interface, interfaceRule)
-		}
+		c.vipInterface(v, path+".interface")
 		if c.written(path+".prefer") && s.Node(v.Prefer) == nil {
 			c.Problem(path+".prefer", "there is no node "+quote(v.Prefer), meant(v.Prefer, s.nodeNames()))
 		}
@@ -140,10 +138,8 @@ func (n *Node) subnetsOf(iface string) []netip.Prefix {
 	if iface == n.Interface {
 		known = n.prefixes()
 	}
-	for _, kind := range []string{"ethernets", "bonds", "bridges", "vlans"} {
-		devices, _ := n.Network[kind].(map[string]any)
-		device, _ := devices[iface].(map[string]any)
-		addresses, _ := device["addresses"].([]any)
+	for _, device := range n.networkDevices(iface) {
+		addresses, _ := device.config["addresses"].([]any)
 		for _, a := range addresses {
 			text, ok := a.(string)
 			if options, isMap := a.(map[string]any); isMap && len(options) == 1 {

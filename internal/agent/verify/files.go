@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/units"
 )
@@ -86,9 +87,16 @@ func (m *Machine) fileFault(want units.File) string {
 	return ""
 }
 
-// interfaces are those that take virtual IPs.
-func interfaces(c *config.Config) []string {
+// interfaces returns those that take virtual IPs, and those on which keepalived speaks VRRP.
+func (m *Machine) interfaces(c *config.Config) []string {
 	var all []string
+	if b, err := regular.ReadFile(m.path(c.Keepalived.Config), regular.MaxConfig); err == nil { // that it can be read is a step of its own
+		for _, in := range keepalived.Read(b).Instances {
+			if in.Interface != "" {
+				all = append(all, in.Interface)
+			}
+		}
+	}
 	for _, v := range c.VIPs {
 		all = append(all, v.Interface)
 	}
@@ -103,7 +111,7 @@ func (m *Machine) network(name string) step {
 	return step{"systemd-networkd leaves the VIPs on " + name + " alone", func(context.Context) (string, error) {
 		index, err := regular.ReadFile(m.path("/sys/class/net/"+name+"/ifindex"), regular.MaxState)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", not("give the interface the name that the spec has, or the spec the interface's: ip link", "there is no interface %s", name)
+			return "", not("write its MAC into the spec, as in {name: "+name+", mac: 52:54:00:a8:38:65}, or the name that the machine uses: ip link", "there is no interface %s", name)
 		}
 		if err != nil {
 			return "", err

@@ -21,7 +21,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	steps := []step{m.inForce(c), m.sysctlFile(c.Sysctl.File)}
 	steps = append(steps, m.packages(c.Packages)...)
 	steps = append(steps, m.release(c.Release), m.agent(), m.files(m.nodeFeatures(c)), m.user())
-	for _, name := range interfaces(c) {
+	for _, name := range m.interfaces(c) {
 		steps = append(steps, m.network(name))
 	}
 	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, agentUnit} {

@@ -1,0 +1,74 @@
+package lab
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// hardwareAddress returns the address of an interface: the one that the seed's network-config matches, or one of the lab's own.
+func (h *Host) hardwareAddress(iface string) net.HardwareAddr {
+	if mac := h.cards[iface]; mac != nil {
+		return mac
+	}
+	sum := sha256.Sum256([]byte(h.Name + " " + iface))
+	return append(net.HardwareAddr{0x02}, sum[:5]...) // 02: locally administered
+}
+
+// permanent makes networkd match by the present address of an interface. netplan has it match by the permanent one, as it
+// must on a real machine, where the members of a bond share their bond's address; but the virtual interfaces of a host in the
+// lab have none (ethtool(8), --show-permaddr).
+const permanent = `# written by the lab
+[Service]
+ExecStartPre=+/bin/sh -c "sed -i s/^PermanentMACAddress=/MACAddress=/ /run/systemd/network/*.network /etc/systemd/network/*.network 2>/dev/null; true"
+`
+
+// fitCards reads which interfaces a network-config names by their addresses: here no udev gives a name to the interface that
+// has an address, so that it is the interface of that name which gets the address.
+func (h *Host) fitCards(path string) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	type config struct {
+		Ethernets map[string]struct {
+			Match struct {
+				MACAddress string `yaml:"macaddress"`
+			} `yaml:"match"`
+			SetName string `yaml:"set-name"`
+		} `yaml:"ethernets"`
+	}
+	var file struct {
+		Network config           `yaml:"network"`
+		config  `yaml:",inline"` // cloud-init takes it with and without "network:"
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		return fmt.Errorf("cannot read network-config: %w", err)
+	}
+	h.cards = map[string]net.HardwareAddr{}
+	for _, c := range []config{file.Network, file.config} {
+		for id, e := range c.Ethernets {
+			name := e.SetName
+			if name == "" {
+				name = id
+			}
+			mac, err := net.ParseMAC(e.Match.MACAddress)
+			if err == nil && slices.ContainsFunc(h.Interfaces, func(i Interface) bool { return i.Name == name }) {
+				h.cards[name] = mac
+			}
+		}
+	}
+	if len(h.cards) == 0 {
+		return nil
+	}
+	return h.WriteFile("/etc/systemd/system/systemd-networkd.service.d/lab.conf", 0o644, []byte(permanent))
+}
