@@ -76,8 +76,11 @@ func TestCloudInit(t *testing.T) {
 		if err != nil || !bytes.Contains(userData, []byte("hostname: lb-2\n")) {
 			t.Errorf("%s: %v: %s", image, err, userData)
 		}
-		if stock := bytes.Contains(userData, []byte("runcmd:")); stock != (image == "stock") {
-			t.Errorf("%s: runcmd is there: %v", image, stock)
+		if stock := bytes.Contains(userData, []byte("\npackage_update:")); stock != (image == "stock") {
+			t.Errorf("%s: packages are installed: %v", image, stock)
+		}
+		if !bytes.Contains(userData, []byte("\nruncmd:")) {
+			t.Errorf("%s: the node does not verify itself", image)
 		}
 	}
 }

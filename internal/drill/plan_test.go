@@ -70,8 +70,8 @@ server 10.20.0.21:8080: nodes, 200
 server 10.20.0.22:8080: nodes, 200
 client of portal: 10.20.0.129/24 on nodes asks https://10.20.0.10:443/health, home ""
 `,
-		"dual-stack": `node lb1: [{eth0 nodes}]
-node lb2: [{eth0 nodes}]
+		"dual-stack": `node lb1: [{ens3 nodes}]
+node lb2: [{ens3 nodes}]
 server 192.0.2.21:80: nodes, 200
 server [2001:db8:0:1::22]:80: nodes, 200
 client of www (IPv4): 192.0.2.129/24 on nodes asks http://192.0.2.10:80/, home ""
@@ -164,5 +164,36 @@ func TestFaultNames(t *testing.T) {
 	list, err := chosen([]string{"reboot", "reload"})
 	if err != nil || len(list) != 2 || list[0].name != "reboot" {
 		t.Errorf("chosen: %v, %v", list, err)
+	}
+}
+
+// A bond and a VLAN of the spec are Ethernet devices in the drill, and a network of the user's own has the names that it sets.
+func TestPlanOfDescribedInterfaces(t *testing.T) {
+	s := parse(t, `apiVersion: hapair/v1
+cluster: described
+nodes:
+  - name: a
+    address: 10.0.0.1/24
+    interface: {name: bond0, bond: [ens4, ens5]}
+    interfaces: [{name: ens4, mac: 52:54:00:12:34:56}]
+  - name: b
+    address: 10.0.0.2/24
+    interface: eth0
+    network: {version: 2, ethernets: {lan: {match: {macaddress: '52:54:00:12:34:57'}, set-name: eth0}, other: {match: {driver: virtio_net}}}}
+vips:
+  - {name: own, address: 10.0.1.128/24, interface: {name: v100, vlan: 100, link: bond0}}
+services:
+  - {name: near, vip: own, port: 80, servers: [{name: s, address: 10.0.0.129}]}
+`)
+	if notes := Prepare(s); len(notes) != 2 {
+		t.Errorf("notes: %v", notes)
+	}
+	p, err := newPlan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[{bond0 nodes} {ens4 ens4} {v100 v100}] [{eth0 nodes} {v100 v100}]"
+	if got := fmt.Sprint(p.nodes[0].interfaces, p.nodes[1].interfaces); got != want {
+		t.Errorf("the nodes have %s, want %s", got, want)
 	}
 }

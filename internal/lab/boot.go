@@ -46,7 +46,7 @@ func (h *Host) start(ctx context.Context) error {
 // plugIn joins the hub's ends of the host's cables, which nspawn has made, to their networks.
 func (h *Host) plugIn(b *boot) error {
 	for _, iface := range h.Interfaces {
-		if err := setHardwareAddress(b.netns(), iface.Name, h.hardwareAddress(iface.Name)); err != nil {
+		if err := setHardwareAddress(b.netns(), iface.Name, h.HardwareAddress(iface.Name)); err != nil {
 			return err
 		}
 		if err := h.lab.join(b.hub[iface.Name], iface.Network); err != nil {

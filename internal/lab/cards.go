@@ -12,8 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// hardwareAddress returns the address of an interface: the one that the seed's network-config matches, or one of the lab's own.
-func (h *Host) hardwareAddress(iface string) net.HardwareAddr {
+// HardwareAddress returns the address of an interface: the one that the seed's network-config matches, or one of the lab's own.
+func (h *Host) HardwareAddress(iface string) net.HardwareAddr {
 	if mac := h.cards[iface]; mac != nil {
 		return mac
 	}

@@ -67,9 +67,9 @@ func TestTheVIPStaysUnderAnyNetworkID(t *testing.T) {
 	}
 }
 
-// TestANodeThatIsWrongSaysSo boots a golden node on a machine that names its interfaces otherwise: cloud-init must end with
+// TestAWrongNodeReportsItself boots a golden node on a machine that names its interfaces otherwise: cloud-init must end with
 // an error, and the console show what is wrong. A machine with the right names must end well.
-func TestANodeThatIsWrongSaysSo(t *testing.T) {
+func TestAWrongNodeReportsItself(t *testing.T) {
 	for _, name := range testReleases {
 		for _, interfaces := range [][2]string{{"eth3", "eth4"}, {"ens3", "ens4"}} {
 			t.Run(name+"/"+interfaces[0], func(t *testing.T) {

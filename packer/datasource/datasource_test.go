@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, node := range []string{"a", "b"} {
 		text := userData[node].AsString()
-		if !strings.HasPrefix(text, "#cloud-config\n") || strings.Contains(text, "runcmd") {
+		if !strings.HasPrefix(text, "#cloud-config\n") || strings.Contains(text, "package_update") || !strings.Contains(text, "ha-agent") {
 			t.Errorf("user-data of %s:\n%s", node, text)
 		}
 		if meta := out["meta_data"].AsValueMap()[node].AsString(); !strings.Contains(meta, "local-hostname: "+node) {

@@ -82,7 +82,7 @@ func (f Family) Spec(spec []byte) []byte {
 	if f != IPv4 {
 		gateway := fmt.Sprintf("gateway: %q", sixth(netip.MustParsePrefix("192.168.56.1/24")).Addr())
 		spec = regexp.MustCompile(`interface: eth3}`).ReplaceAll(spec, []byte("interface: eth3, "+gateway+"}"))
-		spec = regexp.MustCompile(`(?m)^( +)interface: (?:eth3|\{name: eth3, .*})$`).ReplaceAll(spec, []byte("$0\n${1}"+gateway))
+		spec = regexp.MustCompile(`(?m)^( +)interface: (?:eth3|\{name: eth3, .*\})$`).ReplaceAll(spec, []byte("$0\n${1}"+gateway))
 	}
 	return addressKey.ReplaceAllFunc(spec, func(match []byte) []byte {
 		m := addressKey.FindSubmatch(match)
