@@ -89,6 +89,8 @@ haproxy:
         bind 127.0.0.1:8082
         http-request set-header X-Forwarded-Proto own
         default_backend web
+    backend none
+        mode http
     frontend echo
         mode http
         bind 127.0.0.1:8081
@@ -96,34 +98,41 @@ haproxy:
 `
 
 // TestServiceIsABackendToo sends a request to a service's servers through the service and through a frontend of haproxy.extra
-// that uses the service as its backend: the headers that this frontend set stay.
+// that uses the service as its backend: the headers of this frontend's requests stay as they are. A service has its own
+// servers also if haproxy.defaults names a backend for the frontends that name none.
 func TestServiceIsABackendToo(t *testing.T) {
 	for _, name := range cluster.Releases(t, release.Names()...) {
-		t.Run(name, func(t *testing.T) {
-			r, err := release.Get(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := parseBytes(t, "spec.yaml", []byte(backendSpec))
-			h := newHost(t, s, &s.Nodes[0], r)
-			h.must(t, "ip", "address", "add", "192.0.2.10/32", "dev", "eth0")
-			h.must(t, "ip", "link", "set", "lo", "up")
-			h.must(t, "mkdir", "-p", "/run/haproxy")
-			h.startHAProxy(t)
-			for address, want := range map[string]string{"192.0.2.10:80": "proto http for 1", "127.0.0.1:8082": "proto own for 1"} {
-				got := ""
-				eventually(t, address+" is served", func() bool {
-					out, _, err := h.Run(deadline(t), "sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | socat -t 5 - "TCP:$1"`, "sh", address)
-					if err != nil {
-						t.Fatal(err)
-					}
-					got = strings.TrimSpace(out[strings.LastIndexByte(out, '\n')+1:])
-					return strings.HasPrefix(out, "HTTP/1.1 200")
-				})
-				if got != want {
-					t.Errorf("the server behind %s answers %q, want %q", address, got, want)
-				}
-			}
-		})
+		for what, more := range map[string]string{"": "", "/default_backend": "  defaults: default_backend none\n"} {
+			testBackend(t, name, name+what, backendSpec+more)
+		}
 	}
+}
+
+func testBackend(t *testing.T, name, title, text string) {
+	t.Run(title, func(t *testing.T) {
+		r, err := release.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := parseBytes(t, "spec.yaml", []byte(text))
+		h := newHost(t, s, &s.Nodes[0], r)
+		h.must(t, "ip", "address", "add", "192.0.2.10/32", "dev", "eth0")
+		h.must(t, "ip", "link", "set", "lo", "up")
+		h.must(t, "mkdir", "-p", "/run/haproxy")
+		h.startHAProxy(t)
+		for address, want := range map[string]string{"192.0.2.10:80": "proto http for 1", "127.0.0.1:8082": "proto own for 0"} {
+			got := ""
+			eventually(t, address+" is served", func() bool {
+				out, _, err := h.Run(deadline(t), "sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | socat -t 5 - "TCP:$1"`, "sh", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = strings.TrimSpace(out[strings.LastIndexByte(out, '\n')+1:])
+				return strings.HasPrefix(out, "HTTP/1.1 200")
+			})
+			if got != want {
+				t.Errorf("the server behind %s answers %q, want %q", address, got, want)
+			}
+		}
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
@@ -44,6 +45,8 @@ type service struct {
 	Certificate         string
 	Check               *check
 	Servers             []server
+	// Split makes a frontend and a backend of it instead of a listen section. haproxy 3.2 warns that both have one name.
+	Split bool
 }
 
 type check struct {
@@ -120,6 +123,25 @@ func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	return execute(c)
 }
 
+// routed reports whether lines of the spec lead requests to or past a service's servers. A listen section would inherit the
+// default_backend of the defaults section and never use its own servers; and what it does to the requests of its own
+// clients, it would also do to those of a frontend that uses it as a backend.
+func routed(in spec.HAProxy, service string) bool {
+	for line := range strings.Lines(in.Defaults) {
+		if words := haproxy.Words(line); len(words) > 0 && words[0] == "default_backend" {
+			return true
+		}
+	}
+	for line := range strings.Lines(in.Extra) {
+		words := haproxy.Words(line)
+		if len(words) > 1 && (words[0] == "default_backend" || words[0] == "use_backend") &&
+			(words[1] == service || strings.Contains(words[1], "%") || strings.Contains(words[1], "$")) {
+			return true
+		}
+	}
+	return false
+}
+
 // passed is a text that is passed through, as layOut lays it out, marked with its origin. Empty stays empty.
 func passed(path, text string, layOut func(string) string) string {
 	laidOut := layOut(text)
@@ -175,7 +197,7 @@ func isAddressOf(n *spec.Node, addr netip.Addr) bool {
 }
 
 func newService(s *spec.Spec, in *spec.Service) (service, error) {
-	out := service{Name: in.Name, Mode: string(in.Mode), Balance: in.Balance, HTTP: in.Mode == spec.HTTP}
+	out := service{Name: in.Name, Mode: string(in.Mode), Balance: in.Balance, HTTP: in.Mode == spec.HTTP, Split: routed(s.HAProxy, in.Name)}
 	vip := s.VIP(in.VIP)
 	if vip == nil || len(vip.Addresses) == 0 {
 		return out, fmt.Errorf("service %s names the VIP %q, which has no address", in.Name, in.VIP)

@@ -45,6 +45,23 @@ func TestRenderByVersion(t *testing.T) {
 	}
 }
 
+func TestRenderService(t *testing.T) {
+	const one, two = "\nlisten web\n    mode http\n    bind 192.0.2.10:80\n", "\n    default_backend web\n\nbackend web\n    mode http\n    balance url_param id\n"
+	for _, c := range []struct{ defaults, extra, want string }{
+		{"option socket-stats", "frontend f\n  default_backend b\nbackend b # not web", one},
+		{"timeout client 2m\ndefault_backend x", "", two},
+		{"", "frontend f\n  use_backend other if TRUE\n  default_backend web", two},
+		{"", "frontend f\n  use_backend %[req.hdr(host),lower]", two},
+	} {
+		s := pair()
+		s.HAProxy.Defaults, s.HAProxy.Extra = c.defaults, c.extra
+		out := mustRender(t, s, release.Version{3, 2, 25})
+		if !strings.Contains(out, c.want) || strings.Contains(out, "\nfrontend web\n") == strings.Contains(out, "\nlisten web\n") {
+			t.Errorf("%+v: no %q in\n%s", c, c.want, out)
+		}
+	}
+}
+
 func TestRenderLog(t *testing.T) {
 	for target, want := range map[string]string{
 		"/dev/log":         "    log /dev/log local0\n    chroot",
