@@ -45,7 +45,7 @@ func TestQEMUBoots(t *testing.T) {
 	w := newWorld(t, twoSegments())
 	for _, release := range cluster.Releases(t, "noble", "resolute", "jammy", "trixie", "bookworm") {
 		image := w.Image(t, release)
-		for _, firmware := range []Firmware{BIOS, UEFI, Secure} {
+		for _, firmware := range []Firmware{UEFI, BIOS, Secure} {
 			t.Run(release+"/"+string(firmware), func(t *testing.T) {
 				Need(t, firmware)
 				w.machines(t, release, image, firmware, 1)
