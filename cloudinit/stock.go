@@ -48,6 +48,14 @@ func bootCommands(r recipe.Recipe, a Agent) []any {
 	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, r.Agent})
 }
 
+// recommendsFile keeps apt from installing recommended packages while cloud-init installs: golden images have none of them
+// either, and cloud-init has no option for that. It is removed when the packages are installed.
+const recommendsFile = "/etc/apt/apt.conf.d/90hapair-first-boot"
+
+func noRecommends() writeFile {
+	return writeFile{Path: recommendsFile, Permissions: "0644", Owner: "root:root", Content: "APT::Install-Recommends \"false\";\n"}
+}
+
 // sysctls lists the settings of a sysctl.d file as `sysctl -w` takes them (sysctl.d(5)).
 func sysctls(content []byte) []string {
 	var list []string
@@ -67,7 +75,7 @@ func sysctls(content []byte) []string {
 // about if it found others in their place, and they start their services: with their own configuration that works, with
 // ours it would not yet, as accounts and folders of ours are made by runcmd.
 func stockFiles(files []recipe.File, encode fileEncoding) []any {
-	list := []any{}
+	list := []any{noRecommends()}
 	for _, f := range files {
 		w := newWriteFile(f, encode)
 		w.Defer = !f.Early
@@ -79,7 +87,7 @@ func stockFiles(files []recipe.File, encode fileEncoding) []any {
 // runCommands come last. cloud-init makes one shell script of them: "set -e" ends it at the first failure, and
 // `cloud-init status` then says "error".
 func runCommands(r recipe.Recipe) []any {
-	list := []any{"set -e"}
+	list := []any{command{"rm", "-f", recommendsFile}, "set -e"}
 	if r.Agent != "" {
 		list = append(list, command{"test", "-x", r.Agent})
 	}

@@ -22,7 +22,8 @@ func packages(s *spec.Spec) []string {
 		out = append(out, "openssl")
 	}
 	if logsByUDP(s) {
-		out = append(out, "rsyslog")
+		// haproxy's log grows for ever without logrotate, which rsyslog only recommends
+		out = append(out, "rsyslog", "logrotate")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -25,6 +25,8 @@ func allowedDifferences() []allowed {
 		{`content /etc/shadow`, "has the day on which passwords were changed; the rest is compared as shadow"},
 		{`content /var/lib/ha-agent/.*`, "the agent's records of its own run, with times"},
 		{`content /var/lib/systemd/(random-seed|credential\.secret|timers/.*)`, "secrets and times of the machine"},
+		{`file /var/tmp/systemd-private-.*`, "temporary directories of units, with random names"},
+		{`sysctl net\.ipv4\.tcp_fastopen_key`, "a secret that the kernel makes at each boot"},
 		{`content /var/cache/ldconfig/aux-cache`, "has times and inodes of libraries"},
 		{`sysctl (fs\.(dentry-state|inode-.*|file-nr|quota\..*)|kernel\.(random\..*|ns_last_pid|pty\.nr|hostname)|vm\.(stat_.*|nr_.*))`, "counters of the kernel"},
 	}
