@@ -264,6 +264,9 @@ if [ -e /lib/systemd/system/systemd-resolved.service ]; then
 fi
 systemctl enable systemd-networkd.service
 grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null --modules='part_gpt ext2' /dev/%s
+# The signed grub has most modules in it; without secure boot it loads others, such as bli, from here.
+mkdir -p /boot/grub/x86_64-efi
+cp /usr/lib/grub/x86_64-efi/*.mod /usr/lib/grub/x86_64-efi/*.lst /boot/grub/x86_64-efi/
 update-grub
 # It ends well when it finds no kernel.
 grep -q '^[[:space:]]*linux.* root=UUID=' /boot/grub/grub.cfg || { echo 'no kernel in grub.cfg' >&2; exit 1; }
