@@ -237,8 +237,9 @@ type file struct{ path, content string }
 func (b *bootstrapper) files() []file {
 	all := []file{
 		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n" +
-			// The boot loader's packages write to it. A machine without it, or with a damaged one, must boot.
-			"LABEL=" + espLabel + " /boot/efi vfat umask=0077,nofail,x-systemd.device-timeout=10s 0 0\n"},
+			// The boot loader's packages write to it. A machine without it, or with a damaged one, must boot: nothing waits
+			// for it, so that it needs no shorter time limit, which a slow machine would miss.
+			"LABEL=" + espLabel + " /boot/efi vfat umask=0077,nofail 0 0\n"},
 		{"/etc/hostname", "localhost\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
 		{"/etc/default/locale", "LANG=C.UTF-8\n"},
@@ -272,6 +273,9 @@ if [ -e /lib/systemd/system/systemd-resolved.service ]; then
 fi
 systemctl enable systemd-networkd.service
 grub-install --target=i386-pc --boot-directory=/boot --skip-fs-probe --grub-mkdevicemap=/dev/null --modules='part_gpt ext2' /dev/%s
+# The signed grub has most modules in it; without secure boot it loads others, such as bli, from here.
+mkdir -p /boot/grub/x86_64-efi
+cp /usr/lib/grub/x86_64-efi/*.mod /usr/lib/grub/x86_64-efi/*.lst /boot/grub/x86_64-efi/
 update-grub
 # It ends well when it finds no kernel.
 grep -q '^[[:space:]]*linux.* root=UUID=' /boot/grub/grub.cfg || { echo 'no kernel in grub.cfg' >&2; exit 1; }
