@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 # Tests make roots of Debian and bake images: on a slow machine with an empty cache they take their time.
-export TIMEOUT ?= 25m
+export TIMEOUT ?= 45m
 
 .PHONY: help
 help: ## list the targets

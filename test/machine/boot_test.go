@@ -9,8 +9,9 @@ import (
 )
 
 // TestGoldenBoots boots the golden image of the default release as a machine with UEFI and its seed, and the node's own
-// report is that every step of the job holds. It is the one boot under emulation that `make test` has time for.
+// report is that every step of the job holds. It is the shortest of the tests of `make test-qemu`.
 func TestGoldenBoots(t *testing.T) {
+	emulation(t)
 	Need(t, UEFI)
 	w := newWorld(t, twoSegments())
 	for _, release := range cluster.Releases(t, "noble") {
