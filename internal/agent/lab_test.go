@@ -44,8 +44,12 @@ func newNode(t *testing.T, releaseName string) *node {
 // newNodes are the first controllers of the example.
 func newNodes(t *testing.T, releaseName string, count int) []*node {
 	t.Helper()
+	return nodesIn(t, labtest.Lab(t), releaseName, count)
+}
+
+func nodesIn(t *testing.T, l *lab.Lab, releaseName string, count int) []*node {
+	t.Helper()
 	root := labtest.Root(t, releaseName, lab.NodePackages()...)
-	l := labtest.Lab(t)
 	base, err := l.Directory(root)
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +275,12 @@ func TestAgentComesToRest(t *testing.T) {
 func TestAgentOnANode(t *testing.T) {
 	for _, releaseName := range []string{"trixie", "bookworm"} {
 		t.Run(releaseName, func(t *testing.T) {
-			n := newNode(t, releaseName)
+			l := labtest.Lab(t)
+			// The peer's machine is there: an agent whose peer is gone asks for it all the time.
+			if _, err := l.AddClient(t.Context(), "peer", "management", netip.MustParsePrefix("192.168.56.102/24")); err != nil {
+				t.Fatal(err)
+			}
+			n := nodesIn(t, l, releaseName, 1)[0]
 			n.settled()
 			for _, part := range []struct {
 				name string
