@@ -57,7 +57,7 @@ func TestMissingToolsAreNamedAtOnce(t *testing.T) {
 		}
 		return "", errors.New("not there")
 	})
-	want := "cannot find sfdisk, e2fsck, resize2fs, qemu-img, mkfs.ext4, mmdebstrap: apt-get install fdisk e2fsprogs qemu-utils mmdebstrap"
+	want := "cannot find sfdisk, e2fsck, resize2fs, qemu-img, mkfs.ext4, mmdebstrap, mkfs.vfat, mcopy: apt-get install fdisk e2fsprogs qemu-utils mmdebstrap dosfstools mtools"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}

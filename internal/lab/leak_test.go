@@ -242,6 +242,9 @@ func diskImage(t *testing.T) string {
 	if err := os.MkdirAll(filepath.Join(dir, "root/etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "root/etc/os-release"), []byte("ID=debian\nVERSION_CODENAME=trixie\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	script := `cd "$1" && truncate -s 20M disk.raw && echo '2048,,L' | sfdisk -q disk.raw && mke2fs -q -t ext4 -d root -E offset=1048576 disk.raw 19M`
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", dir).CombinedOutput(); err != nil {
 		t.Fatalf("cannot make a disk image: %v\n%s", err, out)
