@@ -34,7 +34,7 @@ type Watch struct {
 // How often it looks and asks.
 const (
 	every = 200 * time.Millisecond // questions for one peer
-	soon  = time.Second            // looks, after this node has become MASTER
+	soon  = 2 * time.Second        // looks, after this node has become MASTER
 	fresh = 30 * time.Second       // how long it has become MASTER: until then the kernel mostly gives up a peer that is gone
 )
 
