@@ -1,12 +1,14 @@
 package agent_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/lab"
 )
 
 func testVerify(t *testing.T, n *node) {
@@ -211,8 +213,19 @@ func testKilled(t *testing.T, n *node) {
 // testCost measures the agent at rest: what it holds of memory, what it takes of the processor over ten seconds, and how often
 // it wakes up. It asks haproxy some six times a second, which is one or two wake-ups each; a second thread that is woken up with
 // each of them, or anything else that happens each second, is seen in the sum.
+// Within 30 s of becoming MASTER it looks for its peers more often: the measurement begins after that.
 func testCost(t *testing.T, n *node) {
 	before := n.settled()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := lab.Poll(ctx, time.Second, func() error {
+		if since := time.Since(before.Instances[0].Since); since < 31*time.Second {
+			return fmt.Errorf("MASTER for %v only", since)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	pid := fmt.Sprint(before.Daemon.PID)
 	const script = `sed -n 's/VmRSS:\s*\([0-9]*\) kB/\1/p' /proc/$1/status; look() { awk '{print $14 + $15}' /proc/$1/stat; cat /proc/$1/task/*/status | awk '/^voluntary_ctxt/ {n += $2} END {print n}'; }; sleep 3; look $1; sleep 10; look $1`
 	var rss, first, slept, last, woken int
