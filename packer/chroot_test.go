@@ -74,7 +74,7 @@ func (w *world) failingStep(t *testing.T, spec, dir string) {
 	if err == nil {
 		t.Fatal("the build succeeded")
 	}
-	for _, want := range []string{"cannot install packages", "Unable to locate package no-such-package"} {
+	for _, want := range []string{"cannot install packages", "cannot install no-such-package: the archive has no package of this name"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}

@@ -68,7 +68,7 @@ func TestOwnConfigOnAHost(t *testing.T) {
 				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 
 				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", control.Proven, "")
-				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", control.Refused, "nonsense")
+				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", control.Refused, "unknown keyword")
 				h.edit(t, "the check's socket twice", recipe.HAProxyConfig, config+"global\n"+
 					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), control.Refused, "stats socket /run/haproxy/check.sock")
 				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", control.Proven, "")
