@@ -54,7 +54,7 @@ func nodesIn(t *testing.T, l *lab.Lab, releaseName string, count int) []*node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := agentBinary(t)
+	binary := agentBinary(t, "faultpoints")
 	var nodes []*node
 	for i := range count {
 		nodes = append(nodes, startNode(t, l, base, releaseName, i, binary))
@@ -122,10 +122,10 @@ func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 }
 
 // agentBinary is the agent of this source, static, so that it runs in any root.
-func agentBinary(t *testing.T) []byte {
+func agentBinary(t *testing.T, tags string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "faultpoints", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
