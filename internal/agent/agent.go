@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
@@ -58,8 +60,8 @@ type Daemon struct {
 	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
 	reach   *reach.Watch
-	panics  *panics
-	retry   retry // by the loop alone
+	panics  *contain.Panics
+	retry   contain.Retry // by the loop alone
 
 	told string // by the loop alone: the last thing that kept it from a verdict
 
@@ -95,7 +97,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 		"the search for peers": d.reach.Run, "the watch of keepalived": d.followKeepalived,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
-		wg.Go(func() { d.panics.keep(ctx, part, run) })
+		wg.Go(func() { d.panics.Keep(ctx, part, run) })
 	}
 	if err := d.Notify.Ready("watching"); err != nil {
 		d.Log.Warn("cannot tell systemd that the agent is ready", "error", err)
@@ -107,7 +109,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 // open makes what the daemon consists of.
 func (d *Daemon) open() error {
 	d.started = d.Now()
-	d.panics = &panics{log: d.Log, now: d.Now}
+	d.panics = &contain.Panics{Log: d.Log, Now: d.Now}
 	s, err := store.Open(d.Paths.Store)
 	if err != nil {
 		return err
@@ -125,7 +127,7 @@ func (d *Daemon) open() error {
 	d.vrrp.recall(d.plausible)
 	d.vrrp.tellHolder()
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
-		Look: make(chan struct{}, 1), Contain: d.panics.guard}
+		Look: make(chan struct{}, 1), Contain: d.panics.Guard}
 	d.reach = d.newReach()
 	d.vrrp.moved = d.lookForOthers
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
@@ -168,7 +170,7 @@ func (d *Daemon) targets() []target {
 	return []target{
 		&sysctlTarget{file: d.Conf.Sysctl.File, proc: d.Paths.ProcSys, bus: d.Bus},
 		&haproxyTarget{conf: d.Conf.HAProxy, bus: d.Bus, run: d.Run},
-		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: exited,
+		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: process.Exited,
 			runs:  func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
 			split: split{vip.Addresses, neighbor.Ask}},
 	}
@@ -176,7 +178,7 @@ func (d *Daemon) targets() []target {
 
 func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
 	err := control.Serve(ctx, l, func(ctx context.Context, req control.Request) (result any, err error) {
-		err = d.panics.contain("the control socket", func() (err error) {
+		err = d.panics.Contain("the control socket", func() (err error) {
 			result, err = d.answer(ctx, req)
 			return err
 		})
@@ -215,10 +217,10 @@ func (d *Daemon) loop(ctx context.Context) error {
 	defer tick.Stop()
 	begin := func(work func() error) {
 		done, busy = make(chan error, 1), d.Now()
-		go func(done chan<- error) { done <- d.panics.contain("a round", work) }(done)
+		go func(done chan<- error) { done <- d.panics.Contain("a round", work) }(done)
 	}
 	round := func() error { return d.round(ctx, events) }
-	d.panics.guard("the watch of files", d.watch)
+	d.panics.Guard("the watch of files", d.watch)
 	begin(round)
 	for {
 		in, applies := events, d.applies
@@ -234,14 +236,14 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case err := <-d.watcher.Errors:
 			d.Log.Warn("cannot see every change of a file at once", "error", err)
 		case <-in:
-			if d.retry.due(d.Now(), d.files) {
+			if d.retry.Due(d.Now(), d.files) {
 				begin(round)
 			} // else at a tick
 		case job := <-applies:
 			begin(func() error { return d.apply(ctx, job) })
 		case err := <-done:
 			done = nil
-			d.retry.note(err, d.Now(), d.files)
+			d.retry.Note(err, d.Now(), d.files)
 			d.report(err)
 		case <-tick.C:
 			if now := d.pace(done != nil); now != pace {
@@ -253,11 +255,11 @@ func (d *Daemon) loop(ctx context.Context) error {
 			}
 			d.lookAround()
 			if done == nil {
-				if d.panics.contain("the agent's configuration", func() error { return d.configChanged(own) }) == ErrConfigChanged {
+				if d.panics.Contain("the agent's configuration", func() error { return d.configChanged(own) }) == ErrConfigChanged {
 					return ErrConfigChanged
 				}
-				d.panics.guard("the watch of files", d.watch)
-				if d.retry.due(d.Now(), d.files) {
+				d.panics.Guard("the watch of files", d.watch)
+				if d.retry.Due(d.Now(), d.files) {
 					begin(round)
 				}
 			}
@@ -267,13 +269,13 @@ func (d *Daemon) loop(ctx context.Context) error {
 
 // lookAround does what is due besides the files.
 func (d *Daemon) lookAround() {
-	d.panics.guard(trackPart, d.track.look)
-	d.panics.guard("the end of maintenance", func() {
+	d.panics.Guard(trackPart, d.track.look)
+	d.panics.Guard("the end of maintenance", func() {
 		if err := d.service.expire(); err != nil {
 			d.reportOnce(err)
 		}
 	})
-	d.panics.guard("the holder's files", d.vrrp.tellHolder) // keepalived may have made the file since it told its state
+	d.panics.Guard("the holder's files", d.vrrp.tellHolder) // keepalived may have made the file since it told its state
 	d.lookForOthers()
 }
 
@@ -289,7 +291,7 @@ func (d *Daemon) configChanged(own snapshot) error {
 func (d *Daemon) files() string {
 	var all []string
 	for _, t := range d.changer.targets {
-		d.panics.guard("the digest of files", func() {
+		d.panics.Guard("the digest of files", func() {
 			if s, err := read(t.paths()); err == nil {
 				all = append(all, t.name(), s.digest)
 			}
@@ -335,7 +337,7 @@ func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
 	var first error
 	for _, group := range d.changer.groups(changed) {
 		ch, err := d.changer.change(ctx, group, since)
-		if isPanic(err) {
+		if contain.IsPanic(err) {
 			first = err // whatever else happened: it decides when the files are tried again
 			continue
 		}

@@ -33,7 +33,7 @@ func (c *changer) apply(ctx context.Context, files []control.ApplyFile) (control
 	}
 	forget := c.lookAnew(files)
 	var ch *control.Change
-	err = c.panics.contain("an apply", func() (err error) {
+	err = c.panics.Contain("an apply", func() (err error) {
 		ch, err = c.applyStaged(ctx, st, files, since)
 		return err
 	})
@@ -204,7 +204,7 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 // apply carries out a job beside the loop.
 func (d *Daemon) apply(ctx context.Context, job applyJob) error {
 	var applied control.Applied
-	err := d.panics.contain("an apply", func() (err error) {
+	err := d.panics.Contain("an apply", func() (err error) {
 		applied, err = d.changer.apply(ctx, job.files)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/systemd"
@@ -46,7 +47,7 @@ type changer struct {
 	// owed is what could not be written yet: the disk is full, for instance.
 	owed debts
 
-	panics *panics
+	panics *contain.Panics
 	begun  *store.Begun // what the change that is carried out now has begun; nil: nothing yet
 }
 
@@ -132,11 +133,11 @@ func (c *changer) step(name string) {
 // does not run, or if the agent panicked, and a change otherwise. since is when the first of it was noticed.
 func (c *changer) change(ctx context.Context, changed []pending, since time.Time) (ch control.Change, err error) {
 	c.begun = nil
-	err = c.panics.contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
+	err = c.panics.Contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
 		ch, err = c.attempt(ctx, changed, since)
 		return err
 	})
-	if isPanic(err) {
+	if contain.IsPanic(err) {
 		c.interrupted(changed)
 		return control.Change{}, fmt.Errorf("%w: %w", errNoVerdict, err)
 	}

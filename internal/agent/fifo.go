@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/durable"
@@ -27,7 +28,7 @@ type vrrp struct {
 	now   func() time.Time
 	moved func() // called when the VIPs may have come or gone
 
-	panics *panics
+	panics *contain.Panics
 
 	telling sync.Mutex        // held while keepalived is told who the holder is
 	weak    map[string]string // what holder's files say of instances that are handed over, by instance
@@ -168,7 +169,7 @@ func (v *vrrp) readOne(ctx context.Context) error {
 		}
 		if len(taken) > 0 {
 			v.tellHolder()
-			time.AfterFunc(holderAfter, func() { v.panics.guard("the holder's files", func() { v.tellHolder(); v.moved() }) })
+			time.AfterFunc(holderAfter, func() { v.panics.Guard("the holder's files", func() { v.tellHolder(); v.moved() }) })
 			v.keep()
 		}
 		for _, err := range bad {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
@@ -63,7 +64,7 @@ func (m *maintainer) handOver(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	give := false
-	err = poll(wait, 5*time.Millisecond, func() (bool, error) {
+	err = poll.Until(wait, 5*time.Millisecond, func() (bool, error) {
 		held, err := m.addresses()
 		if err != nil {
 			return false, err
@@ -166,7 +167,7 @@ func weakener(track string) func(words map[string]string) error {
 				continue
 			}
 			if err == nil {
-				err = writeTrack(file, word)
+				err = keepalived.WriteTrackFile(file, word)
 			}
 			if err != nil {
 				return fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)

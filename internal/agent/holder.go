@@ -36,7 +36,7 @@ func (v *vrrp) tell() error {
 		if err != nil || string(said) == word {
 			continue
 		}
-		if err := writeTrack(file, word); err != nil {
+		if err := keepalived.WriteTrackFile(file, word); err != nil {
 			v.log.Error("cannot tell keepalived who holds its VIPs", "instance", name, "error", err)
 			failed = fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)
 		}

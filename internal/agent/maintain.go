@@ -17,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/maintenance"
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
@@ -144,7 +145,7 @@ func (m *maintainer) off(ctx context.Context) (control.Maintenance, error) {
 	}
 	wait, cancel := context.WithTimeout(ctx, offTime)
 	defer cancel()
-	if err := poll(wait, 20*time.Millisecond, func() (bool, error) { err := m.able(); return err == nil, err }); err != nil {
+	if err := poll.Until(wait, 20*time.Millisecond, func() (bool, error) { err := m.able(); return err == nil, err }); err != nil {
 		return control.Maintenance{Refused: fmt.Sprintf("maintenance is off, but this node cannot take over yet: %v; `ha-agent status` shows why", err)}, nil
 	}
 	return control.Maintenance{}, nil
@@ -233,7 +234,7 @@ func (m *maintainer) asked(ctx context.Context, iface string, a netip.Addr) erro
 func (m *maintainer) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
-	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
+	return poll.Until(ctx, 20*time.Millisecond, func() (bool, error) {
 		unheld, err := m.unheld()
 		if err != nil || none {
 			return err == nil, err
@@ -325,7 +326,7 @@ func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (
 		if _, err := os.Lstat(d.Paths.Mark); why != nil || err == nil {
 			word = "1\n"
 		}
-		if err := writeTrack(d.Conf.Keepalived.TrackFile, word); err != nil {
+		if err := keepalived.WriteTrackFile(d.Conf.Keepalived.TrackFile, word); err != nil {
 			return fmt.Errorf("cannot tell keepalived: %w", err)
 		}
 		return nil

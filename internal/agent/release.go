@@ -10,6 +10,8 @@ import (
 
 	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
@@ -86,7 +88,7 @@ func (d *Daemon) outlive(ctx context.Context) error {
 	if err != nil {
 		return nil // it has ended meanwhile
 	}
-	mainEnded, done, err := exited(u.MainPID)
+	mainEnded, done, err := process.Exited(u.MainPID)
 	if err != nil {
 		return nil
 	}
@@ -107,7 +109,7 @@ func anyExited(pids []int) (<-chan struct{}, func()) {
 	first, stop := make(chan struct{}, 1), make(chan struct{})
 	var closers []func()
 	for _, pid := range pids {
-		ended, done, err := exited(pid)
+		ended, done, err := process.Exited(pid)
 		if err != nil {
 			continue
 		}
@@ -150,7 +152,7 @@ func (d *Daemon) bury(ctx context.Context, mainEnded <-chan struct{}, running fu
 	}
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	err = poll(ctx, 2*time.Millisecond, func() (bool, error) {
+	err = poll.Until(ctx, 2*time.Millisecond, func() (bool, error) {
 		held, err := vip.Addresses()
 		if err != nil {
 			return true, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/regular"
@@ -67,7 +68,7 @@ func (c *changer) takeBack(ctx context.Context, p pending) error {
 	ctx, cancel := context.WithTimeout(ctx, takeTime)
 	defer cancel()
 	tries := 0
-	return poll(ctx, 200*time.Millisecond, func() (bool, error) {
+	return poll.Until(ctx, 200*time.Millisecond, func() (bool, error) {
 		if err := p.ready(ctx); err != nil {
 			return false, err
 		}

@@ -24,7 +24,10 @@ const statusTime = time.Second
 // status is what the daemon knows, and what the disk, the kernel and systemd say.
 func (d *Daemon) status(ctx context.Context) control.Status {
 	s := d.Observe(ctx)
-	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC(), Panics: d.panics.list()}
+	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.started.UTC()}
+	for _, p := range d.panics.List() {
+		s.Daemon.Panics = append(s.Daemon.Panics, control.Panic(p))
+	}
 	held, _ := vip.Addresses()
 	s.Instances = d.currentInstances(ctx, d.vrrp.list(), held)
 	d.mu.Lock()
@@ -49,7 +52,7 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 	}
 	for _, t := range d.targets() {
 		ct := control.Target{Name: t.name(), Unit: t.unit(), Generation: goods[t.name()].Generation}
-		d.panics.guard("the status of "+t.name(), func() { ct = d.target(ctx, t, goods) })
+		d.panics.Guard("the status of "+t.name(), func() { ct = d.target(ctx, t, goods) })
 		s.Targets = append(s.Targets, ct)
 	}
 	if changes, err := st.Changes(); err == nil && len(changes) > 0 {

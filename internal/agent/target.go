@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/hapair/hapair/internal/systemd"
@@ -65,32 +64,6 @@ func running(ctx context.Context, bus units, unit string) (systemd.Unit, error) 
 // startedOn tells whether a service was started on files that changed last at some time.
 func startedOn(u systemd.Unit, changed time.Time) bool {
 	return !changed.IsZero() && u.Started.After(changed)
-}
-
-// poll asks done every interval until it says so, fails for good, or ctx ends; then it returns the last reason why not.
-func poll(ctx context.Context, interval time.Duration, done func() (ok bool, err error)) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	var last error
-	for {
-		ok, err := done()
-		if ok {
-			return err
-		}
-		// What fails because the time is up tells less than what failed before.
-		late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
-		if err != nil && (!late || last == nil) {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			if last == nil {
-				last = ctx.Err()
-			}
-			return last
-		case <-tick.C:
-		}
-	}
 }
 
 // errServes says that a worker answers its master though it does not answer the check.

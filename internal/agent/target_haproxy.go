@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/redact"
@@ -82,7 +83,7 @@ func (t *haproxyTarget) take(ctx context.Context, changed time.Time) error {
 func (t *haproxyTarget) procs(ctx context.Context) (procs haproxy.Procs, err error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
-	err = poll(ctx, 10*time.Millisecond, func() (bool, error) {
+	err = poll.Until(ctx, 10*time.Millisecond, func() (bool, error) {
 		procs, err = t.master().ShowProc(ctx)
 		return err == nil, err
 	})
@@ -94,7 +95,7 @@ func (t *haproxyTarget) procs(ctx context.Context) (procs haproxy.Procs, err err
 func (t *haproxyTarget) proveReload(ctx context.Context, before haproxy.Procs) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
-	return poll(ctx, 10*time.Millisecond, func() (bool, error) {
+	return poll.Until(ctx, 10*time.Millisecond, func() (bool, error) {
 		now, err := t.master().ShowProc(ctx)
 		if err != nil {
 			// A master whose new worker dies as it starts ends with it (exit-on-failure), and its old one, too.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
@@ -138,7 +139,7 @@ func (t *keepalivedTarget) take(ctx context.Context, changed time.Time) error {
 func (t *keepalivedTarget) proveStates(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
-	return poll(ctx, 50*time.Millisecond, func() (bool, error) {
+	return poll.Until(ctx, 50*time.Millisecond, func() (bool, error) {
 		if _, err := running(ctx, t.bus, t.conf.Unit); err != nil {
 			return true, errors.New("keepalived does not run on it")
 		}

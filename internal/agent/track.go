@@ -9,9 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/hapair/hapair/internal/agent/contain"
+	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // How the tracker asks. Each time that it wakes up costs a processor some 200 µs: at rest it does so for nothing else, and
@@ -31,7 +32,7 @@ type tracker struct {
 	log                *slog.Logger
 	// restart ends a haproxy that stays stuck. It is called once, until haproxy has answered again.
 	restart func(ctx context.Context)
-	panics  *panics
+	panics  *contain.Panics
 	// point is called with the name of each step; nil: it is not. A test has it panic.
 	point func(name string)
 
@@ -57,7 +58,7 @@ func (t *tracker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		why := t.followed(ctx, due)
-		t.panics.guard(trackPart, func() {
+		t.panics.Guard(trackPart, func() {
 			t.say(why)
 			t.linger(ctx, why, time.Since(start))
 		})
@@ -74,10 +75,10 @@ const trackPart = "the track file"
 // followed is follow, but a panic does not leave the file as it was: haproxy is asked once more in the plainest way. If that
 // panics, too, the file says 0, and the track_script decides alone.
 func (t *tracker) followed(ctx context.Context, due <-chan struct{}) (why error) {
-	if t.panics.contain(trackPart, func() error { why = t.follow(ctx, due); return nil }) == nil {
+	if t.panics.Contain(trackPart, func() error { why = t.follow(ctx, due); return nil }) == nil {
 		return why
 	}
-	if t.panics.contain(trackPart, func() error { why = t.other(); return nil }) != nil {
+	if t.panics.Contain(trackPart, func() error { why = t.other(); return nil }) != nil {
 		return nil
 	}
 	return why
@@ -98,7 +99,7 @@ func (t *tracker) follow(ctx context.Context, due <-chan struct{}) error {
 		return err
 	}
 	defer conn.Close()
-	ended, done, err := exited(info.PID)
+	ended, done, err := process.Exited(info.PID)
 	if err == nil {
 		defer done()
 	} // else it ended meanwhile, or lives where it cannot be seen: its answers alone must do
@@ -159,7 +160,7 @@ func (t *tracker) ask(conn *health.Conn, pid int) (info health.Info, err error) 
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return info, err
 		}
-		if stopped(pid) {
+		if process.Stopped(pid) {
 			return info, fmt.Errorf("%w: its worker %d", errStopped, pid)
 		}
 	}
@@ -210,7 +211,7 @@ func (t *tracker) linger(ctx context.Context, why error, since time.Duration) {
 		return
 	}
 	t.restarted = true
-	go t.panics.guard("the restart of haproxy", func() { t.restart(ctx) })
+	go t.panics.Guard("the restart of haproxy", func() { t.restart(ctx) })
 }
 
 // give has keepalived give the VIPs away, for a reason, or lets it have them back with nil.
@@ -263,7 +264,7 @@ func (t *tracker) write() {
 	if word == t.said {
 		return
 	}
-	if err := writeTrack(t.file, word); err != nil {
+	if err := keepalived.WriteTrackFile(t.file, word); err != nil {
 		t.log.Error("cannot write the track file", "file", t.file, "error", err)
 		return
 	}
@@ -271,20 +272,4 @@ func (t *tracker) write() {
 		t.log.Info("track file", "says", word[:1], "why", fmt.Sprint(why))
 	}
 	t.said = word
-}
-
-// writeTrack writes in place and of the same length: a reader finds the old number or the new one. Something else than a
-// regular file, such as a FIFO, is replaced: keepalived would block on it.
-func writeTrack(file, word string) error {
-	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() {
-		if err := os.Remove(file); err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt([]byte(word), 0)
-	return errors.Join(err, f.Truncate(int64(len(word))), f.Close())
 }

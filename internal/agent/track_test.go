@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/internal/agent/contain"
 )
 
 // fakeHAProxy answers as the worker pid, stopping or not at all.
@@ -131,29 +133,24 @@ func TestTrackFileSaysMaintenance(t *testing.T) {
 	}
 }
 
-func TestExitedTellsWhenAProcessEnds(t *testing.T) {
-	cmd := exec.Command("sleep", "60")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended, done, err := exited(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer done()
-	select {
-	case <-ended:
-		t.Fatal("it has not ended")
-	default:
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Fatal("its end was not noticed")
-	}
-	if _, _, err := exited(cmd.Process.Pid); err == nil {
-		t.Error("a process that is gone can be watched")
+// However the tracker panics, its file does not stay as it was.
+func TestATrackerThatPanics(t *testing.T) {
+	f := newFakeHAProxy(t)
+	dir := t.TempDir()
+	tr := &tracker{file: filepath.Join(dir, "track"), socket: f.path, mark: filepath.Join(dir, "maintenance"), log: slog.New(slog.DiscardHandler),
+		panics: &contain.Panics{}, point: func(string) { panic("it asks") }}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { tr.run(ctx); close(ended) }()
+	defer func() { cancel(); <-ended }()
+	says := func() string { b, _ := os.ReadFile(tr.file); return string(b) }
+	until(t, "it answers", func() bool { return says() == "0\n" })
+	until(t, "the tracker panics", func() bool { return len(tr.panics.List()) > 0 })
+	f.silent.Store(true)
+	until(t, "it is stuck", func() bool { return says() == "1\n" })
+	f.silent.Store(false)
+	until(t, "it answers again", func() bool { return says() == "0\n" })
+	if got := tr.panics.List(); len(got) != 1 || got[0].Part != trackPart {
+		t.Errorf("the status has %+v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // unusables put something else than a regular file of a bounded size at a path.
@@ -178,7 +179,7 @@ func TestATrackFileThatIsAFIFOIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, func() {
-		if err := writeTrack(path, "1\n"); err != nil {
+		if err := keepalived.WriteTrackFile(path, "1\n"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,4 +1,6 @@
-package agent
+// Package contain keeps a panic in one part of the daemon from ending the others: it logs and counts the panic, and has the
+// part tried again later.
+package contain
 
 import (
 	"context"
@@ -10,23 +12,29 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/hapair/hapair/internal/agent/control"
 )
 
-// panics contains panics: one in a part of the daemon must not end the others. It counts them by part. The zero value has no
+// Panics contains panics: one in a part of the daemon must not end the others. It counts them by part. The zero value has no
 // log; nil contains nothing.
-type panics struct {
-	log *slog.Logger
-	now func() time.Time
+type Panics struct {
+	Log *slog.Logger
+	Now func() time.Time
 
 	mu    sync.Mutex
 	parts map[string]*panicked
 }
 
+// Panic is what the panics of one part came to.
+type Panic struct {
+	Part   string
+	Reason string // of the last one
+	Count  int
+	Last   time.Time
+}
+
 // panicked is what happened in one part.
 type panicked struct {
-	control.Panic
+	Panic
 	logged  time.Time // when its stack was last logged
 	because string    // the reason that was logged
 }
@@ -41,14 +49,14 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic in %s: %s", e.part, e.reason) }
 
-// isPanic reports whether an error is a contained panic, or because of one.
-func isPanic(err error) bool {
+// IsPanic reports whether an error is a contained panic, or because of one.
+func IsPanic(err error) bool {
 	var p *panicError
 	return errors.As(err, &p)
 }
 
-// contain calls f. A panic in it is logged with its stack, counted, and returned as an error.
-func (p *panics) contain(part string, f func() error) (err error) {
+// Contain calls f. A panic in it is logged with its stack, counted, and returned as an error.
+func (p *Panics) Contain(part string, f func() error) (err error) {
 	if p == nil {
 		return f()
 	}
@@ -60,17 +68,17 @@ func (p *panics) contain(part string, f func() error) (err error) {
 	return f()
 }
 
-// guard is contain for a function without an error.
-func (p *panics) guard(part string, f func()) {
-	_ = p.contain(part, func() error { f(); return nil })
+// Guard is Contain for a function without an error.
+func (p *Panics) Guard(part string, f func()) {
+	_ = p.Contain(part, func() error { f(); return nil })
 }
 
 // note counts a panic and logs it, the same one once a minute at most.
-func (p *panics) note(part string, v any, stack []byte) error {
+func (p *Panics) note(part string, v any, stack []byte) error {
 	err := &panicError{part, oneLine(fmt.Sprint(v))}
 	now := time.Now()
-	if p.now != nil {
-		now = p.now()
+	if p.Now != nil {
+		now = p.Now()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,14 +87,14 @@ func (p *panics) note(part string, v any, stack []byte) error {
 	}
 	one := p.parts[part]
 	if one == nil {
-		one = &panicked{Panic: control.Panic{Part: part}}
+		one = &panicked{Panic: Panic{Part: part}}
 		p.parts[part] = one
 	}
 	one.Count++
 	one.Reason, one.Last = err.reason, now.UTC()
-	if p.log != nil && (one.because != err.reason || now.Sub(one.logged).Abs() >= logAgain) {
+	if p.Log != nil && (one.because != err.reason || now.Sub(one.logged).Abs() >= logAgain) {
 		one.because, one.logged = err.reason, now
-		p.log.Error("a part of the agent panicked; the others go on", "part", part, "panic", err.reason, "count", one.Count, "stack", string(stack))
+		p.Log.Error("a part of the agent panicked; the others go on", "part", part, "panic", err.reason, "count", one.Count, "stack", string(stack))
 	}
 	return err
 }
@@ -100,18 +108,18 @@ func oneLine(s string) string {
 	return s
 }
 
-// list returns what has panicked since the daemon was started, in the order of the parts' names.
-func (p *panics) list() []control.Panic {
+// List returns what has panicked since the daemon was started, in the order of the parts' names.
+func (p *Panics) List() []Panic {
 	if p == nil {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var all []control.Panic
+	var all []Panic
 	for _, one := range p.parts {
 		all = append(all, one.Panic)
 	}
-	slices.SortFunc(all, func(a, b control.Panic) int { return strings.Compare(a.Part, b.Part) })
+	slices.SortFunc(all, func(a, b Panic) int { return strings.Compare(a.Part, b.Part) })
 	return all
 }
 
@@ -121,12 +129,12 @@ const (
 	lastRetry  = 5 * time.Minute
 )
 
-// keep runs a part of the daemon until it ends or ctx does. After a panic it begins again, later each time.
-func (p *panics) keep(ctx context.Context, part string, f func(ctx context.Context)) {
+// Keep runs a part of the daemon until it ends or ctx does. After a panic it begins again, later each time.
+func (p *Panics) Keep(ctx context.Context, part string, f func(ctx context.Context)) {
 	delay := firstRetry
 	for {
 		began := time.Now()
-		if p.contain(part, func() error { f(ctx); return nil }) == nil || ctx.Err() != nil {
+		if p.Contain(part, func() error { f(ctx); return nil }) == nil || ctx.Err() != nil {
 			return
 		}
 		if time.Since(began) > lastRetry {
@@ -141,25 +149,25 @@ func (p *panics) keep(ctx context.Context, part string, f func(ctx context.Conte
 	}
 }
 
-// retry decides when rounds may go on after one that panicked. The same files are tried again later each time; other files
+// Retry decides when rounds may go on after one that panicked. The same files are tried again later each time; other files
 // after firstRetry, so that a round which changes them itself is not repeated without a rest. The zero value lets all go on.
-type retry struct {
+type Retry struct {
 	delay  time.Duration // 0: the last round did not panic
 	failed time.Time
 	files  string
 }
 
-// note takes the result of a round over files, which are known by a digest.
-func (r *retry) note(err error, now time.Time, files func() string) {
-	if !isPanic(err) {
-		*r = retry{}
+// Note takes the result of a round over files, which are known by a digest.
+func (r *Retry) Note(err error, now time.Time, files func() string) {
+	if !IsPanic(err) {
+		*r = Retry{}
 		return
 	}
-	*r = retry{delay: min(max(2*r.delay, firstRetry), lastRetry), failed: now, files: files()}
+	*r = Retry{delay: min(max(2*r.delay, firstRetry), lastRetry), failed: now, files: files()}
 }
 
-// due reports whether a round may begin.
-func (r *retry) due(now time.Time, files func() string) bool {
+// Due reports whether a round may begin.
+func (r *Retry) Due(now time.Time, files func() string) bool {
 	since := now.Sub(r.failed)
 	switch {
 	case r.delay == 0 || since >= r.delay || since < 0: // the clock was set back

@@ -1,4 +1,5 @@
-package agent
+// Package process watches processes that are not children of this one.
+package process
 
 import (
 	"bytes"
@@ -9,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exited gives a channel that is closed when a process has ended. A pidfd means that process for ever, even when its
+// Exited gives a channel that is closed when a process has ended. A pidfd means that process for ever, even when its
 // number is another's. close must be called.
-func exited(pid int) (<-chan struct{}, func(), error) {
+func Exited(pid int) (<-chan struct{}, func(), error) {
 	if pid <= 0 {
 		return nil, nil, fmt.Errorf("there is no process %d", pid)
 	}
@@ -42,8 +43,8 @@ func readable(fd uintptr) bool {
 	return n > 0 && err == nil
 }
 
-// stopped tells whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
-func stopped(pid int) bool {
+// Stopped tells whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
+func Stopped(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist)
