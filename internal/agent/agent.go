@@ -1,3 +1,5 @@
+// Package agent is the daemon: it watches the files of haproxy, keepalived and sysctl, lets the real programs judge new
+// bytes, reloads, proves, and commits or rolls back. And it tells keepalived, by a track file, whether haproxy answers.
 package agent
 
 import (
@@ -8,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,11 +17,13 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+	"github.com/hapair/hapair/internal/agent/track"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
@@ -52,8 +55,8 @@ type Daemon struct {
 	Point func(name string)
 
 	started time.Time
-	vrrp    *vrrp
-	track   *tracker
+	vrrp    *vrrp.States
+	track   *track.Tracker
 	service *maintainer
 	changer *changer
 	watcher *watch.Watcher
@@ -93,8 +96,8 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
-		"the VRRP states": d.vrrp.read, "the track file": d.track.run, "the search for other holders": d.rivals.Run,
-		"the search for peers": d.reach.Run, "the watch of keepalived": d.followKeepalived,
+		"the VRRP states": d.vrrp.Run, "the track file": d.track.Run, "the search for other holders": d.rivals.Run,
+		"the search for peers": d.reach.Run, "the watch of keepalived": d.follower().Run,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.Keep(ctx, part, run) })
@@ -122,20 +125,20 @@ func (d *Daemon) open() error {
 		return err
 	}
 	fifo := d.Conf.Keepalived.NotifyFIFO
-	d.vrrp = &vrrp{path: fifo, track: d.Conf.Keepalived.TrackFile, kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), log: d.Log, now: d.Now,
-		panics: d.panics}
-	d.vrrp.recall(d.plausible)
-	d.vrrp.tellHolder()
+	d.vrrp = &vrrp.States{Path: fifo, Track: d.Conf.Keepalived.TrackFile, Kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), Log: d.Log, Now: d.Now,
+		Panics: d.panics}
+	d.vrrp.Recall(vrrp.Plausible(d.Conf.VIPs))
+	d.vrrp.TellHolder()
 	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
 		Look: make(chan struct{}, 1), Contain: d.panics.Guard}
 	d.reach = d.newReach()
-	d.vrrp.moved = d.lookForOthers
-	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
-		restart: d.restartHAProxy, panics: d.panics, point: d.Point}
-	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
-	d.service = d.maintainer(func(why error) error { d.track.give(why); return nil })
-	d.service.weaken, d.service.states = d.vrrp.weaken, d.vrrp.states
-	d.changer = newChanger(s, d.Log, d.Now, d.targets())
+	d.vrrp.Moved = d.lookForOthers
+	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
+		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
+	d.track.Start() // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
+	d.service = d.maintainer(func(why error) error { d.track.Give(why); return nil })
+	d.service.weaken, d.service.states = d.vrrp.Weaken, d.vrrp.Map
+	d.changer = newChanger(s, d.Log, d.Now, d.node().Targets())
 	d.changer.point, d.changer.panics = d.Point, d.panics
 	d.applies = make(chan applyJob)
 	if d.last, err = d.changer.resume(); err != nil {
@@ -145,35 +148,19 @@ func (d *Daemon) open() error {
 	return err
 }
 
-// plausible tells whether the kernel bears out a state of the agent's last run: a stale MASTER is worse than none.
-func (d *Daemon) plausible(i control.Instance) bool {
-	held, err := vip.Addresses()
-	if err != nil {
-		return false
-	}
-	for _, v := range d.Conf.VIPs {
-		if slices.Contains(v.Instances, i.Name) {
-			on, _ := vip.Of(v, held)
-			return len(v.Instances) > 1 || (len(on) > 0) == (keepalived.State(i.State) == keepalived.Master)
-		}
-	}
-	return false
+// follower is that of this machine's keepalived.
+func (d *Daemon) follower() vrrp.Follower {
+	return vrrp.Follower{Units: d.Bus, Unit: d.Conf.Keepalived.Unit, Config: d.Paths.Config, Log: d.Log,
+		Runs: func() keepalived.File { return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived) }}
 }
 
-// targets are in the order in which they are reloaded: haproxy binds what sysctl lets it, and keepalived comes last because
-// it may move VIPs.
-func (d *Daemon) targets() []target {
-	states := func() map[string]keepalived.State { return nil }
+// node are the facts of this node from which its targets are made.
+func (d *Daemon) node() target.Node {
+	n := target.Node{Conf: d.Conf, ProcSys: d.Paths.ProcSys, Store: store.At(d.Paths.Store), Run: d.Run, Units: d.Bus}
 	if d.vrrp != nil {
-		states = d.vrrp.states
+		n.States = d.vrrp.Map
 	}
-	return []target{
-		&sysctlTarget{file: d.Conf.Sysctl.File, proc: d.Paths.ProcSys, bus: d.Bus},
-		&haproxyTarget{conf: d.Conf.HAProxy, bus: d.Bus, run: d.Run},
-		&keepalivedTarget{conf: d.Conf.Keepalived, bus: d.Bus, run: d.Run, states: states, addresses: vip.Addresses, watched: process.Exited,
-			runs:  func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
-			split: split{vip.Addresses, neighbor.Ask}},
-	}
+	return n
 }
 
 func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
@@ -205,7 +192,7 @@ func (d *Daemon) answer(ctx context.Context, req control.Request) (any, error) {
 // loop is the one place where things are decided. A change is carried out beside it, one at a time: what comes meanwhile
 // is one more, when it is done.
 func (d *Daemon) loop(ctx context.Context) error {
-	own, err := read([]string{d.Paths.Config})
+	own, err := target.Read([]string{d.Paths.Config})
 	if err != nil {
 		return err
 	}
@@ -269,19 +256,19 @@ func (d *Daemon) loop(ctx context.Context) error {
 
 // lookAround does what is due besides the files.
 func (d *Daemon) lookAround() {
-	d.panics.Guard(trackPart, d.track.look)
+	d.panics.Guard(track.Part, d.track.Look)
 	d.panics.Guard("the end of maintenance", func() {
 		if err := d.service.expire(); err != nil {
 			d.reportOnce(err)
 		}
 	})
-	d.panics.Guard("the holder's files", d.vrrp.tellHolder) // keepalived may have made the file since it told its state
+	d.panics.Guard("the holder's files", d.vrrp.TellHolder) // keepalived may have made the file since it told its state
 	d.lookForOthers()
 }
 
 // configChanged returns ErrConfigChanged if agent.yaml is another one than at the start, and usable.
-func (d *Daemon) configChanged(own snapshot) error {
-	if now, err := read([]string{d.Paths.Config}); err == nil && now.digest != own.digest && d.usable() {
+func (d *Daemon) configChanged(own target.Snapshot) error {
+	if now, err := target.Read([]string{d.Paths.Config}); err == nil && now.Digest != own.Digest && d.usable() {
 		return ErrConfigChanged
 	}
 	return nil
@@ -292,8 +279,8 @@ func (d *Daemon) files() string {
 	var all []string
 	for _, t := range d.changer.targets {
 		d.panics.Guard("the digest of files", func() {
-			if s, err := read(t.paths()); err == nil {
-				all = append(all, t.name(), s.digest)
+			if s, err := target.Read(t.Paths()); err == nil {
+				all = append(all, t.Name(), s.Digest)
 			}
 		})
 	}
@@ -313,7 +300,7 @@ func (d *Daemon) usable() bool {
 func (d *Daemon) watch() {
 	paths := []string{d.Paths.Config}
 	for _, t := range d.changer.targets {
-		paths = append(paths, t.paths()...)
+		paths = append(paths, t.Paths()...)
 	}
 	if err := d.watcher.Watch(paths); err != nil {
 		d.reportOnce(err)

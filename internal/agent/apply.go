@@ -16,6 +16,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
 )
 
@@ -58,7 +59,7 @@ func (c *changer) applyStaged(ctx context.Context, st store.Staged, files []cont
 			continue
 		}
 		if f.Was && !c.isGood(f.Path, f.Digest) {
-			aside, err := setAside(f.Path, c.now(), fmt.Sprintf("change-%d-replaced", st.Number))
+			aside, err := target.SetAside(f.Path, c.now(), fmt.Sprintf("change-%d-replaced", st.Number))
 			if err != nil {
 				return nil, err
 			}
@@ -84,7 +85,7 @@ func (c *changer) applyStaged(ctx context.Context, st store.Staged, files []cont
 func (c *changer) foreign(files []control.ApplyFile) string {
 	known := map[string]bool{}
 	for _, t := range c.targets {
-		for _, p := range t.paths() {
+		for _, p := range t.Paths() {
 			known[p] = true
 		}
 	}
@@ -105,9 +106,9 @@ func (c *changer) foreign(files []control.ApplyFile) string {
 func (c *changer) lookAnew(files []control.ApplyFile) (forget func()) {
 	var touched []string
 	for _, t := range c.targets {
-		paths := t.paths()
+		paths := t.Paths()
 		if slices.ContainsFunc(files, func(f control.ApplyFile) bool { return slices.Contains(paths, f.Path) }) {
-			touched = append(touched, t.name())
+			touched = append(touched, t.Name())
 		}
 	}
 	judged, waits := maps.Clone(c.judged), maps.Clone(c.waits)
@@ -133,7 +134,7 @@ func (c *changer) lookAnew(files []control.ApplyFile) (forget func()) {
 func (c *changer) stage(files []control.ApplyFile) (store.Staged, error) {
 	st := store.Staged{Number: c.next()}
 	for _, f := range files {
-		was, _, err := readFile(f.Path)
+		was, _, err := target.ReadFile(f.Path)
 		sf := store.StagedFile{Path: f.Path, New: store.Digest(f.Data), Was: true,
 			Digest: was.Digest, Mode: was.Mode, UID: was.UID, GID: was.GID, Data: was.Data}
 		if errors.Is(err, fs.ErrNotExist) {

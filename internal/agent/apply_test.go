@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/target"
 )
 
 func (bn *bench) applies(a, b string) (control.Applied, error) {
@@ -47,7 +48,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 func TestApplyWithoutAVerdictChangesNothing(t *testing.T) {
 	bn := newBench(t)
 	bn.b.stopped = true
-	if done, err := bn.applies("a2", "b2"); !errors.Is(err, errNotRunning) {
+	if done, err := bn.applies("a2", "b2"); !errors.Is(err, target.ErrNotRunning) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	bn.b.stopped = false

@@ -11,19 +11,17 @@ import (
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
 
-// Bounds of the parts of a change.
-const (
-	validateTime = 20 * time.Second
-	takeTime     = 45 * time.Second // reload and proof of one target
-)
+// validateTime bounds the judgement of one target's files.
+const validateTime = 20 * time.Second
 
 // changer carries out changes, one at a time.
 type changer struct {
-	targets []target // in the order in which they are reloaded: what another needs comes first
+	targets []target.Target // in the order in which they are reloaded: what another needs comes first
 	store   *store.Store
 	log     *slog.Logger
 	now     func() time.Time
@@ -52,15 +50,15 @@ type changer struct {
 }
 
 // newChanger is a changer that knows nothing yet: see resume.
-func newChanger(s *store.Store, log *slog.Logger, now func() time.Time, targets []target) *changer {
+func newChanger(s *store.Store, log *slog.Logger, now func() time.Time, targets []target.Target) *changer {
 	return &changer{store: s, log: log, now: now, targets: targets, judged: map[string]string{}, runs: map[string]string{},
 		waits: map[string]string{}, told: map[string]string{}, held: map[string]hold{}, back: map[string]bool{}}
 }
 
 // pending is a target whose files are other than those of the last verdict.
 type pending struct {
-	target
-	snapshot snapshot
+	target.Target
+	snapshot target.Snapshot
 }
 
 // errNoVerdict says that nothing was judged: the same files are looked at again later.
@@ -71,20 +69,20 @@ func (c *changer) look() ([]pending, error) {
 	var changed []pending
 	news := false
 	for _, t := range c.targets {
-		s, err := read(t.paths())
+		s, err := target.Read(t.Paths())
 		if err != nil {
 			return nil, err
 		}
-		switch name := t.name(); s.digest {
+		switch name := t.Name(); s.Digest {
 		case c.judged[name]:
 		case c.runs[name]: // what was refused was taken back
-			c.judged[name] = s.digest
+			c.judged[name] = s.Digest
 			delete(c.waits, name)
 			news = true
 		case c.waits[name]:
 			changed = append(changed, pending{t, s})
 		default:
-			if c.holds(name, s.digest) {
+			if c.holds(name, s.Digest) {
 				continue
 			}
 			changed = append(changed, pending{t, s})
@@ -105,7 +103,7 @@ func (c *changer) groups(changed []pending) [][]pending {
 	var groups [][]pending
 	var together, loose []pending
 	for _, p := range changed {
-		switch c.runs[p.name()] {
+		switch c.runs[p.Name()] {
 		case "":
 			groups = append(groups, []pending{p})
 		case unproven:
@@ -151,8 +149,8 @@ func (c *changer) interrupted(changed []pending) {
 	}
 	c.unsettle(changed)
 	for _, p := range changed {
-		if c.runs[p.name()] == unproven {
-			c.back[p.name()] = c.begun.Back
+		if c.runs[p.Name()] == unproven {
+			c.back[p.Name()] = c.begun.Back
 		}
 	}
 }
@@ -170,7 +168,7 @@ func (c *changer) attempt(ctx context.Context, changed []pending, since time.Tim
 	}
 	c.step("validated")
 	switch {
-	case verdict == tool.None || verdict == tool.Bad && c.told[changed[0].name()] == reason:
+	case verdict == tool.None || verdict == tool.Bad && c.told[changed[0].Name()] == reason:
 		return control.Change{}, fmt.Errorf("%w: %s", errNoVerdict, reason)
 	case verdict == tool.Good:
 		if err := c.carryOut(ctx, changed, &ch); err != nil {
@@ -206,11 +204,11 @@ func (c *changer) ready(ctx context.Context, changed []pending) (failing string,
 		return "the agent ended while it went back", nil
 	}
 	for _, p := range changed {
-		switch err := p.ready(ctx); {
-		case errors.Is(err, errFailing) && c.runs[p.name()] == unproven && c.held[p.name()].delay == 0:
-			failing = fmt.Sprintf("%s: %v on files that were never proven", p.name(), err)
+		switch err := p.Ready(ctx); {
+		case errors.Is(err, target.ErrFailing) && c.runs[p.Name()] == unproven && c.held[p.Name()].delay == 0:
+			failing = fmt.Sprintf("%s: %v on files that were never proven", p.Name(), err)
 		case err != nil:
-			return "", fmt.Errorf("%s: %w: %w", p.name(), errNoVerdict, err)
+			return "", fmt.Errorf("%s: %w: %w", p.Name(), errNoVerdict, err)
 		}
 	}
 	return failing, nil
@@ -227,15 +225,15 @@ func (c *changer) carryOut(ctx context.Context, changed []pending, ch *control.C
 	switch {
 	case ctx.Err() != nil:
 		return errEnds
-	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost), errors.Is(err, errNotRunning):
+	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost), errors.Is(err, target.ErrNotRunning):
 		// It says nothing about the files. What was taken before it runs on them by now, and so may the one that was lost:
 		// they stay together until they have come to an end of it.
 		if taken > 0 || errors.Is(err, systemd.ErrLost) {
 			c.unsettle(changed)
 		}
-		return fmt.Errorf("%s: %w: %w", changed[taken].name(), errNoVerdict, err)
+		return fmt.Errorf("%s: %w: %w", changed[taken].Name(), errNoVerdict, err)
 	case err != nil:
-		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, *ch, fmt.Errorf("%s: %w", changed[taken].name(), err))
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, *ch, fmt.Errorf("%s: %w", changed[taken].Name(), err))
 		return nil
 	}
 	if same, err := c.unchanged(changed); err != nil || !same {
@@ -256,13 +254,13 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 	var reasons []string
 	for _, p := range changed {
 		vctx, cancel := context.WithTimeout(ctx, validateTime)
-		a := judge(vctx, p.target)
+		a := target.Judge(vctx, p.Target)
 		cancel()
 		if a.Verdict == tool.Good {
-			good[p.name()] = true
+			good[p.Name()] = true
 			continue
 		}
-		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.name(), a.Verdict, shorten(a.Reason())))
+		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.Name(), a.Verdict, target.Shorten(a.Reason())))
 		if verdict == tool.Good || a.Verdict == tool.Bad {
 			verdict = a.Verdict
 		}
@@ -277,17 +275,17 @@ func (c *changer) validate(ctx context.Context, changed []pending) (verdict tool
 // the error.
 func (c *changer) take(ctx context.Context, changed []pending) (taken int, err error) {
 	for i, p := range changed {
-		since := p.snapshot.changed
-		if c.runs[p.name()] != "" || since.After(c.now()) {
+		since := p.snapshot.Changed
+		if c.runs[p.Name()] != "" || since.After(c.now()) {
 			since = time.Time{} // it runs on others; and what is of the future was written before the clock was set back
 		}
-		tctx, cancel := context.WithTimeout(ctx, takeTime)
-		err := p.target.take(tctx, since)
+		tctx, cancel := context.WithTimeout(ctx, target.TakeTime)
+		err := p.Target.Take(tctx, since)
 		cancel()
 		if err != nil {
 			return i, err
 		}
-		c.step("taken " + p.name())
+		c.step("taken " + p.Name())
 	}
 	return len(changed), nil
 }
@@ -295,8 +293,8 @@ func (c *changer) take(ctx context.Context, changed []pending) (taken int, err e
 // unchanged tells whether the files are still those that were judged.
 func (c *changer) unchanged(changed []pending) (bool, error) {
 	for _, p := range changed {
-		s, err := read(p.paths())
-		if err != nil || s.digest != p.snapshot.digest {
+		s, err := target.Read(p.Paths())
+		if err != nil || s.Digest != p.snapshot.Digest {
 			return false, err
 		}
 	}
@@ -306,7 +304,7 @@ func (c *changer) unchanged(changed []pending) (bool, error) {
 func names(changed []pending) []string {
 	var all []string
 	for _, p := range changed {
-		all = append(all, p.name())
+		all = append(all, p.Name())
 	}
 	return all
 }

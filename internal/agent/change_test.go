@@ -13,6 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
@@ -31,34 +32,34 @@ type service struct {
 	since   time.Time // what take was told
 }
 
-func (s *service) name() string    { return s.is }
-func (s *service) unit() string    { return s.is + ".service" }
-func (s *service) paths() []string { return []string{s.file} }
+func (s *service) Name() string    { return s.is }
+func (s *service) Unit() string    { return s.is + ".service" }
+func (s *service) Paths() []string { return []string{s.file} }
 func (s *service) text() string    { b, _ := os.ReadFile(s.file); return string(b) }
 
-func (s *service) ready(context.Context) error {
+func (s *service) Ready(context.Context) error {
 	switch {
 	case s.stopped:
-		return errNotRunning
+		return target.ErrNotRunning
 	case s.down && strings.Contains(s.text(), "broken"):
-		return errFailing
+		return target.ErrFailing
 	}
 	return nil
 }
 
-func (s *service) validate(context.Context) tool.Answer {
+func (s *service) Validate(context.Context) tool.Answer {
 	switch text := s.text(); {
 	case text == "":
-		return bad("empty")
+		return target.Bad("empty")
 	case strings.Contains(text, "bad"):
-		return bad("it is bad")
+		return target.Bad("it is bad")
 	case strings.Contains(text, "none"):
 		return tool.Answer{}
 	}
 	return tool.Answer{Verdict: tool.Good}
 }
 
-func (s *service) take(_ context.Context, changed time.Time) error {
+func (s *service) Take(_ context.Context, changed time.Time) error {
 	s.since = changed
 	if s.unasked {
 		return systemd.ErrNotAsked
@@ -88,7 +89,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	bn := &bench{t: t, dir: dir, a: &service{is: "a", file: filepath.Join(dir, "a.conf")}, b: &service{is: "b", file: filepath.Join(dir, "b.conf")}}
-	bn.changer = newChanger(st, slog.New(slog.DiscardHandler), time.Now, []target{bn.a, bn.b})
+	bn.changer = newChanger(st, slog.New(slog.DiscardHandler), time.Now, []target.Target{bn.a, bn.b})
 	bn.write(bn.a, "a1")
 	bn.write(bn.b, "b1")
 	bn.expect(control.Proven, "b") // the last of two: each has its first proof by itself
@@ -280,7 +281,7 @@ func TestNoVerdictIsAskedForAgain(t *testing.T) {
 	bn.b.stopped = true
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "b2")
-	if ch, err := bn.round(); ch != nil || !errors.Is(err, errNotRunning) {
+	if ch, err := bn.round(); ch != nil || !errors.Is(err, target.ErrNotRunning) {
 		t.Fatalf("%+v, %v", ch, err)
 	}
 	bn.runsOn("a1", "b1")

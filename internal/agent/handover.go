@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
-	"github.com/hapair/hapair/internal/regular"
 )
 
 // A planned handover must not take a VIP off this node before a peer has it. A peer does not advertise whether it could take
@@ -72,7 +70,7 @@ func (m *maintainer) handOver(ctx context.Context) error {
 		give = false
 		var waits []string
 		for _, l := range all {
-			on := holding(l.Instance, held)
+			on := vip.OfInstance(l.Instance, held)
 			if len(on) == 0 {
 				continue
 			}
@@ -151,33 +149,6 @@ func weakening(file keepalived.File, track string) map[string]string {
 		}
 	}
 	return words
-}
-
-// weakener writes the holder's files for an agent whose daemon is dead, and what they said before with nil.
-func weakener(track string) func(words map[string]string) error {
-	before := map[string]string{}
-	return func(words map[string]string) error {
-		if words == nil {
-			words = before
-		}
-		for name, word := range words {
-			file := keepalived.HolderFile(track, name)
-			said, err := regular.ReadFile(file, regular.MaxState)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err == nil {
-				err = keepalived.WriteTrackFile(file, word)
-			}
-			if err != nil {
-				return fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)
-			}
-			if _, ok := before[name]; !ok {
-				before[name] = string(said)
-			}
-		}
-		return nil
-	}
 }
 
 // whereabouts describes which of the VIPs this node holds now.

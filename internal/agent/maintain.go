@@ -19,7 +19,9 @@ import (
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 )
@@ -313,7 +315,7 @@ func (d *Daemon) maintainer(give func(why error) error) *maintainer {
 	}
 	return &maintainer{
 		mark: d.Paths.Mark, track: d.Conf.Keepalived.TrackFile, vips: d.Conf.VIPs, peers: d.Conf.Peers, give: give,
-		runs:   func() keepalived.File { return runningConfig(store.At(d.Paths.Store), d.Conf.Keepalived) },
+		runs:   func() keepalived.File { return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived) },
 		resign: advert.Resign, listen: func(in keepalived.Instance) (listener, error) { return advert.Listen(in) },
 		addresses: vip.Addresses, networks: networks, ask: neighbor.Ask, now: d.Now, log: log,
 	}
@@ -331,7 +333,7 @@ func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (
 		}
 		return nil
 	})
-	m.weaken = weakener(d.Conf.Keepalived.TrackFile)
+	m.weaken = vrrp.Weakener(d.Conf.Keepalived.TrackFile)
 	done, err := m.answer(ctx, req)
 	if err == nil && done.On && req.For > 0 {
 		done.Note = "the agent's daemon does not run: until it does, the maintenance does not end by itself when its time is over"

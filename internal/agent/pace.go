@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/reach"
-	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 )
 
@@ -38,7 +37,7 @@ func (d *Daemon) lookForOthers() {
 
 // newReach returns the search for the peers, to whose addresses VRRP is sent.
 func (d *Daemon) newReach() *reach.Watch {
-	w := &reach.Watch{Holding: d.vrrp.holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
+	w := &reach.Watch{Holding: d.vrrp.Holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
 	for _, p := range d.Conf.Peers {
 		w.Peers = append(w.Peers, p.Addresses...)
 	}
@@ -48,18 +47,4 @@ func (d *Daemon) newReach() *reach.Watch {
 		}
 	}
 	return w
-}
-
-// holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false: it is of none.
-func (v *vrrp) holding() (since time.Duration, ok bool) {
-	now := sinceBoot()
-	for _, i := range v.list() {
-		if keepalived.State(i.State) != keepalived.Master {
-			continue
-		}
-		if held := now - i.SinceBoot; !ok || held < since {
-			since, ok = held, true
-		}
-	}
-	return since, ok
 }

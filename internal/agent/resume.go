@@ -6,6 +6,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -18,7 +19,7 @@ func (c *changer) resume() (*control.Change, error) {
 		return nil, err
 	}
 	for name, g := range goods {
-		c.prove(name, digestOf(g))
+		c.prove(name, target.DigestOf(g))
 		c.number = max(c.number, g.Generation)
 	}
 	if err := c.unapply(goods); err != nil {
@@ -116,7 +117,7 @@ func (c *changer) unapply(goods map[string]store.Good) error {
 // putBack restores what was there before an apply.
 func (c *changer) putBack(st store.Staged) error {
 	for _, f := range st.Files {
-		now, _, err := readFile(f.Path)
+		now, _, err := target.ReadFile(f.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			now.Digest = ""

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -35,7 +36,7 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 	c.begin(ch, true)
 	restored := c.goesBack(changed)
 	for _, p := range changed {
-		did, err := c.restore(p, goods[p.name()], ch.Number)
+		did, err := c.restore(p, goods[p.Name()], ch.Number)
 		if err != nil {
 			return c.fail(changed, fmt.Sprintf("%v; cannot go back: %v", cause, err))
 		}
@@ -47,17 +48,17 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 	}
 	for _, p := range changed {
 		if err := c.takeBack(ctx, p); err != nil {
-			return c.fail(changed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.name(), err))
+			return c.fail(changed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.Name(), err))
 		}
 	}
 	c.step("taken back")
 	for _, p := range changed {
-		if s, err := read(p.paths()); err != nil || s.digest != digestOf(goods[p.name()]) {
+		if s, err := target.Read(p.Paths()); err != nil || s.Digest != target.DigestOf(goods[p.Name()]) {
 			// An editor was faster. What runs is not sure to be what was proven: the newer files are a change, at once.
 			c.unsettle([]pending{p})
 			continue
 		}
-		c.prove(p.name(), digestOf(goods[p.name()]))
+		c.prove(p.Name(), target.DigestOf(goods[p.Name()]))
 	}
 	return control.RolledBack, cause.Error()
 }
@@ -65,14 +66,14 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 // takeBack makes a service run on its last known good files. One that is just ending over the others is started by systemd
 // sooner or later: what fails meanwhile says nothing.
 func (c *changer) takeBack(ctx context.Context, p pending) error {
-	ctx, cancel := context.WithTimeout(ctx, takeTime)
+	ctx, cancel := context.WithTimeout(ctx, target.TakeTime)
 	defer cancel()
 	tries := 0
 	return poll.Until(ctx, 200*time.Millisecond, func() (bool, error) {
-		if err := p.ready(ctx); err != nil {
+		if err := p.Ready(ctx); err != nil {
 			return false, err
 		}
-		err := p.target.take(ctx, time.Time{})
+		err := p.Target.Take(ctx, time.Time{})
 		tries++
 		return err == nil || tries == 3, err
 	})
@@ -93,13 +94,13 @@ func (c *changer) goods(changed []pending) (map[string]store.Good, error) {
 	maps.Copy(all, c.owed.goods)
 	goods := map[string]store.Good{}
 	for _, p := range changed {
-		g, ok := all[p.name()]
+		g, ok := all[p.Name()]
 		if !ok {
-			return nil, fmt.Errorf("no files of %s were ever proven", p.name())
+			return nil, fmt.Errorf("no files of %s were ever proven", p.Name())
 		}
-		if _, owed := c.owed.goods[p.name()]; owed {
-			goods[p.name()] = g // with its bytes
-		} else if goods[p.name()], err = c.store.Fill(g); err != nil {
+		if _, owed := c.owed.goods[p.Name()]; owed {
+			goods[p.Name()] = g // with its bytes
+		} else if goods[p.Name()], err = c.store.Fill(g); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +111,7 @@ func (c *changer) goods(changed []pending) (map[string]store.Good, error) {
 // set aside under a name that says when and why, even if it is newer than what was judged: nothing of the user's is lost.
 func (c *changer) restore(p pending, g store.Good, number int) (did bool, err error) {
 	for _, f := range g.Files {
-		now, _, err := readFile(f.Path)
+		now, _, err := target.ReadFile(f.Path)
 		switch {
 		case err == nil && now.Digest == f.Digest:
 			continue
@@ -126,10 +127,10 @@ func (c *changer) restore(p pending, g store.Good, number int) (did bool, err er
 			return did, err
 		}
 		did = true
-		c.step("restored " + p.name())
+		c.step("restored " + p.Name())
 	}
 	// A file that the good state did not have would still be read, an included one for instance.
-	for _, path := range p.snapshot.present() {
+	for _, path := range p.snapshot.Present() {
 		if slices.ContainsFunc(g.Files, func(good store.File) bool { return good.Path == path }) {
 			continue
 		}
@@ -153,7 +154,7 @@ func (c *changer) setAside(path string, number int) error {
 	if has, err := isAside(path); has || err != nil {
 		return err
 	}
-	aside, err := setAside(path, c.now(), fmt.Sprintf("change-%d-not-proven", number))
+	aside, err := target.SetAside(path, c.now(), fmt.Sprintf("change-%d-not-proven", number))
 	if err != nil {
 		return err
 	}

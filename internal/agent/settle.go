@@ -62,7 +62,7 @@ func same(a, b []pending) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].name() != b[i].name() || a[i].snapshot.digest != b[i].snapshot.digest {
+		if a[i].Name() != b[i].Name() || a[i].snapshot.Digest != b[i].snapshot.Digest {
 			return false
 		}
 	}

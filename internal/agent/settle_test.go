@@ -45,7 +45,7 @@ func TestSettledWaitsForTheSameBytesTwice(t *testing.T) {
 		}
 		return bn.look()
 	})
-	if err != nil || len(got) != 1 || string(got[0].snapshot.files[0].Data) != "3" {
+	if err != nil || len(got) != 1 || string(got[0].snapshot.Files[0].Data) != "3" {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/health"
 )
 
@@ -29,7 +32,7 @@ func (d *Daemon) status(ctx context.Context) control.Status {
 		s.Daemon.Panics = append(s.Daemon.Panics, control.Panic(p))
 	}
 	held, _ := vip.Addresses()
-	s.Instances = d.currentInstances(ctx, d.vrrp.list(), held)
+	s.Instances = d.instances(ctx, d.vrrp.List(), held)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	// A guard may have had the last word.
@@ -50,9 +53,9 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 	if err != nil {
 		goods = nil
 	}
-	for _, t := range d.targets() {
-		ct := control.Target{Name: t.name(), Unit: t.unit(), Generation: goods[t.name()].Generation}
-		d.panics.Guard("the status of "+t.name(), func() { ct = d.target(ctx, t, goods) })
+	for _, t := range d.node().Targets() {
+		ct := control.Target{Name: t.Name(), Unit: t.Unit(), Generation: goods[t.Name()].Generation}
+		d.panics.Guard("the status of "+t.Name(), func() { ct = d.target(ctx, t, goods) })
 		s.Targets = append(s.Targets, ct)
 	}
 	if changes, err := st.Changes(); err == nil && len(changes) > 0 {
@@ -64,7 +67,7 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 	held, _ := vip.Addresses()
 	s.VIPs = d.vips(held)
 	if d.vrrp == nil {
-		for _, i := range d.currentInstances(ctx, nil, held) {
+		for _, i := range d.instances(ctx, nil, held) {
 			i.Why = "only the daemon hears what keepalived tells"
 			s.Instances = append(s.Instances, i)
 		}
@@ -82,25 +85,25 @@ func (d *Daemon) Observe(ctx context.Context) control.Status {
 }
 
 // target is a target's files, compared with the last known good ones.
-func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Good) control.Target {
-	ct := control.Target{Name: t.name(), Unit: t.unit(), Generation: goods[t.name()].Generation}
-	if t.unit() != "" {
+func (d *Daemon) target(ctx context.Context, t target.Target, goods map[string]store.Good) control.Target {
+	ct := control.Target{Name: t.Name(), Unit: t.Unit(), Generation: goods[t.Name()].Generation}
+	if t.Unit() != "" {
 		uctx, cancel := context.WithTimeout(ctx, statusTime)
-		if u, err := d.Bus.Service(uctx, t.unit()); err == nil {
+		if u, err := d.Bus.Service(uctx, t.Unit()); err == nil {
 			ct.Active = u.Active
 		}
 		cancel()
 	}
 	good := map[string]string{}
-	for _, f := range goods[t.name()].Files {
+	for _, f := range goods[t.Name()].Files {
 		good[f.Path] = f.Digest
 	}
-	paths := t.paths()
-	if now, err := read(paths); err == nil {
-		ct.Digest = now.digest
+	paths := t.Paths()
+	if now, err := target.Read(paths); err == nil {
+		ct.Digest = now.Digest
 	}
 	if ct.Generation > 0 {
-		ct.GoodDigest = digestOf(goods[t.name()])
+		ct.GoodDigest = target.DigestOf(goods[t.Name()])
 		ct.Drift = ct.Digest != ct.GoodDigest
 	}
 	for p := range good {
@@ -109,7 +112,7 @@ func (d *Daemon) target(ctx context.Context, t target, goods map[string]store.Go
 	slices.Sort(paths)
 	for _, p := range slices.Compact(paths) {
 		f := control.File{Path: p, GoodDigest: good[p]}
-		now, _, err := readFile(p)
+		now, _, err := target.ReadFile(p)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			f.State = "missing"
@@ -158,4 +161,53 @@ func (d *Daemon) askKeepalivedVersion(ctx context.Context) string {
 		return ""
 	}
 	return m[1]
+}
+
+// instances are the node's instances, told by the daemon or, with nil, by nobody.
+func (d *Daemon) instances(ctx context.Context, told map[string]vrrp.Instance, held []vip.Held) []control.Instance {
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	unit, err := d.Bus.Service(ctx, d.Conf.Keepalived.Unit)
+	var all []control.Instance
+	for _, o := range vrrp.Observe(told, d.Conf.VIPs, held, unit, err) {
+		i := control.Instance{Name: o.Name, State: string(o.State), Why: o.Doubt, Priority: o.Priority, Since: o.Since, SinceBoot: o.SinceBoot,
+			Kernel: o.Kernel.String()}
+		if o.Doubt != "" {
+			i.State = control.Unknown
+		}
+		all = append(all, i)
+	}
+	return all
+}
+
+// vips are the virtual IPs as the kernel has them, and who else answers for them.
+func (d *Daemon) vips(held []vip.Held) []control.VIP {
+	var all []control.VIP
+	for _, v := range d.Conf.VIPs {
+		on, _ := vip.Of(v, held)
+		cv := control.VIP{Name: v.Name, Interface: v.Interface, Held: len(on) > 0, Instances: v.Instances}
+		for _, a := range v.Addresses {
+			cv.Addresses = append(cv.Addresses, a.String())
+		}
+		for _, a := range on {
+			cv.HeldAddresses = append(cv.HeldAddresses, a.String())
+			d.others(&cv, v, vip.Held{Interface: v.Interface, Address: a})
+		}
+		all = append(all, cv)
+	}
+	return all
+}
+
+// others adds who else answers for an address that is held.
+func (d *Daemon) others(cv *control.VIP, v config.VIP, h vip.Held) {
+	if d.rivals == nil {
+		return
+	}
+	others, err := d.rivals.Others(h)
+	if err != nil {
+		cv.OtherHoldersUnknown = err.Error()
+	}
+	for _, o := range others {
+		cv.OtherHolders = append(cv.OtherHolders, control.OtherHolder{Address: h.Address.String(), HardwareAddress: o})
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 )
 
 // leaving is a service that is stopped after it said that it is ready.
@@ -17,11 +18,11 @@ type leaving struct {
 	left bool
 }
 
-func (l *leaving) take(ctx context.Context, changed time.Time) error {
+func (l *leaving) Take(ctx context.Context, changed time.Time) error {
 	if l.left {
-		return errNotRunning
+		return target.ErrNotRunning
 	}
-	return l.service.take(ctx, changed)
+	return l.service.Take(ctx, changed)
 }
 
 // A service that is restarted while its files are taken over says nothing about them: neither about an edit, nor about the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 )
 
 // unproven stands for what a target runs on when nobody knows which bytes those are. It is no digest.
@@ -18,7 +19,7 @@ const unproven = "unproven"
 // loose tells whether one of these targets runs on nobody knows what.
 func (c *changer) loose(changed []pending) bool {
 	for _, p := range changed {
-		if c.runs[p.name()] == unproven {
+		if c.runs[p.Name()] == unproven {
 			return true
 		}
 	}
@@ -28,7 +29,7 @@ func (c *changer) loose(changed []pending) bool {
 // goesBack tells whether targets are on their way back to their last known good files.
 func (c *changer) goesBack(changed []pending) bool {
 	for _, p := range changed {
-		if c.back[p.name()] {
+		if c.back[p.Name()] {
 			return true
 		}
 	}
@@ -38,15 +39,15 @@ func (c *changer) goesBack(changed []pending) bool {
 // refuse remembers files that are bad, so that they are not looked at again. Those of a target that runs on nothing proven
 // yet are: at boot a file may be bad only because an interface is not there yet.
 func (c *changer) refuse(changed []pending, good map[string]bool, reason string) {
-	if first := changed[0].name(); c.runs[first] == "" {
+	if first := changed[0].Name(); c.runs[first] == "" {
 		c.told[first] = reason
 		return
 	}
 	for _, p := range changed {
-		if good[p.name()] {
-			c.waits[p.name()] = p.snapshot.digest
+		if good[p.Name()] {
+			c.waits[p.Name()] = p.snapshot.Digest
 		} else {
-			c.judged[p.name()] = p.snapshot.digest
+			c.judged[p.Name()] = p.snapshot.Digest
 		}
 	}
 }
@@ -55,18 +56,18 @@ func (c *changer) refuse(changed []pending, good map[string]bool, reason string)
 // back.
 func (c *changer) unsettle(changed []pending) {
 	for _, p := range changed {
-		if c.runs[p.name()] != "" {
-			c.runs[p.name()] = unproven
+		if c.runs[p.Name()] != "" {
+			c.runs[p.Name()] = unproven
 		}
-		delete(c.judged, p.name())
+		delete(c.judged, p.Name())
 	}
 }
 
 // judge remembers that there is a verdict on these files.
 func (c *changer) judge(changed []pending) {
 	for _, p := range changed {
-		c.judged[p.name()] = p.snapshot.digest
-		delete(c.waits, p.name())
+		c.judged[p.Name()] = p.snapshot.Digest
+		delete(c.waits, p.Name())
 	}
 }
 
@@ -97,15 +98,15 @@ const (
 func (c *changer) later(changed []pending, reason string) {
 	c.unsettle(changed)
 	for _, p := range changed {
-		delete(c.back, p.name())
-		s, err := read(p.paths())
+		delete(c.back, p.Name())
+		s, err := target.Read(p.Paths())
 		if err != nil {
 			continue
 		}
-		h := c.held[p.name()]
-		h = hold{digest: s.digest, delay: min(max(2*h.delay, firstHold), lastHold), reason: h.reason}
+		h := c.held[p.Name()]
+		h = hold{digest: s.Digest, delay: min(max(2*h.delay, firstHold), lastHold), reason: h.reason}
 		h.until = c.now().Add(h.delay)
-		c.held[p.name()] = h
+		c.held[p.Name()] = h
 	}
 }
 
@@ -122,10 +123,10 @@ func (c *changer) sameFailure(changed []pending, ch control.Change) error {
 	}
 	same := false
 	for _, p := range changed {
-		if h, ok := c.held[p.name()]; ok {
+		if h, ok := c.held[p.Name()]; ok {
 			same = same || h.reason == ch.Reason
 			h.reason = ch.Reason
-			c.held[p.name()] = h
+			c.held[p.Name()] = h
 		}
 	}
 	if !same {
@@ -147,9 +148,9 @@ const mostDebts = 1000
 func (c *changer) commit(changed []pending, number int) (control.Verdict, string) {
 	states := map[string]store.Good{}
 	for _, p := range changed {
-		c.prove(p.name(), p.snapshot.digest)
-		states[p.name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.files}
-		delete(c.owed.goods, p.name())
+		c.prove(p.Name(), p.snapshot.Digest)
+		states[p.Name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.Files}
+		delete(c.owed.goods, p.Name())
 	}
 	if err := c.store.Commit(states); err != nil {
 		// It runs and it is proven. Only the next start would lead further back than it should.

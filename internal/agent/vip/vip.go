@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // Held is an address that the kernel has on an interface.
@@ -95,4 +97,15 @@ func Of(v config.VIP, all []Held) (held, missing []netip.Addr) {
 		}
 	}
 	return held, missing
+}
+
+// OfInstance returns the addresses of an instance that this machine has.
+func OfInstance(in keepalived.Instance, held []Held) []Held {
+	var on []Held
+	for _, v := range in.VIPs {
+		if h := (Held{Interface: v.Interface, Address: v.Address.Addr()}); slices.Contains(held, h) {
+			on = append(on, h)
+		}
+	}
+	return on
 }
