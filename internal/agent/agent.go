@@ -17,8 +17,10 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
+	"github.com/hapair/hapair/internal/agent/status"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/track"
@@ -54,25 +56,23 @@ type Daemon struct {
 	// Point is called with the name of each step of a change; nil: it is not. A build for tests ends the agent there.
 	Point func(name string)
 
-	started time.Time
-	vrrp    *vrrp.States
-	track   *track.Tracker
-	service *maintainer
-	changer *changer
-	watcher *watch.Watcher
-	applies chan applyJob // wait for their turn in the loop
-	rivals  *rivals.Watch
-	reach   *reach.Watch
-	panics  *contain.Panics
-	retry   contain.Retry // by the loop alone
+	started  time.Time
+	vrrp     *vrrp.States
+	track    *track.Tracker
+	service  *maintenance.Service
+	changer  *changer
+	watcher  *watch.Watcher
+	applies  chan applyJob // wait for their turn in the loop
+	rivals   *rivals.Watch
+	reach    *reach.Watch
+	panics   *contain.Panics
+	observer *status.Observer
+	retry    contain.Retry // by the loop alone
 
 	told string // by the loop alone: the last thing that kept it from a verdict
 
 	mu   sync.Mutex
 	last *control.Change
-	// What keepalived said of its version, and when.
-	keepalivedSaid  string
-	keepalivedAsked time.Time
 }
 
 // ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
@@ -136,10 +136,12 @@ func (d *Daemon) open() error {
 	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
 		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
 	d.track.Start() // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
-	d.service = d.maintainer(func(why error) error { d.track.Give(why); return nil })
-	d.service.weaken, d.service.states = d.vrrp.Weaken, d.vrrp.Map
-	d.changer = newChanger(s, d.Log, d.Now, d.node().Targets())
+	d.service = maintenance.New(d.Conf, d.Paths.Mark, d.runs, d.Now, d.Log)
+	d.service.Give = func(why error) error { d.track.Give(why); return nil }
+	d.service.Weaken, d.service.States = d.vrrp.Weaken, d.vrrp.Map
+	d.changer = newChanger(s, d.Log, d.Now, d.targets())
 	d.changer.point, d.changer.panics = d.Point, d.panics
+	d.observer = d.newObserver()
 	d.applies = make(chan applyJob)
 	if d.last, err = d.changer.resume(); err != nil {
 		return err
@@ -151,16 +153,31 @@ func (d *Daemon) open() error {
 // follower is that of this machine's keepalived.
 func (d *Daemon) follower() vrrp.Follower {
 	return vrrp.Follower{Units: d.Bus, Unit: d.Conf.Keepalived.Unit, Config: d.Paths.Config, Log: d.Log,
-		Runs: func() keepalived.File { return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived) }}
+		Runs: d.runs}
 }
 
-// node are the facts of this node from which its targets are made.
-func (d *Daemon) node() target.Node {
-	n := target.Node{Conf: d.Conf, ProcSys: d.Paths.ProcSys, Store: store.At(d.Paths.Store), Run: d.Run, Units: d.Bus}
-	if d.vrrp != nil {
-		n.States = d.vrrp.Map
-	}
-	return n
+// runs is the configuration that keepalived runs on.
+func (d *Daemon) runs() keepalived.File {
+	return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived)
+}
+
+// targets are those of this node.
+func (d *Daemon) targets() []target.Target {
+	return target.Node{Conf: d.Conf, ProcSys: d.Paths.ProcSys, Store: store.At(d.Paths.Store), Run: d.Run, Units: d.Bus, States: d.vrrp.Map}.Targets()
+}
+
+// newObserver returns what answers a request for the status.
+func (d *Daemon) newObserver() *status.Observer {
+	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.changer.targets, Units: d.Bus, Run: d.Run,
+		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.rivals.Others,
+			LastChange: d.lastChange}}
+}
+
+// lastChange returns the last change that this daemon has carried out or found; nil: there is none.
+func (d *Daemon) lastChange() *control.Change {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
 }
 
 func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
@@ -180,9 +197,10 @@ func (d *Daemon) serveControl(ctx context.Context, l net.Listener) {
 func (d *Daemon) answer(ctx context.Context, req control.Request) (any, error) {
 	switch {
 	case req.Command == "status":
-		return d.status(ctx), nil
+		return d.observer.Observe(ctx), nil
 	case req.Command == "maintenance" && req.Maintenance != nil:
-		return d.service.answer(ctx, *req.Maintenance)
+		done, err := d.service.Answer(ctx, maintenance.Request(*req.Maintenance))
+		return control.Maintenance(done), err
 	case req.Command == "apply" && req.Apply != nil:
 		return d.answerApply(ctx, *req.Apply)
 	}
@@ -258,7 +276,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 func (d *Daemon) lookAround() {
 	d.panics.Guard(track.Part, d.track.Look)
 	d.panics.Guard("the end of maintenance", func() {
-		if err := d.service.expire(); err != nil {
+		if err := d.service.Expire(); err != nil {
 			d.reportOnce(err)
 		}
 	})

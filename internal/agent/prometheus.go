@@ -19,7 +19,7 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	count := &tally{store: d.changer.store}
 	s := &metrics.Server{Address: m.Address, Allow: m.Allow, Log: d.Log, Collect: func(ctx context.Context) (page metrics.Snapshot) {
 		err := d.panics.Contain("the metrics", func() error {
-			page = metrics.Snapshot{Status: d.status(ctx), Changes: count.changes(), Process: metrics.Self()}
+			page = metrics.Snapshot{Status: d.observer.Observe(ctx), Changes: count.changes(), Process: metrics.Self()}
 			return nil
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package agent
+package maintenance
 
 import (
 	"cmp"
@@ -15,36 +15,56 @@ import (
 
 	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/poll"
-	"github.com/hapair/hapair/internal/agent/store"
-	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 )
 
-// maintainer takes this node out of service and back.
-type maintainer struct {
-	mark      string
-	track     string // the track file, beside which the holder's files lie
-	vips      []config.VIP
-	peers     []config.Peer
-	runs      func() keepalived.File              // the configuration that keepalived runs on
-	give      func(why error) error               // has keepalived give the VIPs away; with nil it may have them back
-	weaken    func(words map[string]string) error // tells keepalived by instance what weakens it; with nil nothing does
+// Service takes this node out of service and back.
+type Service struct {
+	Mark   string // the file
+	Track  string // the track file, beside which the holder's files lie
+	VIPs   []config.VIP
+	Peers  []config.Peer
+	Runs   func() keepalived.File              // the configuration that keepalived runs on
+	Give   func(why error) error               // has keepalived give the VIPs away; with nil it may have them back
+	Weaken func(words map[string]string) error // tells keepalived by instance what weakens it; with nil nothing does
+	// States returns the instances' states as keepalived told them; nil: they are not known here.
+	States func() map[string]keepalived.State
+	Now    func() time.Time
+	Log    *slog.Logger
+
 	resign    func(keepalived.Instance) error
 	listen    func(keepalived.Instance) (listener, error)
-	states    func() map[string]keepalived.State // as keepalived told them; nil: they are not known here
 	addresses func() ([]vip.Held, error)
 	networks  func() ([]network, error)
 	ask       func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
-	now       func() time.Time
-	log       *slog.Logger
 
 	mu sync.Mutex // one at a time
+}
+
+// New returns the service of a node. Its way to keepalived, Give, Weaken and States, is still missing.
+func New(conf *config.Config, mark string, runs func() keepalived.File, now func() time.Time, log *slog.Logger) *Service {
+	return &Service{Mark: mark, Track: conf.Keepalived.TrackFile, VIPs: conf.VIPs, Peers: conf.Peers, Runs: runs, Now: now, Log: log,
+		resign: advert.Resign, listen: func(in keepalived.Instance) (listener, error) { return advert.Listen(in) },
+		addresses: vip.Addresses, networks: networks, ask: neighbor.Ask}
+}
+
+// Request has this node give its virtual IPs away and stay away, or come back.
+type Request struct {
+	On    bool
+	For   time.Duration // 0: until it is ended
+	Force bool          // even if nobody takes the virtual IPs
+}
+
+// Result is what became of a Request.
+type Result struct {
+	On      bool
+	Until   time.Time // zero: it has no end
+	Refused string    // why the virtual IPs stay here
+	Note    string    // what the operator should know besides
 }
 
 // network is what this machine is linked to by an interface.
@@ -82,34 +102,34 @@ var errForce = errors.New("`ha-agent maintenance on --force` goes on all the sam
 
 // on takes the node out of service: first a peer takes the VIPs over, then the mark is made. If no peer does they stay, unless
 // force.
-func (m *maintainer) on(ctx context.Context, req control.MaintenanceRequest) (control.Maintenance, error) {
+func (m *Service) on(ctx context.Context, req Request) (Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	mark := maintenance.New(m.now(), req.For)
-	done := control.Maintenance{On: true, Until: mark.Until}
-	if old, _ := maintenance.Read(m.mark); old != nil { // only its end is another one
-		return done, maintenance.Set(m.mark, mark)
+	mark := NewMark(m.Now(), req.For)
+	done := Result{On: true, Until: mark.Until}
+	if old, _ := Read(m.Mark); old != nil { // only its end is another one
+		return done, Set(m.Mark, mark)
 	}
 	err := m.alone(ctx)
 	if err == nil {
 		err = m.handOver(ctx)
 	}
 	if ctx.Err() != nil {
-		return control.Maintenance{}, errors.Join(errors.New("cannot go into maintenance: the agent ends"), m.give(nil), m.weaken(nil))
+		return Result{}, errors.Join(errors.New("cannot go into maintenance: the agent ends"), m.Give(nil), m.Weaken(nil))
 	}
 	if err != nil && !req.Force {
-		if back := errors.Join(m.give(nil), m.weaken(nil)); back != nil {
-			return control.Maintenance{}, back
+		if back := errors.Join(m.Give(nil), m.Weaken(nil)); back != nil {
+			return Result{}, back
 		}
-		m.log.Error("maintenance refused", "reason", err)
-		return control.Maintenance{Refused: fmt.Sprintf("%v: %s; %v", err, m.whereabouts(), errForce)}, nil
+		m.Log.Error("maintenance refused", "reason", err)
+		return Result{Refused: fmt.Sprintf("%v: %s; %v", err, m.whereabouts(), errForce)}, nil
 	}
-	if err := maintenance.Set(m.mark, mark); err != nil {
-		return control.Maintenance{}, errors.Join(err, m.give(nil), m.weaken(nil))
+	if err := Set(m.Mark, mark); err != nil {
+		return Result{}, errors.Join(err, m.Give(nil), m.Weaken(nil))
 	}
-	m.log.Warn("maintenance begins", "until", mark.Until)
-	if err := errors.Join(m.give(nil), m.weaken(nil)); err != nil { // from here on it is the mark that speaks
-		return control.Maintenance{}, err
+	m.Log.Warn("maintenance begins", "until", mark.Until)
+	if err := errors.Join(m.Give(nil), m.Weaken(nil)); err != nil { // from here on it is the mark that speaks
+		return Result{}, err
 	}
 	if err := m.given(ctx, true); err != nil {
 		done.Note = err.Error()
@@ -118,45 +138,45 @@ func (m *maintainer) on(ctx context.Context, req control.MaintenanceRequest) (co
 }
 
 // end takes the mark off. It returns whether the node was in maintenance.
-func (m *maintainer) end() (was bool, err error) {
+func (m *Service) end() (was bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, statErr := os.Lstat(m.mark)
-	if err := maintenance.Clear(m.mark); err != nil {
+	_, statErr := os.Lstat(m.Mark)
+	if err := Clear(m.Mark); err != nil {
 		return statErr == nil, err
 	}
 	if statErr == nil {
-		m.log.Warn("maintenance ends")
+		m.Log.Warn("maintenance ends")
 	}
-	return statErr == nil, m.give(nil)
+	return statErr == nil, m.Give(nil)
 }
 
 // offTime bounds how long off waits. keepalived's script has to find haproxy well twice, a second apart.
 const offTime = 15 * time.Second
 
 // off brings the node back, and waits until it can take over.
-func (m *maintainer) off(ctx context.Context) (control.Maintenance, error) {
+func (m *Service) off(ctx context.Context) (Result, error) {
 	was, err := m.end()
 	switch {
 	case err != nil:
-		return control.Maintenance{}, err
+		return Result{}, err
 	case !was:
-		return control.Maintenance{Note: "this node was not in maintenance"}, nil
-	case m.states == nil:
-		return control.Maintenance{Note: "the agent's daemon does not run: it is not known when keepalived can take over again, normally within 3 s"}, nil
+		return Result{Note: "this node was not in maintenance"}, nil
+	case m.States == nil:
+		return Result{Note: "the agent's daemon does not run: it is not known when keepalived can take over again, normally within 3 s"}, nil
 	}
 	wait, cancel := context.WithTimeout(ctx, offTime)
 	defer cancel()
 	if err := poll.Until(wait, 20*time.Millisecond, func() (bool, error) { err := m.able(); return err == nil, err }); err != nil {
-		return control.Maintenance{Refused: fmt.Sprintf("maintenance is off, but this node cannot take over yet: %v; `ha-agent status` shows why", err)}, nil
+		return Result{Refused: fmt.Sprintf("maintenance is off, but this node cannot take over yet: %v; `ha-agent status` shows why", err)}, nil
 	}
-	return control.Maintenance{}, nil
+	return Result{}, nil
 }
 
 // able returns why this node cannot hold a VIP, or nil.
-func (m *maintainer) able() error {
-	states := m.states()
-	for _, v := range m.vips {
+func (m *Service) able() error {
+	states := m.States()
+	for _, v := range m.VIPs {
 		for _, name := range v.Instances {
 			switch state, told := states[name]; {
 			case !told:
@@ -171,9 +191,9 @@ func (m *maintainer) able() error {
 
 // patience is how long a peer may take: six advertisements and a second. One that can serve reacts to the first priority-0
 // advertisement that no other follows within its skew time.
-func (m *maintainer) patience() time.Duration {
+func (m *Service) patience() time.Duration {
 	longest := time.Duration(0)
-	for _, in := range m.runs().Instances {
+	for _, in := range m.Runs().Instances {
 		longest = max(longest, in.AdvertInt)
 	}
 	if longest == 0 {
@@ -184,8 +204,8 @@ func (m *maintainer) patience() time.Duration {
 
 // alone tells that no peer is there to take over, as far as that can be seen before anything is given away: peers of the
 // same network answer for their own addresses. One that is behind a router may take over all the same.
-func (m *maintainer) alone(ctx context.Context) error {
-	if len(m.vips) == 0 {
+func (m *Service) alone(ctx context.Context) error {
+	if len(m.VIPs) == 0 {
 		return nil
 	}
 	links, err := m.networks()
@@ -193,7 +213,7 @@ func (m *maintainer) alone(ctx context.Context) error {
 		return err
 	}
 	var silent []string
-	for _, p := range m.peers {
+	for _, p := range m.Peers {
 		for _, a := range p.Addresses {
 			there, near := m.answers(ctx, links, a)
 			if there || !near {
@@ -206,7 +226,7 @@ func (m *maintainer) alone(ctx context.Context) error {
 }
 
 // answers tells whether a machine has an address, and whether this one is linked to its network at all.
-func (m *maintainer) answers(ctx context.Context, links []network, a netip.Addr) (there, near bool) {
+func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (there, near bool) {
 	for _, l := range links {
 		if !l.Prefix.Contains(a) {
 			continue
@@ -222,7 +242,7 @@ func (m *maintainer) answers(ctx context.Context, links []network, a netip.Addr)
 }
 
 // asked tells why nobody else has an address, or nil.
-func (m *maintainer) asked(ctx context.Context, iface string, a netip.Addr) error {
+func (m *Service) asked(ctx context.Context, iface string, a netip.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	who, err := m.ask(ctx, iface, a)
@@ -233,7 +253,7 @@ func (m *maintainer) asked(ctx context.Context, iface string, a netip.Addr) erro
 }
 
 // given waits until this node holds no VIP, and until another one answers for each of them, unless none need.
-func (m *maintainer) given(ctx context.Context, none bool) error {
+func (m *Service) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	return poll.Until(ctx, 20*time.Millisecond, func() (bool, error) {
@@ -251,13 +271,13 @@ func (m *maintainer) given(ctx context.Context, none bool) error {
 }
 
 // unheld returns the addresses of all VIPs, or an error if this node holds one.
-func (m *maintainer) unheld() ([]vip.Held, error) {
+func (m *Service) unheld() ([]vip.Held, error) {
 	held, err := m.addresses()
 	if err != nil {
 		return nil, err
 	}
 	var all []vip.Held
-	for _, v := range m.vips {
+	for _, v := range m.VIPs {
 		on, missing := vip.Of(v, held)
 		if len(on) > 0 {
 			return nil, fmt.Errorf("keepalived does not let go of %v", on[0])
@@ -271,7 +291,7 @@ func (m *maintainer) unheld() ([]vip.Held, error) {
 
 // allAsked returns why another machine does not have all of some addresses, or nil. It asks about several at once: each
 // question takes its time.
-func (m *maintainer) allAsked(ctx context.Context, all []vip.Held) error {
+func (m *Service) allAsked(ctx context.Context, all []vip.Held) error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
@@ -286,13 +306,13 @@ func (m *maintainer) allAsked(ctx context.Context, all []vip.Held) error {
 	return cmp.Or(errs...)
 }
 
-// expire ends a maintenance whose time is over.
-func (m *maintainer) expire() error {
-	mark, err := maintenance.Read(m.mark)
+// Expire ends a maintenance whose time is over.
+func (m *Service) Expire() error {
+	mark, err := Read(m.Mark)
 	if mark == nil || err != nil {
 		return err
 	}
-	left, ends := mark.Left(m.now())
+	left, ends := mark.Left(m.Now())
 	if !ends || left > 0 {
 		return nil
 	}
@@ -300,43 +320,31 @@ func (m *maintainer) expire() error {
 	return err
 }
 
-func (m *maintainer) answer(ctx context.Context, req control.MaintenanceRequest) (control.Maintenance, error) {
-	if req.On {
-		return m.on(ctx, req)
+// Answer does what is asked for.
+func (m *Service) Answer(ctx context.Context, req Request) (Result, error) {
+	if !req.On {
+		return m.off(ctx)
 	}
-	return m.off(ctx)
-}
-
-// maintainer is that of this machine.
-func (d *Daemon) maintainer(give func(why error) error) *maintainer {
-	log := d.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &maintainer{
-		mark: d.Paths.Mark, track: d.Conf.Keepalived.TrackFile, vips: d.Conf.VIPs, peers: d.Conf.Peers, give: give,
-		runs:   func() keepalived.File { return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived) },
-		resign: advert.Resign, listen: func(in keepalived.Instance) (listener, error) { return advert.Listen(in) },
-		addresses: vip.Addresses, networks: networks, ask: neighbor.Ask, now: d.Now, log: log,
-	}
-}
-
-// Maintain does what a MaintenanceRequest asks for if the daemon is dead.
-func (d *Daemon) Maintain(ctx context.Context, req control.MaintenanceRequest) (control.Maintenance, error) {
-	m := d.maintainer(func(why error) error {
-		word := "0\n"
-		if _, err := os.Lstat(d.Paths.Mark); why != nil || err == nil {
-			word = "1\n"
-		}
-		if err := keepalived.WriteTrackFile(d.Conf.Keepalived.TrackFile, word); err != nil {
-			return fmt.Errorf("cannot tell keepalived: %w", err)
-		}
-		return nil
-	})
-	m.weaken = vrrp.Weakener(d.Conf.Keepalived.TrackFile)
-	done, err := m.answer(ctx, req)
-	if err == nil && done.On && req.For > 0 {
+	done, err := m.on(ctx, req)
+	if err == nil && done.On && req.For > 0 && m.States == nil {
 		done.Note = "the agent's daemon does not run: until it does, the maintenance does not end by itself when its time is over"
 	}
 	return done, err
+}
+
+// Offline returns the service of a node whose daemon is dead: it writes the files that the daemon would write.
+func Offline(conf *config.Config, mark string, runs func() keepalived.File, now func() time.Time) *Service {
+	m := New(conf, mark, runs, now, slog.New(slog.DiscardHandler))
+	m.Weaken = vrrp.Weakener(m.Track)
+	m.Give = func(why error) error {
+		word := "0\n"
+		if _, err := os.Lstat(mark); why != nil || err == nil {
+			word = "1\n"
+		}
+		if err := keepalived.WriteTrackFile(m.Track, word); err != nil {
+			return fmt.Errorf("cannot tell keepalived: %w", err)
+		}
+		return nil
+	}
+	return m
 }

@@ -1,4 +1,4 @@
-package agent
+package maintenance
 
 import (
 	"context"
@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 )
@@ -26,7 +24,7 @@ var (
 
 // pair is a node with a peer that takes the VIP as soon as the node gives it away or resigns, if it is well.
 type pair struct {
-	*maintainer
+	*Service
 	given      bool
 	weak       bool // the node's priority has fallen
 	firm       bool // it cannot fall: keepalived.conf has no holder's file
@@ -54,13 +52,13 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	conf := "vrrp_instance VI_public {\n advert_int 0.05\n virtual_ipaddress {\n  192.168.1.32/24 dev eth4\n }\n track_file {\n  holder\n }\n}\n"
-	p.maintainer = &maintainer{
-		mark: filepath.Join(t.TempDir(), "maintenance"), track: track, log: slog.New(slog.DiscardHandler),
-		vips:  []config.VIP{{Name: "public", Interface: "eth4", Addresses: []netip.Prefix{netip.PrefixFrom(testVIP, 24)}, Instances: []string{"VI_public"}}},
-		peers: []config.Peer{{Name: "controller_2", Addresses: []netip.Addr{testPeer}}},
-		now:   func() time.Time { return p.clock },
-		give: func(why error) error {
-			_, err := os.Lstat(p.mark)
+	p.Service = &Service{
+		Mark: filepath.Join(t.TempDir(), "maintenance"), Track: track, Log: slog.New(slog.DiscardHandler),
+		VIPs:  []config.VIP{{Name: "public", Interface: "eth4", Addresses: []netip.Prefix{netip.PrefixFrom(testVIP, 24)}, Instances: []string{"VI_public"}}},
+		Peers: []config.Peer{{Name: "controller_2", Addresses: []netip.Addr{testPeer}}},
+		Now:   func() time.Time { return p.clock },
+		Give: func(why error) error {
+			_, err := os.Lstat(p.Mark)
 			if why != nil && err != nil && p.resigned == 0 {
 				p.gaveBefore = true
 			}
@@ -84,13 +82,13 @@ func newPair(t *testing.T) *pair {
 			return nil, nil
 		},
 	}
-	p.runs = func() keepalived.File {
+	p.Runs = func() keepalived.File {
 		if p.firm {
 			return keepalived.Read([]byte(conf))
 		}
 		return keepalived.Read([]byte(conf + "track_file holder {\n file " + file + "\n weight 3\n}\n"))
 	}
-	p.weaken = func(words map[string]string) error {
+	p.Weaken = func(words map[string]string) error {
 		if words != nil && !p.firm && words["VI_public"] != "-84\n" {
 			t.Errorf("the priority falls by %v", words)
 		}
@@ -104,14 +102,14 @@ func newPair(t *testing.T) *pair {
 	}
 	p.listen = func(keepalived.Instance) (listener, error) { return p, nil }
 	p.state = keepalived.Backup
-	p.states = func() map[string]keepalived.State {
+	p.States = func() map[string]keepalived.State {
 		p.looks++
 		return map[string]keepalived.State{"VI_public": p.state}
 	}
 	return p
 }
 
-func (p *pair) marked() bool { _, err := os.Lstat(p.mark); return err == nil }
+func (p *pair) marked() bool { _, err := os.Lstat(p.Mark); return err == nil }
 
 func TestMaintenance(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -137,7 +135,7 @@ func TestMaintenance(t *testing.T) {
 				tt.set(p)
 			}
 			start := time.Now()
-			done, err := p.on(t.Context(), control.MaintenanceRequest{On: true, Force: tt.force})
+			done, err := p.on(t.Context(), Request{On: true, Force: tt.force})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,11 +160,11 @@ func TestMaintenance(t *testing.T) {
 
 func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
 	p := newPair(t)
-	if err := maintenance.Set(p.mark, maintenance.New(p.clock, 0)); err != nil {
+	if err := Set(p.Mark, NewMark(p.clock, 0)); err != nil {
 		t.Fatal(err)
 	}
 	p.state = keepalived.Fault
-	p.states = func() map[string]keepalived.State {
+	p.States = func() map[string]keepalived.State {
 		if p.looks++; p.looks > 2 {
 			p.state = keepalived.Backup
 		}
@@ -175,10 +173,10 @@ func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
 	if done, err := p.off(t.Context()); err != nil || done.Refused != "" || p.looks != 3 {
 		t.Errorf("%+v, %v after %d looks", done, err, p.looks)
 	}
-	if err := maintenance.Set(p.mark, maintenance.New(p.clock, 0)); err != nil {
+	if err := Set(p.Mark, NewMark(p.clock, 0)); err != nil {
 		t.Fatal(err)
 	}
-	p.states = func() map[string]keepalived.State { return map[string]keepalived.State{"VI_public": keepalived.Fault} }
+	p.States = func() map[string]keepalived.State { return map[string]keepalived.State{"VI_public": keepalived.Fault} }
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if done, err := p.off(ctx); err != nil || !strings.Contains(done.Refused, "cannot take over yet: VI_public is FAULT") || p.marked() {
@@ -188,38 +186,38 @@ func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
 
 func TestMaintenanceEnds(t *testing.T) {
 	p := newPair(t)
-	done, err := p.on(t.Context(), control.MaintenanceRequest{On: true, For: time.Hour})
+	done, err := p.on(t.Context(), Request{On: true, For: time.Hour})
 	if err != nil || !done.Until.Equal(p.clock.Add(time.Hour)) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	p.clock = p.clock.Add(59 * time.Minute)
-	if err := p.expire(); err != nil || !p.marked() {
+	if err := p.Expire(); err != nil || !p.marked() {
 		t.Fatalf("it ended too soon: %v", err)
 	}
 	// what is said again holds from now on
-	if done, err = p.on(t.Context(), control.MaintenanceRequest{On: true, For: time.Hour}); err != nil || !done.On {
+	if done, err = p.on(t.Context(), Request{On: true, For: time.Hour}); err != nil || !done.On {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	p.clock = p.clock.Add(2 * time.Minute)
-	if err := p.expire(); err != nil || !p.marked() {
+	if err := p.Expire(); err != nil || !p.marked() {
 		t.Fatalf("it ended too soon: %v", err)
 	}
 	p.clock = p.clock.Add(58 * time.Minute)
-	if err := p.expire(); err != nil || p.marked() || p.given {
+	if err := p.Expire(); err != nil || p.marked() || p.given {
 		t.Fatalf("it goes on: %v", err)
 	}
 }
 
 func TestMaintenanceThatCannotBeMarkedTakesTheVIPsBack(t *testing.T) {
 	p := newPair(t)
-	p.mark = filepath.Join(t.TempDir(), "missing", "maintenance")
-	if done, err := p.on(t.Context(), control.MaintenanceRequest{On: true}); err == nil || p.given {
+	p.Mark = filepath.Join(t.TempDir(), "missing", "maintenance")
+	if done, err := p.on(t.Context(), Request{On: true}); err == nil || p.given {
 		t.Errorf("%+v, %v, given away: %v", done, err, p.given)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p = newPair(t)
 	p.addresses = func() ([]vip.Held, error) { cancel(); return nil, errors.New("the agent ends") }
-	if done, err := p.on(ctx, control.MaintenanceRequest{On: true}); err == nil || p.given || p.marked() {
+	if done, err := p.on(ctx, Request{On: true}); err == nil || p.given || p.marked() {
 		t.Errorf("%+v, %v, given away: %v", done, err, p.given)
 	}
 }

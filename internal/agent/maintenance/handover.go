@@ -1,4 +1,4 @@
-package agent
+package maintenance
 
 import (
 	"context"
@@ -42,10 +42,10 @@ type leaver struct {
 const weakTime = 20 * time.Millisecond
 
 // handOver has peers take over what this node holds. It returns why they do not.
-func (m *maintainer) handOver(ctx context.Context) error {
-	file := m.runs()
-	words := weakening(file, m.track)
-	if err := m.weaken(words); err != nil {
+func (m *Service) handOver(ctx context.Context) error {
+	file := m.Runs()
+	words := weakening(file, m.Track)
+	if err := m.Weaken(words); err != nil {
 		return err
 	}
 	all, err := m.leavers(file, words)
@@ -90,7 +90,7 @@ func (m *maintainer) handOver(ctx context.Context) error {
 		return err
 	}
 	if give {
-		if err := m.give(health.ErrMaintenance); err != nil {
+		if err := m.Give(health.ErrMaintenance); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (m *maintainer) handOver(ctx context.Context) error {
 }
 
 // leavers are the instances of a file, those whose priority cannot fall with an ear each.
-func (m *maintainer) leavers(file keepalived.File, words map[string]string) ([]*leaver, error) {
+func (m *Service) leavers(file keepalived.File, words map[string]string) ([]*leaver, error) {
 	var all []*leaver
 	for _, in := range file.Instances {
 		l := &leaver{Instance: in, next: time.Now().Add(weakTime)}
@@ -124,7 +124,7 @@ func (l *leaver) ready() bool {
 // resigns sends a priority-0 advertisement when it is time to. keepalived's own advertisement may follow within the skew
 // time of the peers, who then stay. The golden ratio keeps the phases of the repetitions apart, and they are longer than any
 // skew time.
-func (m *maintainer) resigns(l *leaver) error {
+func (m *Service) resigns(l *leaver) error {
 	now := time.Now()
 	if now.Before(l.next) {
 		return nil
@@ -152,13 +152,13 @@ func weakening(file keepalived.File, track string) map[string]string {
 }
 
 // whereabouts describes which of the VIPs this node holds now.
-func (m *maintainer) whereabouts() string {
+func (m *Service) whereabouts() string {
 	held, err := m.addresses()
 	if err != nil {
 		return err.Error()
 	}
 	var here, away []string
-	for _, v := range m.vips {
+	for _, v := range m.VIPs {
 		on, missing := vip.Of(v, held)
 		for _, a := range on {
 			here = append(here, a.String())
