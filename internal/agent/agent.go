@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/change"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
@@ -60,7 +61,8 @@ type Daemon struct {
 	vrrp     *vrrp.States
 	track    *track.Tracker
 	service  *maintenance.Service
-	changer  *changer
+	targets  []target.Target
+	changer  *change.Changer
 	watcher  *watch.Watcher
 	applies  chan applyJob // wait for their turn in the loop
 	rivals   *rivals.Watch
@@ -72,7 +74,7 @@ type Daemon struct {
 	told string // by the loop alone: the last thing that kept it from a verdict
 
 	mu   sync.Mutex
-	last *control.Change
+	last *journal.Change
 }
 
 // ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
@@ -139,11 +141,11 @@ func (d *Daemon) open() error {
 	d.service = maintenance.New(d.Conf, d.Paths.Mark, d.runs, d.Now, d.Log)
 	d.service.Give = func(why error) error { d.track.Give(why); return nil }
 	d.service.Weaken, d.service.States = d.vrrp.Weaken, d.vrrp.Map
-	d.changer = newChanger(s, d.Log, d.Now, d.targets())
-	d.changer.point, d.changer.panics = d.Point, d.panics
+	d.targets = target.Node{Conf: d.Conf, ProcSys: d.Paths.ProcSys, Store: s, Run: d.Run, Units: d.Bus, States: d.vrrp.Map}.Targets()
+	d.changer = change.New(change.Config{Targets: d.targets, Store: s, Log: d.Log, Now: d.Now, Panics: d.panics, Point: d.Point})
 	d.observer = d.newObserver()
 	d.applies = make(chan applyJob)
-	if d.last, err = d.changer.resume(); err != nil {
+	if d.last, err = d.changer.Resume(); err != nil {
 		return err
 	}
 	d.watcher, err = watch.New()
@@ -161,20 +163,15 @@ func (d *Daemon) runs() keepalived.File {
 	return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived)
 }
 
-// targets are those of this node.
-func (d *Daemon) targets() []target.Target {
-	return target.Node{Conf: d.Conf, ProcSys: d.Paths.ProcSys, Store: store.At(d.Paths.Store), Run: d.Run, Units: d.Bus, States: d.vrrp.Map}.Targets()
-}
-
 // newObserver returns what answers a request for the status.
 func (d *Daemon) newObserver() *status.Observer {
-	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.changer.targets, Units: d.Bus, Run: d.Run,
+	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
 		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.rivals.Others,
 			LastChange: d.lastChange}}
 }
 
 // lastChange returns the last change that this daemon has carried out or found; nil: there is none.
-func (d *Daemon) lastChange() *control.Change {
+func (d *Daemon) lastChange() *journal.Change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.last
@@ -224,7 +221,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 		done, busy = make(chan error, 1), d.Now()
 		go func(done chan<- error) { done <- d.panics.Contain("a round", work) }(done)
 	}
-	round := func() error { return d.round(ctx, events) }
+	round := func() error { return d.changer.Round(ctx, events, d.keepLast) }
 	d.panics.Guard("the watch of files", d.watch)
 	begin(round)
 	for {
@@ -295,7 +292,7 @@ func (d *Daemon) configChanged(own target.Snapshot) error {
 // files is a digest of all files of all targets, as far as they can be read without a panic.
 func (d *Daemon) files() string {
 	var all []string
-	for _, t := range d.changer.targets {
+	for _, t := range d.targets {
 		d.panics.Guard("the digest of files", func() {
 			if s, err := target.Read(t.Paths()); err == nil {
 				all = append(all, t.Name(), s.Digest)
@@ -317,40 +314,10 @@ func (d *Daemon) usable() bool {
 // watch watches the directories of what the targets consist of now.
 func (d *Daemon) watch() {
 	paths := []string{d.Paths.Config}
-	for _, t := range d.changer.targets {
+	for _, t := range d.targets {
 		paths = append(paths, t.Paths()...)
 	}
 	if err := d.watcher.Watch(paths); err != nil {
 		d.reportOnce(err)
 	}
-}
-
-// round waits until the files are left alone and carries out what has changed.
-func (d *Daemon) round(ctx context.Context, events <-chan struct{}) error {
-	since := d.Now()
-	d.changer.payDebts()
-	changed, err := d.changer.look()
-	if err != nil || len(changed) == 0 {
-		return err
-	}
-	if !settle(ctx, events) {
-		return nil
-	}
-	if changed, err = settled(ctx, d.changer.look); err != nil || len(changed) == 0 {
-		return err
-	}
-	var first error
-	for _, group := range d.changer.groups(changed) {
-		ch, err := d.changer.change(ctx, group, since)
-		if contain.IsPanic(err) {
-			first = err // whatever else happened: it decides when the files are tried again
-			continue
-		}
-		if err != nil {
-			first = cmp.Or(first, err)
-			continue
-		}
-		d.keepLast(ch)
-	}
-	return first
 }

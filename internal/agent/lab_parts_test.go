@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 )
 
@@ -28,7 +28,7 @@ func testGoodEdit(t *testing.T, n *node) {
 	}
 	n.save(haproxyCfg, n.read(haproxyCfg)+"\nfrontend more\n    mode http\n    bind 192.168.1.32:5001\n    http-request return status 200\n")
 	c := n.change(before.LastChange.Number)
-	if c.Verdict != control.Proven || fmt.Sprint(c.Targets) != "[haproxy]" {
+	if c.Verdict != journal.Proven || fmt.Sprint(c.Targets) != "[haproxy]" {
 		t.Fatalf("%+v", c)
 	}
 	n.must("sh", "-c", "ss -Hltn 'src 192.168.1.32:5001' | grep -q LISTEN")
@@ -49,7 +49,7 @@ func testRefused(t *testing.T, n *node) {
 	for _, content := range []string{good + "\nfrontend broken\n    bind nonsense\n", ""} {
 		s, _ := n.status()
 		n.save(haproxyCfg, content)
-		if c := n.change(s.LastChange.Number); c.Verdict != control.Refused || c.Reason == "" {
+		if c := n.change(s.LastChange.Number); c.Verdict != journal.Refused || c.Reason == "" {
 			t.Fatalf("%+v", c)
 		}
 		if n.read(haproxyCfg) != content {
@@ -83,7 +83,7 @@ func testTaken(t *testing.T, n *node) {
 	})
 	n.save(haproxyCfg, good+"\nfrontend taken\n    mode http\n    bind 192.168.56.101:5999\n")
 	c := n.change(before.LastChange.Number)
-	if c.Verdict != control.Refused || !strings.Contains(c.Reason, "192.168.56.101:5999 is taken") {
+	if c.Verdict != journal.Refused || !strings.Contains(c.Reason, "192.168.56.101:5999 is taken") {
 		t.Fatalf("%+v", c)
 	}
 	n.must("systemctl", "stop", "squatter")
@@ -100,7 +100,7 @@ func testRolledBack(t *testing.T, n *node) {
 	bad := strings.Replace(good, "global\n", "global\n    stats socket /proc/x.sock\n", 1)
 	n.save(haproxyCfg, bad)
 	c := n.change(before.LastChange.Number)
-	if c.Verdict != control.RolledBack {
+	if c.Verdict != journal.RolledBack {
 		t.Fatalf("%+v", c)
 	}
 	if n.read(haproxyCfg) != good {
@@ -127,7 +127,7 @@ func testBothAtOnce(t *testing.T, n *node) {
 	n.write("/run/h", 0o640, []byte(hap+"\n# a comment\n"))
 	n.write("/run/k", 0o600, []byte(keep+"\nvrrp_instance {\n"))
 	n.must("sh", "-c", "cp /run/h "+haproxyCfg+"; cp /run/k "+keepalivedConf)
-	if c := n.change(before.LastChange.Number); c.Verdict != control.Refused || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
+	if c := n.change(before.LastChange.Number); c.Verdict != journal.Refused || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
 		t.Fatalf("%+v", c)
 	}
 	if err := n.holds(true); err != nil {
@@ -136,7 +136,7 @@ func testBothAtOnce(t *testing.T, n *node) {
 	after, _ := n.status()
 	n.write("/run/k", 0o600, []byte(keep+"\n# a comment\n"))
 	n.must("cp", "/run/k", keepalivedConf)
-	if c := n.change(after.LastChange.Number); c.Verdict != control.Proven || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
+	if c := n.change(after.LastChange.Number); c.Verdict != journal.Proven || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
 		t.Fatalf("%+v", c)
 	}
 	if err := n.holds(true); err != nil {
@@ -148,13 +148,13 @@ func testNewVIP(t *testing.T, n *node) {
 	before, _ := n.status()
 	keep := n.read(keepalivedConf)
 	n.save(keepalivedConf, strings.Replace(keep, "192.168.1.32/24 dev eth4", "192.168.1.32/24 dev eth4\n        192.168.1.33/24 dev eth4", 1))
-	if c := n.change(before.LastChange.Number); c.Verdict != control.Proven {
+	if c := n.change(before.LastChange.Number); c.Verdict != journal.Proven {
 		t.Fatalf("%+v", c)
 	}
 	n.must("sh", "-c", "ip -4 addr show dev eth4 | grep -q 192.168.1.33/24")
 	between, _ := n.status()
 	n.save(keepalivedConf, keep)
-	if c := n.change(between.LastChange.Number); c.Verdict != control.Proven {
+	if c := n.change(between.LastChange.Number); c.Verdict != journal.Proven {
 		t.Fatalf("%+v", c)
 	}
 }

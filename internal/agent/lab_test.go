@@ -14,6 +14,7 @@ import (
 
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
@@ -202,9 +203,9 @@ func (n *node) eventually(what string, done func() error) {
 }
 
 // change waits for the verdict on the change after number.
-func (n *node) change(after int) control.Change {
+func (n *node) change(after int) journal.Change {
 	n.t.Helper()
-	var c control.Change
+	var c journal.Change
 	n.eventually("a change", func() error {
 		s, err := n.status()
 		if err != nil {

@@ -1,6 +1,10 @@
 package agent
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/hapair/hapair/internal/agent/change"
+)
 
 // report tells what became of a round. What keeps it from a verdict is told once, and again when it is something else.
 func (d *Daemon) report(err error) {
@@ -16,7 +20,7 @@ func (d *Daemon) reportOnce(err error) {
 		return
 	}
 	d.told = err.Error()
-	if errors.Is(err, errNoVerdict) {
+	if errors.Is(err, change.ErrNoVerdict) {
 		d.Log.Info(err.Error())
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
@@ -74,7 +74,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	if err == nil && g.Applied != nil {
 		err = g.Applied(ctx)
 	}
-	g.tell(control.Change{Time: began.UTC(), Targets: []string{name}, Took: g.Now().Sub(began).Round(time.Millisecond).String()}, reason, aside, err)
+	g.tell(journal.Change{Time: began.UTC(), Targets: []string{name}, Took: g.Now().Sub(began).Round(time.Millisecond).String()}, reason, aside, err)
 	return nil
 }
 
@@ -154,14 +154,14 @@ func (g *Guard) restore(good store.Good, extra []string, name string) (aside []s
 }
 
 // tell writes what was done to the journal of changes and to the log.
-func (g *Guard) tell(c control.Change, reason string, aside []string, err error) {
-	c.Verdict = control.RolledBack
+func (g *Guard) tell(c journal.Change, reason string, aside []string, err error) {
+	c.Verdict = journal.RolledBack
 	c.Reason = "before a start: " + reason
 	if len(aside) > 0 {
 		c.Reason += "; set aside as " + strings.Join(aside, ", ")
 	}
 	if err != nil {
-		c.Verdict = control.Failed
+		c.Verdict = journal.Failed
 		c.Reason += "; " + err.Error()
 	}
 	number, err := store.At(g.Store).Record(c)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/needs"
@@ -188,7 +188,7 @@ func TestAGuardReplacesOnlyWhatIsBadByWhatIsGood(t *testing.T) {
 				return
 			}
 			g.want(g.cert, "good")
-			if err != nil || len(changes) != 1 || changes[0].Verdict != control.RolledBack || changes[0].Number != 1 || fmt.Sprint(changes[0].Targets) != "[haproxy]" {
+			if err != nil || len(changes) != 1 || changes[0].Verdict != journal.RolledBack || changes[0].Number != 1 || fmt.Sprint(changes[0].Targets) != "[haproxy]" {
 				t.Fatalf("%v, %+v", err, changes)
 			}
 			for _, a := range g.aside() {

@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
@@ -58,7 +59,7 @@ type Daemon struct {
 	Panics     *contain.Panics
 	Instances  func() map[string]vrrp.Instance               // as keepalived told them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
-	LastChange func() *control.Change                        // nil: there was none
+	LastChange func() *journal.Change                        // nil: there was none
 }
 
 // Observe returns what is so now.

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"fmt"
@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 )
 
 // died is what a fault point of a test panics with.
@@ -43,8 +44,8 @@ func (bn *bench) restart() {
 	if err != nil {
 		bn.t.Fatal(err)
 	}
-	bn.changer = newChanger(st, slog.New(slog.DiscardHandler), time.Now, bn.targets)
-	if _, err := bn.resume(); err != nil {
+	bn.Changer = New(Config{Targets: []target.Target{bn.a, bn.b}, Store: st, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if _, err := bn.Resume(); err != nil {
 		bn.t.Fatal(err)
 	}
 }
@@ -157,7 +158,7 @@ func TestAServiceThatDoesNotStayUpGoesBack(t *testing.T) {
 		}
 		bn.a.onTake = nil
 		bn.restart()
-		bn.expect(control.RolledBack, "a")
+		bn.expect(journal.RolledBack, "a")
 		bn.consistent("a1 b1", "a1 b1")
 	}
 }
@@ -170,7 +171,7 @@ func TestAGoodChangeThatNobodyWroteDownIsWrittenDown(t *testing.T) {
 	}
 	bn.restart()
 	changes, err := bn.store.Changes()
-	if last := changes[len(changes)-1]; err != nil || last.Verdict != control.Proven || fmt.Sprint(last.Targets) != "[a]" {
+	if last := changes[len(changes)-1]; err != nil || last.Verdict != journal.Proven || fmt.Sprint(last.Targets) != "[a]" {
 		t.Errorf("%+v, %v", last, err)
 	}
 	bn.consistent("a2 b1", "a2 b1")

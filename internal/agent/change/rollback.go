@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
@@ -22,19 +22,21 @@ import (
 
 // rollBack sets the files of all targets of a change aside, puts the last known good ones in their place, and makes the
 // services run on those. Where a target has no last known good files yet, everything stays as it is.
-func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Change, cause error) (control.Verdict, string) {
+func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Change, cause error) (journal.Verdict, string) {
 	// A change that is given up because the agent ends is no verdict on the files.
 	if ctx.Err() != nil {
-		return control.Failed, fmt.Sprintf("%v; the agent ended before it could go back", cause)
+		return journal.Failed, fmt.Sprintf("%v; the agent ended before it could go back", cause)
 	}
 	goods, err := c.goods(changed)
 	if err != nil {
-		c.judge(changed)
-		return control.Failed, fmt.Sprintf("%v; there is nothing to go back to: %v", cause, err)
+		for _, p := range changed {
+			p.judge(p.digest())
+		}
+		return journal.Failed, fmt.Sprintf("%v; there is nothing to go back to: %v", cause, err)
 	}
 	// Whoever finds this change begun is to go back, too: some files may be back already, and others not.
 	c.begin(ch, true)
-	restored := c.goesBack(changed)
+	restored := anyOf(changed, func(s *state) bool { return s.phase == returning })
 	for _, p := range changed {
 		did, err := c.restore(p, goods[p.Name()], ch.Number)
 		if err != nil {
@@ -53,19 +55,19 @@ func (c *changer) rollBack(ctx context.Context, changed []pending, ch control.Ch
 	}
 	c.step("taken back")
 	for _, p := range changed {
-		if s, err := target.Read(p.Paths()); err != nil || s.Digest != target.DigestOf(goods[p.Name()]) {
+		if s, err := target.Read(p.Paths()); err != nil || digest(s.Digest) != digestOf(goods[p.Name()]) {
 			// An editor was faster. What runs is not sure to be what was proven: the newer files are a change, at once.
-			c.unsettle([]pending{p})
+			p.leave(breaksOff)
 			continue
 		}
-		c.prove(p.Name(), target.DigestOf(goods[p.Name()]))
+		p.prove(digestOf(goods[p.Name()]))
 	}
-	return control.RolledBack, cause.Error()
+	return journal.RolledBack, cause.Error()
 }
 
 // takeBack makes a service run on its last known good files. One that is just ending over the others is started by systemd
 // sooner or later: what fails meanwhile says nothing.
-func (c *changer) takeBack(ctx context.Context, p pending) error {
+func (c *Changer) takeBack(ctx context.Context, p pending) error {
 	ctx, cancel := context.WithTimeout(ctx, target.TakeTime)
 	defer cancel()
 	tries := 0
@@ -73,20 +75,20 @@ func (c *changer) takeBack(ctx context.Context, p pending) error {
 		if err := p.Ready(ctx); err != nil {
 			return false, err
 		}
-		err := p.Target.Take(ctx, time.Time{})
+		err := p.Take(ctx, time.Time{})
 		tries++
 		return err == nil || tries == 3, err
 	})
 }
 
 // fail leaves targets to be tried again.
-func (c *changer) fail(changed []pending, reason string) (control.Verdict, string) {
-	c.later(changed, reason)
-	return control.Failed, reason
+func (c *Changer) fail(changed []pending, reason string) (journal.Verdict, string) {
+	c.later(changed)
+	return journal.Failed, reason
 }
 
 // goods are the last known good files of the targets of a change, with their bytes.
-func (c *changer) goods(changed []pending) (map[string]store.Good, error) {
+func (c *Changer) goods(changed []pending) (map[string]store.Good, error) {
 	all, err := c.store.Goods()
 	if err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func (c *changer) goods(changed []pending) (map[string]store.Good, error) {
 
 // restore puts the files of one target back, and tells whether there was anything to put back. Whatever lies there now is
 // set aside under a name that says when and why, even if it is newer than what was judged: nothing of the user's is lost.
-func (c *changer) restore(p pending, g store.Good, number int) (did bool, err error) {
+func (c *Changer) restore(p pending, g store.Good, number int) (did bool, err error) {
 	for _, f := range g.Files {
 		now, _, err := target.ReadFile(f.Path)
 		switch {
@@ -150,7 +152,7 @@ func (c *changer) restore(p pending, g store.Good, number int) (did bool, err er
 }
 
 // setAside gives a file a second name beside it, once: a write that fails after it is tried again.
-func (c *changer) setAside(path string, number int) error {
+func (c *Changer) setAside(path string, number int) error {
 	if has, err := isAside(path); has || err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/systemd"
@@ -75,7 +75,7 @@ func (s *service) Take(_ context.Context, changed time.Time) error {
 }
 
 type bench struct {
-	*changer
+	*Changer
 	a, b *service
 	dir  string
 	t    *testing.T
@@ -89,10 +89,10 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	bn := &bench{t: t, dir: dir, a: &service{is: "a", file: filepath.Join(dir, "a.conf")}, b: &service{is: "b", file: filepath.Join(dir, "b.conf")}}
-	bn.changer = newChanger(st, slog.New(slog.DiscardHandler), time.Now, []target.Target{bn.a, bn.b})
+	bn.Changer = New(Config{Targets: []target.Target{bn.a, bn.b}, Store: st, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	bn.write(bn.a, "a1")
 	bn.write(bn.b, "b1")
-	bn.expect(control.Proven, "b") // the last of two: each has its first proof by itself
+	bn.expect(journal.Proven, "b") // the last of two: each has its first proof by itself
 	bn.runsOn("a1", "b1")
 	return bn
 }
@@ -105,13 +105,13 @@ func (bn *bench) write(s *service, text string) {
 }
 
 // round carries out what there is to do, and gives the last change. No change at all gives none.
-func (bn *bench) round() (*control.Change, error) {
+func (bn *bench) round() (*journal.Change, error) {
 	bn.t.Helper()
 	changed, err := bn.look()
 	if err != nil || len(changed) == 0 {
 		return nil, err
 	}
-	var last *control.Change
+	var last *journal.Change
 	for _, group := range bn.groups(changed) {
 		ch, e := bn.change(bn.t.Context(), group, time.Now())
 		if e != nil {
@@ -123,7 +123,7 @@ func (bn *bench) round() (*control.Change, error) {
 	return last, err
 }
 
-func (bn *bench) expect(verdict control.Verdict, targets ...string) control.Change {
+func (bn *bench) expect(verdict journal.Verdict, targets ...string) journal.Change {
 	bn.t.Helper()
 	ch, err := bn.round()
 	if err != nil || ch == nil {
@@ -173,7 +173,7 @@ func TestUnchangedBytesAreNoChange(t *testing.T) {
 func TestABadFileIsRefusedOnceAndStays(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "bad")
-	if ch := bn.expect(control.Refused, "a"); !strings.Contains(ch.Reason, "it is bad") {
+	if ch := bn.expect(journal.Refused, "a"); !strings.Contains(ch.Reason, "it is bad") {
 		t.Fatalf("reason %q", ch.Reason)
 	}
 	bn.nothing()
@@ -190,11 +190,11 @@ func TestAllOrNone(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "bad")
-	bn.expect(control.Refused, "a", "b")
+	bn.expect(journal.Refused, "a", "b")
 	bn.runsOn("a1", "b1")
 	bn.nothing()
 	bn.write(bn.b, "b2")
-	bn.expect(control.Proven, "a", "b")
+	bn.expect(journal.Proven, "a", "b")
 	bn.runsOn("a2", "b2")
 }
 
@@ -202,25 +202,25 @@ func TestAGoodFileIsTakenWhenTheBadOneBesideItIsTakenBack(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "bad")
-	bn.expect(control.Refused, "a", "b")
+	bn.expect(journal.Refused, "a", "b")
 	bn.write(bn.b, "b1")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a2", "b1")
 }
 
 func TestAnOldRefusedFileDoesNotHoldTheOthersUp(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.b, "bad")
-	bn.expect(control.Refused, "b")
+	bn.expect(journal.Refused, "b")
 	bn.write(bn.a, "a2")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 }
 
 func TestWhatDoesNotProveIsRolledBackWithAllOfItsChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "broken")
-	bn.expect(control.RolledBack, "a", "b")
+	bn.expect(journal.RolledBack, "a", "b")
 	bn.runsOn("a1", "b1")
 	if bn.a.text() != "a1" || bn.b.text() != "b1" {
 		t.Errorf("the files are %q and %q", bn.a.text(), bn.b.text())
@@ -236,9 +236,9 @@ func TestWhatDoesNotProveIsRolledBackWithAllOfItsChange(t *testing.T) {
 
 func TestWithoutALastKnownGoodFileNothingIsTouched(t *testing.T) {
 	bn := newBench(t)
-	bn.changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
+	bn.Changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
 	bn.write(bn.a, "broken")
-	bn.expect(control.Failed, "a")
+	bn.expect(journal.Failed, "a")
 	if bn.a.text() != "broken" || bn.aside(bn.a) != nil {
 		t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
 	}
@@ -249,10 +249,10 @@ func TestAnEditDuringTheReloadIsTheNextChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a3") }
-	if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+	if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
 		t.Fatalf("%+v, %v; want no verdict on what is not what was judged", ch, err)
 	}
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a3", "b1")
 	goods, err := bn.store.Goods()
 	if err != nil || goods["a"].Files[0].Digest != store.Digest([]byte("a3")) {
@@ -264,7 +264,7 @@ func TestANewerEditIsKeptWhenItIsRolledBack(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "broken")
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "broken, and newer") }
-	bn.expect(control.RolledBack, "a")
+	bn.expect(journal.RolledBack, "a")
 	if got := fmt.Sprint(bn.aside(bn.a)); got != "[broken, and newer]" {
 		t.Errorf("set aside: %s", got)
 	}
@@ -274,7 +274,7 @@ func TestNoVerdictIsAskedForAgain(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "none")
 	for range 2 {
-		if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+		if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
 			t.Fatalf("%+v, %v", ch, err)
 		}
 	}
@@ -286,16 +286,16 @@ func TestNoVerdictIsAskedForAgain(t *testing.T) {
 	}
 	bn.runsOn("a1", "b1")
 	bn.b.stopped = false
-	bn.expect(control.Proven, "a", "b")
+	bn.expect(journal.Proven, "a", "b")
 }
 
 func TestWhatIsBadBeforeAnythingWasProvenIsLookedAtAgainButToldOnce(t *testing.T) {
 	bn := newBench(t)
-	delete(bn.runs, "a")
+	bn.targets[0].phase, bn.targets[0].runs = fresh, ""
 	bn.write(bn.a, "bad")
 	bn.write(bn.b, "b2")
-	bn.expect(control.Proven, "b") // which the other does not hold up
-	if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+	bn.expect(journal.Proven, "b") // which the other does not hold up
+	if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
 		t.Fatalf("%+v, %v", ch, err)
 	}
 }
@@ -309,7 +309,7 @@ func TestAnAgentThatEndsGivesNoVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ch, err := bn.change(ctx, changed, time.Now()); !errors.Is(err, errNoVerdict) || ch.Number != 0 {
+	if ch, err := bn.change(ctx, changed, time.Now()); !errors.Is(err, ErrNoVerdict) || ch.Number != 0 {
 		t.Fatalf("%+v, %v", ch, err)
 	}
 	if bn.a.text() != "broken" {

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // An editor that saves twice in a row leaves the service on bytes that were never proven. Where the newer ones are bad the
@@ -20,10 +20,10 @@ func TestUnprovenBytesDoNotRunOn(t *testing.T) {
 		bn.a.onTake = nil
 		bn.write(bn.a, "a3 bad")
 	}
-	if _, err := bn.round(); !errors.Is(err, errNoVerdict) {
+	if _, err := bn.round(); !errors.Is(err, ErrNoVerdict) {
 		t.Fatalf("the error is %v, want that there is no verdict", err)
 	}
-	bn.expect(control.RolledBack, "a")
+	bn.expect(journal.RolledBack, "a")
 	bn.runsOn("a1", "b1")
 	if got := bn.aside(bn.a); len(got) != 1 || got[0] != "a3 bad" {
 		t.Errorf("set aside: %q", got)
@@ -39,11 +39,11 @@ func TestLastKnownGoodComesBackAfterUnprovenBytes(t *testing.T) {
 		bn.a.onTake = nil
 		bn.write(bn.a, "a3")
 	}
-	if _, err := bn.round(); !errors.Is(err, errNoVerdict) {
+	if _, err := bn.round(); !errors.Is(err, ErrNoVerdict) {
 		t.Fatalf("the error is %v, want that there is no verdict", err)
 	}
 	bn.write(bn.a, "a1")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a1", "b1")
 }
 
@@ -58,8 +58,8 @@ func TestAnEditDuringTheRollbackIsTheNextChange(t *testing.T) {
 			bn.write(bn.a, "a2")
 		}
 	}
-	bn.expect(control.RolledBack, "a")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.RolledBack, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a2", "b1")
 }
 
@@ -70,7 +70,7 @@ func TestARollbackThatFailsIsTriedAgain(t *testing.T) {
 	bn.now = func() time.Time { return clock }
 	bn.a.failing = true
 	bn.write(bn.a, "a2")
-	if ch := bn.expect(control.Failed, "a"); !strings.Contains(ch.Reason, "does not prove") {
+	if ch := bn.expect(journal.Failed, "a"); !strings.Contains(ch.Reason, "does not prove") {
 		t.Errorf("%+v", ch)
 	}
 	bn.nothing() // it is not tried again at once
@@ -84,7 +84,7 @@ func TestARollbackThatFailsIsTriedAgain(t *testing.T) {
 	}
 	bn.a.failing = false
 	clock = clock.Add(time.Hour)
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a1", "b1")
 	bn.nothing()
 }
@@ -96,7 +96,7 @@ func TestNobodyIsBlamedForABusThatIsDown(t *testing.T) {
 	bn.write(bn.b, "b2")
 	bn.b.unasked = true
 	for range 2 {
-		if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+		if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
 			t.Fatalf("%+v, %v", ch, err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestNobodyIsBlamedForABusThatIsDown(t *testing.T) {
 		t.Error("the file was touched")
 	}
 	bn.b.unasked = false
-	bn.expect(control.Proven, "a", "b")
+	bn.expect(journal.Proven, "a", "b")
 	bn.runsOn("a2", "b2")
 }
 
@@ -120,12 +120,12 @@ func TestADiskThatIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	bn.write(bn.a, "a2")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.write(bn.a, "broken")
 	if err := os.Rename(good+".away", good); err != nil {
 		t.Fatal(err)
 	}
-	bn.expect(control.RolledBack, "a")
+	bn.expect(journal.RolledBack, "a")
 	bn.runsOn("a2", "b1")
 	bn.payDebts()
 	after, err := bn.store.Goods()
@@ -138,20 +138,18 @@ func TestADiskThatIsFull(t *testing.T) {
 func TestAClockThatIsSetBackHidesNoEdit(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	if !bn.a.since.IsZero() {
 		t.Errorf("an edit may be on already since %v", bn.a.since)
 	}
-	delete(bn.runs, "a")
-	delete(bn.judged, "a")
-	bn.expect(control.Proven, "a")
+	bn.targets[0].state = state{} // as if nothing was known of a
+	bn.expect(journal.Proven, "a")
 	if bn.a.since.IsZero() {
 		t.Error("at the first proof it is reloaded for nothing")
 	}
-	delete(bn.runs, "a")
-	delete(bn.judged, "a")
+	bn.targets[0].state = state{} // as if nothing was known of a
 	bn.now = func() time.Time { return time.Now().Add(-time.Hour) }
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	if !bn.a.since.IsZero() {
 		t.Errorf("files of the future are taken for older than the service: %v", bn.a.since)
 	}

@@ -1,25 +1,27 @@
-package agent
+package change
 
 import (
 	"errors"
 	"io/fs"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// resume carries on from what the last agent left in the store, which may have died at any point, and returns the last
+// Resume carries on from what the last agent left in the store, which may have died at any point, and returns the last
 // change.
-func (c *changer) resume() (*control.Change, error) {
+func (c *Changer) Resume() (*journal.Change, error) {
 	goods, err := c.store.Goods()
 	if err != nil {
 		return nil, err
 	}
 	for name, g := range goods {
-		c.prove(name, target.DigestOf(g))
+		if t := c.tracked(name); t != nil {
+			t.prove(digestOf(g))
+		}
 		c.number = max(c.number, g.Generation)
 	}
 	if err := c.unapply(goods); err != nil {
@@ -37,9 +39,22 @@ func (c *changer) resume() (*control.Change, error) {
 	return &last, nil
 }
 
+// tracked returns the target of a name; nil: there is none any more.
+func (c *Changer) tracked(name string) *tracked {
+	for _, t := range c.targets {
+		if t.Name() == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// digestOf returns the digest that a snapshot of exactly these files has.
+func digestOf(g store.Good) digest { return digest(target.DigestOf(g)) }
+
 // recall looks for a change that was begun and has no verdict, and gives it one: it was taken over, only nobody wrote it
 // down, or it was interrupted, and nobody knows what the services run on.
-func (c *changer) recall(goods map[string]store.Good) error {
+func (c *Changer) recall(goods map[string]store.Good) error {
 	b, err := c.store.Begun()
 	if err != nil {
 		c.log.Error(err.Error()) // nothing is known of it: the files tell whether there is a change
@@ -52,32 +67,30 @@ func (c *changer) recall(goods map[string]store.Good) error {
 	if err != nil {
 		return err
 	}
-	written := control.Verdict("")
+	written := journal.Verdict("")
 	for _, ch := range changes {
 		if ch.Number == b.Number {
 			written = ch.Verdict
 		}
 	}
-	ch := control.Change{Number: b.Number, Time: b.Time, Targets: b.Targets}
+	ch := journal.Change{Number: b.Number, Time: b.Time, Targets: b.Targets}
 	switch {
 	case written == "" && committed(goods, b):
-		ch.Verdict, ch.Reason = control.Proven, "the agent ended before it could write this down"
+		ch.Verdict, ch.Reason = journal.Proven, "the agent ended before it could write this down"
 		c.tell(ch)
 		return c.store.End()
 	case written == "":
-		ch.Verdict, ch.Reason = control.Interrupted, "the agent ended in the middle of it: services are taken through it anew"
+		ch.Verdict, ch.Reason = journal.Interrupted, "the agent ended in the middle of it: services are taken through it anew"
 		c.tell(ch)
-	case written != control.Interrupted:
+	case written != journal.Interrupted:
 		return c.store.End()
 	}
 	// The change stays begun until there is a verdict on the next one: this agent may die, too.
 	c.number = max(c.number, b.Number)
 	for _, name := range b.Targets {
-		if c.runs[name] != "" {
-			c.runs[name] = unproven
-			c.back[name] = b.Back
+		if t := c.tracked(name); t != nil {
+			t.leave(interruption(b))
 		}
-		delete(c.judged, name)
 	}
 	return nil
 }
@@ -94,7 +107,7 @@ func committed(goods map[string]store.Good, b *store.Begun) bool {
 
 // unapply takes back the files of an apply that has no verdict: all of them, or none. One that somebody has edited since
 // stays.
-func (c *changer) unapply(goods map[string]store.Good) error {
+func (c *Changer) unapply(goods map[string]store.Good) error {
 	st, err := c.store.Staged()
 	if err != nil {
 		c.log.Error(err.Error())
@@ -115,7 +128,7 @@ func (c *changer) unapply(goods map[string]store.Good) error {
 }
 
 // putBack restores what was there before an apply.
-func (c *changer) putBack(st store.Staged) error {
+func (c *Changer) putBack(st store.Staged) error {
 	for _, f := range st.Files {
 		now, _, err := target.ReadFile(f.Path)
 		switch {
@@ -143,7 +156,7 @@ func (c *changer) putBack(st store.Staged) error {
 }
 
 // isGood tells whether bytes are the last known good ones of a file.
-func (c *changer) isGood(path, digest string) bool {
+func (c *Changer) isGood(path, digest string) bool {
 	goods, err := c.store.Goods()
 	if err != nil {
 		return false

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"context"
@@ -62,7 +62,7 @@ func same(a, b []pending) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Name() != b[i].Name() || a[i].snapshot.Digest != b[i].snapshot.Digest {
+		if a[i].Name() != b[i].Name() || a[i].digest() != b[i].digest() {
 			return false
 		}
 	}

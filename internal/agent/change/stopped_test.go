@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 )
@@ -28,24 +28,24 @@ func (l *leaving) Take(ctx context.Context, changed time.Time) error {
 // A service that is restarted while its files are taken over says nothing about them: neither about an edit, nor about the
 // first files of a node, which nobody would look at again.
 func TestNobodyIsBlamedForAServiceThatIsStoppedMeanwhile(t *testing.T) {
-	for name, fresh := range map[string]bool{"an edit": false, "the first files": true} {
+	for name, first := range map[string]bool{"an edit": false, "the first files": true} {
 		t.Run(name, func(t *testing.T) {
 			bn := newBench(t)
 			l := &leaving{bn.a, true}
-			bn.targets[0] = l
-			if fresh {
-				bn.changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
-				delete(bn.runs, "a")
+			bn.targets[0].Target = l
+			if first {
+				bn.Changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
+				bn.targets[0].phase, bn.targets[0].runs = fresh, ""
 			}
 			bn.write(bn.a, "a2")
-			if ch, err := bn.round(); ch != nil || !errors.Is(err, errNoVerdict) {
+			if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
 				t.Fatalf("%+v, %v", ch, err)
 			}
 			if bn.a.text() != "a2" || bn.aside(bn.a) != nil {
 				t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
 			}
 			l.left = false
-			bn.expect(control.Proven, "a")
+			bn.expect(journal.Proven, "a")
 		})
 	}
 }

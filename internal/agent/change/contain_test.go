@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/agent/contain"
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // A panic at any step of a change gives no verdict, and the same files are tried again until they have one.
@@ -14,10 +14,10 @@ func TestAPanicAtEachStepOfAChange(t *testing.T) {
 	for _, tt := range []struct {
 		text    string
 		steps   []string
-		verdict control.Verdict
+		verdict journal.Verdict
 		runs    string
 	}{
-		{"a2", []string{"validated", "begun", "taken a", "proven", "committed", "written"}, control.Proven, "a2"},
+		{"a2", []string{"validated", "begun", "taken a", "proven", "committed", "written"}, journal.Proven, "a2"},
 		{"a2 broken", []string{"validated", "begun", "set aside", "restored a", "restored", "taken back", "written"}, "", "a1"},
 	} {
 		for _, step := range tt.steps {
@@ -36,7 +36,7 @@ func TestAPanicAtEachStepOfAChange(t *testing.T) {
 				bn.write(bn.a, tt.text)
 				for range 2 {
 					ch, err := bn.round()
-					if ch != nil || !contain.IsPanic(err) || !errors.Is(err, errNoVerdict) {
+					if ch != nil || !contain.IsPanic(err) || !errors.Is(err, ErrNoVerdict) {
 						// Its second try may find the good files in place again, and come by another way to its end.
 						if tt.verdict == "" && err == nil {
 							break
@@ -72,16 +72,15 @@ func TestAPanicAtEachStepOfAChange(t *testing.T) {
 func TestATargetThatPanics(t *testing.T) {
 	bn := newBench(t)
 	bn.panics = &contain.Panics{}
-	delete(bn.runs, "a") // by itself
-	delete(bn.judged, "a")
+	bn.targets[0].state = state{} // as if nothing was known of a
 	bn.a.onTake = func() { panic("netip: As4 called on IPv6 address") }
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "b2")
-	if ch, err := bn.round(); ch == nil || ch.Verdict != control.Proven || fmt.Sprint(ch.Targets) != "[b]" || !contain.IsPanic(err) {
+	if ch, err := bn.round(); ch == nil || ch.Verdict != journal.Proven || fmt.Sprint(ch.Targets) != "[b]" || !contain.IsPanic(err) {
 		t.Fatalf("%+v, %v", ch, err)
 	}
 	bn.a.onTake = nil
-	bn.expect(control.Proven, "a")
+	bn.expect(journal.Proven, "a")
 	bn.runsOn("a2", "b2")
 }
 
@@ -96,8 +95,8 @@ func TestAnApplyThatPanics(t *testing.T) {
 					panic("at " + step)
 				}
 			}
-			files := []control.ApplyFile{{Path: bn.a.file, Data: []byte("a2")}, {Path: bn.b.file, Data: []byte("b2")}}
-			if applied, err := bn.apply(t.Context(), files); !contain.IsPanic(err) || applied.Change != nil {
+			files := []File{{Path: bn.a.file, Data: []byte("a2")}, {Path: bn.b.file, Data: []byte("b2")}}
+			if applied, err := bn.Apply(t.Context(), files); !contain.IsPanic(err) || applied.Change != nil {
 				t.Fatalf("%+v, %v", applied, err)
 			}
 			if bn.a.text() != "a1" || bn.b.text() != "b1" {

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"errors"
@@ -8,20 +8,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/target"
 )
 
-func (bn *bench) applies(a, b string) (control.Applied, error) {
+func (bn *bench) applies(a, b string) (Applied, error) {
 	bn.t.Helper()
-	return bn.apply(bn.t.Context(), []control.ApplyFile{{Path: bn.b.file, Data: []byte(b)}, {Path: bn.a.file, Data: []byte(a)}})
+	return bn.Apply(bn.t.Context(), []File{{Path: bn.b.file, Data: []byte(b)}, {Path: bn.a.file, Data: []byte(a)}})
 }
 
 func TestApplyIsAllOrNone(t *testing.T) {
 	for _, tt := range []struct {
 		a, b    string
-		verdict control.Verdict
-	}{{"a2", "b2", control.Proven}, {"a2", "bad", control.Refused}, {"a2", "broken", control.RolledBack}, {"broken", "b2", control.RolledBack}} {
+		verdict journal.Verdict
+	}{{"a2", "b2", journal.Proven}, {"a2", "bad", journal.Refused}, {"a2", "broken", journal.RolledBack}, {"broken", "b2", journal.RolledBack}} {
 		t.Run(tt.a+" "+tt.b, func(t *testing.T) {
 			bn := newBench(t)
 			for range 2 { // the same bytes have a verdict of their own each time
@@ -37,7 +37,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 				}
 			}
 			want := "a1 b1"
-			if tt.verdict == control.Proven {
+			if tt.verdict == journal.Proven {
 				want = "a2 b2"
 			}
 			bn.consistent(want, want)
@@ -61,7 +61,7 @@ func TestApplyWithoutAVerdictChangesNothing(t *testing.T) {
 func TestApplyNamesFilesThatAreNoTargets(t *testing.T) {
 	bn := newBench(t)
 	foreign := filepath.Join(bn.dir, "shadow")
-	done, err := bn.apply(t.Context(), []control.ApplyFile{{Path: bn.a.file, Data: []byte("a2")}, {Path: foreign, Data: []byte("x")}})
+	done, err := bn.Apply(t.Context(), []File{{Path: bn.a.file, Data: []byte("a2")}, {Path: foreign, Data: []byte("x")}})
 	if err != nil || !strings.Contains(done.Refused, foreign) || strings.Contains(done.Refused, bn.a.file) {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -76,15 +76,15 @@ func TestApplyNamesFilesThatAreNoTargets(t *testing.T) {
 func TestApplyLosesNothing(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "bad, but mine")
-	bn.expect(control.Refused, "a")
-	if done, err := bn.applies("a2", "broken"); err != nil || done.Change.Verdict != control.RolledBack {
+	bn.expect(journal.Refused, "a")
+	if done, err := bn.applies("a2", "broken"); err != nil || done.Change.Verdict != journal.RolledBack {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if got := bn.a.text(); got != "bad, but mine" {
 		t.Errorf("the file is %q", got)
 	}
 	bn.nothing()
-	if done, err := bn.applies("a2", "b2"); err != nil || done.Change.Verdict != control.Proven {
+	if done, err := bn.applies("a2", "b2"); err != nil || done.Change.Verdict != journal.Proven {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if got := fmt.Sprint(bn.aside(bn.a)); !strings.Contains(got, "bad, but mine") {

@@ -1,4 +1,4 @@
-package agent
+package change
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/testing/unusable"
 )
@@ -23,7 +23,7 @@ func TestAChangeToWhatIsNotARegularFileIsRefused(t *testing.T) {
 			}
 			unusable.Within(t, func() {
 				ch, err := bn.round()
-				if err != nil || ch == nil || ch.Verdict != control.Refused || !strings.Contains(ch.Reason, bn.a.file) {
+				if err != nil || ch == nil || ch.Verdict != journal.Refused || !strings.Contains(ch.Reason, bn.a.file) {
 					t.Errorf("got %+v, %v", ch, err)
 				}
 				if ch, err := bn.round(); ch != nil || err != nil {
@@ -36,7 +36,7 @@ func TestAChangeToWhatIsNotARegularFileIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			bn.write(bn.a, "a2")
-			bn.expect(control.Proven, "a")
+			bn.expect(journal.Proven, "a")
 			bn.runsOn("a2", "b1")
 		})
 	}
