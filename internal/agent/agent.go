@@ -71,7 +71,7 @@ type Daemon struct {
 	observer *status.Observer
 	retry    contain.Retry // by the loop alone
 
-	told string // by the loop alone: the last thing that kept it from a verdict
+	reports reporter // by the loop alone
 
 	mu   sync.Mutex
 	last *journal.Change
@@ -114,6 +114,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 // open makes what the daemon consists of.
 func (d *Daemon) open() error {
 	d.started = d.Now()
+	d.reports.log = d.Log
 	d.panics = &contain.Panics{Log: d.Log, Now: d.Now}
 	s, err := store.Open(d.Paths.Store)
 	if err != nil {
@@ -246,7 +247,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case err := <-done:
 			done = nil
 			d.retry.Note(err, d.Now(), d.files)
-			d.report(err)
+			d.reports.round(err)
 		case <-tick.C:
 			if now := d.pace(done != nil); now != pace {
 				pace = now
@@ -274,7 +275,7 @@ func (d *Daemon) lookAround() {
 	d.panics.Guard(track.Part, d.track.Look)
 	d.panics.Guard("the end of maintenance", func() {
 		if err := d.service.Expire(); err != nil {
-			d.reportOnce(err)
+			d.reports.problem(err)
 		}
 	})
 	d.panics.Guard("the holder's files", d.vrrp.TellHolder) // keepalived may have made the file since it told its state
@@ -305,7 +306,7 @@ func (d *Daemon) files() string {
 // usable tells whether the agent could start on its new configuration.
 func (d *Daemon) usable() bool {
 	if _, err := config.Load(d.Paths.Config); err != nil {
-		d.reportOnce(err)
+		d.reports.problem(err)
 		return false
 	}
 	return true
@@ -318,6 +319,6 @@ func (d *Daemon) watch() {
 		paths = append(paths, t.Paths()...)
 	}
 	if err := d.watcher.Watch(paths); err != nil {
-		d.reportOnce(err)
+		d.reports.problem(err)
 	}
 }

@@ -16,7 +16,7 @@ const (
 // pace is how often the loop wakes up by itself, for all that may be done late.
 func (d *Daemon) pace(busy bool) time.Duration {
 	every := atRest
-	if busy || d.told != "" {
+	if busy || d.reports.open {
 		every = rescan
 	}
 	if beat := d.Notify.WatchdogInterval(); beat > 0 {

@@ -69,7 +69,7 @@ var transitions = []struct {
 	{unsettled, fails, unsettled},
 
 	{returning, proves, proven},
-	{returning, judged, returning}, // there is nothing to go back to
+	{returning, judged, unsettled}, // there is nothing to go back to
 	{returning, breaksOff, unsettled},
 	{returning, interruptedReturn, returning},
 	{returning, fails, unsettled},
