@@ -3,36 +3,40 @@ package change
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
-	events := make(chan struct{}, 1)
-	start := time.Now()
-	if !settle(t.Context(), events) || time.Since(start) < quiet {
-		t.Errorf("without events it waited %v, want %v", time.Since(start), quiet)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { // an editor that never stops
-		for tick := time.NewTicker(quiet / 10); ; <-tick.C {
-			select {
-			case events <- struct{}{}:
-			case <-ctx.Done():
-				tick.Stop()
-				return
-			}
+	synctest.Test(t, func(t *testing.T) {
+		events := make(chan struct{}, 1)
+		start := time.Now()
+		if !settle(t.Context(), events) || time.Since(start) != quiet {
+			t.Errorf("without events it waited %v, want %v", time.Since(start), quiet)
 		}
-	}()
-	start = time.Now()
-	if !settle(t.Context(), events) || time.Since(start) < longest-quiet || time.Since(start) > 5*longest {
-		t.Errorf("under steady events it waited %v, want %v", time.Since(start), longest)
-	}
-	cancel()
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if settle(ended, make(chan struct{})) {
-		t.Error("it settled though it was to end")
-	}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { // an editor that never stops
+			for tick := time.NewTicker(quiet / 10); ; <-tick.C {
+				select {
+				case events <- struct{}{}:
+				case <-ctx.Done():
+					tick.Stop()
+					return
+				}
+			}
+		}()
+		start = time.Now()
+		if !settle(t.Context(), events) || time.Since(start) != longest {
+			t.Errorf("under steady events it waited %v, want %v", time.Since(start), longest)
+		}
+		cancel()
+		synctest.Wait()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if settle(ended, make(chan struct{})) {
+			t.Error("it settled though it was to end")
+		}
+	})
 }
 
 func TestSettledWaitsForTheSameBytesTwice(t *testing.T) {
