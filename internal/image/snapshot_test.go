@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestParseSnapshot(t *testing.T) {
