@@ -17,10 +17,10 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/duplicate"
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
-	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/status"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
@@ -57,19 +57,19 @@ type Daemon struct {
 	// Point is called with the name of each step of a change; nil: it is not. A build for tests ends the agent there.
 	Point func(name string)
 
-	started  time.Time
-	vrrp     *vrrp.States
-	track    *track.Tracker
-	service  *maintenance.Service
-	targets  []target.Target
-	changer  *change.Changer
-	watcher  *watch.Watcher
-	applies  chan applyJob // wait for their turn in the loop
-	rivals   *rivals.Watch
-	reach    *reach.Watch
-	panics   *contain.Panics
-	observer *status.Observer
-	retry    contain.Retry // by the loop alone
+	started    time.Time
+	vrrp       *vrrp.States
+	track      *track.Tracker
+	service    *maintenance.Service
+	targets    []target.Target
+	changer    *change.Changer
+	watcher    *watch.Watcher
+	applies    chan applyJob // wait for their turn in the loop
+	duplicates *duplicate.Watch
+	reach      *reach.Watch
+	panics     *contain.Panics
+	observer   *status.Observer
+	retry      contain.Retry // by the loop alone
 
 	reports reporter // by the loop alone
 
@@ -98,7 +98,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
-		"the VRRP states": d.vrrp.Run, "the track file": d.track.Run, "the search for other holders": d.rivals.Run,
+		"the VRRP states": d.vrrp.Run, "the track file": d.track.Run, "the search for other holders": d.duplicates.Run,
 		"the search for peers": d.reach.Run, "the watch of keepalived": d.follower().Run,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
@@ -132,7 +132,7 @@ func (d *Daemon) open() error {
 		Panics: d.panics}
 	d.vrrp.Recall(vrrp.Plausible(d.Conf.VIPs))
 	d.vrrp.TellHolder()
-	d.rivals = &rivals.Watch{VIPs: d.Conf.VIPs, Interval: rivals.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
+	d.duplicates = &duplicate.Watch{VIPs: d.Conf.VIPs, Interval: duplicate.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
 		Look: make(chan struct{}, 1), Contain: d.panics.Guard}
 	d.reach = d.newReach()
 	d.vrrp.Moved = d.lookForOthers
@@ -167,7 +167,7 @@ func (d *Daemon) runs() keepalived.File {
 // newObserver returns what answers a request for the status.
 func (d *Daemon) newObserver() *status.Observer {
 	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
-		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.rivals.Others,
+		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
 			LastChange: d.lastChange}}
 }
 

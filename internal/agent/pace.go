@@ -27,7 +27,7 @@ func (d *Daemon) pace(busy bool) time.Duration {
 
 // lookForOthers has the link asked about what is due, without waiting for it: other holders, and peers that are not heard.
 func (d *Daemon) lookForOthers() {
-	for _, look := range []chan struct{}{d.rivals.Look, d.reach.Look} {
+	for _, look := range []chan struct{}{d.duplicates.Look, d.reach.Look} {
 		select {
 		case look <- struct{}{}:
 		default:

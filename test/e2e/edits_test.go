@@ -67,7 +67,7 @@ func testEdits(t *testing.T, c controllers) {
 		if left, err := holder.ReadFile(cluster.HAProxyConfig); err != nil || string(left) != broken {
 			t.Errorf("the file is not as it was saved (%v)", err)
 		}
-		if failures, last, _ := watch.stop(); failures > 0 {
+		if failures, _, last := watch.stop(); failures > 0 {
 			t.Errorf("%d requests failed, the last with %v", failures, last)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Need skips the test where the lab cannot run, and says what is missing. With CI=true that is a failure.

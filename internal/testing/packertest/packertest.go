@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/gotool"
+	"github.com/hapair/hapair/internal/testing/gotool"
 )
 
 // Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.

@@ -1,6 +1,6 @@
-// Package rivals finds out whether another machine answers for a virtual IP that this one holds: two holders, of which
+// Package duplicate finds out whether another machine answers for a virtual IP that this one holds: two holders, of which
 // neither VRRP nor the kernel tells.
-package rivals
+package duplicate
 
 import (
 	"context"
