@@ -15,12 +15,20 @@ func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
 			t.Errorf("without events it waited %v, want %v", time.Since(start), quiet)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
 		go func() { // an editor that never stops
-			for tick := time.NewTicker(quiet / 10); ; <-tick.C {
+			defer close(stopped)
+			tick := time.NewTicker(quiet / 10)
+			defer tick.Stop()
+			for {
 				select {
 				case events <- struct{}{}:
 				case <-ctx.Done():
-					tick.Stop()
+					return
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
 					return
 				}
 			}
@@ -30,7 +38,7 @@ func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
 			t.Errorf("under steady events it waited %v, want %v", time.Since(start), longest)
 		}
 		cancel()
-		synctest.Wait()
+		<-stopped
 		ended, end := context.WithCancel(t.Context())
 		end()
 		if settle(ended, make(chan struct{})) {
