@@ -124,11 +124,11 @@ func (c *Changer) step(name string) {
 }
 
 // change carries out one change of all targets that have new files: all or none. It returns ErrNoVerdict if a service
-// does not run, or if the agent panicked, and a change otherwise. since is when the first of it was noticed.
-func (c *Changer) change(ctx context.Context, changed []pending, since time.Time) (ch journal.Change, err error) {
+// does not run, or if the agent panicked, and a change otherwise. known is what is known of the files already; nil: nothing. since is when the first of it was noticed.
+func (c *Changer) change(ctx context.Context, changed []pending, known *judgement, since time.Time) (ch journal.Change, err error) {
 	c.begun = nil
 	err = c.panics.Contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
-		ch, err = c.attempt(ctx, changed, since)
+		ch, err = c.attempt(ctx, changed, known, since)
 		return err
 	})
 	if contain.IsPanic(err) {
@@ -157,7 +157,7 @@ func interruption(b *store.Begun) event {
 }
 
 // attempt is change, which contains its panics.
-func (c *Changer) attempt(ctx context.Context, changed []pending, since time.Time) (journal.Change, error) {
+func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgement, since time.Time) (journal.Change, error) {
 	failing, err := c.ready(ctx, changed)
 	if err != nil {
 		return journal.Change{}, err
@@ -165,7 +165,7 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, since time.Tim
 	ch := journal.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
 	verdict, reason, good := tool.Bad, failing, map[string]bool(nil)
 	if failing == "" {
-		verdict, reason, good = c.validate(ctx, changed)
+		verdict, reason, good = c.validate(ctx, changed, known)
 	}
 	c.step("validated")
 	switch {
@@ -250,13 +250,11 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 
 // validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
 // cannot be judged leaves all of it unjudged.
-func (c *Changer) validate(ctx context.Context, changed []pending) (verdict tool.Verdict, reason string, good map[string]bool) {
+func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict tool.Verdict, reason string, good map[string]bool) {
 	verdict, good = tool.Good, map[string]bool{}
 	var reasons []string
 	for _, p := range changed {
-		vctx, cancel := context.WithTimeout(ctx, validateTime)
-		a := target.Judge(vctx, p.Target)
-		cancel()
+		a := known.of(ctx, p)
 		if a.Verdict == tool.Good {
 			good[p.Name()] = true
 			continue
