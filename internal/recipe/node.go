@@ -77,9 +77,12 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 	if s.HAProxy.Config != "" {
 		return nil // where haproxy listens is then the business of that file alone
 	}
-	for _, svc := range s.Services {
-		for _, a := range s.VIP(svc.VIP).Addresses {
-			c.Listeners = append(c.Listeners, config.Listener{Service: svc.Name, Address: netip.AddrPortFrom(a.Addr, uint16(svc.Port))})
+	for i := range s.Services {
+		svc := &s.Services[i]
+		for _, e := range s.Endpoints(svc) {
+			for port := e.Low; port <= e.High; port++ {
+				c.Listeners = append(c.Listeners, config.Listener{Service: svc.Name, Address: netip.AddrPortFrom(e.Addr, uint16(port))})
+			}
 		}
 	}
 	return nil
@@ -90,9 +93,14 @@ func certificates(s *spec.Spec) []string {
 	var paths []string
 	seen := map[string]bool{}
 	for _, svc := range s.Services {
-		if svc.TLS != nil && !seen[svc.TLS.Certificate] {
-			seen[svc.TLS.Certificate] = true
-			paths = append(paths, svc.TLS.Certificate)
+		if svc.TLS == nil {
+			continue
+		}
+		for _, path := range svc.TLS.CertificatePaths() {
+			if !seen[path] {
+				seen[path] = true
+				paths = append(paths, path)
+			}
 		}
 	}
 	return paths

@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"internal/agent/config", "internal/schema"},
 	{"internal/spec"},
 	{"internal/release", "internal/strictyaml", "internal/health"},
-	{"internal/outdir", "internal/dpkg"},
+	{"internal/outdir", "internal/dpkg", "internal/haproxy/syntax"},
 	{"internal/diag", "internal/durable", "internal/version", "units"},
 	{"internal/redact", "internal/regular", "internal/termsafe"},
 }
