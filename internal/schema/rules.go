@@ -27,6 +27,7 @@ func required(t reflect.Type) []string {
 		reflect.TypeFor[spec.ErrorFile](): {"status", "path"},
 		reflect.TypeFor[spec.ServerTLS](): {"verify"},
 		reflect.TypeFor[spec.Server]():    {"name", "address"},
+		reflect.TypeFor[spec.File]():      {"path"},
 		reflect.TypeFor[spec.User]():      {"name", "ssh_authorized_keys"},
 	}[t]
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	_ "embed"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -43,6 +44,8 @@ type Spec struct {
 	CloudConfig map[string]any `yaml:"cloud_config"`
 	// HAProxy passes lines through to haproxy.cfg.
 	HAProxy HAProxy `yaml:"haproxy"`
+	// Files are further files of the nodes, such as maps, error pages and Lua scripts. They are watched, proven and rolled back with haproxy.cfg.
+	Files []File `yaml:"files"`
 	// Keepalived passes lines through to keepalived.conf.
 	Keepalived Keepalived `yaml:"keepalived"`
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
@@ -203,6 +206,22 @@ type HAProxy struct {
 	Config string `yaml:"config"`
 	// ConfigContent is derived: the content of that file.
 	ConfigContent []byte `yaml:"-"`
+}
+
+// File is a file of every node, the same on all. It belongs to root.
+type File struct {
+	// Path on the node.
+	Path string `yaml:"path"`
+	// From names a file beside the spec with the content.
+	From string `yaml:"from"`
+	// Content of the file, instead of from.
+	Content string `yaml:"content" strictyaml:"raw"`
+	// Mode is the file's permissions, in quotes: "0640" lets haproxy's group read it, and no other user. Default: "0644".
+	Mode string `yaml:"mode"`
+	// Data is derived: the content, wherever it comes from.
+	Data []byte `yaml:"-"`
+	// Perm is derived: the mode as a number.
+	Perm fs.FileMode `yaml:"-"`
 }
 
 // Keepalived passes lines through to keepalived.conf; keepalived itself checks them.
