@@ -45,6 +45,7 @@ var floors = [][]string{
 	{"internal/spec", "examples"},
 	{"internal/release", "internal/srcmap", "internal/strictyaml"},
 	// What knows nothing of load balancers.
+	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"internal/durable", "internal/exitstatus", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version",
 		"units"},

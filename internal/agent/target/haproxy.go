@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -33,7 +34,30 @@ func (t *HAProxy) Name() string { return "haproxy" }
 func (t *HAProxy) Unit() string { return t.conf.Unit }
 
 func (t *HAProxy) Paths() []string {
-	return append(haproxy.Files(t.conf.Config), t.conf.Certificates...)
+	all := haproxy.Files(t.conf.Config)
+	for _, path := range t.conf.Certificates {
+		all = append(all, certificateFiles(path)...)
+	}
+	return append(all, t.conf.Files...)
+}
+
+// certificateFiles are the files that haproxy reads for a path: the path itself, or the files of a directory that do not
+// begin with a dot (configuration.txt, crt).
+func certificateFiles(path string) []string {
+	if !strings.HasSuffix(path, "/") {
+		return []string{path}
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil // haproxy itself says what is wrong with it
+	}
+	var files []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	return files
 }
 
 func (t *HAProxy) Validate(ctx context.Context) tool.Answer {
