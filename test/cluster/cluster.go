@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Password is that of the stats page: the tests' own secret.
@@ -56,6 +57,7 @@ type Bake struct {
 // Build builds the programs, with flags of go build, and lays a spec down as a newcomer would have it.
 func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	t.Helper()
+	needs.Cluster(t)
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
 	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as the Makefile does
