@@ -47,7 +47,7 @@ func Emulation(t testing.TB) {
 	root(t)
 }
 
-// Programs says that a test is of the lab tier because it runs programs other than Go's, which need not be root's.
+// Programs says that a test is of the lab tier, although it does not need root: it runs these programs, or builds some.
 func Programs(t testing.TB, names ...string) {
 	t.Helper()
 	need(t, lab)
