@@ -20,9 +20,14 @@ func required(t reflect.Type) []string {
 		reflect.TypeFor[spec.Node]():      {"name", "address", "interface"},
 		reflect.TypeFor[spec.VIP]():       {"name", "address"},
 		reflect.TypeFor[spec.Interface](): {"name"},
-		reflect.TypeFor[spec.Service]():   {"name", "vip", "port", "servers"},
-		reflect.TypeFor[spec.TLS]():       {"certificate"},
+		reflect.TypeFor[spec.Service]():   {"name", "vip"},
+		reflect.TypeFor[spec.Port]():      {"port"},
+		reflect.TypeFor[spec.Backend]():   {"name", "servers"},
+		reflect.TypeFor[spec.Route]():     {"backend"},
+		reflect.TypeFor[spec.ErrorFile](): {"status", "path"},
+		reflect.TypeFor[spec.ServerTLS](): {"verify"},
 		reflect.TypeFor[spec.Server]():    {"name", "address"},
+		reflect.TypeFor[spec.File]():      {"path"},
 		reflect.TypeFor[spec.User]():      {"name", "ssh_authorized_keys"},
 	}[t]
 }
@@ -46,9 +51,23 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Log.Facility":           words(spec.Facilities()...),
 		"Service.Port":           port,
 		"Service.Mode":           words(string(spec.HTTP), string(spec.TCP)),
-		"Service.Servers":        atLeast(1),
-		"Check.Expect":           between(100, 599),
+		"Service.Ports":          atLeast(1),
+		"Service.MaxConn":        positive,
+		"Service.Allow":          atLeast(1),
+		"Backend.Mode":           words(string(spec.HTTP), string(spec.TCP)),
+		"Check.Version":          words("1.0", "1.1"),
+		"Check.Protocol":         words(spec.CheckProtocols()...),
+		"Check.Port":             port,
+		"Check.Rise":             positive,
+		"Check.Fall":             positive,
+		"CheckTimes.Rise":        positive,
+		"CheckTimes.Fall":        positive,
+		"TLS.ClientVerify":       words("required", "optional"),
 		"Server.Port":            port,
+		"Server.Weight":          between(0, 256),
+		"Server.MaxConn":         positive,
+		"Server.SendProxy":       words("v1", "v2"),
+		"HAProxy.MaxConn":        positive,
 		"User.SSHAuthorizedKeys": atLeast(1),
 	}
 }
@@ -67,6 +86,8 @@ func words(list ...string) func(*jsonschema.Schema) {
 	}
 }
 
+func positive(s *jsonschema.Schema) { s.Minimum = jsonschema.Ptr(1.0) }
+
 func pattern(p string) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Pattern = p }
 }
@@ -80,12 +101,19 @@ func atLeast(n int) func(*jsonschema.Schema) {
 }
 
 // comments reads what Go source says of the fields of its structs: Type.Field → comment in one line.
-func comments(source string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
+func comments(sources ...string) (map[string]string, error) {
 	docs := map[string]string{}
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addComments(docs, file)
+	}
+	return docs, nil
+}
+
+func addComments(docs map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		t, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -100,5 +128,4 @@ func comments(source string) (map[string]string, error) {
 		}
 		return false
 	})
-	return docs, nil
 }
