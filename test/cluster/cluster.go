@@ -31,13 +31,12 @@ const (
 	settled     = 1500 * time.Millisecond // how long one holder must stay the only one
 )
 
-// Releases are those that HAPAIR_RELEASES names, or else the given ones: stand-ins for Ubuntu's, whose archive cannot be
-// reached from everywhere. Where it can, HAPAIR_RELEASES=noble tests the real thing.
-func Releases(t testing.TB, standIns ...string) []string {
+// Releases returns those that HAPAIR_RELEASES names, separated by commas, or else the given ones.
+func Releases(t testing.TB, defaults ...string) []string {
 	t.Helper()
 	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(names) == 0 {
-		return standIns
+		return defaults
 	}
 	for _, name := range names {
 		if _, err := release.Get(name); err != nil {

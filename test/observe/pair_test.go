@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	theRelease = "trixie"
+	theRelease = "noble"
 	limit      = 40 * time.Second // of what is waited for: the machine may be busy
 	settled    = 1500 * time.Millisecond
 )
