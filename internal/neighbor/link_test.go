@@ -184,17 +184,3 @@ func (h host) answered(t *testing.T, addr string, want ...string) {
 	}
 	t.Errorf("%v answer for %s, want %v", got, addr, want)
 }
-
-func eventually(t *testing.T, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(5 * time.Second)
-	for !is() {
-		select {
-		case <-end:
-			t.Fatal("it has not come about in 5 s")
-		case <-tick.C:
-		}
-	}
-}

@@ -231,7 +231,7 @@ func (c *Cluster) Settle(t testing.TB) (holder, other *lab.Host) {
 	return c.Nodes[name], other
 }
 
-// Eventually polls until f gives no error.
+// Eventually is eventually.Nil with a context.
 func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, limit)

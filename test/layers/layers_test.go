@@ -19,7 +19,7 @@ var floors = [][]string{
 	// Support of tests. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
 	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
