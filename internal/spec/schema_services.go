@@ -19,9 +19,9 @@ type Service struct {
 	Name string `yaml:"name"`
 	// The virtual IP, or a list of them.
 	VIPs []string `yaml:"vip" strictyaml:"one"`
-	// Port on the VIP, 1 to 65535.
+	// Port on the VIP, 1 to 65535. Required if there are no ports.
 	Port int `yaml:"port"`
-	// Ports are several ports instead of one.
+	// Ports are several ports instead of one, as in [80, 443, "8000-8010"].
 	Ports []Port `yaml:"ports"`
 	// Mode is http or tcp. Default: tcp.
 	Mode Mode `yaml:"mode"`
@@ -55,7 +55,7 @@ type Service struct {
 	ErrorFiles []ErrorFile `yaml:"error_files"`
 	// Compression lists the MIME types that haproxy compresses, as in [text/html, application/json].
 	Compression []string `yaml:"compression"`
-	// Servers share the load.
+	// Servers share the load. Required if nothing else says where the requests go.
 	Servers []Server `yaml:"servers"`
 	// Lines are passed through to haproxy.cfg.
 	Lines Lines `yaml:"lines"`

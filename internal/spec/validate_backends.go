@@ -106,7 +106,8 @@ func (c check) servers(pool *Pool) {
 			continue
 		}
 		where := server.String()
-		if first, twice := addresses[where]; twice && !c.Has(p+".lines") {
+		// Two servers may have one name: each takes another of its addresses.
+		if first, twice := addresses[where]; twice && server.Address.Name == "" {
 			c.Problem(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "")
 		}
 		addresses[where] = server.Name
