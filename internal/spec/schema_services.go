@@ -257,7 +257,7 @@ type ErrorFile struct {
 type Server struct {
 	// Name of the server, unique in its service.
 	Name string `yaml:"name"`
-	// Address of the server: an IP address, or a DNS name, which need not resolve when haproxy starts.
+	// Address of the server: an IP address, or a DNS name, which need not resolve when haproxy starts, or a UNIX socket as in unix@/run/app.sock or abns@name.
 	Address ServerAddress `yaml:"address"`
 	// Port of the server. Default: the service's; if that has several, the one that the client came to.
 	Port int `yaml:"port"`
@@ -277,10 +277,11 @@ type Server struct {
 	Lines string `yaml:"lines" strictyaml:"raw"`
 }
 
-// ServerAddress is an IP address or a DNS name.
+// ServerAddress is an IP address, a DNS name, or a UNIX socket as haproxy names it.
 type ServerAddress struct {
-	Addr netip.Addr
-	Name string
+	Addr   netip.Addr
+	Name   string
+	Socket string
 }
 
 // ServerTLS is TLS from haproxy to a server.
