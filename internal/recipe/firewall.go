@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/units"
 )
@@ -21,7 +22,7 @@ type firewall struct {
 	Node             string
 	Interface        string // where VRRP is spoken
 	Peers4, Peers6   string // who may speak VRRP
-	Routed4, Routed6 string // those of them that are behind a router
+	Routed4, Routed6 string // those of them whose packets may have a TTL below 255, because they are behind a router, say
 	Stats, Metrics   []portRule
 	Tables           []portRule // of sticky services
 }
@@ -38,7 +39,7 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	var routed []netip.Prefix
 	peers := peerHosts(s, n)
 	for _, p := range peers {
-		if behindRouter(n, p.Addr()) {
+		if behindRouter(n, p.Addr()) || lowHopLimit(s, p.Addr()) {
 			routed = append(routed, p)
 		}
 	}
@@ -85,6 +86,14 @@ func behindRouter(n *spec.Node, peer netip.Addr) bool {
 		}
 	}
 	return known
+}
+
+// lowHopLimit reports whether an instance of keepalived.extra gets IPv6 advertisements from a peer that do not have a hop
+// limit of 255, because it does not set unicast_ttl. The same text is on the peer.
+func lowHopLimit(s *spec.Spec, peer netip.Addr) bool {
+	return peer.Is6() && slices.ContainsFunc(keepalived.Read([]byte(s.Keepalived.Extra)).Instances, func(in keepalived.Instance) bool {
+		return in.TTL != 255 && slices.ContainsFunc(in.Peers, netip.Addr.Is6)
+	})
 }
 
 func statsRules(s *spec.Spec, n *spec.Node) []portRule {

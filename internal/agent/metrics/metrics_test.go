@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // everything is a snapshot that has a value for each metric.
@@ -27,9 +28,9 @@ func everything() Snapshot {
 			VIPs: []control.VIP{{Name: "public", Addresses: []string{"192.0.2.10/24", "fd00::10/64"}, HeldAddresses: []string{"192.0.2.10"},
 				OtherHolders: []control.OtherHolder{{Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:01"}, {Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:02"}}}},
 			Instances: []control.Instance{{Name: "VI_a", State: "MASTER", Priority: 254}, {Name: "VI_b", State: control.Unknown}},
-			HAProxy:   control.HAProxy{Answers: true}, LastChange: &control.Change{Time: at},
+			HAProxy:   control.HAProxy{Answers: true}, LastChange: &journal.Change{Time: at},
 		},
-		Changes: map[control.Verdict]int{control.RolledBack: 2},
+		Changes: map[journal.Verdict]int{journal.RolledBack: 2},
 		Process: Process{OK: true, CPU: 1500 * time.Millisecond, Resident: 1 << 20, OpenFiles: 12},
 	}
 }
