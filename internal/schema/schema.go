@@ -62,7 +62,7 @@ func (g generator) object(t reflect.Type) *jsonschema.Schema {
 			rule(p)
 		}
 		if f.Tag.Get("strictyaml") == "one" {
-			p = oneOrTwo(p)
+			p = oneOrMore(p)
 		}
 		s.Properties[name] = p
 		s.PropertyOrder = append(s.PropertyOrder, name)
@@ -84,11 +84,14 @@ func describe(comment, field, key string) string {
 // none is the schema that nothing satisfies.
 func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
 
-// oneOrTwo is the schema of a key that takes one value, or one of each address family.
-func oneOrTwo(list *jsonschema.Schema) *jsonschema.Schema {
+// oneOrMore is the schema of a key that takes one value, or a list: of one of each address family, unless a rule allows more.
+func oneOrMore(list *jsonschema.Schema) *jsonschema.Schema {
 	description := list.Description
 	list.Description = ""
-	list.MinItems, list.MaxItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
+	list.MinItems = jsonschema.Ptr(1)
+	if list.MaxItems == nil {
+		list.MaxItems = jsonschema.Ptr(2)
+	}
 	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}
 }
 
@@ -105,7 +108,7 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]*\.?[0-9]+(ms|s|m|h))+$`}
 	case reflect.TypeFor[spec.Secret]():
 		return secret()
-	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface]():
+	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface](), reflect.TypeFor[spec.OnChange]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, g.object(t)}}
 	}
 	switch t.Kind() {

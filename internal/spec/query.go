@@ -78,10 +78,10 @@ func ofFamily(addresses []Address, f Family) netip.Addr {
 	return netip.Addr{}
 }
 
-// GatewayOf is the router of one of the VIP's addresses; the zero Addr if it has none in the address's subnet.
-func (v *VIP) GatewayOf(a Address) netip.Addr {
+// GatewayOf is the router of the VIP's addresses of a family; the zero Addr if they have none.
+func (v *VIP) GatewayOf(f Family) netip.Addr {
 	for _, g := range v.Gateway {
-		if a.Addr.IsValid() && a.Bits > 0 && a.Prefix().Masked().Contains(g) {
+		if g.IsValid() && FamilyOf(g) == f {
 			return g
 		}
 	}

@@ -58,7 +58,7 @@ func (c check) vipGateways(i int, v *VIP, path string) {
 		own, inside := false, false
 		for _, a := range v.Addresses {
 			own = own || a.Addr == g
-			inside = inside || v.GatewayOf(a) == g
+			inside = inside || a.Addr.IsValid() && a.Bits > 0 && a.Prefix().Masked().Contains(g)
 		}
 		switch {
 		case own:

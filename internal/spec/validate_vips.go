@@ -36,12 +36,12 @@ func (c check) vips() {
 	c.vipGroups()
 }
 
-// maxVIPAddresses limits the addresses of one VIP: the agent asks the link about each of them.
-const maxVIPAddresses = 128
+// MaxVIPAddresses limits the addresses of one VIP: the agent asks the link about each of them.
+const MaxVIPAddresses = 128
 
 func (c check) vipAddressCount(v *VIP, path string) bool {
-	if n := len(v.Addresses); n > maxVIPAddresses {
-		c.Problem(path, fmt.Sprintf("has %d addresses", n), fmt.Sprintf("%d are the most; several VIPs of one group move together", maxVIPAddresses))
+	if n := len(v.Addresses); n > MaxVIPAddresses {
+		c.Problem(path, fmt.Sprintf("has %d addresses", n), fmt.Sprintf("%d are the most; several VIPs of one group move together", MaxVIPAddresses))
 		return false
 	}
 	return true
@@ -134,7 +134,7 @@ func (c check) subnet(v *VIP, a Address, path string) {
 		if !interfaceRule.accepts(iface) || !validAddresses(n.Addresses) {
 			continue // told already
 		}
-		if v.GatewayOf(a).IsValid() {
+		if v.GatewayOf(FamilyOf(a.Addr)).IsValid() {
 			continue // clients reach it through its router
 		}
 		if v.Interface == "" || a.Bits == 0 {

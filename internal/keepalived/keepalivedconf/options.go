@@ -99,12 +99,12 @@ func policy(vip *spec.VIP, device string) ([]route, []rule) {
 	var rules []rule
 	table := firstTable + vip.VirtualRouterID
 	for _, a := range vip.Addresses {
-		gateway := vip.GatewayOf(a)
+		gateway := vip.GatewayOf(spec.FamilyOf(a.Addr))
 		if !gateway.IsValid() {
 			continue
 		}
 		link := route{To: a.Prefix().Masked(), Interface: device, Table: table}
-		if !slices.Contains(routes, link) {
+		if !link.To.IsSingleIP() && !slices.Contains(routes, link) {
 			routes = append(routes, link)
 		}
 		out := route{To: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: gateway, Interface: device, Table: table}
