@@ -15,6 +15,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/hook"
 	"github.com/hapair/hapair/internal/agent/reach"
 	"github.com/hapair/hapair/internal/agent/rivals"
 	"github.com/hapair/hapair/internal/agent/store"
@@ -58,6 +59,7 @@ type Daemon struct {
 	applies chan applyJob // wait for their turn in the loop
 	rivals  *rivals.Watch
 	reach   *reach.Watch
+	hooks   *hook.Runner
 	panics  *panics
 	retry   retry // by the loop alone
 
@@ -92,7 +94,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
 		"the VRRP states": d.vrrp.read, "the track file": d.track.run, "the search for other holders": d.rivals.Run,
-		"the search for peers": d.reach.Run, "the watch of keepalived": d.followKeepalived,
+		"the search for peers": d.reach.Run, "the on_change commands": d.hooks.Run, "the watch of keepalived": d.followKeepalived,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.keep(ctx, part, run) })
@@ -128,6 +130,8 @@ func (d *Daemon) open() error {
 		Look: make(chan struct{}, 1), Contain: d.panics.guard}
 	d.reach = d.newReach()
 	d.vrrp.moved = d.lookForOthers
+	d.hooks = d.newHooks(d.vrrp.list)
+	d.vrrp.changed = d.hooks.Look
 	d.track = &tracker{file: d.Conf.Keepalived.TrackFile, socket: d.Conf.HAProxy.CheckSocket, mark: d.Paths.Mark, log: d.Log,
 		restart: d.restartHAProxy, panics: d.panics, point: d.Point}
 	d.track.say(nil) // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once

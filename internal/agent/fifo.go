@@ -27,6 +27,8 @@ type vrrp struct {
 	now   func() time.Time
 	moved func() // called when the VIPs may have come or gone
 
+	changed func() // called when keepalived has told a state
+
 	panics *panics
 
 	telling sync.Mutex        // held while keepalived is told who the holder is
@@ -167,6 +169,7 @@ func (v *vrrp) readOne(ctx context.Context) error {
 			v.take(e)
 		}
 		if len(taken) > 0 {
+			v.changed()
 			v.tellHolder()
 			time.AfterFunc(holderAfter, func() { v.panics.guard("the holder's files", func() { v.tellHolder(); v.moved() }) })
 			v.keep()

@@ -43,7 +43,7 @@ func tell(t *testing.T, path, line string) *os.File {
 
 func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
-	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now, moved: func() {}}
+	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now, moved: func() {}, changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.read(ctx); close(ended) }()
@@ -81,7 +81,7 @@ func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
-	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now, moved: func() {}}
+	v := &vrrp{path: path, kept: path + ".json", log: slog.New(slog.DiscardHandler), now: time.Now, moved: func() {}, changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.read(ctx); close(ended) }()

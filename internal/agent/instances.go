@@ -94,6 +94,9 @@ func (d *Daemon) vips(held []vip.Held) []control.VIP {
 		for _, a := range v.Addresses {
 			cv.Addresses = append(cv.Addresses, a.String())
 		}
+		if d.hooks != nil {
+			cv.OnChange = d.hooks.Status(v.Name)
+		}
 		for _, a := range on {
 			cv.HeldAddresses = append(cv.HeldAddresses, a.String())
 			d.others(&cv, v, vip.Held{Interface: v.Interface, Address: a})
