@@ -17,7 +17,7 @@ import (
 const vipOptions = `vips:
   - name: public
     address: [203.0.113.10/24, "2001:db8::10/64", 203.0.113.11/24]
-    interface: bond0.8
+    interface: ens4
     group: edge
     gateway: [203.0.113.1, "2001:db8::1"]
     routes: [{to: 10.99.0.0/16, via: 192.0.2.254, interface: eth0, table: 77, metric: 5}, {to: "2001:db8:5::/48", via: "fe80::1"}]

@@ -137,7 +137,7 @@ func TestHolderRunsTheCommandAgain(t *testing.T) {
 		}
 	}
 	b.becomes(keepalived.Backup)
-	for !slices.Contains(b.next(t).Env, "HAPAIR_STATE=BACKUP") {
+	for !slices.Contains(b.next(t).Env, "HAPAIR_STATE=BACKUP") { // runs that were started before
 	}
 	time.Sleep(50 * time.Millisecond) // ten intervals
 	if len(b.started) > 0 {
@@ -200,7 +200,7 @@ func TestOutputIsBoundedAndMasked(t *testing.T) {
 	b.becomes(keepalived.Master)
 	b.next(t)
 	deadline := time.Now().Add(10 * time.Second)
-	for b.Status("public").Runs == 0 && time.Now().Before(deadline) {
+	for !strings.Contains(b.logged.String(), "is done") && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
 	log := b.logged.String()
