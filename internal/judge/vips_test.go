@@ -25,7 +25,7 @@ const vipOptions = `vips:
     lines: |
       garp_lower_prio_repeat 2
       track_interface {
-          eth0
+          ens7
       }
   - name: internal
     address: 192.0.2.12/24

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +87,8 @@ func (c check) route(r *Route, path string) {
 	if p := path + ".via"; c.written(p) && c.viaUsable(p, r.Via) && r.To.IsValid() && FamilyOf(r.Via) != FamilyOf(r.To.Addr()) {
 		c.Problem(p, fmt.Sprintf("%s is of another family than %s", r.Via, r.To), "")
 	}
-	if p := path + ".interface"; c.written(p) {
-		c.name(p, r.Interface, interfaceRule)
+	if p := path + ".interface"; c.written(p) && c.name(p, r.Interface, interfaceRule) {
+		c.routeInterface(r.Interface, p)
 	}
 	for _, number := range []struct {
 		path  string
@@ -95,6 +96,17 @@ func (c check) route(r *Route, path string) {
 	}{{path + ".table", r.Table}, {path + ".metric", r.Metric}} {
 		if c.written(number.path) && (number.value < 1 || number.value > most) {
 			c.Problem(number.path, fmt.Sprintf("%d is out of range", number.value), fmt.Sprintf("it is a number from 1 to %d", most))
+		}
+	}
+}
+
+// routeInterface validates that every node whose network-config is made here has an interface.
+func (c check) routeInterface(name, path string) {
+	for i := range c.s.Nodes {
+		n := &c.s.Nodes[i]
+		if n.MakesNetwork() && !slices.ContainsFunc(c.s.InterfacesOf(n), func(i Interface) bool { return i.Name == name }) {
+			c.Problem(path, fmt.Sprintf("node %s has no interface %s", quote(n.Name), name), "list it in interfaces of the node")
+			return
 		}
 	}
 }
