@@ -16,6 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/duplicate"
+	"github.com/hapair/hapair/internal/agent/hook"
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
@@ -61,6 +62,7 @@ type Daemon struct {
 	applies    chan applyJob // wait for their turn in the loop
 	duplicates *duplicate.Watch
 	reach      *reach.Watch
+	hooks      *hook.Runner
 	panics     *contain.Panics
 	observer   *status.Observer
 	retry      contain.Retry // by the loop alone
@@ -90,7 +92,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
 		"the VRRP states": d.vrrp.Run, "the track file": d.track.Run, "the search for other holders": d.duplicates.Run,
-		"the search for peers": d.reach.Run, "the watch of keepalived": d.follower().Run,
+		"the search for peers": d.reach.Run, "the on_change commands": d.hooks.Run, "the watch of keepalived": d.follower().Run,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.Keep(ctx, part, run) })

@@ -45,6 +45,8 @@ func (d *Daemon) open() error {
 		Look: make(chan struct{}, 1), Contain: d.panics.Guard}
 	d.reach = d.newReach()
 	d.vrrp.Moved = d.lookForOthers
+	d.hooks = d.newHooks()
+	d.vrrp.Changed = d.hooks.Look
 	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
 		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
 	d.track.Start() // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
@@ -77,7 +79,7 @@ func (d *Daemon) runs() keepalived.File {
 func (d *Daemon) newObserver() *status.Observer {
 	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
 		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
-			LastChange: d.lastChange}}
+			LastChange: d.lastChange, OnChange: d.hooks.Status}}
 }
 
 // lastChange returns the last change that this daemon has carried out or found; nil: there is none.
