@@ -119,7 +119,7 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 		case a.http && mode == TCP:
 			return fmt.Sprintf("%q needs mode http", name), "in mode tcp haproxy would fall back to roundrobin"
 		case v != release.Version{} && !v.AtLeast(a.since[0], a.since[1], a.since[2]):
-			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), ""
+			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), haveIt(release.Since(a.since))
 		}
 		return "", ""
 	}

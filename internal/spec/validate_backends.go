@@ -36,7 +36,7 @@ func (c check) backends(names map[string]string) {
 		}
 		p := b.pool(path)
 		c.pool(&p)
-		c.section(path+".lines", b.Lines)
+		c.section(path+".lines", "backend", b.Lines)
 	}
 }
 
@@ -159,7 +159,7 @@ func (c check) serverOptions(pool *Pool, s *Server, path string) {
 			c.Problem(path+".cookie", "has no effect without sticky.cookie", "")
 		}
 	}
-	c.words(path+".lines", s.Lines)
+	c.words(path+".lines", "server name address", s.Lines)
 	if s.TLS == nil || c.Told(path+".tls") {
 		return
 	}

@@ -74,7 +74,7 @@ func (c check) route(svc *Service, r *Route, path string) {
 	if c.written(path+".sni") && svc.Mode == HTTP && svc.TLS == nil {
 		c.Problem(path+".sni", "the service has no tls", "in mode tcp the handshake is passed on to the servers; in mode http haproxy needs a certificate")
 	}
-	c.words(path+".when", r.When)
+	c.words(path+".when", "use_backend b if", r.When)
 }
 
 // leadsTo finds the backend that a service names: a backend, a service with servers, or a section that is passed through.
