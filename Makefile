@@ -43,7 +43,8 @@ generate: ## write anew what is generated: documentation, schemas, HCL specs
 	go generate ./...
 
 .PHONY: lint
-lint: ## gofmt, go vet, shellcheck
+lint: ## gofmt, vet, staticcheck, shellcheck, tidiness of go.mod, generated files, govulncheck
+	@scripts/setup test
 	@scripts/lint
 
 .PHONY: clean

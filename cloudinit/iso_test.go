@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func tool(t *testing.T, name string) string {

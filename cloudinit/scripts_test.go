@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func sha256Hex(s string) string {

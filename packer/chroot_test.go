@@ -13,8 +13,8 @@ import (
 
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
-	"github.com/hapair/hapair/internal/packertest"
+	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/packertest"
 	"github.com/hapair/hapair/internal/version"
 	labcluster "github.com/hapair/hapair/test/cluster"
 )

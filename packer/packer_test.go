@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hapair/hapair/internal/packertest"
+	"github.com/hapair/hapair/internal/testing/packertest"
 	"github.com/hapair/hapair/packer/template"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
-	"github.com/hapair/hapair/internal/packertest"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/packertest"
 )
 
 // emulation ends the test unless HAPAIR_TEST_QEMU is true: it takes many minutes, and is no part of `make test`.

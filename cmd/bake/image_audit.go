@@ -15,13 +15,10 @@ import (
 
 // times reads the epoch of the environment and the snapshot of the archive.
 func (f *imageFlags) times() (epoch time.Time, snapshot string, err error) {
-	if epoch, err = image.EpochFromEnv(os.Getenv); err != nil || f.snapshot == "" {
+	if epoch, err = image.EpochFromEnv(os.Getenv); err != nil {
 		return epoch, "", err
 	}
-	if f.base != image.Bootstrap {
-		return epoch, "", fmt.Errorf("cannot use --snapshot with the base %s: only a bootstrapped image has its packages from a snapshot", f.base)
-	}
-	snapshot, err = image.ParseSnapshot(f.snapshot, time.Now())
+	snapshot, err = image.ParseSnapshot(f.snapshot, f.base, time.Now())
 	return epoch, snapshot, err
 }
 

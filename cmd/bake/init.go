@@ -33,15 +33,15 @@ func newInit(e *env) *cobra.Command {
 			return e.writeSpec(output, data)
 		},
 	}
-	c.Flags().StringVar(&example, "example", "controllers", "which example to start from")
-	c.Flags().StringVarP(&output, "output", "o", "", "write it to a file, which must not exist yet")
+	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
+	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag stands two lines above
+		panic(err) // cannot happen: the flag is defined above
 	}
 	return c
 }
 
-// writeSpec prints a spec, or writes it to a new file: one that a person has edited is never overwritten.
+// writeSpec prints a spec, or writes it to a new file. It never overwrites a file, because a person may have edited it.
 func (e *env) writeSpec(path string, data []byte) error {
 	if path == "" {
 		if _, err := e.stdout.Write(data); err != nil {
@@ -51,7 +51,7 @@ func (e *env) writeSpec(path string, data []byte) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return exitstatus.With(exitstatus.No, fmt.Errorf("cannot write %s: it exists, and is not overwritten", path))
+		return exitstatus.With(exitstatus.No, fmt.Errorf("cannot write %s: the file already exists", path))
 	}
 	if err != nil {
 		return cannot("write the spec: %v", err)
@@ -60,6 +60,6 @@ func (e *env) writeSpec(path string, data []byte) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return cannot("write the spec: %v", errors.Join(err, os.Remove(path)))
 	}
-	fmt.Fprintf(e.stderr, "%s is written: edit it, and try it with 'bake validate %s'\n", path, path)
+	fmt.Fprintf(e.stderr, "wrote %s; edit it, then check it with 'bake validate %s'\n", path, path)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
@@ -213,7 +214,7 @@ func printTargets(w io.Writer, targets []control.Target) {
 	}
 }
 
-func printChanges(w io.Writer, changes []control.Change) {
+func printChanges(w io.Writer, changes []journal.Change) {
 	if len(changes) == 0 {
 		return
 	}
@@ -223,7 +224,7 @@ func printChanges(w io.Writer, changes []control.Change) {
 	t.row("CHANGE", "AT", "TOOK", "TARGETS", "VERDICT")
 	for _, c := range changes[:min(shownChanges, len(changes))] {
 		verdict := string(c.Verdict)
-		if c.Verdict != control.Proven {
+		if c.Verdict != journal.Proven {
 			verdict = strings.ToUpper(verdict)
 		}
 		if c.Reason != "" {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 const (
@@ -211,7 +211,7 @@ func testMissingAndEmpty(t *testing.T, n *node) {
 // lastIs tells whether the last change is a guard's.
 func (n *node) lastIs(target, reason string) error {
 	s, err := n.status()
-	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != control.RolledBack || fmt.Sprint(s.LastChange.Targets) != "["+target+"]" || !strings.Contains(s.LastChange.Reason, reason)) {
+	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.RolledBack || fmt.Sprint(s.LastChange.Targets) != "["+target+"]" || !strings.Contains(s.LastChange.Reason, reason)) {
 		err = fmt.Errorf("the last change is %+v", s.LastChange)
 	}
 	return err
@@ -226,7 +226,7 @@ func testBrokenInclude(t *testing.T, n *node) {
 	n.must("mkdir", "-p", "/etc/keepalived/conf.d")
 	n.write("/etc/keepalived/conf.d/a.conf", 0o600, []byte("# nothing yet\n"))
 	n.save(keepalivedConf, n.read(keepalivedConf)+"\ninclude conf.d/*.conf\n")
-	if c := n.change(before.LastChange.Number); c.Verdict != control.Proven {
+	if c := n.change(before.LastChange.Number); c.Verdict != journal.Proven {
 		t.Fatalf("%+v", c)
 	}
 	const extra = "/etc/keepalived/conf.d/b.conf"

@@ -8,19 +8,19 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/hook"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/systemd"
 )
 
-// newHooks returns what runs the on_change commands of VIPs. told are the instances as keepalived told them.
-func (d *Daemon) newHooks(told func() map[string]control.Instance) *hook.Runner {
+// newHooks returns what runs the on_change commands of VIPs.
+func (d *Daemon) newHooks() *hook.Runner {
 	return &hook.Runner{Conf: d.Conf, Log: d.Log, Mask: d.mask,
-		State: func(v config.VIP) (hook.State, bool) { return stateOf(v, told(), vip.Addresses) },
+		State: func(v config.VIP) (hook.State, bool) { return stateOf(v, d.vrrp.List(), vip.Addresses) },
 		Start: func(ctx context.Context, job hook.Job, out *os.File) error {
 			err := d.Bus.RunCommand(ctx, job.Unit, systemd.Command{Argv: job.Argv, Env: job.Env, User: job.User, Timeout: job.Timeout, Output: out})
 			if errors.Is(err, systemd.ErrNotAsked) {
@@ -37,7 +37,7 @@ const lateAddress = 2 * time.Second
 
 // stateOf returns what keepalived said of a VIP's instance. A MASTER without the VIP's addresses is none any more: keepalived has
 // died since.
-func stateOf(v config.VIP, told map[string]control.Instance, addresses func() ([]vip.Held, error)) (hook.State, bool) {
+func stateOf(v config.VIP, told map[string]vrrp.Instance, addresses func() ([]vip.Held, error)) (hook.State, bool) {
 	if len(v.Instances) == 0 {
 		return hook.State{}, false
 	}
@@ -45,8 +45,8 @@ func stateOf(v config.VIP, told map[string]control.Instance, addresses func() ([
 	if !ok {
 		return hook.State{}, false
 	}
-	state := hook.State{State: keepalived.State(in.State), Priority: in.Priority}
-	if state.State != keepalived.Master || sinceBoot()-in.SinceBoot < lateAddress {
+	state := hook.State{State: in.State, Priority: in.Priority}
+	if state.State != keepalived.Master || in.Age() < lateAddress {
 		return state, true
 	}
 	held, err := addresses()

@@ -14,11 +14,12 @@ import (
 
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 const (
@@ -54,7 +55,7 @@ func nodesIn(t *testing.T, l *lab.Lab, releaseName string, count int) []*node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := agentBinary(t)
+	binary := agentBinary(t, "faultpoints")
 	var nodes []*node
 	for i := range count {
 		nodes = append(nodes, startNode(t, l, base, releaseName, i, binary))
@@ -122,10 +123,10 @@ func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 }
 
 // agentBinary is the agent of this source, static, so that it runs in any root.
-func agentBinary(t *testing.T) []byte {
+func agentBinary(t *testing.T, tags string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "faultpoints", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -202,9 +203,9 @@ func (n *node) eventually(what string, done func() error) {
 }
 
 // change waits for the verdict on the change after number.
-func (n *node) change(after int) control.Change {
+func (n *node) change(after int) journal.Change {
 	n.t.Helper()
-	var c control.Change
+	var c journal.Change
 	n.eventually("a change", func() error {
 		s, err := n.status()
 		if err != nil {

@@ -106,7 +106,6 @@ func TestMaintenanceOfANode(t *testing.T) {
 
 	// a peer that is gone is known before anything is given away
 	a.Kill()
-	start = time.Now()
 	if out := b.ha(1, "maintenance", "on"); !strings.Contains(out, "no peer answers") {
 		t.Error(out)
 	}

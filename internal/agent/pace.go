@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/reach"
-	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 )
 
@@ -17,7 +16,7 @@ const (
 // pace is how often the loop wakes up by itself, for all that may be done late.
 func (d *Daemon) pace(busy bool) time.Duration {
 	every := atRest
-	if busy || d.told != "" {
+	if busy || d.reports.open {
 		every = rescan
 	}
 	if beat := d.Notify.WatchdogInterval(); beat > 0 {
@@ -28,7 +27,7 @@ func (d *Daemon) pace(busy bool) time.Duration {
 
 // lookForOthers has the link asked about what is due, without waiting for it: other holders, and peers that are not heard.
 func (d *Daemon) lookForOthers() {
-	for _, look := range []chan struct{}{d.rivals.Look, d.reach.Look} {
+	for _, look := range []chan struct{}{d.duplicates.Look, d.reach.Look} {
 		select {
 		case look <- struct{}{}:
 		default:
@@ -38,7 +37,7 @@ func (d *Daemon) lookForOthers() {
 
 // newReach returns the search for the peers, to whose addresses VRRP is sent.
 func (d *Daemon) newReach() *reach.Watch {
-	w := &reach.Watch{Holding: d.vrrp.holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
+	w := &reach.Watch{Holding: d.vrrp.Holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
 	for _, p := range d.Conf.Peers {
 		w.Peers = append(w.Peers, p.Addresses...)
 	}
@@ -48,18 +47,4 @@ func (d *Daemon) newReach() *reach.Watch {
 		}
 	}
 	return w
-}
-
-// holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false: it is of none.
-func (v *vrrp) holding() (since time.Duration, ok bool) {
-	now := sinceBoot()
-	for _, i := range v.list() {
-		if keepalived.State(i.State) != keepalived.Master {
-			continue
-		}
-		if held := now - i.SinceBoot; !ok || held < since {
-			since, ok = held, true
-		}
-	}
-	return since, ok
 }

@@ -11,19 +11,19 @@ func TestPace(t *testing.T) {
 	for _, tt := range []struct {
 		watchdog string // µs
 		busy     bool
-		told     string
+		open     bool
 		want     time.Duration
 	}{
-		{"", false, "", atRest},
-		{"10000000", false, "", 5 * time.Second},
-		{"30000000", false, "", atRest},
-		{"30000000", true, "", rescan},
-		{"30000000", false, "haproxy does not run", rescan},
-		{"1000000", false, "haproxy does not run", 500 * time.Millisecond}, // never too late for the watchdog
+		{"", false, false, atRest},
+		{"10000000", false, false, 5 * time.Second},
+		{"30000000", false, false, atRest},
+		{"30000000", true, false, rescan},
+		{"30000000", false, true, rescan},
+		{"1000000", false, true, 500 * time.Millisecond}, // never too late for the watchdog
 	} {
 		t.Setenv("WATCHDOG_USEC", tt.watchdog)
 		t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
-		d := &Daemon{told: tt.told}
+		d := &Daemon{reports: reporter{open: tt.open}}
 		if got := d.pace(tt.busy); got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}

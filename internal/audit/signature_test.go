@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // newKey makes a key and a line for a file of allowed signers.

@@ -3,7 +3,7 @@ package docs
 import (
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // TestAuditPage runs the command blocks of docs/audit.md, which bake an image.

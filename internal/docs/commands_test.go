@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// block is a command block of a page, with the output that is shown under it.
+// block is a command block of a page, with the expected output below it.
 type block struct {
 	page   string
 	line   int
 	script string
-	output string // of the ```text block that follows; empty where there is none
+	output string // content of the ```text block that follows; empty if there is none
 }
 
-// pages are those whose command blocks are run, in this order and in one folder.
+// pages returns the pages whose command blocks TestCommandBlocks runs, in this order and in one folder.
 func pages() []string { return []string{"README.md", "docs/cloud-init.md"} }
 
-// TestCommandBlocks runs every ```sh block of the pages in a copy of the project. What stands in a ```text block right
-// after one is what it prints, where "…" stands for anything.
+// TestCommandBlocks runs every ```sh block of the pages in a copy of the project. A ```text block right after it is the
+// expected output, in which "…" matches any text.
 func TestCommandBlocks(t *testing.T) {
 	tree := copyTree(t, "../..")
 	for _, page := range pages() {
@@ -55,7 +55,7 @@ func runBlock(t *testing.T, tree string, b block) {
 	}
 }
 
-// checkTargets: make itself would run this test again.
+// checkTargets checks that the make targets of a block exist. It does not run make, because make would run this test again.
 func checkTargets(t *testing.T, tree string, b block) {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(tree, "Makefile"))
@@ -70,13 +70,13 @@ func checkTargets(t *testing.T, tree string, b block) {
 	}
 }
 
-// shown is what output matches that looks like a text with "…" in it. A size may be another one.
+// shown returns a pattern for the expected output text. "…" in text matches anything, and sizes in bytes may differ.
 func shown(text string) *regexp.Regexp {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(text), "…", `(?s:.*)`)
 	return regexp.MustCompile(`^` + regexp.MustCompile(`[0-9]+ bytes`).ReplaceAllString(pattern, `[0-9]+ bytes`) + `$`)
 }
 
-// blocks reads a page's ```sh blocks.
+// blocks returns the ```sh blocks of a page.
 func blocks(t *testing.T, page string) []block {
 	t.Helper()
 	f, err := os.Open(filepath.Join("../..", page))
@@ -85,7 +85,7 @@ func blocks(t *testing.T, page string) []block {
 	}
 	defer f.Close()
 	var list []block
-	var fence, previous string // previous is the fence of the block before, while only blank lines have followed it
+	var fence, previous string // previous is the fence of the preceding block, as long as only blank lines follow it
 	s := bufio.NewScanner(f)
 	for n := 1; s.Scan(); n++ {
 		line := s.Text()
@@ -111,7 +111,7 @@ func blocks(t *testing.T, page string) []block {
 	return list
 }
 
-// copyTree copies what a clone would have, and what is new beside it.
+// copyTree copies the files of the working tree, including new ones, to a temporary folder and returns its path.
 func copyTree(t *testing.T, from string) string {
 	t.Helper()
 	to := t.TempDir()
@@ -133,7 +133,7 @@ func copyTree(t *testing.T, from string) string {
 		case d.IsDir():
 			return os.MkdirAll(target, 0o755)
 		case !d.Type().IsRegular():
-			return fmt.Errorf("%s is no regular file", path)
+			return fmt.Errorf("%s is not a regular file", path)
 		}
 		info, err := d.Info()
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write docs/ anew")
+var update = flag.Bool("update", false, "write the generated pages of docs/")
 
 func TestSpec(t *testing.T) {
 	const page = "../../docs/spec.md"
@@ -28,11 +28,11 @@ func TestSpec(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/spec.md is not current; 'make generate' writes it anew (-there +current):\n%s", diff)
+		t.Errorf("docs/spec.md is out of date; run 'make generate' (-file +generated):\n%s", diff)
 	}
 	for _, line := range strings.Split(string(got), "\n") {
 		if strings.HasPrefix(line, "|") && strings.HasSuffix(line, "|  |") {
-			t.Errorf("a key without a description: %s", line)
+			t.Errorf("key without a description: %s", line)
 		}
 	}
 }

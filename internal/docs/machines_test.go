@@ -10,8 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/image"
 )
 
-// A command block of docs/machines.md names what runs it: "```sh qemu". Blocks of QEMU are run by tests of their own; of the
-// others the shell's syntax is checked, and that they are what the page says of them.
+// machineBlock matches a command block of docs/machines.md. Its first line names the platform: "```sh qemu". test/machine runs
+// the blocks for QEMU. For the others, only the shell's syntax is checked.
 var machineBlock = regexp.MustCompile("(?ms)^```sh ([a-z]+)\n(.*?)^```$")
 
 func TestMachines(t *testing.T) {
@@ -26,12 +26,12 @@ func TestMachines(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-n")
 		cmd.Stdin = strings.NewReader(m[2])
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("a block of %s is no shell script: %v: %s\n%s", m[1], err, out, m[2])
+			t.Errorf("a block for %s is not a valid shell script: %v: %s\n%s", m[1], err, out, m[2])
 		}
 	}
 	for _, kind := range []string{"qemu", "libvirt", "proxmox", "openstack", "vmware", "azure"} {
 		if kinds[kind] == 0 {
-			t.Errorf("the page has no commands of %s", kind)
+			t.Errorf("the page has no commands for %s", kind)
 		}
 	}
 	for _, f := range image.Formats() {
@@ -41,7 +41,7 @@ func TestMachines(t *testing.T) {
 	}
 	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat("../../docs/" + link[1]); err != nil {
-			t.Errorf("the page links to what does not exist: %v", err)
+			t.Errorf("the page has a broken link: %v", err)
 		}
 	}
 }

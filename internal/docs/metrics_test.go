@@ -25,11 +25,11 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(Metrics())); diff != "" {
-		t.Errorf("docs/metrics.md is not current; 'make generate' writes it anew (-there +current):\n%s", diff)
+		t.Errorf("docs/metrics.md is out of date; run 'make generate' (-file +generated):\n%s", diff)
 	}
 }
 
-// expressions are all values of a key "expr".
+// expressions returns the values of all keys "expr" in v.
 func expressions(v any) []string {
 	var all []string
 	switch v := v.(type) {
@@ -48,7 +48,7 @@ func expressions(v any) []string {
 	return all
 }
 
-// TestNamedMetricsExist reads the dashboard and the alerts.
+// TestNamedMetricsExist checks that the agent has every metric that the dashboard and the alerts use.
 func TestNamedMetricsExist(t *testing.T) {
 	known := map[string]bool{}
 	for _, m := range metrics.All() {

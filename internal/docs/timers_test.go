@@ -13,8 +13,8 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// TestTimers holds the table of docs/timers.md against the examples that it names: their advert_int, and three of them and
-// the skew of the priority that the second node has (RFC 9568, 6.1).
+// TestTimers compares the table of docs/timers.md with the examples that it names: advert_int, and the time until a dead node is
+// replaced, which is three intervals and the skew time of the second node's priority (RFC 9568, section 6.1).
 func TestTimers(t *testing.T) {
 	page, err := os.ReadFile("../../docs/timers.md")
 	if err != nil {
@@ -43,7 +43,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestLinks sees that what the pages link to in this project is there.
+// TestLinks checks that links to files of this repository are not broken.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -66,6 +66,6 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	if links < 10 {
-		t.Errorf("only %d links: is this how they are written?", links)
+		t.Errorf("found only %d links: does the pattern match all links?", links)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestInstalled(t *testing.T) {

@@ -69,9 +69,9 @@ func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 			taken[r.Via] = true
 		}
 	}
-	for _, svc := range s.Services {
-		for _, srv := range svc.Servers {
-			taken[srv.Address] = true
+	for _, p := range s.Pools() {
+		for _, srv := range p.Servers {
+			taken[srv.Address.Addr] = true
 		}
 	}
 	return taken

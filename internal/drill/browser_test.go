@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // unwieldy is a report that is hard to draw: three nodes and three VIPs with long names, one of them dual stack, a fault

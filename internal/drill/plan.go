@@ -2,7 +2,6 @@ package drill
 
 import (
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,10 +110,7 @@ func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bo
 		if port == 0 {
 			port = svc.Port
 		}
-		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address, uint16(port)), status: http.StatusOK}
-		if svc.Check != nil && svc.Check.Expect != 0 {
-			out.status = svc.Check.Expect
-		}
+		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address.Addr, uint16(port)), status: svc.Check.FirstStatus()}
 		known := slices.IndexFunc(p.servers, func(have server) bool { return have.address == out.address })
 		switch {
 		case known >= 0:
@@ -183,7 +179,7 @@ func usualBits(a netip.Addr) int {
 func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
 	var svc *spec.Service
 	for i := range s.Services {
-		if s.Services[i].VIP == v.Name && played[s.Services[i].Name] && svc == nil {
+		if slices.Contains(s.Services[i].VIPs, v.Name) && played[s.Services[i].Name] && svc == nil {
 			svc = &s.Services[i]
 		}
 	}

@@ -18,8 +18,9 @@ const (
 )
 
 type pollFd struct {
-	fd              int32
-	events, revents int16
+	fd     int32
+	events int16
+	_      int16 // revents: which events happened, unused
 }
 
 // soon is when an answer that has a deadline is there, as a rule: for so long the one processor for Go code is held, instead of

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/install"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // cacheOf is a cache with one base in it.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // bootLoaders puts stand-ins of a distribution's packages into a tree, by path. As in Ubuntu, shim is behind links.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // link puts links into a toy system.

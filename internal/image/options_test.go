@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/install"
-	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestOptionsAreRefused(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // qcow2Of makes a qcow2 image by qemu-img, and opens it.

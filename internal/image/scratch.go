@@ -33,9 +33,6 @@ func newScratch(dir string) (*scratch, error) {
 	return &scratch{File: f, dir: dir, name: f.Name()}, nil
 }
 
-// path is how another program opens the file when it is handed over as its first extra file.
-func (*scratch) path() string { return "/proc/self/fd/3" }
-
 // publish makes the bytes durable and puts the file under its final name, in the place of one that was there. path must
 // lie in the scratch's own directory.
 func (s *scratch) publish(path string, mode os.FileMode) error {

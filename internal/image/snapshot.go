@@ -11,8 +11,15 @@ import (
 const snapshotFormat = "20060102T150405Z"
 
 // ParseSnapshot reads a time of an archive: a day (2026-01-31, its first second in UTC), a time of RFC 3339, or a
-// snapshot's name (20260131T000000Z). It returns the name. A time after now is an error.
-func ParseSnapshot(s string, now time.Time) (string, error) {
+// snapshot's name (20260131T000000Z). It returns the name; empty stays empty. A time after now is an error, and so is a base
+// that is not bootstrapped: only a bootstrapped image has its packages from a snapshot.
+func ParseSnapshot(s, base string, now time.Time) (string, error) {
+	switch {
+	case s == "":
+		return "", nil
+	case base != Bootstrap:
+		return "", fmt.Errorf("cannot use the snapshot %q with the base %s: only a bootstrapped image has its packages from a snapshot", s, base)
+	}
 	for _, format := range []string{time.DateOnly, time.RFC3339, snapshotFormat} {
 		at, err := time.Parse(format, s)
 		if err != nil {

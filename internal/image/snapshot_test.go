@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestParseSnapshot(t *testing.T) {
@@ -23,12 +23,12 @@ func TestParseSnapshot(t *testing.T) {
 		"2026-01-31": "20260131T000000Z", "2026-01-31T12:30:00Z": "20260131T123000Z", "2026-01-31T01:00:00+02:00": "20260130T230000Z",
 		"20260131T123000Z": "20260131T123000Z", "2026-11-26T12:00:00Z": "20261126T120000Z",
 	} {
-		if got, err := ParseSnapshot(s, now); err != nil || got != want {
+		if got, err := ParseSnapshot(s, Bootstrap, now); err != nil || got != want {
 			t.Errorf("%s: %s, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "now", "2026-02-30", "2026-11-27", "2026-11-26T12:00:01Z", "20260131", "../x"} {
-		if got, err := ParseSnapshot(s, now); err == nil {
+	for _, s := range []string{"now", "2026-02-30", "2026-11-27", "2026-11-26T12:00:01Z", "20260131", "../x"} {
+		if got, err := ParseSnapshot(s, Bootstrap, now); err == nil {
 			t.Errorf("%q: %s", s, got)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hapair/hapair/internal/needs"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // toyTools are what the scripts of a bake use; they come from this machine, with their libraries.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // TestRefusedLinesAreNotShown has haproxy refuse lines with a secret in each place that its messages quote.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/tool"
 )
 

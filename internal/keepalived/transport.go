@@ -11,6 +11,9 @@ type Transport struct {
 	Version int          // of VRRP: 2 or 3
 	Source  netip.Addr   // unicast_src_ip or mcast_src_ip; invalid: an address of the interface
 	Peers   []netip.Addr // unicast_peer; empty: multicast
+	// TTL is unicast_ttl, the hop limit of unicast advertisements. 0: not set, so 255 over IPv4, and the kernel's own
+	// default, usually 64, over IPv6 (vrrp_send_adv of keepalived 2.2.4 to 2.4.3).
+	TTL int
 	// Group4 and Group6 are the multicast groups.
 	Group4, Group6 netip.Addr
 	// AuthType is PASS or AH, of version 2; empty: none. AuthPass is a secret.
@@ -43,6 +46,8 @@ func (t *Transport) entry(ws []string) {
 		t.Version, _ = strconv.Atoi(value)
 	case "unicast_src_ip", "mcast_src_ip":
 		t.Source, _ = netip.ParseAddr(value)
+	case "unicast_ttl":
+		t.TTL, _ = strconv.Atoi(value)
 	case "native_ipv6":
 		t.IPv6 = true
 	case "use_vmac":

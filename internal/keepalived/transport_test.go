@@ -20,6 +20,7 @@ vrrp_track_file other { file /run/x }
 vrrp_instance VI_a {
     interface eth3
     unicast_src_ip 192.0.2.1
+    unicast_ttl 255
     unicast_peer {
         192.0.2.2
         192.0.2.3 min_ttl 255 max_ttl 255
@@ -58,6 +59,9 @@ vrrp_instance VI_d {
 	}
 	a, b, c, d := f.Instances[0], f.Instances[1], f.Instances[2], f.Instances[3]
 	group := netip.MustParseAddr("224.0.0.99")
+	if a.TTL != 255 || b.TTL != 0 {
+		t.Errorf("the TTLs are %d and %d, want 255 and 0", a.TTL, b.TTL)
+	}
 	if a.Version != 3 || a.Source != netip.MustParseAddr("192.0.2.1") || a.IPv6 || a.Group4 != group ||
 		!slices.Equal(a.Peers, []netip.Addr{netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")}) ||
 		!slices.Equal(a.TrackFiles, []string{"haproxy", "holder_VI_a"}) {

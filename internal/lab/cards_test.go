@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // TestASeedNamesTheCards gives hosts seeds that match interfaces by MAC. It boots none of them.

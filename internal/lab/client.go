@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -87,16 +86,15 @@ func (c *Client) Do(req *http.Request) (status int, body string, err error) {
 func (c *Client) WaitAnswer(ctx context.Context, url string) (body string, err error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	last := errors.New("it was not asked")
 	for {
-		body, last = c.ask(ctx, url, time.Second)
-		if last == nil {
+		body, err := c.ask(ctx, url, time.Second)
+		if err == nil {
 			return body, nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return "", fmt.Errorf("cannot get an answer from %s: %w", url, last)
+			return "", fmt.Errorf("cannot get an answer from %s: %w", url, err)
 		}
 	}
 }

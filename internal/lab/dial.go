@@ -56,6 +56,32 @@ func connect(ctx context.Context, netns, address string) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
+// SendPacket sends one IP packet of a protocol (its number, as 112 for VRRP) from the client. The kernel writes its header,
+// with a hop limit of 255, as VRRP and neighbour discovery demand it.
+func (c *Client) SendPacket(protocol int, to netip.Addr, payload []byte) error {
+	err := withinNet(c.lab.netnsPath(c.name), func() error {
+		family, peer := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: to.As16()})
+		level, hops := unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
+		if to.Is4() {
+			family, peer = unix.AF_INET, &unix.SockaddrInet4{Addr: to.As4()}
+			level, hops = unix.IPPROTO_IP, unix.IP_TTL
+		}
+		fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.SetsockoptInt(fd, level, hops, 255); err != nil {
+			return err
+		}
+		return unix.Sendto(fd, payload, 0, peer)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot send a packet of protocol %d to %v: %w", protocol, to, err)
+	}
+	return nil
+}
+
 // connected waits until a socket is connected, or ctx ends.
 func connected(ctx context.Context, f *os.File) error {
 	raw, err := f.SyscallConn()

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // breakOut tries, as root of a host, what would change or read the machine that the lab runs on. Each line that begins

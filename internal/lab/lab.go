@@ -154,16 +154,4 @@ func (l *Lab) newNetns(ctx context.Context, name string) error {
 	return nil
 }
 
-// dropNetns lets a network namespace go. It ends with the last process and socket in it.
-func (l *Lab) dropNetns(name string) error {
-	return within(l.space.pid, func() error {
-		file := netnsDir + "/" + name
-		if err := unix.Unmount(file, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("cannot drop the network namespace of %s: %w", name, err)
-		}
-		_ = os.Remove(file)
-		return nil
-	})
-}
-
 func (l *Lab) netnsPath(name string) string { return l.path(netnsDir + "/" + name) }

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // childEnv makes this test binary the victim of TestKilled: a process that has a lab and is killed.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // A host's services have the limits of open files that systemd gives them on a real machine, whatever this process has. A

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // TestWatchesCountWhatIsLost has a server that hangs up without an answer once in five requests of a connection: who keeps

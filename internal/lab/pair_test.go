@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 const haproxyCfg = `global

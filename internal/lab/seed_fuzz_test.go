@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // FuzzSeed reads any bytes as the volume of a seed, beginning with a real one. Whatever it holds, nothing is written outside

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // What is missing is named, with the packages that have it.

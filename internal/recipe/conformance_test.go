@@ -15,10 +15,10 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/tool"
 )
 

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -95,6 +95,34 @@ func TestFirewallTakesVRRPFromItsLinkAlone(t *testing.T) {
 				h.vrrp(t, "IPv6 "+c.what, c.from, c.v6, "2001:db8:56::101", c.ttl, c.accepted)
 			}
 		})
+	}
+}
+
+// TestFirewallTakesIPv6AdvertisementsOfRawInstances: unless such an instance sets unicast_ttl, keepalived sends them with the
+// kernel's hop limit, and a firewall that demanded 255 would leave the pair with two holders.
+func TestFirewallTakesIPv6AdvertisementsOfRawInstances(t *testing.T) {
+	r, err := release.Get("bookworm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"":                  "ip6 hoplimit != 255 ip6 saddr != { 2001:db8:56::102, 2001:db8:7::3 } counter drop",
+		"  unicast_ttl 255": "ip6 hoplimit != 255 ip6 saddr != { 2001:db8:7::3 } counter drop",
+	} {
+		s := parseBytes(t, "spec.yaml", []byte(firewallSpec+"keepalived: {extra: \"vrrp_instance mine {\\n  unicast_peer {\\n    2001:db8:56::102\\n  }\\n"+line+"\\n}\\n\"}\n"))
+		node, err := recipe.Node(s, &s.Nodes[0], r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := ""
+		for _, f := range node.Files {
+			if f.Path == "/etc/nftables.d/hapair.nft" {
+				rules = string(f.Content)
+			}
+		}
+		if !strings.Contains(rules, want) || !strings.Contains(rules, "ip ttl != 255 ip saddr != { 10.7.0.3 } counter drop") {
+			t.Errorf("with %q there is no %q in\n%s", line, want, rules)
+		}
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 const hostSpec = `

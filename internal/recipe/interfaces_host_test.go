@@ -11,10 +11,10 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // interfaceSpec is a spec with interfaces as on a real machine: nodes of a and b, and what VIPs name.

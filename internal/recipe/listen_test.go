@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/haproxy"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/test/cluster"
 )

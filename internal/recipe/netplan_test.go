@@ -9,9 +9,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"gopkg.in/yaml.v3"
 
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // TestNetplanNamesItsFilesAfterTheIDs has the releases' cloud-init and netplan read network-config with MACs, a bond and a

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -67,18 +68,18 @@ func TestOwnConfigOnAHost(t *testing.T) {
 				h.must(t, "systemctl", "restart", "haproxy")
 				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 
-				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", control.Proven, "")
-				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", control.Refused, "unknown keyword")
+				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", journal.Proven, "")
+				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", journal.Refused, "unknown keyword")
 				h.edit(t, "the check's socket twice", recipe.HAProxyConfig, config+"global\n"+
-					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), control.Refused, "stats socket /run/haproxy/check.sock")
-				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", control.Proven, "")
+					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), journal.Refused, "stats socket /run/haproxy/check.sock")
+				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", journal.Proven, "")
 				h.edit(t, "no worker starts on it", recipe.HAProxyConfig, strings.Replace(config, "global\n", "global\n    stats socket /proc/x.sock\n", 1),
-					control.RolledBack, "")
+					journal.RolledBack, "")
 				if strings.Contains(config, "check.sock") {
 					without := strings.ReplaceAll(config, "    stats socket /run/haproxy/check.sock mode 666 level user\n", "")
-					h.edit(t, "without the check's socket", recipe.HAProxyConfig, without, control.Refused, "no \"stats socket /run/haproxy/check.sock\"")
+					h.edit(t, "without the check's socket", recipe.HAProxyConfig, without, journal.Refused, "no \"stats socket /run/haproxy/check.sock\"")
 				} else {
-					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", control.Refused, "no \"stats socket")
+					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", journal.Refused, "no \"stats socket")
 				}
 				// What is refused stays, until haproxy is started on it: then the guard puts the last good files back.
 				h.must(t, "rm", "-f", "/etc/haproxy/hapair.cfg")
@@ -119,13 +120,13 @@ func (h *bootedHost) status(t *testing.T) control.Status {
 }
 
 // edit saves a file, waits for the agent's verdict, and looks whether the VIP stays.
-func (h *bootedHost) edit(t *testing.T, what, path, content string, want control.Verdict, reason string) {
+func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal.Verdict, reason string) {
 	t.Helper()
 	before := h.status(t).LastChange
 	if err := h.WriteFile(path, 0o644, []byte(content)); err != nil {
 		t.Fatal(err)
 	}
-	var got control.Change
+	var got journal.Change
 	eventually(t, what+" has a verdict", func() bool {
 		last := h.status(t).LastChange
 		if last == nil || last.Number == before.Number {

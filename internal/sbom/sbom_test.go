@@ -11,7 +11,7 @@ import (
 	"github.com/spdx/tools-golang/spdxlib"
 
 	"github.com/hapair/hapair/internal/dpkg"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func example() Image {

@@ -19,13 +19,18 @@ func required(t reflect.Type) []string {
 		reflect.TypeFor[spec.Spec]():        {"apiVersion", "cluster", "nodes", "vips"},
 		reflect.TypeFor[spec.Node]():        {"name", "address", "interface"},
 		reflect.TypeFor[spec.VIP]():         {"name", "address"},
-		reflect.TypeFor[spec.Route]():       {"to"},
+		reflect.TypeFor[spec.VIPRoute]():    {"to"},
 		reflect.TypeFor[spec.TrackScript](): {"name", "command"},
 		reflect.TypeFor[spec.OnChange]():    {"command"},
 		reflect.TypeFor[spec.Interface]():   {"name"},
-		reflect.TypeFor[spec.Service]():     {"name", "vip", "port", "servers"},
-		reflect.TypeFor[spec.TLS]():         {"certificate"},
+		reflect.TypeFor[spec.Service]():     {"name", "vip"},
+		reflect.TypeFor[spec.Port]():        {"port"},
+		reflect.TypeFor[spec.Backend]():     {"name", "servers"},
+		reflect.TypeFor[spec.Route]():       {"backend"},
+		reflect.TypeFor[spec.ErrorFile]():   {"status", "path"},
+		reflect.TypeFor[spec.ServerTLS]():   {"verify"},
 		reflect.TypeFor[spec.Server]():      {"name", "address"},
+		reflect.TypeFor[spec.File]():        {"path"},
 		reflect.TypeFor[spec.User]():        {"name", "ssh_authorized_keys"},
 	}[t]
 }
@@ -40,8 +45,8 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Image.Release":          words(release.Names()...),
 		"VIP.VirtualRouterID":    between(1, 255),
 		"VIP.Addresses":          atMost(spec.MaxVIPAddresses),
-		"Route.Table":            between(1, 1<<32-1),
-		"Route.Metric":           between(1, 1<<32-1),
+		"VIPRoute.Table":         between(1, 1<<32-1),
+		"VIPRoute.Metric":        between(1, 1<<32-1),
 		"TrackScript.Rise":       between(1, 1000),
 		"TrackScript.Fall":       between(1, 1000),
 		"TrackScript.Weight":     between(-253, 253),
@@ -55,9 +60,23 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Log.Facility":           words(spec.Facilities()...),
 		"Service.Port":           port,
 		"Service.Mode":           words(string(spec.HTTP), string(spec.TCP)),
-		"Service.Servers":        atLeast(1),
-		"Check.Expect":           between(100, 599),
+		"Service.Ports":          atLeast(1),
+		"Service.MaxConn":        positive,
+		"Service.Allow":          atLeast(1),
+		"Backend.Mode":           words(string(spec.HTTP), string(spec.TCP)),
+		"Check.Version":          words("1.0", "1.1"),
+		"Check.Protocol":         words(spec.CheckProtocols()...),
+		"Check.Port":             port,
+		"Check.Rise":             positive,
+		"Check.Fall":             positive,
+		"CheckTimes.Rise":        positive,
+		"CheckTimes.Fall":        positive,
+		"TLS.ClientVerify":       words("required", "optional"),
 		"Server.Port":            port,
+		"Server.Weight":          between(0, 256),
+		"Server.MaxConn":         positive,
+		"Server.SendProxy":       words("v1", "v2"),
+		"HAProxy.MaxConn":        positive,
 		"User.SSHAuthorizedKeys": atLeast(1),
 	}
 }
@@ -76,6 +95,8 @@ func words(list ...string) func(*jsonschema.Schema) {
 	}
 }
 
+func positive(s *jsonschema.Schema) { s.Minimum = jsonschema.Ptr(1.0) }
+
 func pattern(p string) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Pattern = p }
 }
@@ -93,12 +114,19 @@ func atLeast(n int) func(*jsonschema.Schema) {
 }
 
 // comments reads what Go source says of the fields of its structs: Type.Field → comment in one line.
-func comments(source string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
+func comments(sources ...string) (map[string]string, error) {
 	docs := map[string]string{}
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addComments(docs, file)
+	}
+	return docs, nil
+}
+
+func addComments(docs map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		t, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -113,5 +141,4 @@ func comments(source string) (map[string]string, error) {
 		}
 		return false
 	})
-	return docs, nil
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ func (s *Spec) fillIn(doc *strictyaml.Document) {
 	for i := range s.Services {
 		s.Services[i].fillIn(doc, fmt.Sprintf("services[%d]", i))
 	}
+	s.fillInBackends(doc)
 }
 
 func (v *VIP) fillIn(doc *strictyaml.Document, path string) {
@@ -50,8 +52,34 @@ func (v *VIP) fillIn(doc *strictyaml.Document, path string) {
 func (svc *Service) fillIn(doc *strictyaml.Document, path string) {
 	set(doc, path+".mode", &svc.Mode, TCP)
 	set(doc, path+".balance", &svc.Balance, "roundrobin")
+	set(doc, path+".forwarded", &svc.Forwarded, true)
 	for i := range svc.Servers {
-		set(doc, fmt.Sprintf("%s.servers[%d].port", path, i), &svc.Servers[i].Port, svc.Port)
+		set(doc, fmt.Sprintf("%s.servers[%d].port", path, i), &svc.Servers[i].Port, svc.onlyPort())
+	}
+}
+
+// onlyPort is the service's port; 0 if it has several.
+func (svc *Service) onlyPort() int {
+	if len(svc.Ports) == 1 && svc.Port == 0 && svc.Ports[0].Port.Low == svc.Ports[0].Port.High {
+		return svc.Ports[0].Port.Low
+	}
+	return svc.Port
+}
+
+// fillInBackends gives each backend what was left out, and the mode of the first service that uses it.
+func (s *Spec) fillInBackends(doc *strictyaml.Document) {
+	used := map[string]Mode{}
+	for _, svc := range s.Services {
+		for _, name := range svc.backendNames() {
+			if _, known := used[name]; !known {
+				used[name] = svc.Mode
+			}
+		}
+	}
+	for i := range s.Backends {
+		b, path := &s.Backends[i], fmt.Sprintf("backends[%d]", i)
+		set(doc, path+".mode", &b.Mode, cmp.Or(used[b.Name], TCP))
+		set(doc, path+".balance", &b.Balance, "roundrobin")
 	}
 }
 

@@ -2,6 +2,7 @@ package spec
 
 import (
 	_ "embed"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -33,6 +34,8 @@ type Spec struct {
 	Log Log `yaml:"log"`
 	// Services are what is balanced.
 	Services []Service `yaml:"services"`
+	// Backends are groups of servers that several services or routes share.
+	Backends []Backend `yaml:"backends"`
 	// Firewall makes an nftables table of hapair's own: VRRP only from peers on its own link and interface, stats only from stats.allow. It touches nothing else.
 	Firewall bool `yaml:"firewall"`
 	// Access says who may log in. Without it nobody can.
@@ -41,6 +44,8 @@ type Spec struct {
 	CloudConfig map[string]any `yaml:"cloud_config"`
 	// HAProxy passes lines through to haproxy.cfg.
 	HAProxy HAProxy `yaml:"haproxy"`
+	// Files are further files of the nodes, such as maps, error pages and Lua scripts. They are watched, proven and rolled back with haproxy.cfg.
+	Files []File `yaml:"files"`
 	// Keepalived passes lines through to keepalived.conf.
 	Keepalived Keepalived `yaml:"keepalived"`
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
@@ -123,7 +128,7 @@ type VIP struct {
 	// Gateway is the router of the VIP's own subnet; one, or one of each family. With it the replies of the VIP leave by the VIP's interface, also those to clients outside of all subnets of the node.
 	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
 	// Routes are routes that only the node has which holds the VIP.
-	Routes []Route `yaml:"routes"`
+	Routes []VIPRoute `yaml:"routes"`
 	// TrackScripts are further conditions under which a node may hold the VIP, or is preferred for it.
 	TrackScripts []TrackScript `yaml:"track_scripts"`
 	// OnChange is a command of one's own that the agent runs on every node when the VIP comes or goes, and every 10s on the node that holds it. See docs/vips.md.
@@ -134,8 +139,8 @@ type VIP struct {
 	Interface string `yaml:"-"`
 }
 
-// Route is a route that only the node has which holds a VIP.
-type Route struct {
+// VIPRoute is a route that only the node has which holds a VIP.
+type VIPRoute struct {
 	// To is the destination, a network with its prefix: 10.0.0.0/8; 0.0.0.0/0 is the default route.
 	To netip.Prefix `yaml:"to"`
 	// Via is the router. Default: none, the destination is on the link.
@@ -225,58 +230,6 @@ type Log struct {
 	Facility string `yaml:"facility"`
 }
 
-// Mode is what haproxy understands of a connection.
-type Mode string
-
-const (
-	HTTP Mode = "http"
-	TCP  Mode = "tcp"
-)
-
-// Service is one port of a VIP, balanced over all of its servers.
-type Service struct {
-	// Name of the service: letters, digits, "-", "_", "." and ":".
-	Name string `yaml:"name"`
-	// VIP names the virtual IP.
-	VIP string `yaml:"vip"`
-	// Port on the VIP, 1 to 65535.
-	Port int `yaml:"port"`
-	// Mode is http or tcp. Default: tcp.
-	Mode Mode `yaml:"mode"`
-	// Balance is HAProxy's name of an algorithm. Default: roundrobin.
-	Balance string `yaml:"balance"`
-	// Check says how a server's health is asked. Default: a connection.
-	Check *Check `yaml:"check"`
-	// TLS is terminated by haproxy where it is given.
-	TLS *TLS `yaml:"tls"`
-	// Servers share the load.
-	Servers []Server `yaml:"servers"`
-}
-
-// Check says how a server's health is asked.
-type Check struct {
-	// HTTP is a method and a path: "GET /v3".
-	HTTP string `yaml:"http"`
-	// Expect is the status that says healthy. Default: any 2xx or 3xx.
-	Expect int `yaml:"expect"`
-}
-
-// TLS is terminated by haproxy.
-type TLS struct {
-	// Certificate is a path on the node: a PEM file of certificate, chain and key.
-	Certificate string `yaml:"certificate"`
-}
-
-// Server is one of those that do a service's work.
-type Server struct {
-	// Name of the server, unique in its service.
-	Name string `yaml:"name"`
-	// Address of the server.
-	Address netip.Addr `yaml:"address"`
-	// Port of the server. Default: the service's.
-	Port int `yaml:"port"`
-}
-
 // Access says who may log in.
 type Access struct {
 	// Users are people, each with keys of their own.
@@ -293,8 +246,14 @@ type User struct {
 	Sudo bool `yaml:"sudo"`
 }
 
-// HAProxy passes lines through to haproxy.cfg; haproxy itself checks them.
+// HAProxy sets what holds for all services, and passes lines through to haproxy.cfg, which haproxy itself checks.
 type HAProxy struct {
+	// MaxConn is the most connections that haproxy takes, of all services together. Default: what the limit of open files allows.
+	MaxConn int `yaml:"maxconn"`
+	// Timeouts of every service that does not set its own.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// Check is how often every server is checked whose service does not say so itself.
+	Check CheckTimes `yaml:"check"`
 	// Global are lines of the global section.
 	Global string `yaml:"global" strictyaml:"raw"`
 	// Defaults are lines of the defaults section.
@@ -307,13 +266,33 @@ type HAProxy struct {
 	ConfigContent []byte `yaml:"-"`
 }
 
+// File is a file of every node, the same on all. It belongs to root.
+type File struct {
+	// Path on the node.
+	Path string `yaml:"path"`
+	// From names a file beside the spec with the content.
+	From string `yaml:"from"`
+	// Content of the file, instead of from.
+	Content string `yaml:"content" strictyaml:"raw"`
+	// Mode is the file's permissions, in quotes: "0640" lets haproxy's group read it, and no other user. Default: "0644".
+	Mode string `yaml:"mode"`
+	// Data is derived: the content, wherever it comes from.
+	Data []byte `yaml:"-"`
+	// Perm is derived: the mode as a number.
+	Perm fs.FileMode `yaml:"-"`
+}
+
 // Keepalived passes lines through to keepalived.conf; keepalived itself checks them.
 type Keepalived struct {
 	// Extra are whole blocks.
 	Extra string `yaml:"extra" strictyaml:"raw"`
 }
 
-// Source is this package's schema.go, out of whose comments editors are told what a key means.
-//
+// SchemaSources are the files of this package with the types of the spec. Editors show their comments.
+func SchemaSources() []string { return []string{schemaSource, servicesSource} }
+
 //go:embed schema.go
-var Source string
+var schemaSource string
+
+//go:embed schema_services.go
+var servicesSource string

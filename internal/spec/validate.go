@@ -44,6 +44,7 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 	c.agent()
 	c.log()
 	c.services()
+	c.files()
 	c.access()
 	c.passthrough()
 	c.machineNames()

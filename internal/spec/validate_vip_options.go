@@ -23,7 +23,7 @@ func (c check) vipOptions(i int, v *VIP, path string) {
 	c.preemptDelay(v, path+".preempt_delay")
 	c.vipGateways(i, v, path+".gateway")
 	for j := range v.Routes {
-		c.route(&v.Routes[j], fmt.Sprintf("%s.routes[%d]", path, j))
+		c.vipRoute(&v.Routes[j], fmt.Sprintf("%s.routes[%d]", path, j))
 	}
 	names := map[string]string{}
 	for j := range v.TrackScripts {
@@ -79,7 +79,7 @@ func (c check) vipGateways(i int, v *VIP, path string) {
 	}
 }
 
-func (c check) route(r *Route, path string) {
+func (c check) vipRoute(r *VIPRoute, path string) {
 	const most = 1<<32 - 1
 	if c.required(path+".to") && r.To.IsValid() && r.To != r.To.Masked() {
 		c.Problem(path+".to", fmt.Sprintf("%s is an address in a network", r.To), "write the network: "+r.To.Masked().String())

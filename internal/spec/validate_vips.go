@@ -84,11 +84,12 @@ func (c check) taken() map[netip.Addr]string {
 			taken[g] = "the gateway of node " + quote(n.Name)
 		}
 	}
-	for _, svc := range c.s.Services {
-		for _, server := range svc.Servers {
-			taken[server.Address] = "server " + quote(server.Name) + " of service " + quote(svc.Name)
+	for _, p := range c.s.Pools() {
+		for _, server := range p.Servers {
+			taken[server.Address.Addr] = "server " + quote(server.Name) + " of service " + quote(p.Name)
 		}
 	}
+	delete(taken, netip.Addr{}) // servers with DNS names
 	for _, n := range c.s.Nodes {
 		for _, a := range n.Addresses {
 			taken[a.Addr] = "node " + quote(n.Name)

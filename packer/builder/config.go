@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -46,6 +47,10 @@ type Config struct {
 	DiskSize string `mapstructure:"disk_size"`
 	// The archive to bootstrap from, instead of the release's own.
 	Mirror string `mapstructure:"mirror"`
+	// Bootstrap from the archive as it was at a day or a time, such as
+	// `2026-01-31` or `2026-01-31T12:00:00Z`. `mirror` then names the server
+	// of the snapshots.
+	Snapshot string `mapstructure:"snapshot"`
 	// Where downloaded and bootstrapped bases are kept. Default: `hapair` in
 	// Packer's own cache.
 	CacheDir string `mapstructure:"cache_dir"`
@@ -81,6 +86,8 @@ func (c *Config) options() (image.Options, error) {
 	collect(err)
 	collect(checkBase(o.Base, o.BaseSHA256))
 	o.Epoch, err = image.EpochFromEnv(os.Getenv)
+	collect(err)
+	o.Snapshot, err = image.ParseSnapshot(c.Snapshot, o.Base, time.Now())
 	collect(err)
 	o.Size, err = size(c.DiskSize)
 	collect(err)

@@ -25,6 +25,7 @@ type FlatConfig struct {
 	Format              *string           `mapstructure:"format" cty:"format" hcl:"format"`
 	DiskSize            *string           `mapstructure:"disk_size" cty:"disk_size" hcl:"disk_size"`
 	Mirror              *string           `mapstructure:"mirror" cty:"mirror" hcl:"mirror"`
+	Snapshot            *string           `mapstructure:"snapshot" cty:"snapshot" hcl:"snapshot"`
 	CacheDir            *string           `mapstructure:"cache_dir" cty:"cache_dir" hcl:"cache_dir"`
 	Inputs              map[string]string `mapstructure:"inputs" cty:"inputs" hcl:"inputs"`
 }
@@ -56,6 +57,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"format":                     &hcldec.AttrSpec{Name: "format", Type: cty.String, Required: false},
 		"disk_size":                  &hcldec.AttrSpec{Name: "disk_size", Type: cty.String, Required: false},
 		"mirror":                     &hcldec.AttrSpec{Name: "mirror", Type: cty.String, Required: false},
+		"snapshot":                   &hcldec.AttrSpec{Name: "snapshot", Type: cty.String, Required: false},
 		"cache_dir":                  &hcldec.AttrSpec{Name: "cache_dir", Type: cty.String, Required: false},
 		"inputs":                     &hcldec.AttrSpec{Name: "inputs", Type: cty.Map(cty.String), Required: false},
 	}

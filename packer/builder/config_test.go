@@ -20,9 +20,16 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestSnapshot(t *testing.T) {
+	c := Config{Output: "/images/c.qcow2", Snapshot: "2026-01-31", CacheDir: "/cache"}
+	if o, err := c.options(); err != nil || o.Snapshot != "20260131T000000Z" {
+		t.Errorf("got %q, %v", o.Snapshot, err)
+	}
+}
+
 func TestOptionsTellEverything(t *testing.T) {
 	c := Config{
-		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vdi", DiskSize: "4Q", CacheDir: "/cache",
+		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vdi", DiskSize: "4Q", CacheDir: "/cache", Snapshot: "2026-01-31",
 	}
 	_, err := c.options()
 	if err == nil {
@@ -30,6 +37,7 @@ func TestOptionsTellEverything(t *testing.T) {
 	}
 	for _, want := range []string{
 		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `cannot use disk_size "4Q"`,
+		`cannot use the snapshot "2026-01-31" with the base https://example.org/image.qcow2`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

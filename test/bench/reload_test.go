@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/gotool"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/test/cluster"
 )
 

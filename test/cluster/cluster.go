@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // Password is that of the stats page: the tests' own secret.

@@ -53,8 +53,8 @@ func (c controllers) watchFresh(ctx context.Context) watches {
 // watches are clients, one for each address of the VIP.
 type watches []*lab.Watch
 
-// stop ends them. It returns how many requests failed, the last failure, and the longest time without an answer.
-func (w watches) stop() (failures int, last error, gap time.Duration) {
+// stop ends them. It returns how many requests failed, the longest time without an answer, and the last failure.
+func (w watches) stop() (failures int, gap time.Duration, last error) {
 	for _, watch := range w {
 		r := watch.Stop()
 		failures += r.Failures
@@ -63,7 +63,7 @@ func (w watches) stop() (failures int, last error, gap time.Duration) {
 		}
 		gap = max(gap, r.Longest.Duration())
 	}
-	return failures, last, gap
+	return failures, gap, last
 }
 
 func nodeAddress() map[string]netip.Addr {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -67,7 +67,7 @@ func testEdits(t *testing.T, c controllers) {
 		if left, err := holder.ReadFile(cluster.HAProxyConfig); err != nil || string(left) != broken {
 			t.Errorf("the file is not as it was saved (%v)", err)
 		}
-		if failures, last, _ := watch.stop(); failures > 0 {
+		if failures, _, last := watch.stop(); failures > 0 {
 			t.Errorf("%d requests failed, the last with %v", failures, last)
 		}
 	})
@@ -92,7 +92,7 @@ func proven(ctx context.Context, h *lab.Host) error {
 // refused tells whether the last change was.
 func refused(ctx context.Context, h *lab.Host) error {
 	s, err := cluster.Status(ctx, h)
-	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != control.Refused) {
+	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.Refused) {
 		err = fmt.Errorf("status does not say that the change was refused: %+v", s.LastChange)
 	}
 	return err

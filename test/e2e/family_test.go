@@ -12,6 +12,9 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
+// protocolVRRP is the IP protocol's number (RFC 9568, 5.1.1.4).
+const protocolVRRP = 112
+
 // testFamily sees what is not the same over IPv6: the agent on every form of a bind, its metrics, the firewall, and the
 // kernel's settings.
 func testFamily(t *testing.T, c controllers) {
@@ -69,7 +72,7 @@ func (c controllers) strangeVRRP(t *testing.T) {
 	holder, other := c.Settle(t)
 	before := len(c.Holders.Spans())
 	dropped := func() int {
-		out, err := other.Must(t.Context(), "sh", "-c", `nft list table inet hapair | awk '/l4proto (112|vrrp)/ { for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1) } END { print n + 0 }'`)
+		out, err := other.Must(t.Context(), "sh", "-c", `nft list chain inet hapair vrrp | awk '{ for (i = 1; i < NF; i++) if ($i == "packets") n += $(i + 1) } END { print n + 0 }'`)
 		n := -1
 		if err == nil {
 			_, err = fmt.Sscan(out, &n)
@@ -81,15 +84,9 @@ func (c controllers) strangeVRRP(t *testing.T) {
 	}
 	was := dropped()
 	for _, addr := range c.Family.Addresses(nodeAddress()[strings.ReplaceAll(other.Name, "-", "_")].String()) {
-		network := map[bool]string{true: "ip4:112", false: "ip6:112"}[addr.Is4()]
-		conn, err := c.Admin.Dial(t.Context(), network, addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
 		// Version 3, advertisement, router 51, priority 254: the firewall goes by its sender alone.
-		_, err = conn.Write([]byte{0x31, 51, 254, 1, 0, 100, 0, 0, 192, 168, 1, 32})
-		conn.Close()
-		if err != nil {
+		advertisement := []byte{0x31, 51, 254, 1, 0, 100, 0, 0, 192, 168, 1, 32}
+		if err := c.Admin.SendPacket(protocolVRRP, addr, advertisement); err != nil {
 			t.Fatal(err)
 		}
 	}

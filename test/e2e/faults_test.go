@@ -42,7 +42,7 @@ func (c controllers) suffer(t *testing.T, f cluster.Fault) {
 	if err := c.answered(ctx, servicePath); err != nil {
 		t.Fatalf("after the fault: %v\n%s", err, other.Logs(t.Context(), 80))
 	}
-	_, _, outage := watch.stop()
+	_, outage, _ := watch.stop()
 	if err := f.Repair(ctx, holder); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func networkdRestart(t *testing.T, c controllers) {
 			t.Errorf("after %s the VIP went and came: %v", command, after[len(before)-1:])
 		}
 	}
-	if failures, last, _ := watch.stop(); failures > 0 {
+	if failures, _, last := watch.stop(); failures > 0 {
 		t.Errorf("%d requests failed, the last with %v", failures, last)
 	}
 }

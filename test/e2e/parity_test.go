@@ -10,8 +10,8 @@ import (
 
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
 

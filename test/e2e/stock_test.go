@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
 

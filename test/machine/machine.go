@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Firmware is what starts a machine's boot loader.

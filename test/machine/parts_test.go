@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -45,20 +45,19 @@ type node struct {
 	*Machine
 }
 
-// wiring is how nodes are connected: which network-config a node has and where its cards lead.
+// wiring is how nodes are connected: the keys of a node and of the VIP in the spec that describe interfaces, and where the
+// node's cards lead.
 type wiring struct {
-	management, public string // interfaces
-	network            func(n *node) string
-	cards              func(t *testing.T, l *lab.Lab, n *node) []Card
+	node  func(n *node) string
+	vip   string // the VIP's interface
+	cards func(t *testing.T, l *lab.Lab, n *node) []Card
 }
 
-// twoSegments gives each node a card on the network of the nodes and one on the clients'. The network-config matches MAC
-// addresses: a real machine's names depend on its slots.
+// twoSegments gives each node a card on the network of the nodes and one on the clients'.
 func twoSegments() wiring {
-	return wiring{management: "eth3", public: "eth4",
-		network: func(n *node) string {
-			return fmt.Sprintf(`{version: 2, ethernets: {eth3: {match: {macaddress: "%s"}, set-name: eth3, addresses: [%s/24]}, eth4: {match: {macaddress: "%s"}, set-name: eth4, optional: true}}}`,
-				n.macs[0], n.address, n.macs[1])
+	return wiring{vip: "eth4",
+		node: func(n *node) string {
+			return fmt.Sprintf(`interface: {name: eth3, mac: "%s"}, interfaces: [{name: eth4, mac: "%s"}]`, n.macs[0], n.macs[1])
 		},
 		cards: func(_ *testing.T, _ *lab.Lab, n *node) []Card {
 			return []Card{{MAC: n.macs[0], Network: "management"}, {MAC: n.macs[1], Network: "public"}}
@@ -69,11 +68,10 @@ func twoSegments() wiring {
 // clients'.
 func bondAndVLAN() wiring {
 	trunks := map[*lab.Lab]*Trunk{}
-	return wiring{management: "bond0", public: "bond0.100",
-		network: func(n *node) string {
-			return fmt.Sprintf(`{version: 2, ethernets: {port1: {match: {macaddress: "%s"}, set-name: port1}, port2: {match: {macaddress: "%s"}, set-name: port2}}, `+
-				`bonds: {bond0: {interfaces: [port1, port2], parameters: {mode: active-backup, mii-monitor-interval: 100}, addresses: [%s/24]}}, vlans: {bond0.100: {id: 100, link: bond0}}}`,
-				n.macs[0], n.macs[1], n.address)
+	return wiring{vip: "{name: bond0.100, vlan: 100, link: bond0}",
+		node: func(n *node) string {
+			return fmt.Sprintf(`interface: {name: bond0, bond: [port1, port2]}, interfaces: [{name: port1, mac: "%s"}, {name: port2, mac: "%s"}]`,
+				n.macs[0], n.macs[1])
 		},
 		cards: func(t *testing.T, l *lab.Lab, n *node) []Card {
 			if trunks[l] == nil {
@@ -97,9 +95,9 @@ func spec(w wiring, nodes []*node, a *Admin) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: hapair/v1\ncluster: pair\naccess: {users: [{name: %s, sudo: true, ssh_authorized_keys: [%q]}]}\nnodes:\n", a.User, a.Key)
 	for _, n := range nodes {
-		fmt.Fprintf(&b, "  - {name: %s, address: %s/24, interface: %s, network: %s}\n", n.name, n.address, w.management, w.network(n))
+		fmt.Fprintf(&b, "  - {name: %s, address: %s/24, %s}\n", n.name, n.address, w.node(n))
 	}
-	fmt.Fprintf(&b, "vips:\n  - {name: public, address: %s/24, interface: %s}\n", vip, w.public)
+	fmt.Fprintf(&b, "vips:\n  - {name: public, address: %s/24, interface: %s}\n", vip, w.vip)
 	b.WriteString(`services:
   - name: web
     vip: public

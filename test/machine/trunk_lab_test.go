@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/lab/labtest"
+	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 // TestTrunk asks for the addresses of clients on both networks of a trunk, without a tag and with one, and each client answers

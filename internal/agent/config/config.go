@@ -30,11 +30,13 @@ type Config struct {
 
 // HAProxy is the target haproxy.
 type HAProxy struct {
-	Config       string   `yaml:"config"`        // /etc/haproxy/haproxy.cfg
-	Unit         string   `yaml:"unit"`          // haproxy.service
-	MasterSocket string   `yaml:"master_socket"` // /run/haproxy-master.sock
-	CheckSocket  string   `yaml:"check_socket"`  // /run/haproxy/check.sock
+	Config       string `yaml:"config"`        // /etc/haproxy/haproxy.cfg
+	Unit         string `yaml:"unit"`          // haproxy.service
+	MasterSocket string `yaml:"master_socket"` // /run/haproxy-master.sock
+	CheckSocket  string `yaml:"check_socket"`  // /run/haproxy/check.sock
+	// Certificates are files, or directories that end with "/".
 	Certificates []string `yaml:"certificates,omitempty"`
+	Files        []string `yaml:"files,omitempty"` // others that haproxy.cfg names: maps, error pages, scripts
 	Stats        *Stats   `yaml:"stats,omitempty"`
 }
 

@@ -1,6 +1,10 @@
 package control
 
-import "time"
+import (
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+)
 
 // Status is what an operator wants to know of a node.
 type Status struct {
@@ -9,15 +13,15 @@ type Status struct {
 	Daemon      Daemon `json:"daemon"`
 	Maintenance bool   `json:"maintenance"`
 	// MaintenanceUntil is when the daemon ends the maintenance; zero: it has no end.
-	MaintenanceUntil time.Time  `json:"maintenance_until,omitzero"`
-	Versions         Versions   `json:"versions"`
-	Targets          []Target   `json:"targets"`
-	VIPs             []VIP      `json:"vips"`
-	Instances        []Instance `json:"instances,omitempty"`
-	HAProxy          HAProxy    `json:"haproxy"`
-	Firewall         *Firewall  `json:"firewall,omitempty"` // nil: the node has none
-	LastChange       *Change    `json:"last_change,omitempty"`
-	Changes          []Change   `json:"changes,omitempty"` // the last ones, the newest first
+	MaintenanceUntil time.Time        `json:"maintenance_until,omitzero"`
+	Versions         Versions         `json:"versions"`
+	Targets          []Target         `json:"targets"`
+	VIPs             []VIP            `json:"vips"`
+	Instances        []Instance       `json:"instances,omitempty"`
+	HAProxy          HAProxy          `json:"haproxy"`
+	Firewall         *Firewall        `json:"firewall,omitempty"` // nil: the node has none
+	LastChange       *journal.Change  `json:"last_change,omitempty"`
+	Changes          []journal.Change `json:"changes,omitempty"` // the last ones, the newest first
 	// Healthy reports whether there are no Problems. `ha-agent status` exits with 1 if it is false.
 	Healthy bool `json:"healthy"`
 	// Problems are what an operator has to look after, a sentence each.
@@ -124,28 +128,6 @@ type HAProxy struct {
 	Why     string `json:"why,omitempty"`
 	PID     int    `json:"pid,omitempty"` // of its worker
 }
-
-// Change is what became of new bytes.
-type Change struct {
-	Number  int       `json:"number"`
-	Time    time.Time `json:"time"`
-	Targets []string  `json:"targets"`
-	Verdict Verdict   `json:"verdict"`
-	Reason  string    `json:"reason,omitempty"`
-	Took    string    `json:"took"` // from the first event to the verdict
-}
-
-// Verdict is how a change ended.
-type Verdict string
-
-const (
-	Proven     Verdict = "proven"      // it runs, and it is the last known good one
-	Refused    Verdict = "refused"     // it was not tried: the files stay, the service runs on
-	RolledBack Verdict = "rolled back" // it did not prove: it was set aside, the last known good one runs
-	// Interrupted: the agent ended in the middle of it. What lies there now is the next change.
-	Interrupted Verdict = "interrupted"
-	Failed      Verdict = "failed" // it did not prove, and there was nothing to go back to, or going back failed
-)
 
 // OnChange is what became of the command that runs when a VIP comes or goes.
 type OnChange struct {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // Metric is what one name means.
@@ -55,7 +56,7 @@ func All() []Metric {
 // Snapshot is what the metrics are computed from.
 type Snapshot struct {
 	Status  control.Status
-	Changes map[control.Verdict]int
+	Changes map[journal.Verdict]int
 	Process Process
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -38,7 +39,7 @@ func samples(s Snapshot) map[string][]sample {
 	if !st.MaintenanceUntil.IsZero() {
 		add("hapair_maintenance_until_timestamp_seconds", seconds(st.MaintenanceUntil))
 	}
-	verdicts := []control.Verdict{control.Proven, control.Refused, control.RolledBack, control.Failed}
+	verdicts := []journal.Verdict{journal.Proven, journal.Refused, journal.RolledBack, journal.Failed}
 	for _, v := range slices.Sorted(maps.Keys(s.Changes)) {
 		if !slices.Contains(verdicts, v) {
 			verdicts = append(verdicts, v)

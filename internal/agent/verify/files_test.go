@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/units"
 )
 

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/needs"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // inNetwork runs f on a thread with a network of its own, which has the interfaces eth3 and eth4.

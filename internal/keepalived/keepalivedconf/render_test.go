@@ -121,6 +121,23 @@ func TestRenderRefusesWhatIsNoWord(t *testing.T) {
 	}
 }
 
+// The firewall takes advertisements with a hop limit of 255 alone, which keepalived sends by itself over IPv4 and multicast.
+func TestUnicastTTLOverIPv6(t *testing.T) {
+	s := pair()
+	for _, transport := range []spec.Transport{spec.Unicast, spec.Multicast} {
+		s.VRRP.Transport = transport
+		if out := mustRender(t, s, release.Version{2, 2, 8}); strings.Contains(out, "unicast_ttl") {
+			t.Errorf("IPv4 by %s:\n%s", transport, out)
+		}
+	}
+	s.VRRP.Transport = spec.Unicast
+	s.Nodes[0].Addresses, s.Nodes[1].Addresses = []spec.Address{address("2001:db8:5::1/64")}, []spec.Address{address("2001:db8:5::2/64")}
+	s.VIPs[0].Addresses = []spec.Address{address("2001:db8::1/64")}
+	if out := mustRender(t, s, release.Version{2, 2, 8}); !strings.Contains(out, "    unicast_ttl 255\n") {
+		t.Errorf("IPv6:\n%s", out)
+	}
+}
+
 func TestRenderNeedsAFamily(t *testing.T) {
 	s := pair()
 	s.VIPs[0].Addresses = []spec.Address{address("2001:db8::1/64")}
