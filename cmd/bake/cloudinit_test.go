@@ -128,8 +128,8 @@ func TestCloudInitRefusals(t *testing.T) {
 		says       string
 	}{
 		{"no folder", "", nil, exitstatus.Usage, "-o DIR"},
-		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitstatus.Usage, "golden and stock"},
-		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitstatus.Usage, "known are nocloud, ec2"},
+		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitstatus.Usage, "golden or stock"},
+		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitstatus.Usage, "must be one of nocloud, ec2"},
 		{"unknown release", "", []string{"-o", "$T/out", "--release", "potato"}, exitstatus.Usage, "trixie"},
 		{"agent for golden", "", []string{"-o", "$T/out", "--agent", "$T/ha-agent"}, exitstatus.Usage, "already contains ha-agent"},
 		{"URL without digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b"}, exitstatus.Usage, "must be used together"},
@@ -140,7 +140,7 @@ func TestCloudInitRefusals(t *testing.T) {
 		{"no agent beside bake", "", []string{"-o", "$T/out", "--image", "stock"}, exitstatus.Failure, "--agent PATH"},
 		{"agent is not a program", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "$T/stats"}, exitstatus.Failure, "not a Linux program"},
 		{"collision", "cloud_config: {hostname: x, ssh_pwauth: true}\n", []string{"-o", "$T/out"}, exitstatus.No, "cloud_config.ssh_pwauth"},
-		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitstatus.No, "more than the 32768 that fit"},
+		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitstatus.No, "more than the limit of 32768"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := cloudInitTree(t, c.more)
