@@ -2,7 +2,7 @@ package verify
 
 import "context"
 
-// firewall checks the kernel itself: the unit stays active when another program flushes the ruleset.
+// firewall checks the kernel itself, because the unit stays active if another program flushes the ruleset.
 func (m *Machine) firewall() step {
 	return step{"hapair's firewall is loaded", func(ctx context.Context) (string, error) {
 		r, err := m.Run(ctx, "nft", "list", "table", "inet", "hapair")
@@ -10,7 +10,7 @@ func (m *Machine) firewall() step {
 			return "", err
 		}
 		if r.Status != 0 {
-			return "", not("systemctl restart "+firewallUnit, "nft says: %s", lastLine(r.Lines()))
+			return "", not("systemctl restart "+firewallUnit, "nft reports: %s", lastLine(r.Lines()))
 		}
 		return "", nil
 	}}
