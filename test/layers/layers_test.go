@@ -19,7 +19,8 @@ var floors = [][]string{
 	// Support of tests. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/needs", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
