@@ -63,7 +63,7 @@ func (u unit) running() error {
 
 // checkHealth asks each node whether its agent, haproxy and keepalived run as they should, and returns what is wrong. A
 // unit of the node struck may have been started again if the fault is meant to do that.
-func (c *Cluster) checkHealth(ctx context.Context, f fault, struck string) []string {
+func (c *Cluster) checkHealth(ctx context.Context, f drilled, struck string) []string {
 	now := health{checked: time.Now(), nodes: map[string]nodeUnits{}}
 	var mu sync.Mutex
 	found := map[string][]string{}

@@ -24,6 +24,7 @@ var floors = [][]string{
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
+	{"internal/lab/fault"},
 	{"internal/judge", "internal/lab"},
 	{"cloudinit", "internal/image", "packer/template"},
 	{"internal/archive", "internal/install", "internal/sbom"},
