@@ -11,20 +11,21 @@ import (
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func cmdVerify(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("verify")
 	stage := fs.String("stage", "node", "`STAGE`: node, or image: nothing needs to run, and there is no node yet")
 	asJSON := fs.Bool("json", false, "print the steps as JSON")
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
 	timeout := fs.Duration("timeout", 10*time.Second, "for each step")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}
 	m := &verify.Machine{
 		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
-		Mark: health.MaintenanceMark,
+		Mark: wellknown.Mark,
 		// No mark: that the node is in maintenance is a step of its own.
 		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
 		States: states, Drift: drift,

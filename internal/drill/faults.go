@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // drilled is a fault of the catalogue, or one of the drill's own, and what the drill expects of it.
@@ -35,8 +36,8 @@ func (c *Cluster) faults() []drilled {
 		return f
 	}
 	return []drilled{
-		{Fault: unrepaired(fault.HAProxyKilled()), tracked: true, restarts: []string{haproxyUnit}},
-		{Fault: fault.HAProxyStuck(), tracked: true, restarts: []string{haproxyUnit}},
+		{Fault: unrepaired(fault.HAProxyKilled()), tracked: true, restarts: []string{wellknown.HAProxyUnit}},
+		{Fault: fault.HAProxyStuck(), tracked: true, restarts: []string{wellknown.HAProxyUnit}},
 		{Fault: fault.PowerCut()},
 		{Fault: titled(fault.LinksCut(c.vipInterfaces), "links of the VIPs' networks cut")},
 		{Fault: fault.Fault{Name: "partition", Title: "nodes cut from each other for 3 s", Strike: c.isolate(true), Repair: c.isolate(false)}, parted: true, lasts: 3 * time.Second},
@@ -45,8 +46,8 @@ func (c *Cluster) faults() []drilled {
 		{Fault: fault.Fault{Name: "bad-config", Title: "haproxy.cfg broken", Strike: c.change("\nfrontend drill\n    bind nonsense\n", journal.Refused), Repair: c.restore}},
 		{Fault: fault.Reboot()},
 		{Fault: fault.Shutdown()},
-		{Fault: fault.KeepalivedStopped(), restarts: []string{keepalivedUnit}},
-		{Fault: unrepaired(fault.KeepalivedKilled()), restarts: []string{keepalivedUnit}},
+		{Fault: fault.KeepalivedStopped(), restarts: []string{wellknown.KeepalivedUnit}},
+		{Fault: unrepaired(fault.KeepalivedKilled()), restarts: []string{wellknown.KeepalivedUnit}},
 		{Fault: titled(fault.Freeze(), "node paused for 3 s"), parted: true, lasts: 3 * time.Second},
 	}
 }
@@ -113,10 +114,7 @@ func (c *Cluster) isolate(isolated bool) fault.Act {
 	}
 }
 
-const (
-	haproxyCfg = "/etc/haproxy/haproxy.cfg"
-	kept       = haproxyCfg + ".drill" // no name that haproxy or the agent would look at
-)
+const kept = wellknown.HAProxyConfig + ".drill" // no name that haproxy or the agent would look at
 
 // save writes a file as an editor does: another one takes its place, with the same owner and mode.
 const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$1"`
@@ -128,10 +126,10 @@ func (c *Cluster) change(text string, want journal.Verdict) fault.Act {
 		if err != nil {
 			return err
 		}
-		if _, err := h.Must(ctx, "cp", "-p", haproxyCfg, kept); err != nil {
+		if _, err := h.Must(ctx, "cp", "-p", wellknown.HAProxyConfig, kept); err != nil {
 			return err
 		}
-		if _, err := h.Must(ctx, "sh", "-euc", save, "sh", haproxyCfg, text); err != nil {
+		if _, err := h.Must(ctx, "sh", "-euc", save, "sh", wellknown.HAProxyConfig, text); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(ctx, c.limits.served)
@@ -142,7 +140,7 @@ func (c *Cluster) change(text string, want journal.Verdict) fault.Act {
 
 // restore puts the haproxy.cfg of before back. It is what haproxy runs on, so it is no change.
 func (c *Cluster) restore(ctx context.Context, h *lab.Host) error {
-	if _, err := h.Must(ctx, "mv", kept, haproxyCfg); err != nil {
+	if _, err := h.Must(ctx, "mv", kept, wellknown.HAProxyConfig); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.limits.served)

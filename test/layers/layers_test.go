@@ -49,8 +49,8 @@ var floors = [][]string{
 	// What knows nothing of load balancers.
 	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
-	{"internal/durable", "internal/exitstatus", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version",
-		"units"},
+	{"units"},
+	{"internal/durable", "internal/exitstatus", "internal/wellknown", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

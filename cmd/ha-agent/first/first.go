@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // CheckTime bounds the check: keepalived gives it a second.
@@ -17,7 +18,7 @@ func init() {
 	if len(os.Args) != 2 || os.Args[1] != "check" {
 		return
 	}
-	if err := health.Check(health.Socket, health.MaintenanceMark, CheckTime); err != nil {
+	if err := health.Check(wellknown.CheckSocket, wellknown.Mark, CheckTime); err != nil {
 		os.Stderr.WriteString("ha-agent: " + err.Error() + "\n")
 		os.Exit(1)
 	}

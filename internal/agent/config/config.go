@@ -3,9 +3,6 @@ package config
 
 import "net/netip"
 
-// Path is where the agent looks for its configuration.
-const Path = "/etc/ha-agent/agent.yaml"
-
 // APIVersion is the version of agent.yaml that this program writes and understands.
 const APIVersion = "hapair-agent/v1"
 
