@@ -91,6 +91,10 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"a state nobody told", func(s *control.Status) {
 			s.Instances[0] = control.Instance{Name: "VI_public", State: control.Unknown, Why: "keepalived does not run"}
 		}, "VI_public is unknown: keepalived does not run"},
+		{"a command that is done", func(s *control.Status) { s.VIPs[0].OnChange = &control.OnChange{State: "MASTER", Runs: 3} }, "on_change is done for MASTER"},
+		{"a command that failed", func(s *control.Status) {
+			s.VIPs[0].OnChange = &control.OnChange{State: "BACKUP", Runs: 3, Why: "it ended with status 1"}
+		}, `on_change FAILED for BACKUP: it ended with status 1`},
 		{"drift", func(s *control.Status) {
 			s.Targets[0].Drift, s.Targets[0].Digest = true, "ffffffffffffffff"
 		}, "ffffffffffff  DRIFT: it runs on generation 4, digest 0123456789ab"},

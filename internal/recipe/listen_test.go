@@ -55,7 +55,7 @@ func (h *host) acceptsHAProxy(t *testing.T, what string) {
 	}
 	h.must(t, "rm", "-rf", "/etc/haproxy")
 	for _, f := range h.recipe.Files {
-		if dir := filepath.Dir(f.Path); dir != "/etc/haproxy" && dir != "/etc/ha-agent" && dir != "/usr/lib/hapair" {
+		if dir := filepath.Dir(f.Path); !strings.HasPrefix(f.Path, "/etc/haproxy/") && dir != "/etc/ha-agent" && dir != "/usr/lib/hapair" {
 			continue
 		}
 		if err := h.WriteFile(deadline(t), f.Path, f.Mode, f.Owner+":"+f.Group, f.Content); err != nil {

@@ -59,6 +59,7 @@ type Daemon struct {
 	Panics     *contain.Panics
 	Instances  func() map[string]vrrp.Instance               // as keepalived told them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
+	OnChange   func(vip string) *control.OnChange            // nil: the VIP has no command
 	LastChange func() *journal.Change                        // nil: there was none
 }
 

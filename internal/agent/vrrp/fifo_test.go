@@ -29,7 +29,7 @@ func tell(t *testing.T, path, line string) *os.File {
 
 func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
-	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}}
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
@@ -67,7 +67,7 @@ func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
-	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}}
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
