@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -128,7 +129,7 @@ func (c *vipPair) asksFromOutside(t *testing.T) {
 }
 
 // movesTogether breaks the holder, and sees that both VIPs move, and that neither comes back alone.
-func (c *vipPair) movesTogether(t *testing.T, f cluster.Fault) {
+func (c *vipPair) movesTogether(t *testing.T, f fault.Fault) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
