@@ -75,7 +75,7 @@ func TestVIPsOfAGroup(t *testing.T) {
 			t.Run("a client outside of the nodes' subnets", c.asksFromOutside)
 			t.Run("the command has no privileges", c.commandHasNoPrivileges)
 			for _, name := range []string{"haproxy killed, its unit masked", "link of the VIP's network cut", "link of the nodes' network cut"} {
-				t.Run(name, func(t *testing.T) { c.movesTogether(t, faultNamed(t, name)) })
+				t.Run(name, func(t *testing.T) { c.movesTogether(t, cluster.FaultNamed(t, name)) })
 			}
 			t.Run("the command hangs", c.commandHangs)
 			t.Run("a client outside, at the end", c.asksFromOutside)
