@@ -77,6 +77,7 @@ func TestVIPsOfAGroup(t *testing.T) {
 			t.Run("haproxy killed", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "haproxy killed, its unit masked"), true) })
 			t.Run("link of one VIP's network cut", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "link of the VIP's network cut"), true) })
 			t.Run("link of the nodes' network cut", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "link of the nodes' network cut"), false) })
+			t.Run("networkd restarts on the holder", func(t *testing.T) { networkdRestart(t, controllers{c.Cluster}) })
 			t.Run("the command hangs", c.commandHangs)
 			t.Run("a client outside, at the end", c.asksFromOutside)
 			t.Run("ha-agent verify at the end", func(t *testing.T) { controllers{c.Cluster}.verify(t) })
