@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -87,7 +88,7 @@ func TestStatsPageUnderAttackOnAHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := bootHost(t, s, &s.Nodes[0], r)
-			eventually(t, "it holds the VIP", h.holdsVIP)
+			eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo")
 			h.must(t, "sh", "-c", asCheckUser+"ha-agent check")
 			if out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"ha-agent check"); err != nil || status != 1 || !strings.Contains(out, "permission denied") {
@@ -133,7 +134,7 @@ func (p statsPage) attack(source func(n int) string) map[int]int {
 	start := time.Now()
 	for done := false; !done; {
 		began := time.Now()
-		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, haproxy.CheckSocket), "/nonexistent", 500*time.Millisecond)
+		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, wellknown.CheckSocket), "/nonexistent", 500*time.Millisecond)
 		switch {
 		case err == nil:
 			failing = 0
@@ -220,15 +221,15 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.startHAProxy(t)
 
-			for _, socket := range []string{haproxy.CheckSocket, haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+			for _, socket := range []string{wellknown.CheckSocket, wellknown.AdminSocket, "/run/haproxy-master.sock"} {
 				out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"socat -u /dev/null UNIX-CONNECT:"+socket)
 				if err != nil || status == 0 || !strings.Contains(out, "Permission denied") {
 					t.Errorf("a user without groups opens %s: status %d, %v\n%s", socket, status, err, out)
 				}
 			}
-			for _, socket := range []string{haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+			for _, socket := range []string{wellknown.AdminSocket, "/run/haproxy-master.sock"} {
 				if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"socat -u /dev/null UNIX-CONNECT:"+socket); err != nil || status == 0 {
-					t.Errorf("%s opens %s: %v\n%s", haproxy.CheckUser, socket, err, out)
+					t.Errorf("%s opens %s: %v\n%s", wellknown.CheckUser, socket, err, out)
 				}
 			}
 			h.checkAnswers(t)
@@ -237,7 +238,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 				var held []net.Conn
 				for range n {
 					// A socket whose backlog is full does not take a connection at once.
-					conn, err := net.DialTimeout("unix", h.file(haproxy.CheckSocket), 50*time.Millisecond)
+					conn, err := net.DialTimeout("unix", h.file(wellknown.CheckSocket), 50*time.Millisecond)
 					if err != nil {
 						break
 					}
@@ -261,7 +262,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 				t.Errorf("the master's line to its worker does not answer while all connections of the check's socket are taken: %s", out)
 			}
 			letGo()
-			eventually(t, "the check answers again", func() bool {
+			eventually.True(t, patience, "the check answers again", func() bool {
 				_, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check")
 				return err == nil && status == 0
 			})
@@ -269,12 +270,12 @@ func TestSocketsOfHAProxy(t *testing.T) {
 	}
 }
 
-const asCheckUser = "setpriv --reuid=" + haproxy.CheckUser + " --regid=" + haproxy.CheckUser + " --clear-groups "
+const asCheckUser = "setpriv --reuid=" + wellknown.CheckUser + " --regid=" + wellknown.CheckUser + " --clear-groups "
 
 // checkAnswers runs the check as keepalived does.
 func (h *host) checkAnswers(t *testing.T) {
 	t.Helper()
 	if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check"); err != nil || status != 0 {
-		t.Errorf("ha-agent check as %s: status %d, %v\n%s", haproxy.CheckUser, status, err, out)
+		t.Errorf("ha-agent check as %s: status %d, %v\n%s", wellknown.CheckUser, status, err, out)
 	}
 }

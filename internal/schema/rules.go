@@ -25,7 +25,7 @@ func required(t reflect.Type) []string {
 		reflect.TypeFor[spec.Interface]():   {"name"},
 		reflect.TypeFor[spec.Service]():     {"name", "vip"},
 		reflect.TypeFor[spec.Port]():        {"port"},
-		reflect.TypeFor[spec.Backend]():     {"name", "servers"},
+		reflect.TypeFor[spec.Backend]():     {"name"},
 		reflect.TypeFor[spec.Route]():       {"backend"},
 		reflect.TypeFor[spec.ErrorFile]():   {"status", "path"},
 		reflect.TypeFor[spec.ServerTLS]():   {"verify"},

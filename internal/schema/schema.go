@@ -84,12 +84,12 @@ func describe(comment, field, key string) string {
 // none is the schema that nothing satisfies.
 func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
 
-// oneOrMore is the schema of a key that takes one value or a list: of addresses one, or one of each family, unless a rule says how many.
+// oneOrMore is the schema of a key that takes one value or a list: of addresses one of each family, unless a rule allows more.
 func oneOrMore(list *jsonschema.Schema, element reflect.Type) *jsonschema.Schema {
 	description := list.Description
 	list.Description = ""
 	list.MinItems = jsonschema.Ptr(1)
-	if (element == reflect.TypeFor[spec.Address]() || element == reflect.TypeFor[netip.Addr]()) && list.MaxItems == nil {
+	if list.MaxItems == nil && (element == reflect.TypeFor[spec.Address]() || element == reflect.TypeFor[netip.Addr]()) {
 		list.MaxItems = jsonschema.Ptr(2)
 	}
 	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}

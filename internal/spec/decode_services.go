@@ -105,7 +105,7 @@ func (s *Status) DecodeYAML(n *strictyaml.Node) {
 	*s = Status(text)
 }
 
-// DecodeYAML takes an IP address or a DNS name.
+// DecodeYAML takes an IP address, a DNS name or a UNIX socket.
 func (a *ServerAddress) DecodeYAML(n *strictyaml.Node) {
 	text, ok := n.Text()
 	if !ok {
@@ -116,6 +116,8 @@ func (a *ServerAddress) DecodeYAML(n *strictyaml.Node) {
 	switch {
 	case err == nil:
 		a.Addr = addr
+	case socketRule.accepts(text):
+		a.Socket = text
 	case strings.Trim(text, "0123456789.") == "" || strings.Contains(text, ":") || !dnsRule.accepts(text):
 		n.Problem(strictyaml.Quote(text)+" is neither an IP address nor a DNS name", "write 192.0.2.1, 2001:db8::1 or web1.example.org; the port has a key of its own")
 	default:

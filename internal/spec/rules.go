@@ -39,7 +39,8 @@ var (
 	// hostname(5): labels of letters, digits and hyphens; the kernel takes 64 bytes.
 	hostnameRule = newRule(`[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*`, 64, "")
 	// RFC 1123, with "_" as in the names of services.
-	dnsRule = newRule(`[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*`, 253, `labels of letters, digits and hyphens, as in www.example.org`)
+	dnsRule    = newRule(`[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*`, 253, `labels of letters, digits and hyphens, as in www.example.org`)
+	socketRule = newRule(`(unix@)?/[A-Za-z0-9._/-]+|abns@[A-Za-z0-9._/-]+`, 107, "")
 	// Debian policy, 5.6.1, less what apt-get(8) takes as something else if the package does not exist: a name with "-" at its
 	// end is a removal, and one with "." before another sign can be a pattern. The archives have no such names.
 	packageRule = newRule(`[a-z0-9](?:-*(?:[a-z0-9+]|\.[a-z0-9]))+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."; "-" and "." not at the end`)
@@ -118,7 +119,7 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 		case a.http && mode == TCP:
 			return fmt.Sprintf("%q needs mode http", name), "in mode tcp haproxy would fall back to roundrobin"
 		case v != release.Version{} && !v.AtLeast(a.since[0], a.since[1], a.since[2]):
-			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), ""
+			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), haveIt(release.Since(a.since))
 		}
 		return "", ""
 	}

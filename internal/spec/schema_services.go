@@ -19,9 +19,9 @@ type Service struct {
 	Name string `yaml:"name"`
 	// The virtual IP, or a list of them.
 	VIPs []string `yaml:"vip" strictyaml:"one"`
-	// Port on the VIP, 1 to 65535.
+	// Port on the VIP, 1 to 65535. Required if there are no ports.
 	Port int `yaml:"port"`
-	// Ports are several ports instead of one.
+	// Ports are several ports instead of one, as in [80, 443, "8000-8010"].
 	Ports []Port `yaml:"ports"`
 	// Mode is http or tcp. Default: tcp.
 	Mode Mode `yaml:"mode"`
@@ -55,7 +55,7 @@ type Service struct {
 	ErrorFiles []ErrorFile `yaml:"error_files"`
 	// Compression lists the MIME types that haproxy compresses, as in [text/html, application/json].
 	Compression []string `yaml:"compression"`
-	// Servers share the load.
+	// Servers share the load. Required if nothing else says where the requests go.
 	Servers []Server `yaml:"servers"`
 	// Lines are passed through to haproxy.cfg.
 	Lines Lines `yaml:"lines"`
@@ -257,7 +257,7 @@ type ErrorFile struct {
 type Server struct {
 	// Name of the server, unique in its service.
 	Name string `yaml:"name"`
-	// Address of the server: an IP address, or a DNS name, which need not resolve when haproxy starts.
+	// Address of the server: an IP address, or a DNS name, which need not resolve when haproxy starts, or a UNIX socket as in unix@/run/app.sock or abns@name.
 	Address ServerAddress `yaml:"address"`
 	// Port of the server. Default: the service's; if that has several, the one that the client came to.
 	Port int `yaml:"port"`
@@ -277,10 +277,11 @@ type Server struct {
 	Lines string `yaml:"lines" strictyaml:"raw"`
 }
 
-// ServerAddress is an IP address or a DNS name.
+// ServerAddress is an IP address, a DNS name, or a UNIX socket as haproxy names it.
 type ServerAddress struct {
-	Addr netip.Addr
-	Name string
+	Addr   netip.Addr
+	Name   string
+	Socket string
 }
 
 // ServerTLS is TLS from haproxy to a server.

@@ -163,10 +163,13 @@ func (s *Spec) ResolvesNames() bool {
 	return false
 }
 
-// String is the address or the name.
+// IsIP reports whether the address is an IP address, or missing.
+func (a ServerAddress) IsIP() bool { return a.Name == "" && a.Socket == "" }
+
+// String is the address, the name or the socket.
 func (a ServerAddress) String() string {
-	if a.Name != "" {
-		return a.Name
+	if a.IsIP() {
+		return a.Addr.String()
 	}
-	return a.Addr.String()
+	return a.Name + a.Socket
 }

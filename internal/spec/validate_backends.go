@@ -31,12 +31,12 @@ func (c check) backends(names map[string]string) {
 		}
 		c.mode(path, b.Mode)
 		c.timeouts(path+".timeouts", &b.Timeouts)
-		if c.required(path+".servers") && len(b.Servers) == 0 && b.Lines == "" {
+		if b.Lines == "" && c.required(path+".servers") && len(b.Servers) == 0 {
 			c.Problem(path+".servers", "a backend has at least one server", "")
 		}
 		p := b.pool(path)
 		c.pool(&p)
-		c.section(path+".lines", b.Lines)
+		c.section(path+".lines", "backend", b.Lines)
 	}
 }
 
@@ -102,11 +102,12 @@ func (c check) servers(pool *Pool) {
 			c.port(p+".port", server.Port)
 		}
 		c.serverOptions(pool, server, p)
-		if !c.required(p+".address") || server.Address.Name == "" && !c.usable(p+".address", server.Address.Addr, true) {
+		if !c.required(p+".address") || server.Address.IsIP() && !c.usable(p+".address", server.Address.Addr, true) {
 			continue
 		}
 		where := server.String()
-		if first, twice := addresses[where]; twice && !c.Has(p+".lines") {
+		// Two servers may have one name: each takes another of its addresses.
+		if first, twice := addresses[where]; twice && server.Address.Name == "" {
 			c.Problem(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "")
 		}
 		addresses[where] = server.Name
@@ -117,6 +118,8 @@ func (c check) servers(pool *Pool) {
 // String is the server's address with its port, if it has one.
 func (s *Server) String() string {
 	switch {
+	case s.Address.Socket != "":
+		return s.Address.Socket
 	case s.Port == 0 && s.Address.Addr.Is6():
 		return "[" + s.Address.Addr.String() + "]"
 	case s.Port == 0:
@@ -130,6 +133,10 @@ func (s *Server) String() string {
 // serverPort validates where a server is reached, and checked.
 func (c check) serverPort(pool *Pool, server *Server, path string) {
 	switch {
+	case server.Address.Socket != "":
+		if c.Has(path + ".port") {
+			c.Problem(path+".port", "has no effect: a UNIX socket has no port", "")
+		}
 	case server.Port == 0 && pool.Service == nil && !c.Told(path+".port"):
 		c.Problem(path+".port", "is missing", "a shared backend has no port of its own that the server could have")
 	case server.Port == 0 && pool.Service != nil && len(pool.Service.Ports) > 0 && pool.Checks() && (pool.Check == nil || pool.Check.Port == 0) && !c.Told(path+".port"):
@@ -152,7 +159,7 @@ func (c check) serverOptions(pool *Pool, s *Server, path string) {
 			c.Problem(path+".cookie", "has no effect without sticky.cookie", "")
 		}
 	}
-	c.words(path+".lines", s.Lines)
+	c.words(path+".lines", "server name address", s.Lines)
 	if s.TLS == nil || c.Told(path+".tls") {
 		return
 	}

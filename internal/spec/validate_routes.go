@@ -20,12 +20,30 @@ func (c check) leads(svc *Service, path string) {
 			c.Problem(path+".servers", "is missing", "list servers, or name a backend")
 		}
 	}
+	if !own && svc.Lines.Backend == "" {
+		c.withoutServers(svc, path)
+	}
 	if c.written(path + ".backend") {
 		c.leadsTo(svc, path+".backend", svc.Backend)
 	}
 	for i := range svc.Routes {
 		if p := fmt.Sprintf("%s.routes[%d]", path, i); !c.Told(p) {
 			c.route(svc, &svc.Routes[i], p)
+		}
+	}
+}
+
+// withoutServers finds keys that concern the servers of a service that has none of its own.
+func (c check) withoutServers(svc *Service, path string) {
+	keys := []string{"balance", "check", "sticky", "lines.server"}
+	for _, f := range svc.Timeouts.Fields() {
+		if !f.Client {
+			keys = append(keys, "timeouts."+f.Key)
+		}
+	}
+	for _, key := range keys {
+		if p := path + "." + key; c.written(p) {
+			c.Problem(p, "has no effect: the service has no servers of its own", "write it into the backend")
 		}
 	}
 }
@@ -56,7 +74,7 @@ func (c check) route(svc *Service, r *Route, path string) {
 	if c.written(path+".sni") && svc.Mode == HTTP && svc.TLS == nil {
 		c.Problem(path+".sni", "the service has no tls", "in mode tcp the handshake is passed on to the servers; in mode http haproxy needs a certificate")
 	}
-	c.words(path+".when", r.When)
+	c.words(path+".when", "use_backend b if", r.When)
 }
 
 // leadsTo finds the backend that a service names: a backend, a service with servers, or a section that is passed through.

@@ -107,7 +107,7 @@ func (c check) portRange(svc *Service, path string, p Port) {
 	if p.TLS != nil && *p.TLS && svc.TLS == nil {
 		c.Problem(path+".tls", "the service has no tls", "give it tls with a certificate")
 	}
-	c.words(path+".lines", p.Lines)
+	c.words(path+".lines", "bind address", p.Lines)
 }
 
 // takesPorts finds ports of a VIP that another service has.

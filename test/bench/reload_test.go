@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/testing/gotool"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -41,7 +42,7 @@ func BenchmarkReload(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	original, err := holder.ReadFile(wellknown.HAProxyConfig)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func BenchmarkReload(b *testing.B) {
 	startConsulTemplate(b, p, holder, store)
 	script := func(text string) func(context.Context, string) error {
 		return func(ctx context.Context, content string) error {
-			return cluster.Pipe(ctx, holder, content, text, cluster.HAProxyConfig)
+			return cluster.Pipe(ctx, holder, content, text, wellknown.HAProxyConfig)
 		}
 	}
 	const save = `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`

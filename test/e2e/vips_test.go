@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -74,9 +75,9 @@ func TestVIPsOfAGroup(t *testing.T) {
 			c := bootVIPs(t, release)
 			t.Run("a client outside of the nodes' subnets", c.asksFromOutside)
 			t.Run("the command has no privileges", c.commandHasNoPrivileges)
-			t.Run("haproxy killed", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "haproxy killed, its unit masked"), true) })
-			t.Run("link of one VIP's network cut", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "link of the VIP's network cut"), true) })
-			t.Run("link of the nodes' network cut", func(t *testing.T) { c.movesTogether(t, faultNamed(t, "link of the nodes' network cut"), false) })
+			t.Run("haproxy killed", func(t *testing.T) { c.movesTogether(t, fault.HAProxyDead(), true) })
+			t.Run("link of one VIP's network cut", func(t *testing.T) { c.movesTogether(t, cluster.FaultNamed(t, "link-cut-eth4"), true) })
+			t.Run("link of the nodes' network cut", func(t *testing.T) { c.movesTogether(t, cluster.FaultNamed(t, "link-cut-eth3"), false) })
 			t.Run("networkd restarts on the holder", func(t *testing.T) { networkdRestart(t, controllers{c.Cluster}) })
 			t.Run("the command hangs", c.commandHangs)
 			t.Run("a client outside, at the end", c.asksFromOutside)
@@ -146,7 +147,7 @@ func gapOf(h *lab.Holders, since time.Time) time.Duration {
 
 // movesTogether breaks the holder, and sees that both VIPs move, and that neither comes back alone. announced: the other node is
 // told, and need not wait for advertisements that do not come.
-func (c *vipPair) movesTogether(t *testing.T, f cluster.Fault, announced bool) {
+func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()

@@ -86,14 +86,14 @@ func (c *Changer) applyStaged(ctx context.Context, st store.Staged, files []File
 	if err != nil || len(changed) == 0 {
 		return nil, err
 	}
-	ch, err := c.change(ctx, changed, since)
+	ch, err := c.change(ctx, changed, nil, since)
 	if err != nil {
 		return nil, err
 	}
 	return &ch, nil
 }
 
-// foreign tells which files no target has.
+// foreign returns which files no target has.
 func (c *Changer) foreign(files []File) string {
 	known := map[string]bool{}
 	for _, t := range c.targets {

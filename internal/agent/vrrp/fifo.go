@@ -33,7 +33,7 @@ type States struct {
 	Moved func() // called when the VIPs may have come or gone
 	// Left is called with the name of an instance that has left MASTER for FAULT, on a goroutine of its own; nil: it is not.
 	Left func(instance string)
-	// Changed is called when keepalived has told states; it must not wait.
+	// Changed is called when keepalived has told a state.
 	Changed func()
 
 	Panics *contain.Panics

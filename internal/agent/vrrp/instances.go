@@ -32,8 +32,28 @@ type Instance struct {
 	SinceBoot time.Duration `json:"since_boot,omitempty"`
 }
 
-// Age returns how long ago keepalived told the state.
-func (i Instance) Age() time.Duration { return sinceBoot() - i.SinceBoot }
+// lateAddress is how long keepalived may take to add the addresses of an instance that it reported as MASTER.
+const lateAddress = 2 * time.Second
+
+// Of returns what keepalived reported of a VIP's first instance. A MASTER without the VIP's addresses is returned as stopped:
+// its keepalived has died since.
+func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instance, bool) {
+	if len(c.Instances) == 0 {
+		return Instance{}, false
+	}
+	in, ok := v.List()[c.Instances[0]]
+	if !ok || in.State != keepalived.Master || sinceBoot()-in.SinceBoot < lateAddress {
+		return in, ok
+	}
+	held, err := addresses()
+	if err != nil {
+		return in, true
+	}
+	if on, _ := vip.Of(c, held); len(on) == 0 {
+		in.State = keepalived.Stopped
+	}
+	return in, true
+}
 
 // Presence is how many of an instance's addresses the kernel has.
 type Presence int
@@ -76,7 +96,7 @@ func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit 
 	return all
 }
 
-// doubt tells why what was told of an instance need not hold now, or nothing.
+// doubt returns why what was told of an instance need not hold now, or nothing.
 func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	switch {
 	case err != nil:
@@ -93,7 +113,7 @@ func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	return ""
 }
 
-// inKernel tells whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
+// inKernel reports whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
 // those of this instance or not, which only keepalived.conf tells apart: then it is not known here.
 func inKernel(vips []config.VIP, name string, held []vip.Held) Presence {
 	for _, v := range vips {

@@ -108,7 +108,7 @@ func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 		return nil, err
 	}
 	c.Peers, c.LocalPeer = peers(s, n)
-	c.Nameservers, c.ResolvesNames = n.Nameservers, s.ResolvesNames()
+	c.Nameservers, c.ResolvesNames = nameservers(n, v), s.ResolvesNames()
 	return execute(c)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -249,6 +250,15 @@ func chunks(list []string) [][]string {
 		out, list = append(out, list[:most]), list[most:]
 	}
 	return append(out, list)
+}
+
+// nameservers are those that haproxy asks: none means those of /etc/resolv.conf. haproxy 2.4 does not start without a route
+// to a nameserver, and jammy, which has it, always has systemd-resolved.
+func nameservers(n *spec.Node, v release.Version) []netip.Addr {
+	if !v.AtLeast(2, 5, 0) {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 53})}
+	}
+	return n.Nameservers
 }
 
 // peers are the nodes that share tables, and how this one is named among them; none if nothing is shared.
