@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -68,13 +69,13 @@ type vipPair struct {
 
 // TestVIPsOfAGroup breaks a pair whose VIPs move together, and hangs the command that runs when they do.
 func TestVIPsOfAGroup(t *testing.T) {
-	for _, release := range cluster.Releases(t, "trixie") {
+	for _, release := range cluster.Releases(t, "noble") {
 		t.Run(release, func(t *testing.T) {
 			c := bootVIPs(t, release)
 			t.Run("a client outside of the nodes' subnets", c.asksFromOutside)
 			t.Run("the command has no privileges", c.commandHasNoPrivileges)
-			for _, name := range []string{"haproxy killed, its unit masked", "link of the VIP's network cut", "link of the nodes' network cut"} {
-				t.Run(name, func(t *testing.T) { c.movesTogether(t, faultNamed(t, name)) })
+			for _, f := range []fault.Fault{fault.HAProxyDead(), cluster.PublicLinkCut(), cluster.ManagementLinkCut()} {
+				t.Run(f.Title, func(t *testing.T) { c.movesTogether(t, f) })
 			}
 			t.Run("the command hangs", c.commandHangs)
 			t.Run("a client outside, at the end", c.asksFromOutside)
@@ -128,7 +129,7 @@ func (c *vipPair) asksFromOutside(t *testing.T) {
 }
 
 // movesTogether breaks the holder, and sees that both VIPs move, and that neither comes back alone.
-func (c *vipPair) movesTogether(t *testing.T, f cluster.Fault) {
+func (c *vipPair) movesTogether(t *testing.T, f fault.Fault) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()

@@ -208,13 +208,13 @@ func TestNode(t *testing.T) {
 		"a backup with the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("BACKUP") },
 			"keepalived is not MASTER, but the kernel has"},
 		"a group that is together": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, groupConf, 0o600)
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
 			m.States = func(context.Context) (map[string]string, error) {
 				return map[string]string{"VI_a": "BACKUP", "VI_b": "FAULT"}, nil
 			}
 		}, ""},
 		"a group that is not together": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, groupConf, 0o600)
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
 			m.States = func(context.Context) (map[string]string, error) {
 				return map[string]string{"VI_a": "MASTER", "VI_b": "BACKUP"}, nil
 			}
