@@ -24,7 +24,7 @@ func newInit(e *env) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			data, ok := examples.Get(example)
 			if !ok {
-				hint := "there are " + strings.Join(examples.Names(), ", ")
+				hint := "must be one of " + strings.Join(examples.Names(), ", ")
 				if near := strictyaml.Nearest(example, examples.Names()); near != "" {
 					hint = fmt.Sprintf("did you mean %q?", near)
 				}

@@ -20,8 +20,8 @@ import (
 func cmdStatus(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("status")
 	asJSON := fs.Bool("json", false, "print the status as JSON")
-	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`, where the daemon is dead")
-	timeout := fs.Duration("timeout", 10*time.Second, "for the daemon's answer")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`, used if the daemon does not answer")
+	timeout := fs.Duration("timeout", 10*time.Second, "time limit for the daemon's answer")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func cmdStatus(ctx context.Context, e *env, args []string) error {
 	return err
 }
 
-// askStatus asks the daemon, and where that is dead looks by itself.
+// askStatus asks the daemon for the status. If the daemon does not run, it collects the status itself.
 func askStatus(ctx context.Context, conf string, timeout time.Duration) (control.Status, error) {
 	var s control.Status
 	askCtx, cancel := context.WithTimeout(ctx, timeout)

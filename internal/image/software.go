@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// software lists what is in an image as SPDX. The time is the epoch, or now.
+// software returns the list of an image's software as SPDX. Its time is the epoch, or the current time if the epoch is zero.
 func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time) ([]byte, error) {
 	if epoch.IsZero() {
 		epoch = time.Now()
@@ -34,7 +34,7 @@ func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time
 	return sbom.Marshal(i)
 }
 
-// prepareSoftware writes the list of an image that is about to be published, and puts its digest into the manifest.
+// prepareSoftware writes the list of software of an image that will be published, and adds its digest to the manifest.
 func (w *Work) prepareSoftware(ctx context.Context, m *Manifest) (*scratch, error) {
 	b, err := software(w.o.Output, *m, w.installed, w.o.Epoch)
 	if err != nil {
@@ -55,8 +55,8 @@ func (w *Work) prepareSoftware(ctx context.Context, m *Manifest) (*scratch, erro
 	return f, nil
 }
 
-// SoftwarePath is where an image's list of software lies.
+// SoftwarePath returns the path of an image's list of software.
 func SoftwarePath(image string) string { return image + ".spdx.json" }
 
-// ManifestPath is where an image's manifest lies.
+// ManifestPath returns the path of an image's manifest.
 func ManifestPath(image string) string { return image + ".json" }

@@ -61,7 +61,7 @@ func (bn *bench) rest() {
 	bn.t.Fatal("it does not come to rest")
 }
 
-// consistent tells whether services, files and store agree on one of the two states, and whether each change of the journal
+// consistent reports whether services, files and store agree on one of the two states, and whether each change of the journal
 // has one number and one verdict.
 func (bn *bench) consistent(old, new string) {
 	bn.t.Helper()

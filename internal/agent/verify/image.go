@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// Image checks what an image must have. Nothing needs to run on it: a chroot is enough.
+// Image checks the requirements for an image. No service of the image needs to run: a chroot is sufficient.
 func (m *Machine) Image(ctx context.Context) Results {
 	steps := m.packages(nil)
 	steps = append(steps, m.agent(), m.files(m.imageFeatures()), m.user(), m.sysctlFile(wellknown.SysctlConfig),
@@ -20,11 +20,11 @@ func (m *Machine) Image(ctx context.Context) Results {
 	return m.carryOut(ctx, steps)
 }
 
-// noIdentity makes sure that two nodes made of one image are not the same node.
+// noIdentity checks that the image contains no identity, so that two nodes with this image differ.
 func (m *Machine) noIdentity() step {
-	return step{"the image has no node's identity", func(context.Context) (string, error) {
+	return step{"the image has no identity of a node", func(context.Context) (string, error) {
 		if _, err := os.Lstat(m.path(wellknown.AgentConfig)); !errors.Is(err, fs.ErrNotExist) {
-			return "", not("remove it", "%s is there", wellknown.AgentConfig)
+			return "", not("remove it", "%s exists", wellknown.AgentConfig)
 		}
 		b, err := regular.ReadFile(m.path(wellknown.KeepalivedConfig), regular.MaxConfig)
 		if err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// machine is one whose programs all say that all is well, and whose files are those of an image.
+// machine returns a machine whose programs all report success, and whose files are those of an image.
 func machine(t *testing.T) *Machine {
 	t.Helper()
 	m := &Machine{
@@ -77,7 +77,7 @@ func remove(t *testing.T, m *Machine, path string) {
 	}
 }
 
-// wrong are the steps that do not hold.
+// wrong returns the steps that failed.
 func wrong(rs Results) []string {
 	var all []string
 	for _, r := range rs {
@@ -92,18 +92,18 @@ func TestImage(t *testing.T) {
 	needs.Lab(t)
 	tests := map[string]struct {
 		spoil func(t *testing.T, m *Machine)
-		want  string // of the one step that does not hold; empty: all do
+		want  string // text of the one failed step; empty if all succeed
 	}{
 		"an image": {func(*testing.T, *Machine) {}, ""},
 		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, wellknown.Agent, "x", 0o775) },
 			"keepalived would not run the check"},
-		"no binary": {func(t *testing.T, m *Machine) { remove(t, m, wellknown.Agent) }, "/usr/bin/ha-agent is not there"},
-		"no user":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "does not name it"},
+		"no binary": {func(t *testing.T, m *Machine) { remove(t, m, wellknown.Agent) }, "/usr/bin/ha-agent does not exist"},
+		"no user":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "is not in /etc/passwd"},
 		"a login":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
 		"sysctl of v4": {func(t *testing.T, m *Machine) {
 			put(t, m, wellknown.SysctlConfig, "net.ipv4.ip_nonlocal_bind=1\n", 0o644)
 		}, "ipv6"},
-		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, wellknown.AgentConfig, "x", 0o644) }, "/etc/ha-agent/agent.yaml is there"},
+		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, wellknown.AgentConfig, "x", 0o644) }, "/etc/ha-agent/agent.yaml exists"},
 		"a router_id": {func(t *testing.T, m *Machine) {
 			put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id n\n}\n", 0o600)
 		},
@@ -122,7 +122,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func TestImageSaysWhatPackagesAndUnitsLack(t *testing.T) {
+func TestImageReportsMissingPackagesAndUnits(t *testing.T) {
 	m := machine(t)
 	m.Run = func(_ context.Context, name string, args ...string) (tool.Result, error) {
 		switch {
@@ -136,15 +136,15 @@ func TestImageSaysWhatPackagesAndUnitsLack(t *testing.T) {
 		return tool.Result{Status: 1, Output: "[ALERT] wrong\n"}, nil
 	}
 	got := strings.Join(wrong(m.Image(t.Context())), "\n")
-	for _, want := range []string{"haproxy is installed: dpkg does not know", "keepalived is installed: dpkg says it is config-files",
-		"ha-agent.service is enabled: systemctl says: disabled", "haproxy.cfg is valid: [ALERT] wrong"} {
+	for _, want := range []string{"haproxy is installed: it is not installed", "keepalived is installed: dpkg reports its state as config-files",
+		"ha-agent.service is enabled: systemctl reports: disabled", "haproxy.cfg is valid: [ALERT] wrong"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)
 		}
 	}
 }
 
-// nodeOf makes the machine a node that listens on a free port of its own.
+// nodeOf turns the machine into a node that listens on a free port.
 func nodeOf(t *testing.T, m *Machine) *config.Config {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -248,19 +248,19 @@ func TestNode(t *testing.T) {
 		}, "haproxy answers: stuck"},
 		"drift": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Drift = func(context.Context) ([]string, error) { return []string{"haproxy: refused"}, nil }
-		}, "the services run on the files on the disk: haproxy: refused"},
+		}, "the services run the files on the disk: haproxy: refused"},
 		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
-		}, "nobody listens there"},
+		}, "the port is not open"},
 		"no stats page": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.HAProxy.Stats.Address = netip.MustParseAddrPort("127.0.0.1:1")
 		}, "connection refused"},
 		"no log": {func(t *testing.T, m *Machine, _ *config.Config) {
 			put(t, m, wellknown.HAProxyConfig, "global\n", 0o640)
-		}, "logs nowhere"},
+		}, "has no log target"},
 		"no journal": {func(t *testing.T, m *Machine, _ *config.Config) {
 			put(t, m, wellknown.HAProxyConfig, "global\n log /dev/log local0\n", 0o640)
-		}, "/dev/log is no socket"},
+		}, "/dev/log is not a socket"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestNode(t *testing.T) {
 	}
 }
 
-func TestPrintIsForPeopleAndJSONForPrograms(t *testing.T) {
+func TestPrint(t *testing.T) {
 	rs := Results{{What: "a", OK: true, Detail: "1.2"}, {What: "b", Why: "it is not", WayOut: "make it so"}, {What: "c", OK: true}}
 	var b bytes.Buffer
 	rs.Print(&b)
@@ -292,7 +292,7 @@ func TestPrintIsForPeopleAndJSONForPrograms(t *testing.T) {
 	}
 }
 
-func TestParseHexAddrReadsWhatTheKernelPrints(t *testing.T) {
+func TestParseHexAddr(t *testing.T) {
 	for s, want := range map[string]string{
 		"0100007F:1F90":                         "127.0.0.1:8080",
 		"00000000000000000000000001000000:0050": "[::1]:80",
@@ -305,7 +305,7 @@ func TestParseHexAddrReadsWhatTheKernelPrints(t *testing.T) {
 	}
 	for _, s := range []string{"", ":", "zz:1", "01:1", "0100007F:", "0100007F:10000"} {
 		if got, err := parseHexAddr(s); err == nil {
-			t.Errorf("%q was read as %v", s, got)
+			t.Errorf("parseHexAddr(%q) = %v, want an error", s, got)
 		}
 	}
 }
