@@ -39,7 +39,7 @@ func TestEveryFileOfARecipeIsOnTheListOfUnits(t *testing.T) {
 					continue
 				}
 				if slices.ContainsFunc(s.Files, func(own spec.File) bool { return own.Path == f.Path }) {
-					continue // the operator's
+					continue // the operator's, not hapair's
 				}
 				want, ok := list[f.Path]
 				switch {
