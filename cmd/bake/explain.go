@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hapair/hapair/internal/docs"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/schema"
 )
 
 func newExplain(e *env) *cobra.Command {
@@ -18,14 +18,14 @@ func newExplain(e *env) *cobra.Command {
 A KEY is written with dots: services.check, services.servers.tls.`,
 		Args: wantArgs(0, 1, "KEY"),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return docs.Keys(), cobra.ShellCompDirectiveNoFileComp
+			return schema.Keys(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			key := ""
 			if len(args) > 0 {
 				key = args[0]
 			}
-			text, err := docs.Explain(key)
+			text, err := schema.Explain(key)
 			if err != nil {
 				return exitstatus.With(exitstatus.Usage, err)
 			}

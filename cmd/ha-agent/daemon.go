@@ -67,7 +67,7 @@ func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 	}
 }
 
-// daemon is the daemon of this machine, which can also look at the machine without running.
+// daemon is the daemon of this machine.
 func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
 		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,

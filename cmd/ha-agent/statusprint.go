@@ -127,11 +127,27 @@ func printVIPs(w io.Writer, s control.Status) {
 			t.row(name, prefix, v.Interface, map[bool]string{true: "held", false: "not held"}[held], said, otherHolders(s, v, address, held))
 		}
 	}
+	for _, v := range s.VIPs {
+		if v.OnChange != nil {
+			t.row(v.Name, "", "", "", onChange(*v.OnChange))
+		}
+	}
 	for _, i := range s.Instances {
 		if i.Why != "" && s.Daemon.Running {
 			t.row("", "", "", "", i.Name+" is unknown: "+i.Why)
 		}
 	}
+}
+
+// onChange is what became of the command of a VIP.
+func onChange(o control.OnChange) string {
+	switch {
+	case o.Why != "":
+		return "on_change FAILED for " + o.State + ": " + o.Why
+	case o.Runs == 0:
+		return "on_change has not run"
+	}
+	return "on_change is done for " + o.State
 }
 
 // saying is what keepalived says of the instances that decide on a VIP.

@@ -77,8 +77,9 @@ func testKeepalivedKilled(t *testing.T, n *node) {
 		before := strings.Count(n.journal(), tookOff)
 		began := time.Now()
 		// Stopped first: the child hears of its parent's end, and might have the time to clean up. Not by systemctl kill:
-		// its SIGKILL goes to the whole control group, and systemd 257's ExecStopPost= in there dies of it too.
-		n.must("sh", "-euc", `all=$(cat /sys/fs/cgroup$(systemctl show -P ControlGroup keepalived)/cgroup.procs)
+		// its SIGKILL goes to the whole control group, and systemd 257's ExecStopPost= in there dies of it too. The child dies
+		// first: it may hear of its parent's end before the signal that stops it.
+		n.must("sh", "-euc", `all=$(tac /sys/fs/cgroup$(systemctl show -P ControlGroup keepalived)/cgroup.procs)
 			kill -STOP $all
 			kill -"$1" $all
 			kill -CONT $all 2>/dev/null || true`, "sh", signal)

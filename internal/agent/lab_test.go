@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -187,19 +188,7 @@ func (n *node) status() (control.Status, error) {
 // eventually waits until done says nil.
 func (n *node) eventually(what string, done func() error) {
 	n.t.Helper()
-	end := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := done()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			n.t.Fatalf("%s: %v\n%s", what, err, n.Logs(n.t.Context(), 80))
-		}
-		<-tick.C
-	}
+	eventually.Nil(n.t, limit, done, func() string { return what + "\n" + n.Logs(n.t.Context(), 80) })
 }
 
 // change waits for the verdict on the change after number.

@@ -62,6 +62,12 @@ func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 		for _, a := range v.Addresses {
 			taken[a.Addr] = true
 		}
+		for _, g := range v.Gateway {
+			taken[g] = true
+		}
+		for _, r := range v.Routes {
+			taken[r.Via] = true
+		}
 	}
 	for _, p := range s.Pools() {
 		for _, srv := range p.Servers {

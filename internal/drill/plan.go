@@ -188,6 +188,9 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		if len(v.Addresses) > 1 {
 			t.name = fmt.Sprintf("%s (IPv%d)", v.Name, spec.FamilyOf(a.Addr))
 		}
+		if several(v, spec.FamilyOf(a.Addr)) {
+			t.name = fmt.Sprintf("%s (%s)", v.Name, a.Addr)
+		}
 		if s.VRRP.Preempt {
 			t.home = home(s, v)
 		}
@@ -199,6 +202,17 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		}
 		p.targets = append(p.targets, t)
 	}
+}
+
+// several reports whether a VIP has more than one address of a family.
+func several(v *spec.VIP, f spec.Family) bool {
+	n := 0
+	for _, a := range v.Addresses {
+		if spec.FamilyOf(a.Addr) == f {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // planClient gives a target its client, or returns why it has none.

@@ -26,7 +26,7 @@ const toySize = 128 << 20
 // that use one run at the same time: they wait for the disk most of it.
 func toyBase(t *testing.T, more ...func(dir string)) string {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	t.Parallel()
 	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "base.raw")

@@ -313,12 +313,8 @@ func (j *session) missing() diag.Problems {
 			}
 		}
 	}
-	if extra := j.spec.Keepalived.Extra; j.keepalived == (release.Version{}) && strings.TrimSpace(extra) != "" {
-		if line, what := unbalanced(strings.Split(extra, "\n")); line >= 0 {
-			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: line}, "", what, "keepalived is not installed on this machine to judge it")
-		} else {
-			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: -1}, "keepalived", "cannot be judged: keepalived is not installed on this machine", "")
-		}
+	if j.keepalived == (release.Version{}) {
+		problems = append(problems, j.keepalivedUnjudged()...)
 	}
 	return problems
 }

@@ -206,8 +206,11 @@ func (h *host) must(t *testing.T, name string, args ...string) string {
 	return out
 }
 
+// patience is how long a host may take to do what a test waits for.
+const patience = time.Minute
+
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

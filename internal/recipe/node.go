@@ -74,6 +74,9 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 			return fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 		}
 		v.Instances = []string{router.Name}
+		if o := vip.OnChange; o != nil {
+			v.OnChange = &config.OnChange{Command: o.Command, User: o.User, Timeout: o.Timeout}
+		}
 		c.VIPs = append(c.VIPs, v)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -62,11 +63,11 @@ func TestOwnConfigOnAHost(t *testing.T) {
 					t.Fatal(err)
 				}
 				h := bootHost(t, s, &s.Nodes[0], r)
-				eventually(t, "it holds the VIP", h.holdsVIP)
-				eventually(t, "all is proven", func() bool { return h.status(t).LastChange != nil })
+				eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
+				eventually.True(t, patience, "all is proven", func() bool { return h.status(t).LastChange != nil })
 				h.verify(t)
 				h.must(t, "systemctl", "restart", "haproxy")
-				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 
 				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", journal.Proven, "")
 				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", journal.Refused, "unknown keyword")
@@ -84,8 +85,8 @@ func TestOwnConfigOnAHost(t *testing.T) {
 				// What is refused stays, until haproxy is started on it: then the guard puts the last good files back.
 				h.must(t, "rm", "-f", "/etc/haproxy/hapair.cfg")
 				h.must(t, "systemctl", "restart", "haproxy")
-				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
-				eventually(t, "it holds the VIP", h.holdsVIP)
+				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+				eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 				h.must(t, "ha-agent", "check")
 			})
 		}
@@ -127,7 +128,7 @@ func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal
 		t.Fatal(err)
 	}
 	var got journal.Change
-	eventually(t, what+" has a verdict", func() bool {
+	eventually.True(t, patience, what+" has a verdict", func() bool {
 		last := h.status(t).LastChange
 		if last == nil || last.Number == before.Number {
 			return false
@@ -138,6 +139,6 @@ func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal
 	if got.Verdict != want || !strings.Contains(got.Reason, reason) {
 		t.Errorf("%s: %s, want %s because of %q: %s", what, got.Verdict, want, reason, fmt.Sprint(got.Reason))
 	}
-	eventually(t, what+": haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
-	eventually(t, what+": the node holds the VIP", h.holdsVIP)
+	eventually.True(t, patience, what+": haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+	eventually.True(t, patience, what+": the node holds the VIP", h.holdsVIP)
 }

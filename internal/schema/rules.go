@@ -16,19 +16,22 @@ import (
 // required lists the keys without which an entry of a type is refused.
 func required(t reflect.Type) []string {
 	return map[reflect.Type][]string{
-		reflect.TypeFor[spec.Spec]():      {"apiVersion", "cluster", "nodes", "vips"},
-		reflect.TypeFor[spec.Node]():      {"name", "address", "interface"},
-		reflect.TypeFor[spec.VIP]():       {"name", "address"},
-		reflect.TypeFor[spec.Interface](): {"name"},
-		reflect.TypeFor[spec.Service]():   {"name", "vip"},
-		reflect.TypeFor[spec.Port]():      {"port"},
-		reflect.TypeFor[spec.Backend]():   {"name"},
-		reflect.TypeFor[spec.Route]():     {"backend"},
-		reflect.TypeFor[spec.ErrorFile](): {"status", "path"},
-		reflect.TypeFor[spec.ServerTLS](): {"verify"},
-		reflect.TypeFor[spec.Server]():    {"name", "address"},
-		reflect.TypeFor[spec.File]():      {"path"},
-		reflect.TypeFor[spec.User]():      {"name", "ssh_authorized_keys"},
+		reflect.TypeFor[spec.Spec]():        {"apiVersion", "cluster", "nodes", "vips"},
+		reflect.TypeFor[spec.Node]():        {"name", "address", "interface"},
+		reflect.TypeFor[spec.VIP]():         {"name", "address"},
+		reflect.TypeFor[spec.VIPRoute]():    {"to"},
+		reflect.TypeFor[spec.TrackScript](): {"name", "command"},
+		reflect.TypeFor[spec.OnChange]():    {"command"},
+		reflect.TypeFor[spec.Interface]():   {"name"},
+		reflect.TypeFor[spec.Service]():     {"name", "vip"},
+		reflect.TypeFor[spec.Port]():        {"port"},
+		reflect.TypeFor[spec.Backend]():     {"name"},
+		reflect.TypeFor[spec.Route]():       {"backend"},
+		reflect.TypeFor[spec.ErrorFile]():   {"status", "path"},
+		reflect.TypeFor[spec.ServerTLS]():   {"verify"},
+		reflect.TypeFor[spec.Server]():      {"name", "address"},
+		reflect.TypeFor[spec.File]():        {"path"},
+		reflect.TypeFor[spec.User]():        {"name", "ssh_authorized_keys"},
 	}[t]
 }
 
@@ -41,6 +44,12 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Spec.VIPs":              atLeast(1),
 		"Image.Release":          words(release.Names()...),
 		"VIP.VirtualRouterID":    between(1, 255),
+		"VIP.Addresses":          atMost(spec.MaxVIPAddresses),
+		"VIPRoute.Table":         between(1, 1<<32-1),
+		"VIPRoute.Metric":        between(1, 1<<32-1),
+		"TrackScript.Rise":       between(1, 1000),
+		"TrackScript.Fall":       between(1, 1000),
+		"TrackScript.Weight":     between(-253, 253),
 		"Interface.MAC":          pattern(`^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$`),
 		"Interface.Bond":         atLeast(1),
 		"Interface.Mode":         words(spec.BondModes()...),
@@ -94,6 +103,10 @@ func pattern(p string) func(*jsonschema.Schema) {
 
 func between(least, most float64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum, s.Maximum = &least, &most }
+}
+
+func atMost(n int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MaxItems = &n }
 }
 
 func atLeast(n int) func(*jsonschema.Schema) {

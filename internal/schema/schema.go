@@ -84,12 +84,12 @@ func describe(comment, field, key string) string {
 // none is the schema that nothing satisfies.
 func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
 
-// oneOrMore is the schema of a key that takes one value or a list: of addresses one, or one of each family.
+// oneOrMore is the schema of a key that takes one value or a list: of addresses one of each family, unless a rule allows more.
 func oneOrMore(list *jsonschema.Schema, element reflect.Type) *jsonschema.Schema {
 	description := list.Description
 	list.Description = ""
 	list.MinItems = jsonschema.Ptr(1)
-	if element == reflect.TypeFor[spec.Address]() || element == reflect.TypeFor[netip.Addr]() {
+	if list.MaxItems == nil && (element == reflect.TypeFor[spec.Address]() || element == reflect.TypeFor[netip.Addr]()) {
 		list.MaxItems = jsonschema.Ptr(2)
 	}
 	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}
@@ -108,7 +108,7 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]*\.?[0-9]+(ms|s|m|h))+$`}
 	case reflect.TypeFor[spec.Secret]():
 		return secret()
-	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface]():
+	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface](), reflect.TypeFor[spec.OnChange]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, g.object(t)}}
 	case reflect.TypeFor[spec.Check](), reflect.TypeFor[spec.CheckTLS]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{g.object(t), {Type: "boolean"}}}

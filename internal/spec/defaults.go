@@ -27,12 +27,26 @@ func (s *Spec) fillIn(doc *strictyaml.Document) {
 		s.Nodes[i].Interface = s.Nodes[i].Device.Name
 	}
 	for i := range s.VIPs {
-		s.VIPs[i].Interface = s.VIPs[i].Device.Name
+		s.VIPs[i].fillIn(doc, fmt.Sprintf("vips[%d]", i))
 	}
 	for i := range s.Services {
 		s.Services[i].fillIn(doc, fmt.Sprintf("services[%d]", i))
 	}
 	s.fillInBackends(doc)
+}
+
+func (v *VIP) fillIn(doc *strictyaml.Document, path string) {
+	v.Interface = v.Device.Name
+	for i := range v.TrackScripts {
+		script, p := &v.TrackScripts[i], fmt.Sprintf("%s.track_scripts[%d]", path, i)
+		set(doc, p+".interval", &script.Interval, 2*time.Second)
+		set(doc, p+".timeout", &script.Timeout, script.Interval)
+		set(doc, p+".rise", &script.Rise, 2)
+		set(doc, p+".fall", &script.Fall, 2)
+	}
+	if v.OnChange != nil {
+		set(doc, path+".on_change.timeout", &v.OnChange.Timeout, 10*time.Second)
+	}
 }
 
 func (svc *Service) fillIn(doc *strictyaml.Document, path string) {

@@ -113,7 +113,7 @@ type Interface struct {
 type VIP struct {
 	// Name of the VIP, by which services name it.
 	Name string `yaml:"name"`
-	// Addresses with their prefixes; one, or one of each family.
+	// Addresses with their prefixes: one, or a list of any of both families. VRRP advertises the first one; the others move with it.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// The interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
 	Device Interface `yaml:"interface"`
@@ -121,8 +121,66 @@ type VIP struct {
 	VirtualRouterID int `yaml:"virtual_router_id"`
 	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
 	Prefer string `yaml:"prefer"`
+	// Group is a name that VIPs share which move together: if one of them cannot stay on a node, all of the group leave it. They prefer the same node.
+	Group string `yaml:"group"`
+	// PreemptDelay is how long the preferred node waits before it takes the VIP back, up to 1000s. It needs vrrp.preempt. Default: 0.
+	PreemptDelay time.Duration `yaml:"preempt_delay"`
+	// Gateway is the router of the VIP's own subnet; one, or one of each family. With it the replies of the VIP leave by the VIP's interface, also those to clients outside of all subnets of the node.
+	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
+	// Routes are routes that only the node has which holds the VIP.
+	Routes []VIPRoute `yaml:"routes"`
+	// TrackScripts are further conditions under which a node may hold the VIP, or is preferred for it.
+	TrackScripts []TrackScript `yaml:"track_scripts"`
+	// OnChange is a command of one's own that the agent runs on every node when the VIP comes or goes, and every 10s on the node that holds it. See docs/vips.md.
+	OnChange *OnChange `yaml:"on_change"`
+	// Lines are lines of the VIP's vrrp_instance in keepalived.conf; keepalived itself checks them.
+	Lines string `yaml:"lines" strictyaml:"raw"`
 	// Interface is derived: the name of Device; empty for the node's own interface.
 	Interface string `yaml:"-"`
+}
+
+// VIPRoute is a route that only the node has which holds a VIP.
+type VIPRoute struct {
+	// To is the destination, a network with its prefix: 10.0.0.0/8; 0.0.0.0/0 is the default route.
+	To netip.Prefix `yaml:"to"`
+	// Via is the router. Default: none, the destination is on the link.
+	Via netip.Addr `yaml:"via"`
+	// Interface by which the destination is reached. Default: the VIP's.
+	Interface string `yaml:"interface"`
+	// Table is the number of the routing table, 1 to 4294967295. Default: the main table.
+	Table int `yaml:"table"`
+	// Metric of the route, 1 to 4294967295. Default: the kernel's.
+	Metric int `yaml:"metric"`
+}
+
+// TrackScript is a command whose exit status keepalived reads: 0 is good. It must exist on the node, and only root may be able to change it.
+type TrackScript struct {
+	// Name of the script, unique in its VIP.
+	Name string `yaml:"name"`
+	// Command is an absolute path, with arguments that are separated by single spaces.
+	Command string `yaml:"command"`
+	// User who runs it. Default: hapair-check.
+	User string `yaml:"user"`
+	// Interval between two runs, 1s to 1000s; a fraction of a second needs keepalived 2.3.2. Default: 2s.
+	Interval time.Duration `yaml:"interval"`
+	// Timeout after which a run counts as failed, at most the interval. Default: the interval.
+	Timeout time.Duration `yaml:"timeout"`
+	// Rise is the number of good runs after which the script is good. Default: 2.
+	Rise int `yaml:"rise"`
+	// Fall is the number of failed runs after which the script is bad. Default: 2.
+	Fall int `yaml:"fall"`
+	// Weight is added to the node's priority while the script is good if it is positive, and subtracted while it is bad if it is negative, -253 to 253. It needs vrrp.preempt. Default: 0, a node whose script is bad does not hold the VIP at all.
+	Weight int `yaml:"weight"`
+}
+
+// OnChange is a command that the agent runs when a VIP comes or goes. Its command alone stands for it.
+type OnChange struct {
+	// Command is an absolute path, with arguments that are separated by single spaces. INSTANCE, the name of the VIP's vrrp_instance, its state (MASTER, BACKUP, FAULT or STOP) and its priority follow them, as in a notify script of keepalived.
+	Command string `yaml:"command"`
+	// User who runs it, with no privileges of root. Default: one that exists only while the command runs.
+	User string `yaml:"user"`
+	// Timeout after which it is killed, 1s to 5m. Default: 10s.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Transport is how VRRP advertisements travel.

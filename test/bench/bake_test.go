@@ -134,7 +134,10 @@ func bakeGolden(ctx context.Context, bake *cluster.Bake, releaseName string) (st
 }
 
 // lastWord shortens the name of a step, which may end in a path.
-func lastWord(s string) string { fields := strings.Fields(s); return filepath.Base(fields[len(fields)-1]) }
+func lastWord(s string) string {
+	fields := strings.Fields(s)
+	return filepath.Base(fields[len(fields)-1])
+}
 
 // floor makes an image by a script.
 type floor struct {

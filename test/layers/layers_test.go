@@ -19,7 +19,8 @@ var floors = [][]string{
 	// Support of tests. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/needs", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
@@ -33,7 +34,7 @@ var floors = [][]string{
 	{"internal/agent/status"},
 	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/verify"},
 	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
-	{"internal/agent/duplicate", "internal/agent/reach", "internal/agent/store"},
+	{"internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/store"},
 	{"internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
 	{"internal/agent/config", "internal/agent/journal"},
 	// The daemons of a node, and the system below them.

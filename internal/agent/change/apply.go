@@ -86,7 +86,7 @@ func (c *Changer) applyStaged(ctx context.Context, st store.Staged, files []File
 	if err != nil || len(changed) == 0 {
 		return nil, err
 	}
-	ch, err := c.change(ctx, changed, since)
+	ch, err := c.change(ctx, changed, nil, since)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -20,101 +19,11 @@ import (
 // validateTime bounds the judgement of one target's files.
 const validateTime = 20 * time.Second
 
-// Config is what a Changer works with.
-type Config struct {
-	Targets []target.Target // in the order in which they are reloaded: what another needs comes first
-	Store   *store.Store
-	Log     *slog.Logger
-	Now     func() time.Time
-	Panics  *contain.Panics // nil: a panic ends the process
-	// Point is called with the name of each step of a change; nil: it is not. A test ends the agent there.
-	Point func(name string)
-}
-
-// Changer carries out changes, one at a time.
-type Changer struct {
-	targets []*tracked
-	store   *store.Store
-	log     *slog.Logger
-	now     func() time.Time
-	panics  *contain.Panics
-	point   func(name string)
-
-	number int          // of the last change
-	owed   debts        // what could not be written yet: the disk is full, for instance
-	begun  *store.Begun // what the change that is carried out now has begun; nil: nothing yet
-}
-
-// New returns a Changer to which nothing is known of its targets: see Resume.
-func New(conf Config) *Changer {
-	c := &Changer{store: conf.Store, log: conf.Log, now: conf.Now, panics: conf.Panics, point: conf.Point}
-	for _, t := range conf.Targets {
-		c.targets = append(c.targets, &tracked{Target: t})
-	}
-	return c
-}
-
-// pending is a target with its files as they lie on the disk.
-type pending struct {
-	*tracked
-	snapshot target.Snapshot
-}
-
-func (p pending) digest() digest { return digest(p.snapshot.Digest) }
-
 // ErrNoVerdict says that nothing was judged: the same files are looked at again later.
 var ErrNoVerdict = errors.New("no verdict yet")
 
-// look finds the targets whose files make a change, and those that wait for one.
-func (c *Changer) look() ([]pending, error) {
-	var changed []pending
-	any := false
-	for _, t := range c.targets {
-		s, err := target.Read(t.Paths())
-		if err != nil {
-			return nil, err
-		}
-		p := pending{t, s}
-		switch t.standing(p.digest(), c.now()) {
-		case takenBack:
-			t.judge(p.digest())
-			any = true
-		case waiting:
-			changed = append(changed, p)
-		case news:
-			changed = append(changed, p)
-			any = true
-		}
-	}
-	if !any {
-		return nil, nil
-	}
-	return changed, nil
-}
-
-// groups are the changes that the new files make: one of all together, but a fresh target is taken over by itself. One whose
-// service does not run, or whose files are bad, does not keep the others from their first proof. And those that a change was
-// broken off for stay together: they run on nobody knows what, and must come to an end of it whatever else was edited.
-func (c *Changer) groups(changed []pending) [][]pending {
-	var groups [][]pending
-	var together, loose []pending
-	for _, p := range changed {
-		switch {
-		case p.phase == fresh:
-			groups = append(groups, []pending{p})
-		case p.loose():
-			loose = append(loose, p)
-		default:
-			together = append(together, p)
-		}
-	}
-	for _, g := range [][]pending{loose, together} {
-		if g != nil {
-			groups = append(groups, g)
-		}
-	}
-	return groups
-}
+// ErrEnds is a change that is broken off. At its next start the agent finds it begun.
+var ErrEnds = fmt.Errorf("%w: the agent ends", ErrNoVerdict)
 
 // step tells that a step of a change is done.
 func (c *Changer) step(name string) {
@@ -124,11 +33,12 @@ func (c *Changer) step(name string) {
 }
 
 // change carries out one change of all targets that have new files: all or none. It returns ErrNoVerdict if a service
-// does not run, or if the agent panicked, and a change otherwise. since is when the first of it was noticed.
-func (c *Changer) change(ctx context.Context, changed []pending, since time.Time) (ch journal.Change, err error) {
+// does not run, or if the agent panicked, and a change otherwise. known are the answers that the files already have; nil: none.
+// since is when the first of the new files was noticed.
+func (c *Changer) change(ctx context.Context, changed []pending, known *judgement, since time.Time) (ch journal.Change, err error) {
 	c.begun = nil
 	err = c.panics.Contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
-		ch, err = c.attempt(ctx, changed, since)
+		ch, err = c.attempt(ctx, changed, known, since)
 		return err
 	})
 	if contain.IsPanic(err) {
@@ -157,7 +67,7 @@ func interruption(b *store.Begun) event {
 }
 
 // attempt is change, which contains its panics.
-func (c *Changer) attempt(ctx context.Context, changed []pending, since time.Time) (journal.Change, error) {
+func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgement, since time.Time) (journal.Change, error) {
 	failing, err := c.ready(ctx, changed)
 	if err != nil {
 		return journal.Change{}, err
@@ -165,7 +75,7 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, since time.Tim
 	ch := journal.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
 	verdict, reason, good := tool.Bad, failing, map[string]bool(nil)
 	if failing == "" {
-		verdict, reason, good = c.validate(ctx, changed)
+		verdict, reason, good = c.validate(ctx, changed, known)
 	}
 	c.step("validated")
 	switch {
@@ -215,9 +125,6 @@ func (c *Changer) ready(ctx context.Context, changed []pending) (failing string,
 	return failing, nil
 }
 
-// ErrEnds is a change that is broken off. At its next start the agent finds it begun.
-var ErrEnds = fmt.Errorf("%w: the agent ends", ErrNoVerdict)
-
 // carryOut makes the services run on files that were found good, and fills in what became of it.
 func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.Change) error {
 	c.begin(*ch, false)
@@ -250,13 +157,11 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 
 // validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
 // cannot be judged leaves all of it unjudged.
-func (c *Changer) validate(ctx context.Context, changed []pending) (verdict tool.Verdict, reason string, good map[string]bool) {
+func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict tool.Verdict, reason string, good map[string]bool) {
 	verdict, good = tool.Good, map[string]bool{}
 	var reasons []string
 	for _, p := range changed {
-		vctx, cancel := context.WithTimeout(ctx, validateTime)
-		a := target.Judge(vctx, p.Target)
-		cancel()
+		a := known.of(ctx, p)
 		if a.Verdict == tool.Good {
 			good[p.Name()] = true
 			continue

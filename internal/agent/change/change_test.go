@@ -29,7 +29,10 @@ type service struct {
 	down    bool // it does not stay up on what is broken
 	unasked bool
 	onTake  func()
-	since   time.Time // what take was told
+	// onValidate is called before a verdict; answer is the verdict of the next one, whatever the file says then.
+	onValidate func()
+	answer     *tool.Answer
+	since      time.Time // what take was told
 }
 
 func (s *service) Name() string    { return s.is }
@@ -48,6 +51,13 @@ func (s *service) Ready(context.Context) error {
 }
 
 func (s *service) Validate(context.Context) tool.Answer {
+	if s.onValidate != nil {
+		s.onValidate()
+	}
+	if a := s.answer; a != nil {
+		s.answer = nil
+		return *a
+	}
 	switch text := s.text(); {
 	case text == "":
 		return target.Bad("empty")
@@ -113,7 +123,7 @@ func (bn *bench) round() (*journal.Change, error) {
 	}
 	var last *journal.Change
 	for _, group := range bn.groups(changed) {
-		ch, e := bn.change(bn.t.Context(), group, time.Now())
+		ch, e := bn.change(bn.t.Context(), group, nil, time.Now())
 		if e != nil {
 			err = e
 			continue
@@ -309,7 +319,7 @@ func TestAnAgentThatEndsGivesNoVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ch, err := bn.change(ctx, changed, time.Now()); !errors.Is(err, ErrNoVerdict) || ch.Number != 0 {
+	if ch, err := bn.change(ctx, changed, nil, time.Now()); !errors.Is(err, ErrNoVerdict) || ch.Number != 0 {
 		t.Fatalf("%+v, %v", ch, err)
 	}
 	if bn.a.text() != "broken" {

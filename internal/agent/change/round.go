@@ -16,15 +16,14 @@ func (c *Changer) Round(ctx context.Context, events <-chan struct{}, done func(j
 	if err != nil || len(changed) == 0 {
 		return err
 	}
-	if !settle(ctx, events) {
-		return nil
-	}
-	if changed, err = settled(ctx, c.look); err != nil || len(changed) == 0 {
+	changed, known, err := c.settle(ctx, events)
+	if err != nil || len(changed) == 0 {
 		return err
 	}
+	defer known.end()
 	var first error
 	for _, group := range c.groups(changed) {
-		ch, err := c.change(ctx, group, since)
+		ch, err := c.change(ctx, group, known, since)
 		if contain.IsPanic(err) {
 			first = err // whatever else happened: it decides when the files are tried again
 			continue

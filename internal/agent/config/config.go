@@ -1,7 +1,10 @@
 // Package config is /etc/ha-agent/agent.yaml: what the agent must know of its node. bake writes it, the agent reads it.
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Path is where the agent looks for its configuration.
 const Path = "/etc/ha-agent/agent.yaml"
@@ -73,6 +76,14 @@ type VIP struct {
 	Interface string         `yaml:"interface"`
 	Addresses []netip.Prefix `yaml:"addresses"`
 	Instances []string       `yaml:"instances"` // vrrp_instance names, one or one of each family
+	OnChange  *OnChange      `yaml:"on_change,omitempty"`
+}
+
+// OnChange is a command that runs when a VIP comes or goes.
+type OnChange struct {
+	Command string        `yaml:"command"`        // an absolute path and arguments, separated by single spaces
+	User    string        `yaml:"user,omitempty"` // empty: one that exists only while the command runs
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Listener is a port of a service on a virtual IP, where haproxy must listen on every node.

@@ -37,6 +37,9 @@ func (s *Status) Judge(now time.Time) {
 		if len(v.OtherHolders) > 0 {
 			add("VIP %s has another holder: %s", v.Name, v.OtherHolders[0].HardwareAddress)
 		}
+		if v.OnChange != nil && v.OnChange.Why != "" {
+			add("the on_change command of VIP %s failed: %s", v.Name, v.OnChange.Why)
+		}
 	}
 	s.Healthy = len(s.Problems) == 0
 }

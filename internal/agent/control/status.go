@@ -96,6 +96,8 @@ type VIP struct {
 	OtherHolders []OtherHolder `json:"other_holders,omitempty"`
 	// OtherHoldersUnknown is why the link could not be asked. It is not asked where the daemon is dead.
 	OtherHoldersUnknown string `json:"other_holders_unknown,omitempty"`
+	// OnChange is what became of the command that runs when it comes or goes; nil: it has none, or the daemon is dead.
+	OnChange *OnChange `json:"on_change,omitempty"`
 }
 
 // OtherHolder is a machine that answers for an address.
@@ -125,4 +127,14 @@ type HAProxy struct {
 	Answers bool   `json:"answers"`
 	Why     string `json:"why,omitempty"`
 	PID     int    `json:"pid,omitempty"` // of its worker
+}
+
+// OnChange is what became of the command that runs when a VIP comes or goes.
+type OnChange struct {
+	Command  string    `json:"command"`
+	State    string    `json:"state,omitempty"` // for which it ran last: MASTER, BACKUP, FAULT or STOP
+	Last     time.Time `json:"last,omitzero"`   // when that run ended
+	Why      string    `json:"why,omitempty"`   // that run failed
+	Runs     int       `json:"runs"`            // since the agent was started
+	Failures int       `json:"failures"`        // those of them that failed
 }

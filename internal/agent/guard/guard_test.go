@@ -36,7 +36,7 @@ type guarded struct {
 
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	dir := t.TempDir()
 	g := &guarded{t: t, conf: filepath.Join(dir, "haproxy.cfg"), cert: filepath.Join(dir, "site.pem"), keep: filepath.Join(dir, "keepalived.conf"), before: func() {}}
 	g.store = filepath.Join(dir, "store")

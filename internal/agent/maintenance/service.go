@@ -1,7 +1,6 @@
 package maintenance
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,36 +64,6 @@ type Result struct {
 	Refused string    // why the virtual IPs stay here
 	Note    string    // what the operator should know besides
 }
-
-// network is what this machine is linked to by an interface.
-type network struct {
-	Interface string
-	Prefix    netip.Prefix
-}
-
-// networks are those of this machine's addresses.
-func networks() ([]network, error) {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
-	}
-	var all []network
-	for _, i := range interfaces {
-		addrs, err := i.Addrs()
-		if err != nil || i.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && !p.IsSingleIP() && !p.Addr().IsLinkLocalUnicast() {
-				all = append(all, network{i.Name, p.Masked()})
-			}
-		}
-	}
-	return all, nil
-}
-
-// askTimeout is how long one question to the link waits for answers.
-const askTimeout = 150 * time.Millisecond
 
 // errForce ends a refusal.
 var errForce = errors.New("`ha-agent maintenance on --force` goes on all the same, and the virtual IPs have no holder then")
@@ -202,56 +170,6 @@ func (m *Service) patience() time.Duration {
 	return 6*longest + time.Second
 }
 
-// alone tells that no peer is there to take over, as far as that can be seen before anything is given away: peers of the
-// same network answer for their own addresses. One that is behind a router may take over all the same.
-func (m *Service) alone(ctx context.Context) error {
-	if len(m.VIPs) == 0 {
-		return nil
-	}
-	links, err := m.networks()
-	if err != nil {
-		return err
-	}
-	var silent []string
-	for _, p := range m.Peers {
-		for _, a := range p.Addresses {
-			there, near := m.answers(ctx, links, a)
-			if there || !near {
-				return nil
-			}
-		}
-		silent = append(silent, p.Name)
-	}
-	return fmt.Errorf("no peer answers (%s)", strings.Join(silent, ", "))
-}
-
-// answers tells whether a machine has an address, and whether this one is linked to its network at all.
-func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (there, near bool) {
-	for _, l := range links {
-		if !l.Prefix.Contains(a) {
-			continue
-		}
-		near = true
-		for range 3 {
-			if m.asked(ctx, l.Interface, a) == nil {
-				return true, true
-			}
-		}
-	}
-	return false, near
-}
-
-// asked tells why nobody else has an address, or nil.
-func (m *Service) asked(ctx context.Context, iface string, a netip.Addr) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	who, err := m.ask(ctx, iface, a)
-	if err == nil && len(who) == 0 {
-		err = fmt.Errorf("no peer answers for %v on %s", a, iface)
-	}
-	return err
-}
-
 // given waits until this node holds no VIP, and until another one answers for each of them, unless none need.
 func (m *Service) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
@@ -287,23 +205,6 @@ func (m *Service) unheld() ([]vip.Held, error) {
 		}
 	}
 	return all, nil
-}
-
-// allAsked returns why another machine does not have all of some addresses, or nil. It asks about several at once: each
-// question takes its time.
-func (m *Service) allAsked(ctx context.Context, all []vip.Held) error {
-	errs := make([]error, len(all))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for i, h := range all {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = m.asked(ctx, h.Interface, h.Address)
-		})
-	}
-	wg.Wait()
-	return cmp.Or(errs...)
 }
 
 // Expire ends a maintenance whose time is over.

@@ -83,6 +83,11 @@ func addVIPs(vips []control.VIP, add func(name string, value float64, labels ...
 			add("hapair_vip_other_holders", float64(others), v.Name, address)
 		}
 		add("hapair_vip_other_holders_unknown", truth(v.OtherHoldersUnknown != ""), v.Name)
+		if o := v.OnChange; o != nil {
+			add("hapair_on_change_runs_total", float64(o.Runs-o.Failures), v.Name, "ok")
+			add("hapair_on_change_runs_total", float64(o.Failures), v.Name, "failed")
+			add("hapair_on_change_failed", truth(o.Why != ""), v.Name)
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ type Daemon struct {
 	Instances  func() map[string]vrrp.Instance               // as keepalived told them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
 	LastChange func() *journal.Change                        // nil: there was none
+	OnChange   func(vip string) *control.OnChange            // what became of a VIP's on_change command; nil: it has none
 }
 
 // Observe returns what is so now.

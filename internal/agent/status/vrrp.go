@@ -42,6 +42,9 @@ func (o *Observer) vips(held []vip.Held) []control.VIP {
 		for _, a := range v.Addresses {
 			cv.Addresses = append(cv.Addresses, a.String())
 		}
+		if o.Daemon != nil {
+			cv.OnChange = o.Daemon.OnChange(v.Name)
+		}
 		for _, a := range on {
 			cv.HeldAddresses = append(cv.HeldAddresses, a.String())
 			o.others(&cv, v, vip.Held{Interface: v.Interface, Address: a})

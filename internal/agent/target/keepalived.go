@@ -140,8 +140,12 @@ func (t *Keepalived) proveStates(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	return poll.Until(ctx, 50*time.Millisecond, func() (bool, error) {
-		if _, err := running(ctx, t.units, t.conf.Unit); err != nil {
-			return true, errors.New("keepalived does not run on it")
+		u, err := running(ctx, t.units, t.conf.Unit)
+		switch {
+		case u.Active == "inactive": // it was stopped, which says nothing about the file
+			return true, ErrNotRunning
+		case err != nil: // one that is just ending may have been stopped
+			return errors.Is(err, ErrFailing), errors.New("keepalived does not run on it")
 		}
 		held, err := t.addresses()
 		if err != nil {

@@ -1,15 +1,19 @@
 package target
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -69,6 +73,49 @@ func TestKernelAndKeepalivedMustAgree(t *testing.T) {
 			if err := agree(instances, states, tt.held); (err == nil) != tt.ok {
 				t.Errorf("got %v", err)
 			}
+		})
+	}
+}
+
+// states are what systemd says of keepalived, one after the other; the last one stays.
+type states []systemd.Unit
+
+func (s *states) Reload(context.Context, string) error  { return nil }
+func (s *states) Restart(context.Context, string) error { return nil }
+func (s *states) Service(context.Context, string) (systemd.Unit, error) {
+	u := (*s)[0]
+	if len(*s) > 1 {
+		*s = (*s)[1:]
+	}
+	return u, nil
+}
+
+// A keepalived that is stopped or started anew while it proves its first files is not blamed on them.
+func TestAKeepalivedThatIsStoppedWhileItProves(t *testing.T) {
+	active, ending, stopped, failed := systemd.Unit{Active: "active"}, systemd.Unit{Active: "deactivating"}, systemd.Unit{Active: "inactive"}, systemd.Unit{Active: "failed"}
+	for _, tt := range []struct {
+		name   string
+		states states
+		want   error // nil: it proves; else the error is this one, or has its words
+	}{
+		{"stopped", states{active, ending, ending, stopped}, ErrNotRunning},
+		{"started anew", states{active, ending, ending, active}, nil},
+		{"it ends by itself", states{active, ending, failed}, errors.New("keepalived does not run on it")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				target := &Keepalived{conf: config.Keepalived{Config: "/missing"}, units: &tt.states,
+					states: func() map[string]keepalived.State { return nil }, addresses: func() ([]vip.Held, error) {
+						if len(tt.states) > 1 {
+							return nil, errors.New("not yet")
+						}
+						return nil, nil
+					}}
+				got := target.proveStates(t.Context())
+				if !errors.Is(got, tt.want) && (tt.want == nil || got == nil || got.Error() != tt.want.Error()) {
+					t.Errorf("got %v, want %v", got, tt.want)
+				}
+			})
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
 // worker is a process that a fake haproxy answers as.
@@ -41,12 +42,12 @@ func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it is stopped", func() bool { return process.Stopped(p.Pid) })
+	eventually.True(t, 10*time.Second, "it is stopped", func() bool { return process.Stopped(p.Pid) })
 	if _, err := tr.ask(conn, info.PID); !errors.Is(err, errStopped) {
 		t.Errorf("stopped: %v", err)
 	}
 	p.Signal(syscall.SIGCONT)
-	until(t, "it goes on", func() bool { return !process.Stopped(p.Pid) })
+	eventually.True(t, 10*time.Second, "it goes on", func() bool { return !process.Stopped(p.Pid) })
 	start := time.Now()
 	if _, err := tr.ask(conn, info.PID); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) < askTime {
 		t.Errorf("silent: %v after %v, want %v of silence", err, time.Since(start), askTime)

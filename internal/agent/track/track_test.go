@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/contain"
-	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
 // fakeHAProxy answers as the worker pid, stopping or not at all.
@@ -89,13 +89,13 @@ func startTracker(t *testing.T, f *fakeHAProxy) (tr *Tracker, says func() string
 func TestTrackFileFollowsHAProxy(t *testing.T) {
 	f := newFakeHAProxy(t)
 	_, says, stop := startTracker(t, f)
-	until(t, "it answers", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "it answers", func() bool { return says() == "0\n" })
 	f.silent.Store(true)
-	until(t, "it is stuck", func() bool { return says() == "1\n" })
+	eventually.True(t, 10*time.Second, "it is stuck", func() bool { return says() == "1\n" })
 	f.silent.Store(false)
-	until(t, "it answers again", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "it answers again", func() bool { return says() == "0\n" })
 	f.stopping.Store(true)
-	until(t, "it stops", func() bool { return says() == "1\n" })
+	eventually.True(t, 10*time.Second, "it stops", func() bool { return says() == "1\n" })
 	stop()
 	if says() != "0\n" {
 		t.Errorf("the tracker ended and the file says %q", says())
@@ -110,24 +110,24 @@ func TestTrackFileSaysThatTheWorkerDiedWithoutAsking(t *testing.T) {
 	}
 	f.pid.Store(int64(worker.Process.Pid))
 	_, says, _ := startTracker(t, f)
-	until(t, "it answers", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "it answers", func() bool { return says() == "0\n" })
 	// The socket stays open, so only the pidfd can tell; nobody answers as the old worker any more.
 	f.silent.Store(true)
 	if err := worker.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	worker.Wait()
-	until(t, "it died", func() bool { return says() == "1\n" })
+	eventually.True(t, 10*time.Second, "it died", func() bool { return says() == "1\n" })
 }
 
 func TestTrackFileSaysMaintenance(t *testing.T) {
 	f := newFakeHAProxy(t)
 	tr, says, stop := startTracker(t, f)
-	until(t, "it answers", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "it answers", func() bool { return says() == "0\n" })
 	if err := os.WriteFile(tr.Mark, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "maintenance", func() bool { tr.Look(); return says() == "1\n" })
+	eventually.True(t, 10*time.Second, "maintenance", func() bool { tr.Look(); return says() == "1\n" })
 	stop()
 	if says() != "1\n" {
 		t.Errorf("the tracker ended under maintenance and the file says %q", says())
@@ -145,23 +145,13 @@ func TestATrackerThatPanics(t *testing.T) {
 	go func() { tr.Run(ctx); close(ended) }()
 	defer func() { cancel(); <-ended }()
 	says := func() string { b, _ := os.ReadFile(tr.File); return string(b) }
-	until(t, "it answers", func() bool { return says() == "0\n" })
-	until(t, "the tracker panics", func() bool { return len(tr.Panics.List()) > 0 })
+	eventually.True(t, 10*time.Second, "it answers", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "the tracker panics", func() bool { return len(tr.Panics.List()) > 0 })
 	f.silent.Store(true)
-	until(t, "it is stuck", func() bool { return says() == "1\n" })
+	eventually.True(t, 10*time.Second, "it is stuck", func() bool { return says() == "1\n" })
 	f.silent.Store(false)
-	until(t, "it answers again", func() bool { return says() == "0\n" })
+	eventually.True(t, 10*time.Second, "it answers again", func() bool { return says() == "0\n" })
 	if got := tr.Panics.List(); len(got) != 1 || got[0].Part != Part {
 		t.Errorf("the status has %+v", got)
-	}
-}
-
-// until polls until done says so.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := poll.Until(ctx, 5*time.Millisecond, func() (bool, error) { return done(), nil }); err != nil {
-		t.Fatalf("%s: not within 10s", what)
 	}
 }

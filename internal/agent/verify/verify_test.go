@@ -88,7 +88,7 @@ func wrong(rs Results) []string {
 }
 
 func TestImage(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	tests := map[string]struct {
 		spoil func(t *testing.T, m *Machine)
 		want  string // of the one step that does not hold; empty: all do
@@ -183,7 +183,7 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 }
 
 func TestNode(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	held := func() ([]vip.Held, error) {
 		return []vip.Held{{Interface: "eth4", Address: netip.MustParseAddr("192.0.2.1")}}, nil
 	}

@@ -32,6 +32,9 @@ type States struct {
 	Now   func() time.Time
 	Moved func() // called when the VIPs may have come or gone
 
+	// Changed is called when keepalived has told a state.
+	Changed func()
+
 	Panics *contain.Panics
 
 	telling sync.Mutex        // held while keepalived is told who the holder is
@@ -172,6 +175,7 @@ func (v *States) readOne(ctx context.Context) error {
 			v.take(e)
 		}
 		if len(taken) > 0 {
+			v.Changed()
 			v.TellHolder()
 			time.AfterFunc(holderAfter, func() { v.Panics.Guard("the holder's files", func() { v.TellHolder(); v.Moved() }) })
 			v.keep()

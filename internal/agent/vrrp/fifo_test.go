@@ -9,19 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
-
-// until polls until done says so.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := poll.Until(ctx, 5*time.Millisecond, func() (bool, error) { return done(), nil }); err != nil {
-		t.Fatalf("%s: not within 10s", what)
-	}
-}
 
 // tell writes to a fifo as keepalived does: opened for both ways, without blocking.
 func tell(t *testing.T, path, line string) *os.File {
@@ -39,21 +29,21 @@ func tell(t *testing.T, path, line string) *os.File {
 
 func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
-	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}}
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
 	exists := func() bool { _, err := os.Stat(path); return err == nil }
-	until(t, "the fifo is made", exists)
+	eventually.True(t, 10*time.Second, "the fifo is made", exists)
 	if fi, err := os.Stat(path); err != nil || fi.Mode() != os.ModeNamedPipe|0o600 {
 		t.Fatalf("mode %v, %v", fi.Mode(), err)
 	}
 	tell(t, path, `INSTANCE "VI_public" MASTER 100`)
-	until(t, "MASTER", func() bool { return v.Map()["VI_public"] == keepalived.Master })
+	eventually.True(t, 10*time.Second, "MASTER", func() bool { return v.Map()["VI_public"] == keepalived.Master })
 	tell(t, path, "nonsense")
 	tell(t, path, `INSTANCE "VI_public" MASTER_RX_LOWER_PRI 100`)
 	tell(t, path, `INSTANCE "VI_other" BACKUP 90`)
-	until(t, "BACKUP", func() bool { return v.Map()["VI_other"] == keepalived.Backup })
+	eventually.True(t, 10*time.Second, "BACKUP", func() bool { return v.Map()["VI_other"] == keepalived.Backup })
 	if v.Map()["VI_public"] != keepalived.Master {
 		t.Errorf("%v", v.Map())
 	}
@@ -62,11 +52,11 @@ func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "another fifo", exists)
+	eventually.True(t, 10*time.Second, "another fifo", exists)
 	tell(t, path, `INSTANCE "VI_public" FAULT 100`)
-	until(t, "FAULT", func() bool { return v.Map()["VI_public"] == keepalived.Fault })
+	eventually.True(t, 10*time.Second, "FAULT", func() bool { return v.Map()["VI_public"] == keepalived.Fault })
 	tell(t, path, `INSTANCE "VI_other" DELETED 90`)
-	until(t, "it is gone", func() bool { _, ok := v.Map()["VI_other"]; return !ok })
+	eventually.True(t, 10*time.Second, "it is gone", func() bool { _, ok := v.Map()["VI_other"]; return !ok })
 	cancel()
 	<-ended
 }
@@ -77,11 +67,11 @@ func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
-	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}}
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
-	until(t, "BACKUP", func() bool { return v.Map()["VI_public"] == keepalived.Backup })
+	eventually.True(t, 10*time.Second, "BACKUP", func() bool { return v.Map()["VI_public"] == keepalived.Backup })
 	cancel()
 	<-ended
 }

@@ -32,6 +32,29 @@ type Instance struct {
 	SinceBoot time.Duration `json:"since_boot,omitempty"`
 }
 
+// lateAddress is how long keepalived may take to add the addresses of an instance that it reported as MASTER.
+const lateAddress = 2 * time.Second
+
+// Of returns what keepalived reported of a VIP's first instance. A MASTER without the VIP's addresses is returned as stopped:
+// its keepalived has died since.
+func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instance, bool) {
+	if len(c.Instances) == 0 {
+		return Instance{}, false
+	}
+	in, ok := v.List()[c.Instances[0]]
+	if !ok || in.State != keepalived.Master || sinceBoot()-in.SinceBoot < lateAddress {
+		return in, ok
+	}
+	held, err := addresses()
+	if err != nil {
+		return in, true
+	}
+	if on, _ := vip.Of(c, held); len(on) == 0 {
+		in.State = keepalived.Stopped
+	}
+	return in, true
+}
+
 // Presence is how many of an instance's addresses the kernel has.
 type Presence int
 

@@ -1,4 +1,4 @@
-package docs
+package schema
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"github.com/hapair/hapair/internal/schema"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
@@ -19,13 +18,13 @@ var listIndex = regexp.MustCompile(`\[[0-9]*\]`)
 // Explain returns the documentation of a key, such as services.check, and of the keys in it; of the whole spec if the key is
 // empty. The error names the nearest key.
 func Explain(key string) (string, error) {
-	s, err := schema.Spec()
+	s, err := Spec()
 	if err != nil {
 		return "", err
 	}
 	path := ""
 	for _, name := range strings.FieldsFunc(listIndex.ReplaceAllString(key, ""), func(r rune) bool { return r == '.' }) {
-		inner, _ := mapping(s)
+		inner, _ := Mapping(s)
 		if inner == nil {
 			return "", fmt.Errorf("cannot explain %q: %s takes no keys", key, path)
 		}
@@ -37,9 +36,9 @@ func Explain(key string) (string, error) {
 	}
 	var b strings.Builder
 	if path != "" {
-		fmt.Fprintf(&b, "%s: %s\n\n    %s\n", path, plain(takes(s)), s.Description)
+		fmt.Fprintf(&b, "%s: %s\n\n    %s\n", path, plain(Takes(s)), s.Description)
 	}
-	if inner, _ := mapping(s); inner != nil {
+	if inner, _ := Mapping(s); inner != nil {
 		if path != "" {
 			b.WriteString("\n")
 		}
@@ -54,10 +53,14 @@ func nearestKey(path, name string, in *jsonschema.Schema) string {
 	if path != "" {
 		where = path
 	}
+	var elsewhere []string
 	for _, key := range Keys() {
 		if strings.HasSuffix(key, "."+name) {
-			return fmt.Sprintf("%s has no key %q; did you mean %q?", where, name, key)
+			elsewhere = append(elsewhere, key)
 		}
+	}
+	if len(elsewhere) > 0 {
+		return fmt.Sprintf("%s has no key %q, but there are %s", where, name, strings.Join(elsewhere, ", "))
 	}
 	if near := strictyaml.Nearest(name, in.PropertyOrder); near != "" {
 		return fmt.Sprintf("%s has no key %q; did you mean %q?", where, name, strings.TrimPrefix(path+"."+near, "."))
@@ -86,7 +89,7 @@ func plain(s string) string { return strings.ReplaceAll(s, "`", "") }
 
 // Keys are all keys of the spec, as Explain takes them.
 func Keys() []string {
-	s, err := schema.Spec()
+	s, err := Spec()
 	if err != nil {
 		return nil
 	}
@@ -96,7 +99,7 @@ func Keys() []string {
 		for _, key := range s.PropertyOrder {
 			child := strings.TrimPrefix(path+"."+key, ".")
 			all = append(all, child)
-			if inner, _ := mapping(s.Properties[key]); inner != nil {
+			if inner, _ := Mapping(s.Properties[key]); inner != nil {
 				walk(child, inner)
 			}
 		}
