@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -126,7 +127,7 @@ func takes(s *jsonschema.Schema) string {
 	case s.Type == "array":
 		return "a list of " + plural(takes(s.Items))
 	case s.Minimum != nil && s.Maximum != nil:
-		return fmt.Sprintf("%g to %g", *s.Minimum, *s.Maximum)
+		return strconv.FormatFloat(*s.Minimum, 'f', -1, 64) + " to " + strconv.FormatFloat(*s.Maximum, 'f', -1, 64)
 	}
 	return map[string]string{"object": "a mapping", "string": "text", "integer": "a number", "boolean": "`true` or `false`"}[s.Type]
 }
