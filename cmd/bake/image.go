@@ -157,7 +157,7 @@ func findAgent(named string) (string, error) {
 	}
 	path, err := install.FindAgent(named, self)
 	if err != nil {
-		return "", fmt.Errorf("%w, and give its path with --agent PATH", err)
+		return "", exitstatus.With(exitstatus.Failure, fmt.Errorf("%w, and give its path with --agent PATH", err))
 	}
 	return path, nil
 }
