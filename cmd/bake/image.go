@@ -68,10 +68,7 @@ func (f *imageFlags) check() (size int64, err error) {
 	if strings.Contains(f.base, "://") && f.sha256 == "" {
 		return 0, fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", f.base)
 	}
-	if size, err = image.ParseSize(f.size); err != nil {
-		return 0, fmt.Errorf("cannot use --size: %w", err)
-	}
-	return size, nil
+	return image.ParseSize(f.size)
 }
 
 func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {

@@ -16,7 +16,7 @@ func ParseSize(s string) (int64, error) {
 	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[strings.ToUpper(s[len(digits):])]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || !ok || n <= 0 || n > maxSize>>shift {
-		return 0, fmt.Errorf("%q is not a size: must be a number with an optional suffix K, M, G or T, such as 2G, and at most 1024T", s)
+		return 0, fmt.Errorf("cannot use %q as a size: must be a number with an optional suffix K, M, G or T, such as 2G, and at most 1024T", s)
 	}
 	const mib = 1 << 20
 	return (n<<shift + mib - 1) / mib * mib, nil

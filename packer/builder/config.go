@@ -89,7 +89,7 @@ func (c *Config) options() (image.Options, error) {
 	o.Snapshot, err = image.ParseSnapshot(c.Snapshot, o.Base, time.Now())
 	collect(err)
 	if o.Size, err = image.ParseSize(c.DiskSize); err != nil {
-		collect(fmt.Errorf("cannot use disk_size: %w", err))
+		collect(fmt.Errorf("disk_size: %w", err))
 	}
 	if o.CacheDir == "" {
 		o.CacheDir, err = packersdk.CachePath("hapair")

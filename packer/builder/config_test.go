@@ -36,7 +36,7 @@ func TestOptionsTellEverything(t *testing.T) {
 		t.Fatal("a bad configuration was accepted")
 	}
 	for _, want := range []string{
-		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `cannot use disk_size: "4Q" is not a size`,
+		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `disk_size: cannot use "4Q" as a size`,
 		`cannot use the snapshot "2026-01-31" with the base https://example.org/image.qcow2`,
 	} {
 		if !strings.Contains(err.Error(), want) {
