@@ -41,7 +41,7 @@ func (l *layout) sticky(s *spec.Sticky) {
 		if size == "" {
 			size = "100k"
 		}
-		l.line("sticky", "stick-table type", l.table, "size", l.word(size), "expire", span(s.Source), "peers hapair")
+		l.line("sticky", "stick-table type", l.table, "size", l.word(size), "expire", span(s.Source), "peers", spec.PeersName)
 		l.line("sticky", "stick on src")
 	}
 }
