@@ -9,68 +9,73 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// Cloud is where user-data is handed in, and what may be handed in there.
+// Cloud is a cloud that gives user-data to a machine, with its limits.
 type Cloud struct {
 	Name string
-	// limit is the greatest size of user-data in bytes; 0 is none.
+	// limit is the maximum size of user-data in bytes; 0 means no limit.
 	limit int
-	// base64 tells that the limit counts user-data after base64.
+	// base64 means that the limit applies to the user-data after base64.
 	base64 bool
-	// gzip tells that user-data may be compressed: it reaches cloud-init as the bytes that were handed in.
+	// gzip means that user-data may be compressed, because cloud-init gets exactly the bytes that were given to the cloud.
 	gzip bool
 	meta metaKind
-	// vips is what stands between a VIP and its clients there, besides keepalived; "" is nothing.
+	// vips describes why a VIP does not work with keepalived alone in this cloud; "" if it does.
 	vips, vipsHint string
-	// unicast tells that the cloud's networks carry no multicast.
+	// unicast means that the cloud's networks do not carry multicast.
 	unicast bool
 }
 
-// metaKind is what a cloud takes beside user-data.
+// metaKind is what a cloud accepts in addition to user-data.
 type metaKind int
 
 const (
-	metaNone        metaKind = iota // the cloud makes its own
+	metaNone        metaKind = iota // the cloud generates its own
 	metaAndNetwork                  // meta-data and network-config, as two files
 	metaWithNetwork                 // meta-data with the network inside
 )
 
-// NoCloud is a volume or a folder of the machine itself; it has no limit.
+// NoCloud is a volume or a folder of the machine itself. It has no size limit.
 const NoCloud = "nocloud"
 
-// Clouds lists what is known. Where the limits come from:
+// Clouds returns all supported clouds. Sources of the limits:
 //
-//	ec2        16 KiB before base64: EC2 user guide, "Run commands when you launch an EC2 instance with user data input"
-//	openstack  65535 bytes after base64: nova, "Provide user data to instances"
-//	vmware     64 KiB of guestinfo.userdata, with guestinfo.userdata.encoding gzip+base64 or base64
-//	azure      64 KB, 65535 bytes before base64: "Custom data and cloud-init on Azure Virtual Machines"
-//	gce        256 KB a metadata value, which must be text
-//	hetzner    32 KiB, which must be text
+// ec2: 16 KiB before base64; EC2 user guide, "Run commands when you launch an EC2 instance with user data input"
+//
+// openstack: 65535 bytes after base64; nova, "Provide user data to instances"
+//
+// vmware: 64 KiB of guestinfo.userdata, with guestinfo.userdata.encoding gzip+base64 or base64
+//
+// azure: 64 KB, 65535 bytes before base64; "Custom data and cloud-init on Azure Virtual Machines"
+//
+// gce: 256 KB for a metadata value, which must be text
+//
+// hetzner: 32 KiB, which must be text
 func Clouds() []Cloud {
 	const reassign = "run a command on the node that becomes the holder, which "
 	return []Cloud{
 		{Name: NoCloud, meta: metaAndNetwork},
 		{Name: "ec2", limit: 16 << 10, gzip: true, unicast: true,
-			vips: "a VIP does not move by itself: a VPC delivers to the interface that an address is assigned to, and ignores gratuitous ARP",
+			vips: "a VIP does not move by itself: a VPC delivers packets to the interface to which an address is assigned, and ignores gratuitous ARP",
 			vipsHint: reassign + "assigns the VIP to it as a secondary private address (aws ec2 assign-private-ip-addresses --allow-reassignment) " +
 				"or changes a route (with the source/destination check off); allow IP protocol 112 between the nodes in the security group"},
 		{Name: "openstack", limit: 65535, base64: true, gzip: true,
-			vips:     "Neutron drops what a node sends from a VIP, unless the VIP is allowed on the node's port",
+			vips:     "Neutron drops packets that a node sends from a VIP, unless the VIP is an allowed address of the node's port",
 			vipsHint: "openstack port set --allowed-address ip-address=VIP PORT, for every node; allow IP protocol 112 between the nodes in the security group"},
 		{Name: "vmware", limit: 64 << 10, base64: true, gzip: true, meta: metaWithNetwork},
 		{Name: "azure", limit: 65535, gzip: true, unicast: true,
-			vips:     "a VIP does not move by itself: a virtual network ignores gratuitous ARP. It supports TCP, UDP, ICMP, ESP and AH only: VRRP may not reach the peers, and then every node takes every VIP",
-			vipsHint: "put the nodes behind an Azure load balancer with floating IP, or " + reassign + "moves the IP configuration to its interface by Azure's API; try whether VRRP arrives"},
+			vips:     "a VIP does not move by itself: a virtual network ignores gratuitous ARP. It supports only TCP, UDP, ICMP, ESP and AH. If VRRP does not reach the peers, every node takes every VIP",
+			vipsHint: "put the nodes behind an Azure load balancer with floating IP, or " + reassign + "moves the IP configuration to its interface with Azure's API; test whether VRRP packets arrive"},
 		{Name: "gce", limit: 256 << 10, unicast: true,
-			vips: "a VIP does not move by itself: a VPC delivers by its own tables, and ignores gratuitous ARP",
+			vips: "a VIP does not move by itself: a VPC delivers packets according to its own tables, and ignores gratuitous ARP",
 			vipsHint: reassign + "moves an alias IP range or a route to it (gcloud compute instances network-interfaces update --aliases); " +
 				"allow IP protocol 112 between the nodes in the VPC's firewall, or use an internal load balancer"},
 		{Name: "hetzner", limit: 32 << 10, unicast: true,
-			vips:     "a VIP does not move by itself: the network delivers to the server that an address is assigned to, and ignores gratuitous ARP",
-			vipsHint: reassign + "assigns the floating or alias IP to it by Hetzner's API"},
+			vips:     "a VIP does not move by itself: the network delivers packets to the server to which an address is assigned, and ignores gratuitous ARP",
+			vipsHint: reassign + "assigns the floating or alias IP to it with Hetzner's API"},
 	}
 }
 
-// Problems are warnings about what keeps VIPs from moving on the cloud.
+// Problems returns warnings about why VIPs do not work in the cloud without further configuration.
 func (c Cloud) Problems(multicast bool) diag.Problems {
 	var problems diag.Problems
 	if c.vips != "" {
@@ -78,12 +83,12 @@ func (c Cloud) Problems(multicast bool) diag.Problems {
 	}
 	if c.unicast && multicast {
 		problems = append(problems, diag.Problem{Severity: diag.Warning, Path: "vrrp.transport",
-			Message: "networks of " + c.Name + " carry no multicast: every node would take every VIP", Hint: "write transport: unicast"})
+			Message: "networks of " + c.Name + " do not carry multicast: every node would take every VIP", Hint: "write transport: unicast"})
 	}
 	return problems
 }
 
-// CloudNames lists the names of the clouds that are known.
+// CloudNames returns the names of all supported clouds.
 func CloudNames() []string {
 	var names []string
 	for _, c := range Clouds() {
@@ -92,35 +97,35 @@ func CloudNames() []string {
 	return names
 }
 
-// GetCloud finds a cloud by its name.
+// GetCloud returns the cloud with the given name.
 func GetCloud(name string) (Cloud, error) {
 	for _, c := range Clouds() {
 		if c.Name == name {
 			return c, nil
 		}
 	}
-	return Cloud{}, fmt.Errorf("cannot find cloud %q: known are %s", name, strings.Join(CloudNames(), ", "))
+	return Cloud{}, fmt.Errorf("cannot find cloud %q: must be one of %s", name, strings.Join(CloudNames(), ", "))
 }
 
-// ErrTooLarge is what a *SizeError wraps.
+// ErrTooLarge is the error that a *SizeError wraps.
 var ErrTooLarge = errors.New("too large")
 
-// SizeError says that user-data is larger than its cloud takes.
+// SizeError reports that user-data exceeds the limit of its cloud.
 type SizeError struct {
 	Hostname, Cloud string
-	Size, Limit     int // as the cloud counts
+	Size, Limit     int // as the cloud measures them
 	How             string
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("cannot give %s its user-data on %s: %d bytes%s are %d more than the %d that fit\n"+
-		"hint: bake a golden image and use --image golden, bring large files to the node another way, or use a NoCloud seed (--cloud nocloud), which has no limit",
+	return fmt.Sprintf("cannot give %s its user-data on %s: %d bytes%s are %d more than the limit of %d\n"+
+		"hint: bake a golden image and use --image golden, transfer large files to the node in another way, or use a NoCloud seed (--cloud nocloud), which has no limit",
 		e.Hostname, e.Cloud, e.Size, e.How, e.Size-e.Limit, e.Limit)
 }
 
 func (e *SizeError) Unwrap() error { return ErrTooLarge }
 
-// size is how much of the cloud's limit user-data takes.
+// size returns the size of user-data as the cloud measures it.
 func (c Cloud) size(userData []byte) int {
 	if c.base64 {
 		return base64.StdEncoding.EncodedLen(len(userData))
@@ -128,8 +133,8 @@ func (c Cloud) size(userData []byte) int {
 	return len(userData)
 }
 
-// fit makes user-data small enough for the cloud: as it is where that is possible, else compressed, else, where the
-// cloud takes text only, with the files in it compressed.
+// fit makes user-data small enough for the cloud. It tries the plain document, then gzip, and for clouds that accept only
+// text, a document whose files are compressed.
 func (c Cloud) fit(hostname string, doc []byte, packed func() ([]byte, error)) (userData []byte, zipped bool, err error) {
 	if c.limit == 0 || c.size(doc) <= c.limit {
 		return doc, false, nil

@@ -1,5 +1,5 @@
-// Package cloudinit carries a recipe to a machine by cloud-init: user-data, meta-data, network-config, and a NoCloud seed
-// that holds them. It knows nothing of what the recipe's files and units are for.
+// Package cloudinit delivers a recipe to a machine through cloud-init: as user-data, meta-data, network-config, and a
+// NoCloud seed that contains them. It does not depend on the purpose of the recipe's files and units.
 package cloudinit
 
 import (
@@ -14,70 +14,70 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 )
 
-// Image is what user-data finds on the machine when it boots for the first time.
+// Image is the kind of image that the machine boots from at first boot.
 type Image string
 
 const (
-	// Golden is an image that was baked from the image's recipe: only the node's identity is missing.
+	// Golden is an image that was baked from the image's recipe. Only the node's identity is missing.
 	Golden Image = "golden"
-	// Stock is a distribution's own cloud image: everything is missing.
+	// Stock is a distribution's own cloud image. Everything is missing.
 	Stock Image = "stock"
 )
 
-// ParseImage reads the name of an image's kind.
+// ParseImage parses the name of an image kind.
 func ParseImage(name string) (Image, error) {
 	switch i := Image(name); i {
 	case Golden, Stock:
 		return i, nil
 	}
-	return "", fmt.Errorf("cannot use %q as an image: known are %s and %s", name, Golden, Stock)
+	return "", fmt.Errorf("cannot use %q as an image: must be %s or %s", name, Golden, Stock)
 }
 
-// Agent is the agent's program and how a stock machine comes by it.
+// Agent describes the agent's program, and how a stock machine gets it.
 type Agent struct {
 	// SHA256 is the digest of the program, in hex. The machine checks it before it installs the program.
 	SHA256 string
-	// URL is where the machine fetches the program. Empty: it lies in the seed.
+	// URL is the URL from which the machine downloads the program. If it is empty, the program is in the seed.
 	URL string
-	// Program is what the seed carries. Nil where URL is given.
+	// Program is the program in the seed. It is nil if URL is set.
 	Program []byte
 }
 
-// Options say for what user-data is made.
+// Options are the options for Generate.
 type Options struct {
 	Image Image
 	Cloud Cloud
-	// Agent is needed for a stock image, and left alone for a golden one.
+	// Agent is required for a stock image, and ignored for a golden one.
 	Agent Agent
-	// CloudConfig is the user's own #cloud-config, merged; see merge.
+	// CloudConfig is the user's own #cloud-config, which is merged into the document; see merge.
 	CloudConfig map[string]any
 }
 
-// Seed is what cloud-init is given for one node.
+// Seed is the data for cloud-init on one node.
 type Seed struct {
 	Hostname string
 	UserData []byte
-	// Gzip tells that UserData is compressed; cloud-init unpacks it by itself.
+	// Gzip reports whether UserData is compressed. cloud-init decompresses it.
 	Gzip     bool
 	MetaData []byte
-	// NetworkConfig is nil where the platform's own network configuration holds.
+	// NetworkConfig is nil if the platform configures the network.
 	NetworkConfig []byte
-	// Agent is the agent's program, beside the user-data; nil where the machine has it already or fetches it.
+	// Agent is the agent's program, beside the user-data. It is nil if the machine already has it or downloads it.
 	Agent []byte
-	// Volume tells that the seed is read from a volume: seed.iso.
+	// Volume reports whether the seed is read from a volume: seed.iso.
 	Volume bool
-	// Notes are for the person who asked for the seed.
+	// Notes are messages for the user.
 	Notes []string
 }
 
-// Generate makes a node's seed. r is the node's recipe for a golden image, and the image's with the node's over it for a
-// stock one. What is wrong with o.CloudConfig comes as diag.Problems, all at once.
+// Generate generates a node's seed. r is the node's recipe for a golden image, and the merged recipes of image and node for
+// a stock image. Problems in o.CloudConfig are returned as diag.Problems, all at once.
 func Generate(r recipe.Recipe, o Options) (Seed, error) {
 	if r.Hostname == "" {
-		return Seed{}, errors.New("cannot make user-data of a recipe without a host name: it is an image's, not a node's")
+		return Seed{}, errors.New("cannot generate user-data: the recipe has no host name, so it is the recipe of an image and not of a node")
 	}
 	if a := o.Agent; o.Image == Stock && r.Agent != "" && (a.SHA256 == "" || (a.URL == "" && a.Program == nil)) {
-		return Seed{}, fmt.Errorf("cannot make user-data that installs %s: neither the program nor a URL with its digest is given", r.Agent)
+		return Seed{}, fmt.Errorf("cannot generate user-data that installs %s: it needs the program, or a URL with a digest", r.Agent)
 	}
 	doc, err := newDocument(r, o, plainFiles)
 	if err != nil {
@@ -96,14 +96,14 @@ func Generate(r recipe.Recipe, o Options) (Seed, error) {
 	return s, nil
 }
 
-// metaData is the NoCloud (and VMware) data source's meta-data.
+// metaData is the meta-data of the NoCloud and VMware data sources.
 type metaData struct {
 	InstanceID    string         `yaml:"instance-id"`
 	LocalHostname string         `yaml:"local-hostname"`
-	Network       map[string]any `yaml:"network,omitempty"` // read by the data source VMware only
+	Network       map[string]any `yaml:"network,omitempty"` // used only by the VMware data source
 }
 
-// identify fills in what tells the instance apart, where the cloud leaves that to us.
+// identify sets the meta-data and network-config, if the cloud accepts them.
 func (s *Seed) identify(r recipe.Recipe, o Options) error {
 	var network []byte
 	var err error
@@ -120,7 +120,7 @@ func (s *Seed) identify(r recipe.Recipe, o Options) error {
 	switch o.Cloud.meta {
 	case metaNone:
 		if network != nil {
-			s.Notes = append(s.Notes, fmt.Sprintf("%s takes no network-config: give %s its addresses and interfaces there", o.Cloud.Name, r.Hostname))
+			s.Notes = append(s.Notes, fmt.Sprintf("%s does not accept a network-config: configure the addresses and interfaces of %s in the cloud", o.Cloud.Name, r.Hostname))
 		}
 		return nil
 	case metaWithNetwork:
@@ -136,12 +136,12 @@ func (s *Seed) identify(r recipe.Recipe, o Options) error {
 	return nil
 }
 
-// instanceID is the same for equal content, and another as soon as anything of it changes: cloud-init applies
-// user-data once for each instance-id, so a changed identity is applied anew and an unchanged one is not.
+// instanceID returns an ID that depends only on the content. cloud-init applies user-data once for each instance-id, so it
+// applies a changed identity again, and an unchanged identity only once.
 func instanceID(hostname string, parts ...[]byte) string {
 	h := sha256.New()
 	for _, p := range parts {
-		// The length keeps two parts from being taken for two others of the same bytes.
+		// The length is hashed too, so that parts that are split differently give different IDs.
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		h.Write(p)
 	}
@@ -152,11 +152,11 @@ func instanceID(hostname string, parts ...[]byte) string {
 type SeedFile struct {
 	Name    string
 	Content []byte
-	// Secret files hold password hashes.
+	// Secret reports whether the file contains password hashes.
 	Secret bool
 }
 
-// Files lists the seed's files by the names that cloud-init looks for.
+// Files returns the seed's files by the names that cloud-init expects.
 func (s Seed) Files() []SeedFile {
 	files := []SeedFile{{Name: "user-data", Content: s.UserData, Secret: true}}
 	if s.MetaData != nil {

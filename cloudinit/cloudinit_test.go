@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected parts of testdata/*.txtar")
 
-// nodeRecipe is what a node has besides its image.
+// nodeRecipe returns the recipe of what a node has in addition to its image.
 func nodeRecipe() recipe.Recipe {
 	return recipe.Recipe{
 		Release:  "trixie",
@@ -32,7 +32,7 @@ func nodeRecipe() recipe.Recipe {
 	}
 }
 
-// stockRecipe is all that a node has.
+// stockRecipe returns the recipe of everything on a node.
 func stockRecipe() recipe.Recipe {
 	r := nodeRecipe()
 	r.Packages = []string{"haproxy", "keepalived"}
@@ -70,8 +70,8 @@ func options(t *testing.T, image Image, cloud string) Options {
 	return o
 }
 
-// TestGolden runs every testdata/*.txtar: "options" holds image, cloud and url, "cloud_config" the user's own; the other
-// parts are what is expected.
+// TestGolden runs every testdata/*.txtar. The part "options" has image, cloud and url, "cloud_config" the user's own
+// cloud-config. The other parts are the expected output.
 func TestGolden(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(cases) == 0 {
@@ -190,13 +190,13 @@ func TestInstanceID(t *testing.T) {
 		"more":      func(_ *recipe.Recipe, o *Options) { o.CloudConfig = map[string]any{"timezone": "UTC"} },
 	} {
 		if id(change) == first {
-			t.Errorf("%s changed and the instance-id did not: cloud-init would not apply it", what)
+			t.Errorf("%s changed but the instance-id did not: cloud-init would not apply the change", what)
 		}
 	}
 }
 
 func TestMarshalledText(t *testing.T) {
-	// What goes in must come out, whatever YAML thinks of it.
+	// Content must be unchanged after YAML encoding and decoding.
 	for _, content := range []string{"", "\n", "a", "a\n", "a\n\n", " a\nb\n", "\ta\n", "a\n\tb \n", "a\r\nb", "\x00\xff", "=", "<<", "0640", "on", "1:30", "# a", "- a", "{}", "é\u2028\u0085", strings.Repeat("x", 3000) + "\n"} {
 		for name, encode := range map[string]fileEncoding{"plain": plainFiles, "packed": packedFiles} {
 			r := recipe.Recipe{Hostname: "n", Files: []recipe.File{file("/f", 0o640, "root", "", content)}}
@@ -209,7 +209,7 @@ func TestMarshalledText(t *testing.T) {
 			}
 			decode(t, data, &doc)
 			if got, err := unpack(doc.WriteFiles[0]); err != nil || got != content {
-				t.Errorf("%s: %q came out as %q (%v)", name, content, got, err)
+				t.Errorf("%s: %q was decoded as %q (%v)", name, content, got, err)
 			}
 		}
 	}
@@ -221,7 +221,8 @@ func TestSizes(t *testing.T) {
 		r.Files = append(r.Files, file("/big", 0o644, "root", "", incompressible(n)))
 		return r
 	}
-	// The greatest random content that fits, by bisection, must be near the cloud's limit whichever way it is packed.
+	// The largest random content that fits, found by bisection, must be near the cloud's limit for every kind of
+	// compression.
 	for _, c := range Clouds()[1:] {
 		o := options(t, Golden, c.Name)
 		if _, err := Generate(big(c.limit/8), o); err != nil {
@@ -242,7 +243,7 @@ func TestSizes(t *testing.T) {
 	for _, c := range Clouds()[1:] {
 		s, err := Generate(repetitive, options(t, Golden, c.Name))
 		if err != nil {
-			t.Errorf("%s: what compresses well does not fit: %v", c.Name, err)
+			t.Errorf("%s: content that compresses well does not fit: %v", c.Name, err)
 			continue
 		}
 		if s.Gzip != c.gzip || c.size(s.UserData) > c.limit {

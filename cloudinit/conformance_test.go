@@ -18,7 +18,7 @@ type checker struct {
 	release release.Release
 }
 
-// schema has cloud-init judge a document by its own schema of a kind.
+// schema checks a document with cloud-init's own schema of the given kind.
 func (c checker) schema(t *testing.T, kind string, document []byte) {
 	t.Helper()
 	if err := c.WriteFile(t.Context(), "/tmp/document", 0o600, "", document); err != nil {
@@ -27,7 +27,7 @@ func (c checker) schema(t *testing.T, kind string, document []byte) {
 	args := []string{"schema", "-c", "/tmp/document"}
 	if kind != "cloud-config" {
 		if !c.release.CloudInit.AtLeast(24, 1, 0) {
-			return // cloud-init had no schema of it before
+			return // older versions of cloud-init have no schema for this kind
 		}
 		args = append(args, "-t", kind)
 	}
@@ -37,7 +37,7 @@ func (c checker) schema(t *testing.T, kind string, document []byte) {
 	}
 }
 
-// TestSchema hands every example's seeds to the cloud-init of the releases that lie on either side of the others.
+// TestSchema checks the seeds of every example with the cloud-init of the oldest and the newest release.
 func TestSchema(t *testing.T) {
 	examples, err := filepath.Glob("../examples/*.yaml")
 	if err != nil || len(examples) == 0 {
@@ -52,7 +52,7 @@ func TestSchema(t *testing.T) {
 			}
 			c := checker{labtest.Sandbox(t, name), r}
 			if out, status, _ := c.Run(t.Context(), "sh", "-c", `printf '#cloud-config\nusers: 1\n' >/tmp/bad && cloud-init schema -c /tmp/bad`); status == 0 {
-				t.Fatalf("cloud-init schema finds no fault in a bad document: %s", out)
+				t.Fatalf("cloud-init schema accepts an invalid document: %s", out)
 			}
 			for _, path := range examples {
 				t.Run(filepath.Base(path), func(t *testing.T) { c.example(t, path) })
@@ -71,7 +71,7 @@ func (c checker) example(t *testing.T, path string) {
 	}
 }
 
-// everything is what no example has.
+// everything checks features that are not in any example.
 func (c checker) everything(t *testing.T) {
 	r := stockRecipe()
 	r.Hostname = "a.example.org"
@@ -85,7 +85,7 @@ func (c checker) everything(t *testing.T) {
 	}
 }
 
-// exampleSeeds are those of every node of an example, for both kinds of image.
+// exampleSeeds returns the seeds of every node of an example, for both kinds of image.
 func exampleSeeds(t *testing.T, path string, r release.Release) []Seed {
 	t.Helper()
 	data, err := os.ReadFile(path)

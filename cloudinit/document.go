@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// header makes cloud-init take the document for cloud-config.
+// header marks the document as cloud-config.
 const header = "#cloud-config\n"
 
 // entry is one key of a document.
@@ -30,12 +30,12 @@ type document []entry
 // writeFile is an entry of write_files.
 type writeFile struct {
 	Path string `yaml:"path"`
-	// Permissions is a string: cloud-init would take the number that YAML 1.1 makes of 0640, but no schema does.
+	// Permissions is a string. cloud-init would accept the number that YAML 1.1 makes of 0640, but its schema does not.
 	Permissions string `yaml:"permissions"`
 	Owner       string `yaml:"owner"`
 	Encoding    string `yaml:"encoding,omitempty"`
 	Content     string `yaml:"content"`
-	// Defer puts the file off until the packages are installed.
+	// Defer delays the file until the packages are installed.
 	Defer bool `yaml:"defer,omitempty"`
 }
 
@@ -51,7 +51,7 @@ type user struct {
 	SSHAuthorizedKeys []string `yaml:"ssh_authorized_keys,omitempty"`
 }
 
-// newDocument makes the whole user-data.
+// newDocument returns the complete user-data.
 func newDocument(r recipe.Recipe, o Options, encode fileEncoding) ([]byte, error) {
 	doc := identity(r)
 	if o.Image == Stock {
@@ -75,8 +75,8 @@ func newDocument(r recipe.Recipe, o Options, encode fileEncoding) ([]byte, error
 	return doc.marshal()
 }
 
-// nobody is an empty users, which keeps cloud-init from making the image's default user. The schema of 22.4 refuses an
-// empty list, and later versions find fault with a mapping ("deprecated in 22.2").
+// nobody returns an empty value for users, which prevents cloud-init from creating the image's default user. The schema of
+// 22.4 refuses an empty list, and later versions warn about a mapping ("deprecated in 22.2").
 func nobody(releaseName string) any {
 	if r, err := release.Get(releaseName); err == nil && !r.CloudInit.AtLeast(23, 1, 0) {
 		return map[string]any{}
@@ -84,7 +84,8 @@ func nobody(releaseName string) any {
 	return []any{}
 }
 
-// identity is what both kinds of image need to be told: the host's name, and that nobody logs in by a password or as root.
+// identity returns the keys that both kinds of image need: the host name, and that logins by password or as root are
+// disabled.
 func identity(r recipe.Recipe) document {
 	short, _, qualified := strings.Cut(r.Hostname, ".")
 	doc := document{{"hostname", short}}
@@ -93,14 +94,14 @@ func identity(r recipe.Recipe) document {
 	}
 	return append(doc,
 		entry{"preserve_hostname", false},
-		// 127.0.1.1 has the host's name, so that sudo and syslog find it without a name server.
+		// With 127.0.1.1 as its address, sudo and syslog find the host name without a name server.
 		entry{"manage_etc_hosts", "localhost"},
 		entry{"disable_root", true},
 		entry{"ssh_pwauth", false},
 	)
 }
 
-// systemUsers are made before the packages are installed: keepalived refuses a script whose user does not exist.
+// systemUsers are created before the packages are installed, because keepalived refuses a script whose user does not exist.
 func systemUsers(users []recipe.User) []any {
 	list := []any{}
 	for _, u := range users {
@@ -109,8 +110,8 @@ func systemUsers(users []recipe.User) []any {
 	return list
 }
 
-// people are those who may log in. The list takes the place of the image's own, so that its default user is not made:
-// an empty list means that nobody can log in.
+// people returns the users who may log in. The list replaces the image's own, so that its default user is not created. If
+// the list is empty, no login is possible.
 func people(logins []recipe.Login) []any {
 	list := []any{}
 	for _, l := range logins {
@@ -123,8 +124,8 @@ func people(logins []recipe.Login) []any {
 	return list
 }
 
-// goldenFiles are all written early in boot, before network-online.target and so before the services start: the image
-// has every owner already, and nothing needs to be restarted.
+// goldenFiles returns files that are written early in boot, before network-online.target and therefore before the services
+// start. All their owners exist in the image, and no service needs a restart.
 func goldenFiles(files []recipe.File, encode fileEncoding) []any {
 	list := []any{}
 	for _, f := range files {
@@ -133,7 +134,7 @@ func goldenFiles(files []recipe.File, encode fileEncoding) []any {
 	return list
 }
 
-// fileEncoding says how a file's content stands in the document: the value of encoding and the content itself.
+// fileEncoding returns how a file's content is written in the document: the value of the key encoding, and the text.
 type fileEncoding func(content []byte) (encoding, text string)
 
 func newWriteFile(f recipe.File, encode fileEncoding) writeFile {
@@ -142,7 +143,7 @@ func newWriteFile(f recipe.File, encode fileEncoding) writeFile {
 	return w
 }
 
-// plainFiles leaves text readable and packs the rest.
+// plainFiles leaves text readable, and compresses other content.
 func plainFiles(content []byte) (encoding, text string) {
 	if readable(content) {
 		return "", string(content)
@@ -150,7 +151,7 @@ func plainFiles(content []byte) (encoding, text string) {
 	return packedFiles(content)
 }
 
-// packedFiles makes content as small as it can be made, for clouds that take text only.
+// packedFiles compresses content, for clouds that accept only text.
 func packedFiles(content []byte) (encoding, text string) {
 	packed := compress(content)
 	switch {
@@ -165,7 +166,7 @@ func packedFiles(content []byte) (encoding, text string) {
 	return encoding, text
 }
 
-// readable tells whether content is text that every YAML parser reads back as it is.
+// readable reports whether every YAML parser reads content back unchanged.
 func readable(content []byte) bool {
 	if !utf8.Valid(content) {
 		return false
@@ -183,7 +184,8 @@ func readable(content []byte) bool {
 	return true
 }
 
-// compress packs content; equal content gives equal bytes, as no name and no time goes in.
+// compress returns the content as gzip. The same content gives the same bytes, because the header contains no name and no
+// time.
 func compress(content []byte) []byte {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -193,13 +195,13 @@ func compress(content []byte) []byte {
 	if err == nil {
 		err = w.Close()
 	}
-	if err != nil { // a bytes.Buffer takes everything
+	if err != nil { // writing to a bytes.Buffer cannot fail
 		panic(err)
 	}
 	return b.Bytes()
 }
 
-// index finds a key; -1 where the document has none.
+// index returns the position of a key, or -1 if the document does not have it.
 func (d document) index(key string) int {
 	for i := range d {
 		if d[i].key == key {
@@ -231,7 +233,7 @@ func (d document) marshal() ([]byte, error) {
 	return append([]byte(header), body...), nil
 }
 
-// encode writes a node as YAML that cloud-init's parser, which speaks YAML 1.1, reads as we mean it.
+// encode encodes a node as YAML that means the same for cloud-init's parser, which implements YAML 1.1.
 func encode(n *yaml.Node) ([]byte, error) {
 	quote(n)
 	var b bytes.Buffer
@@ -243,8 +245,8 @@ func encode(n *yaml.Node) ([]byte, error) {
 	return b.Bytes(), enc.Close()
 }
 
-// quote puts quotes around a lone "=": YAML 1.1 knows it as a type of its own, which yaml.v3 does not, and PyYAML refuses
-// it (https://yaml.org/type/value.html).
+// quote adds quotes around a lone "=". In YAML 1.1 it has its own type, which yaml.v3 does not implement and PyYAML refuses
+// (https://yaml.org/type/value.html).
 func quote(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && n.Value == "=" {
 		n.Style = yaml.DoubleQuotedStyle

@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 )
 
-// unpack does with an entry of write_files what cloud-init does.
+// unpack decodes the content of a write_files entry like cloud-init does.
 func unpack(w writeFile) (string, error) {
 	if w.Encoding == "" {
 		return w.Content, nil
@@ -37,7 +37,7 @@ func unpack(w writeFile) (string, error) {
 	return "", fmt.Errorf("encoding %q", w.Encoding)
 }
 
-// incompressible is n bytes of text that no packer makes much smaller.
+// incompressible returns n bytes of text that hardly compress.
 func incompressible(n int) string {
 	source := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, n)
@@ -47,7 +47,7 @@ func incompressible(n int) string {
 	return string(b)
 }
 
-// read is the document that a recipe gives, as cloud-init would read it.
+// read returns the document for a recipe as cloud-init would read it.
 func read(t *testing.T, r recipe.Recipe, o Options) map[string]any {
 	t.Helper()
 	data, err := newDocument(r, o, plainFiles)
@@ -59,8 +59,8 @@ func read(t *testing.T, r recipe.Recipe, o Options) map[string]any {
 	return doc
 }
 
-// checkKept tells whether a key still says what hapair wrote: the same, or a list with that at its beginning. The last
-// look of runcmd comes after the user's commands.
+// checkKept checks that a key still has hapair's value, or a list that begins with it. The last command of runcmd, ha-agent
+// verify, comes after the user's commands.
 func checkKept(t *testing.T, key string, before, after any, added bool) {
 	t.Helper()
 	list, isList := before.([]any)

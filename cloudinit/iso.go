@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// ErrNoXorriso says that the program which writes the seed's file system is not there.
+// ErrNoXorriso means that the program that writes the seed's file system is not installed.
 var ErrNoXorriso = errors.New("xorriso is not installed: apt-get install xorriso")
 
-// seedTime is the date of everything in a seed, so that equal content gives equal bytes: 1980-01-01, the first that
-// every file system knows.
+// seedTime is the timestamp of all files in a seed, so that the same content gives the same bytes: 1980-01-01, the earliest
+// date that every file system supports.
 const seedTime = "315532800"
 
-// writeISO writes a seed as a volume that cloud-init's data source NoCloud finds by its label: ISO 9660 with Rock Ridge and
-// Joliet. dir is for its own use and is left to the caller.
+// writeISO writes a seed as a volume that cloud-init's NoCloud data source finds by its label: ISO 9660 with Rock Ridge and
+// Joliet. dir is a folder for temporary files, which the caller removes.
 func writeISO(ctx context.Context, target string, s Seed, dir string) error {
 	xorriso, err := exec.LookPath("xorriso")
 	if err != nil {
@@ -35,7 +35,7 @@ func writeISO(ctx context.Context, target string, s Seed, dir string) error {
 		}
 	}
 	cmd := exec.CommandContext(ctx, xorriso, isoArguments(content, target)...)
-	// xorriso takes the times that a file system has of itself from there (xorriso(1), "Environment").
+	// xorriso uses this variable for the timestamps of the file system itself (xorriso(1), "Environment").
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+seedTime)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -45,7 +45,8 @@ func writeISO(ctx context.Context, target string, s Seed, dir string) error {
 	return nil
 }
 
-// isoArguments are xorriso's: -no_rc keeps a person's own settings out, -report_about keeps it from telling what it does.
+// isoArguments returns the arguments for xorriso. -no_rc ignores the user's own settings, and -report_about suppresses
+// messages.
 func isoArguments(content, target string) []string {
 	const end = "--"
 	return []string{

@@ -38,7 +38,7 @@ func TestISOIsReproducible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another umask, another folder and another second must not show.
+	// Another umask, folder and time must not change the bytes.
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("TZ", "Asia/Tokyo")
 	second, err := ISO(context.Background(), stockSeed(t))
@@ -67,7 +67,7 @@ func TestISOContent(t *testing.T) {
 	if err := os.WriteFile(path, iso, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The label stands in the primary volume descriptor: sector 16, byte 40 (ECMA-119, 8.4).
+	// The label is in the primary volume descriptor: sector 16, byte 40 (ECMA-119, 8.4).
 	if label := strings.TrimRight(string(iso[16*2048+40:16*2048+72]), " "); label != "CIDATA" {
 		t.Errorf("label %q", label)
 	}

@@ -12,33 +12,33 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// lists are the keys of cloud-config that both hapair and a spec's cloud_config may have: the spec's items come after
-// hapair's. An item that names what hapair makes already (a path, a user) is refused.
+// lists returns the cloud-config keys that both hapair and a spec's cloud_config may have. The spec's items come after
+// hapair's. An item that names one of hapair's paths or users is refused.
 func lists() []string { return []string{"bootcmd", "packages", "runcmd", "users", "write_files"} }
 
-// refused are keys by which a document takes other parts of itself, or of this node, out of force.
+// refused returns keys that would disable other parts of the document or of the node.
 func refused() map[string]string {
-	const modules = "without its modules cloud-init leaves out what hapair writes: take the modules you do not want off the image instead"
+	const modules = "without its modules, cloud-init would ignore parts of hapair's document: remove unwanted modules from the image instead"
 	return map[string]string{
 		"cloud_init_modules":   modules,
 		"cloud_config_modules": modules,
 		"cloud_final_modules":  modules,
-		"merge_how":            "hapair merges by itself",
-		"merge_type":           "hapair merges by itself",
+		"merge_how":            "hapair merges the document itself",
+		"merge_type":           "hapair merges the document itself",
 		"network":              "user-data cannot configure the network: use nodes[].network",
 		"user":                 "it changes the default user: use access.users, or an item of cloud_config.users",
-		"apt_get_command":      "packages would be installed by other rules than hapair relies on",
+		"apt_get_command":      "packages would be installed with other options than hapair needs",
 	}
 }
 
-// defaults are keys that hapair sets only where the spec does not.
+// defaults returns keys that hapair sets only if the spec does not.
 func defaults() document {
-	// A minimal image has no other locale, and cloud-init's module `locale` fails where it cannot make one.
+	// A minimal image has no other locale, and cloud-init's module `locale` fails if it cannot generate one.
 	return document{{"locale", "C.UTF-8"}}
 }
 
-// merge adds a spec's cloud_config to a document. Nothing that hapair wrote is changed: its lists are appended to, and any
-// other key that it wrote is an error.
+// merge adds a spec's cloud_config to a document. It does not change what hapair wrote: it appends to hapair's lists, and
+// any other key that hapair wrote is an error.
 func merge(doc document, more map[string]any) (document, diag.Problems) {
 	var problems diag.Problems
 	refuse := func(where, why, hint string) {
@@ -50,7 +50,7 @@ func merge(doc document, more map[string]any) (document, diag.Problems) {
 		hint, no := refused()[key]
 		switch i := doc[:own].index(key); {
 		case no:
-			refuse(key, fmt.Sprintf("cannot take %q from a spec", key), hint)
+			refuse(key, fmt.Sprintf("cannot set %q in cloud_config", key), hint)
 		case slices.Contains(lists(), key):
 			items, ok := value.([]any)
 			if !ok {
@@ -64,7 +64,7 @@ func merge(doc document, more map[string]any) (document, diag.Problems) {
 			}
 			doc.append(key, separated(key, items)...)
 		case i >= 0:
-			refuse(key, fmt.Sprintf("cannot set %q: hapair writes it itself", key), "leave it out of cloud_config")
+			refuse(key, fmt.Sprintf("cannot set %q: hapair sets it", key), "remove it from cloud_config")
 		default:
 			doc = append(doc, entry{key, value})
 		}
@@ -77,7 +77,7 @@ func merge(doc document, more map[string]any) (document, diag.Problems) {
 	return doc, problems
 }
 
-// separated keeps a user's commands from ending hapair's: what follows them runs whatever their outcome is.
+// separated runs a user's commands so that their failure does not prevent hapair's later commands from running.
 func separated(key string, items []any) []any {
 	if key != "runcmd" || len(items) == 0 {
 		return items
@@ -85,7 +85,7 @@ func separated(key string, items []any) []any {
 	return append(append([]any{"set +e"}, items...), "set -e")
 }
 
-// clashes are the items that name what hapair makes already.
+// clashes returns problems for items that name something that hapair creates.
 func clashes(doc document, key string, items []any) diag.Problems {
 	taken := map[string]bool{}
 	if i := doc.index(key); i >= 0 {
@@ -102,19 +102,19 @@ func clashes(doc document, key string, items []any) diag.Problems {
 	for n, item := range items {
 		if name, ok := packageName(item); key == "packages" && ok && !spec.IsPackageName(name) {
 			problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
-				Message: fmt.Sprintf("%.60q is not the name of a package", name), Hint: "apt would take it as a removal or a pattern"})
+				Message: fmt.Sprintf("%.60q is not the name of a package", name), Hint: "apt would interpret it as a removal or a pattern"})
 		}
 		for _, name := range names(key, item) {
 			if taken[name] {
 				problems = append(problems, diag.Problem{Severity: diag.Error, Path: fmt.Sprintf("cloud_config.%s[%d]", key, n),
-					Message: fmt.Sprintf("cannot write %q: hapair writes it itself", name), Hint: "leave it out of cloud_config"})
+					Message: fmt.Sprintf("cannot write %q: hapair writes it", name), Hint: "remove it from cloud_config"})
 			}
 		}
 	}
 	return problems
 }
 
-// names are the paths or the users that an item of cloud-config makes.
+// names returns the paths or the users that an item of cloud-config creates.
 func names(key string, item any) []string {
 	m, _ := item.(map[string]any)
 	switch key {
@@ -122,7 +122,7 @@ func names(key string, item any) []string {
 		name, _ := m["path"].(string)
 		return []string{path.Clean("/" + name)}
 	case "users":
-		if text, ok := item.(string); ok { // cloud-init takes "a, b" for two users
+		if text, ok := item.(string); ok { // cloud-init treats "a, b" as two users
 			return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 		}
 		name, _ := m["name"].(string)
@@ -131,8 +131,8 @@ func names(key string, item any) []string {
 	return nil
 }
 
-// packageName is the name in an item of packages: alone or with a version, a suite or an architecture, or the first of a
-// list whose second is the version. False if the item is something else.
+// packageName returns the package name of an item of packages. The item is a name, possibly with a version, a suite or an
+// architecture, or a list of a name and a version. It returns false for anything else.
 func packageName(item any) (string, bool) {
 	if list, ok := item.([]any); ok && len(list) > 0 {
 		item = list[0]

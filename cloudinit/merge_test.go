@@ -6,7 +6,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// FuzzMerge: whatever a spec adds, hapair's own keys say what they said before, or the spec is refused.
+// FuzzMerge checks that cloud_config cannot change hapair's own keys: either they stay the same, or the spec is refused.
 func FuzzMerge(f *testing.F) {
 	for _, seed := range []string{
 		"timezone: UTC", "hostname: x", "users: [ops]", "runcmd: [[a, b]]", "write_files: [{path: /etc/../etc/haproxy/haproxy.cfg}]",

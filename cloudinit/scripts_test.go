@@ -19,7 +19,8 @@ func sha256Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// fromSeed runs agent-from-seed.sh where /var/lib/cloud is a folder of the test's own, and blkid finds what it is told to.
+// fromSeed runs agent-from-seed.sh with /var/lib/cloud in a temporary file system, and with a blkid that prints the given
+// output.
 func fromSeed(t *testing.T, seed, blkid, digest, target string) (string, error) {
 	t.Helper()
 	const setUp = `set -e
@@ -43,7 +44,8 @@ exit "$status"`
 	return string(out), err
 }
 
-// volume makes a file system with a folder's files. ext4 will do for ISO 9660, which not every kernel of a test has.
+// volume creates a file system with a folder's files. It uses ext4 instead of ISO 9660, because not every kernel has ISO
+// 9660.
 func volume(t *testing.T, dir string) string {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "volume")
@@ -62,7 +64,7 @@ func TestAgentFromVolume(t *testing.T) {
 	}
 	full := volume(t, content)
 	target := filepath.Join(t.TempDir(), "bin", "ha-agent")
-	lower := `[ "$2" = cidata ] || exit 2; echo ` // some make the label in lower case
+	lower := `[ "$2" = cidata ] || exit 2; echo ` // some programs write the label in lower case
 	if out, err := fromSeed(t, "", lower+empty, sha256Hex("program"), target); err == nil || !strings.Contains(out, "there is no ha-agent in the volume "+empty) || strings.Contains(out, "left") {
 		t.Errorf("an empty volume: %v: %s", err, out)
 	}
@@ -81,7 +83,7 @@ func TestAgentFromSeed(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "bin", "ha-agent")
 	for _, c := range []struct{ name, seed, digest, says string }{
 		{"not there", "", sha256Hex("program"), "found neither a volume labelled CIDATA"},
-		{"another digest", seed, sha256Hex("other"), "has another digest"},
+		{"another digest", seed, sha256Hex("other"), ": generate the seed again"},
 	} {
 		out, err := fromSeed(t, c.seed, "exit 2", c.digest, target)
 		if err == nil || !strings.Contains(out, c.says) {
@@ -132,8 +134,8 @@ func TestAgentFromURL(t *testing.T) {
 	if _, err := os.Stat(target); err == nil {
 		t.Error("a program with another digest was installed")
 	}
-	if !strings.Contains(string(out), "cannot fetch "+server.URL) || tries != 2 {
-		t.Errorf("a server that was not ready was not asked again: %s", out)
+	if !strings.Contains(string(out), "cannot download "+server.URL) || tries != 2 {
+		t.Errorf("the download from a server that was not ready was not repeated: %s", out)
 	}
 	if out, err := exec.Command(python, "-c", agentFromURL, server.URL, sha256Hex("program"), target).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -144,7 +146,7 @@ func TestAgentFromURL(t *testing.T) {
 func TestVerify(t *testing.T) {
 	dir := t.TempDir()
 	agent := filepath.Join(dir, "ha-agent")
-	// An agent that says no at first, and no sleep between.
+	// An agent that fails at first, without a pause between attempts.
 	script := "#!/bin/sh\necho x >>" + dir + "/calls\n[ \"$(wc -l <" + dir + "/calls)\" -ge \"$OK_AT\" ] || { echo 'ok  this'; echo 'NOT that'; exit 1; }\necho 'all ok'\n"
 	console := filepath.Join(dir, "console")
 	for name, content := range map[string]string{"ha-agent": script, "sleep": "#!/bin/sh\n"} {
@@ -163,12 +165,12 @@ func TestVerify(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if said, err := os.ReadFile(console); err == nil {
-		t.Errorf("the console shows of a good node: %s", said)
+		t.Errorf("the console shows for a good node: %s", said)
 	}
-	if out, err := run("1000"); err == nil || !strings.Contains(out, "NOT that") || !strings.Contains(out, "not as it should be") {
+	if out, err := run("1000"); err == nil || !strings.Contains(out, "NOT that") || !strings.Contains(out, "failed verification") {
 		t.Errorf("%v: %s", err, out)
 	}
-	if said, err := os.ReadFile(console); err != nil || !strings.HasSuffix(string(said), " is not as it should be:\nNOT that\n") {
+	if said, err := os.ReadFile(console); err != nil || !strings.HasSuffix(string(said), " failed verification:\nNOT that\n") {
 		t.Errorf("the console shows %q (%v)", said, err)
 	}
 }

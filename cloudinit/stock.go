@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // agentFile is the name of the agent's program in a seed, beside user-data.
 const agentFile = "ha-agent"
 
-// sysctlDir has files of kernel settings (sysctl.d(5)).
+// sysctlDir is the folder for files of kernel settings (sysctl.d(5)).
 const sysctlDir = "/etc/sysctl.d"
 
 //go:embed scripts/agent-from-seed.sh
@@ -23,12 +24,12 @@ var agentFromURL string
 //go:embed scripts/verify.sh
 var verifyScript string
 
-// command is a command with its arguments: cloud-init quotes them.
+// command is a command with its arguments. cloud-init quotes them.
 type command []string
 
-// bootCommands run before everything else, and at every boot. They put the settings in force that the services need at
-// their first start, which is when their packages are installed; and they fetch the agent, once, so that a node
-// which cannot have it says so before anything else is done.
+// bootCommands returns commands that run before everything else, at every boot. They apply the kernel settings that the
+// services need at their first start, which happens when their packages are installed. They also get the agent, once, so
+// that a node that cannot get it reports the error before anything else is done.
 func bootCommands(r recipe.Recipe, a Agent) []any {
 	list := []any{}
 	for _, f := range r.Files {
@@ -42,21 +43,21 @@ func bootCommands(r recipe.Recipe, a Agent) []any {
 		return list
 	}
 	if a.URL != "" {
-		// cloud-init is a Python program: a machine that reads this has Python, and need have neither curl nor wget.
+		// cloud-init is a Python program, so the machine has Python. It may have neither curl nor wget.
 		return append(list, command{"cloud-init-per", "instance", "hapair-agent", "python3", "-c", agentFromURL, a.URL, a.SHA256, r.Agent})
 	}
 	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, r.Agent})
 }
 
-// recommendsFile keeps apt from installing recommended packages while cloud-init installs: golden images have none of them
-// either, and cloud-init has no option for that. It is removed when the packages are installed.
+// recommendsFile prevents apt from installing recommended packages while cloud-init installs packages. Golden images do not
+// have them either, and cloud-init has no option for this. The file is removed when the packages are installed.
 const recommendsFile = "/etc/apt/apt.conf.d/90hapair-first-boot"
 
 func noRecommends() writeFile {
 	return writeFile{Path: recommendsFile, Permissions: "0644", Owner: "root:root", Content: "APT::Install-Recommends \"false\";\n"}
 }
 
-// sysctls lists the settings of a sysctl.d file as `sysctl -w` takes them (sysctl.d(5)).
+// sysctls returns the settings of a sysctl.d file as arguments for `sysctl -w` (sysctl.d(5)).
 func sysctls(content []byte) []string {
 	var list []string
 	for _, line := range strings.Split(string(content), "\n") {
@@ -70,10 +71,10 @@ func sysctls(content []byte) []string {
 	return list
 }
 
-// stockFiles puts off all that need not come early until the packages are installed. The packages make the owners (and
-// write_files stops at the first owner that it does not find), they bring conffiles of the same names, which dpkg would ask
-// about if it found others in their place, and they start their services: with their own configuration that works, with
-// ours it would not yet, as accounts and folders of ours are made by runcmd.
+// stockFiles delays all files that are not needed early until the packages are installed, for three reasons. The packages
+// create the owners, and write_files stops at the first owner that does not exist. The packages contain conffiles with the
+// same names, and dpkg would ask what to do if other files were in their place. And the packages start their services, which
+// works with their own configuration but not with ours, because runcmd creates our accounts and folders later.
 func stockFiles(files []recipe.File, encode fileEncoding) []any {
 	list := []any{noRecommends()}
 	for _, f := range files {
@@ -84,8 +85,8 @@ func stockFiles(files []recipe.File, encode fileEncoding) []any {
 	return list
 }
 
-// runCommands come last. cloud-init makes one shell script of them: "set -e" ends it at the first failure, and
-// `cloud-init status` then says "error".
+// runCommands returns the commands that run last. cloud-init makes one shell script of them. "set -e" ends it at the first
+// failure, and `cloud-init status` then reports "error".
 func runCommands(r recipe.Recipe) []any {
 	list := []any{command{"rm", "-f", recommendsFile}, "set -e"}
 	if r.Agent != "" {
@@ -109,9 +110,9 @@ func runCommands(r recipe.Recipe) []any {
 	return append(list, restart(r.Units)...)
 }
 
-// restart comes only once all units are enabled: a service that wants another finds it. It is not start, because packages
-// have started their services with their own configuration. One unit's failure keeps no other from starting: it is told
-// when all have been tried.
+// restart restarts units after all of them are enabled, so that a service finds the others that it wants. It uses restart
+// and not start, because packages have already started their services with their own configuration. If one unit fails, the
+// others are still restarted, and the failure is reported at the end.
 func restart(units []recipe.Unit) []any {
 	const script = `status=0; for unit; do systemctl restart "$unit" || status=1; done; exit "$status"`
 	c := command{"sh", "-c", script, "sh"}
@@ -126,8 +127,8 @@ func restart(units []recipe.Unit) []any {
 	return []any{c}
 }
 
-// applied puts files in force that systemd's services have read before cloud-init wrote them. It names our own files, so
-// that a fault in somebody else's is not taken for one of ours.
+// applied returns commands that apply files that systemd's services read before cloud-init wrote them. The commands name our
+// files, so that an error in another file is not reported as ours.
 func applied(files []recipe.File) []any {
 	var list []any
 	networkd := false
@@ -149,12 +150,12 @@ func applied(files []recipe.File) []any {
 	return list
 }
 
-// lastCommands has the node verify itself after everything else, also after what the user's own runcmd does: cloud-init
-// then reports an error for a node that is not what it must be, and so does the console. A golden image has its agent already.
+// lastCommands adds the verification of the node after everything else, even after the user's own runcmd. If it fails,
+// cloud-init reports an error, and so does the console. A golden image already contains the agent.
 func lastCommands(doc document, r recipe.Recipe, image Image) document {
 	agent := r.Agent
 	if image == Golden {
-		agent = recipe.AgentPath
+		agent = wellknown.Agent
 	}
 	if agent == "" {
 		return doc
@@ -164,7 +165,7 @@ func lastCommands(doc document, r recipe.Recipe, image Image) document {
 		return append(doc, entry{"runcmd", []any{verify}})
 	}
 	if image == Golden {
-		// All of runcmd is one script, whose status was that of the user's last command: a failure of it stays one.
+		// All of runcmd is one script. The trap keeps a failure of the user's last command as the script's status.
 		doc.append("runcmd", `status=$?; trap '[ "$status" -eq 0 ] || exit "$status"' EXIT`)
 	}
 	doc.append("runcmd", verify)

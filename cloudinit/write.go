@@ -10,18 +10,18 @@ import (
 	"github.com/hapair/hapair/internal/durable"
 )
 
-// isoFile is the seed as a volume.
+// isoFile is the name of the volume with the seed.
 const isoFile = "seed.iso"
 
-// Written is a file that Write made.
+// Written is a file that Write wrote.
 type Written struct {
 	Node string `json:"node"`
 	Path string `json:"path"`
 	Size int    `json:"size"`
-	Gzip bool   `json:"gzip,omitempty"` // user-data that is compressed
+	Gzip bool   `json:"gzip,omitempty"` // whether the user-data is compressed
 }
 
-// NodeSeed is a seed and the folder it goes into: the node's name.
+// NodeSeed is a seed with the name of its node, which is also the name of its folder.
 type NodeSeed struct {
 	Node string
 	Seed Seed
@@ -35,8 +35,8 @@ type output struct {
 	gzip    bool
 }
 
-// Write writes DIR/NODE/{user-data,meta-data,network-config,seed.iso} for every seed. All of it is made before the first
-// file is replaced, so a failure leaves what was there before. A file of these names that a seed does not have is removed.
+// Write writes DIR/NODE/{user-data,meta-data,network-config,seed.iso} for every seed. It generates all files before it
+// replaces the first one, so that a failure changes nothing. It removes files with these names that a seed does not have.
 func Write(ctx context.Context, dir string, seeds []NodeSeed) ([]Written, error) {
 	outputs := make([][]output, len(seeds))
 	for i, s := range seeds {
@@ -49,7 +49,7 @@ func Write(ctx context.Context, dir string, seeds []NodeSeed) ([]Written, error)
 	for i, s := range seeds {
 		folder := filepath.Join(dir, s.Node)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return written, fmt.Errorf("cannot make the folder of %s: %w", s.Node, err)
+			return written, fmt.Errorf("cannot create the folder of %s: %w", s.Node, err)
 		}
 		stale := map[string]bool{"user-data": true, "meta-data": true, "network-config": true, isoFile: true}
 		for _, o := range outputs[i] {
@@ -62,14 +62,14 @@ func Write(ctx context.Context, dir string, seeds []NodeSeed) ([]Written, error)
 		}
 		for name := range stale {
 			if err := os.Remove(filepath.Join(folder, name)); err != nil && !os.IsNotExist(err) {
-				return written, fmt.Errorf("cannot remove what an earlier run left: %w", err)
+				return written, fmt.Errorf("cannot remove a file of an earlier run: %w", err)
 			}
 		}
 	}
 	return written, nil
 }
 
-// render makes a seed's files. The agent's program is in seed.iso only.
+// render generates a seed's files. The agent's program is only in seed.iso.
 func render(ctx context.Context, s Seed) ([]output, error) {
 	var outputs []output
 	for _, f := range s.Files() {
@@ -91,9 +91,9 @@ func render(ctx context.Context, s Seed) ([]output, error) {
 	return append(outputs, output{name: isoFile, content: iso, mode: 0o600}), nil
 }
 
-// ISO is a seed as a volume that the data source NoCloud finds. Equal seeds give equal bytes.
+// ISO returns a seed as a volume for the NoCloud data source. The same seed gives the same bytes.
 func ISO(ctx context.Context, s Seed) ([]byte, error) {
-	// Only its owner may look into the folder that MkdirTemp makes.
+	// MkdirTemp creates a folder that only its owner can read.
 	dir, err := os.MkdirTemp("", "hapair-seed-")
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the seed of %s: %w", s.Hostname, err)

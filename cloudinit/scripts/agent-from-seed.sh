@@ -1,5 +1,5 @@
-# Installs the agent's program from the NoCloud seed that this machine was started with.
-# $1: its name in the seed; $2: its SHA-256; $3: where it goes.
+# Installs the agent's program from the NoCloud seed of this machine.
+# $1: its name in the seed; $2: its SHA-256; $3: the path to install it to.
 set -eu
 name=$1 digest=$2 target=$3 mounted=
 fail() {
@@ -23,6 +23,6 @@ done
 [ -n "$source" ] || fail "found neither a volume labelled CIDATA nor /var/lib/cloud/seed/nocloud/$name"
 mkdir -p "${target%/*}"
 cp "$source" "$target.new"
-echo "$digest  $target.new" | sha256sum -c --quiet - || fail "$source has another digest than $digest: make the seed anew"
+echo "$digest  $target.new" | sha256sum -c --quiet - || fail "the digest of $source is not $digest: generate the seed again"
 chmod 0755 "$target.new"
 mv -f "$target.new" "$target"

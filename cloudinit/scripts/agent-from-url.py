@@ -1,4 +1,4 @@
-"""Fetches the agent's program. Arguments: its URL, its SHA-256, where it goes."""
+"""Downloads the agent's program. Arguments: its URL, its SHA-256, the path to install it to."""
 import hashlib, os, sys, time, urllib.request
 
 url, digest, target = sys.argv[1:]
@@ -8,7 +8,7 @@ for wait in (1, 2, 4, 8, 16, 16, 0):
             program = answer.read()
         break
     except Exception as error:
-        print("hapair: cannot fetch %s: %s" % (url, error), file=sys.stderr, flush=True)
+        print("hapair: cannot download %s: %s" % (url, error), file=sys.stderr, flush=True)
         time.sleep(wait)
 else:
     sys.exit("hapair: cannot install %s: %s does not answer" % (target, url))

@@ -24,7 +24,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// cloudInitFlags are those of `bake cloud-init`.
+// cloudInitFlags are the flags of `bake cloud-init`.
 type cloudInitFlags struct {
 	output, image, cloud, release string
 	agent, agentURL, agentSHA256  string
@@ -39,13 +39,13 @@ func newCloudInit(e *env) *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return e.cloudInit(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.output, "output", "o", "", "the folder to write to: DIR/NODE/user-data and so on (required)")
-	flags.StringVar(&f.image, "image", string(cloudinit.Golden), "what the node boots from: golden (only its identity is missing) or stock (all of it)")
-	flags.StringVar(&f.cloud, "cloud", cloudinit.NoCloud, "where user-data is handed in, for its limits: "+strings.Join(cloudinit.CloudNames(), ", "))
-	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install, for --image stock (default: the one beside bake)")
-	flags.StringVar(&f.agentURL, "agent-url", "", "where a stock node fetches ha-agent; needs --agent-sha256")
-	flags.StringVar(&f.agentSHA256, "agent-sha256", "", "the digest of what --agent-url gives, in hex")
-	flags.StringVar(&f.release, "release", "", "the release to write for, instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVarP(&f.output, "output", "o", "", "write DIR/NODE/user-data and the other files to this folder (required)")
+	flags.StringVar(&f.image, "image", string(cloudinit.Golden), "the image that the node boots from: golden (the seed adds only the identity) or stock (the first boot installs everything)")
+	flags.StringVar(&f.cloud, "cloud", cloudinit.NoCloud, "the cloud that gets the user-data, which sets its size limit: "+strings.Join(cloudinit.CloudNames(), ", "))
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install, for --image stock (default: ha-agent in the directory of bake)")
+	flags.StringVar(&f.agentURL, "agent-url", "", "the URL from which a stock node downloads ha-agent; needs --agent-sha256")
+	flags.StringVar(&f.agentSHA256, "agent-sha256", "", "the SHA-256 of the file at --agent-url, in hex")
+	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
 	return c
 }
 
@@ -84,10 +84,10 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	return e.printWritten(written, seeds)
 }
 
-// options checks the flags against each other.
+// options parses the flags and checks that they fit together.
 func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
 	if f.output == "" {
-		return o, errors.New("cannot write anywhere: name a folder with -o DIR")
+		return o, errors.New("cannot write the files: the output folder is missing (-o DIR)")
 	}
 	if o.Image, err = cloudinit.ParseImage(f.image); err != nil {
 		return o, err
@@ -98,13 +98,13 @@ func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
 	given := f.agent != "" || f.agentURL != "" || f.agentSHA256 != ""
 	switch {
 	case o.Image == cloudinit.Golden && given:
-		return o, errors.New("cannot install ha-agent on a golden image, which has it already: leave the --agent flags out, or use --image stock")
+		return o, errors.New("cannot use the --agent flags with a golden image, because it already contains ha-agent: remove them, or use --image stock")
 	case (f.agentURL == "") != (f.agentSHA256 == ""):
-		return o, errors.New("cannot fetch ha-agent without knowing what it must be: --agent-url and --agent-sha256 need each other")
+		return o, errors.New("cannot download ha-agent: --agent-url and --agent-sha256 must be used together")
 	case f.agentURL != "" && f.agent != "":
-		return o, errors.New("cannot use both --agent and --agent-url: the one lies in the seed, the other is fetched")
+		return o, errors.New("cannot use both --agent and --agent-url: the agent is either in the seed or downloaded")
 	case o.Image == cloudinit.Stock && f.agentURL == "" && o.Cloud.Name != cloudinit.NoCloud:
-		return o, fmt.Errorf("cannot hand ha-agent in on %s, where there is no seed for it to lie in: name a place with --agent-url and --agent-sha256", o.Cloud.Name)
+		return o, fmt.Errorf("cannot put ha-agent into the seed, because %s has no seed volume: use --agent-url and --agent-sha256", o.Cloud.Name)
 	}
 	if f.agentURL != "" {
 		if u, err := url.Parse(f.agentURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -119,31 +119,31 @@ func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
 	return o, nil
 }
 
-// maxAgent limits the agent's binary, which has about 10 MiB.
+// maxAgent is the size limit for the agent's binary, which has about 10 MiB.
 const maxAgent = 128 << 20
 
-// seededAgent reads the agent's binary for the seed.
+// seededAgent reads the agent's binary, which is put into the seed.
 func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 	path := f.agent
 	if path == "" {
 		self, err := os.Executable()
 		if err != nil {
-			return cloudinit.Agent{}, cannot("find the ha-agent beside bake: %v; name it with --agent PATH", err)
+			return cloudinit.Agent{}, cannot("find the ha-agent beside bake: %v; give its path with --agent PATH", err)
 		}
 		path = filepath.Join(filepath.Dir(self), "ha-agent")
 	}
 	program, err := regular.ReadFile(path, maxAgent)
 	if err != nil {
-		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v; build it with 'go build -o bin/ ./cmd/...', or name it with --agent PATH", err)
+		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v; build it with 'go build -o bin/ ./cmd/...', or give its path with --agent PATH", err)
 	}
 	if _, err := elf.NewFile(bytes.NewReader(program)); err != nil {
-		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is no Linux program; name another with --agent PATH", path)
+		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is not a Linux program; give another path with --agent PATH", path)
 	}
 	digest := sha256.Sum256(program)
 	return cloudinit.Agent{Program: program, SHA256: hex.EncodeToString(digest[:])}, nil
 }
 
-// nodeSeeds makes the seed of each of a spec's nodes.
+// nodeSeeds generates the seed of each node of a spec.
 func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudinit.NodeSeed, error) {
 	var image recipe.Recipe
 	var err error
@@ -171,7 +171,8 @@ func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudini
 	return seeds, nil
 }
 
-// cloudInitError gives an error its exit status: what another spec or cloud can mend is a no.
+// cloudInitError adds the exit status to an error. Too much data for the cloud is a negative result, because the spec or
+// another cloud can fix it.
 func (e *env) cloudInitError(err error) error {
 	if errors.Is(err, cloudinit.ErrTooLarge) {
 		return exitstatus.With(exitstatus.No, err)

@@ -27,11 +27,11 @@ services:
   - {name: web, vip: public, port: 80, servers: [{name: a, address: 192.0.2.21}]}
 `
 
-// cloudInitTree is a folder with a spec, its secret, and what a test may take for ha-agent.
+// cloudInitTree creates a folder with a spec, its secret, and a program that takes the place of ha-agent.
 func cloudInitTree(t *testing.T, more string) string {
 	t.Helper()
 	dir := t.TempDir()
-	program, err := os.ReadFile("/bin/true") // any program will do but this test, which holds the password
+	program, err := os.ReadFile("/bin/true") // any program will do except this test binary, which contains the password
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func cloudInitTree(t *testing.T, more string) string {
 	return dir
 }
 
-// bakeCloudInit runs the command in a tree: $T in args is the tree.
+// bakeCloudInit runs bake cloud-init in a tree: $T in args is the path of the tree.
 func bakeCloudInit(t *testing.T, dir string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	full := []string{"cloud-init", filepath.Join(dir, "cluster.yaml")}
@@ -68,7 +68,7 @@ func TestCloudInit(t *testing.T) {
 		}
 		for _, name := range []string{"lb1/user-data", "lb1/meta-data", "lb1/network-config", "lb1/seed.iso", "lb_2/seed.iso"} {
 			if path := filepath.Join(dir, "out", name); !strings.Contains(stdout, path+" (") {
-				t.Errorf("%s: stdout does not tell of %s:\n%s", image, path, stdout)
+				t.Errorf("%s: stdout does not contain %s:\n%s", image, path, stdout)
 			}
 		}
 		noSecret(t, filepath.Join(dir, "out"), stdout+stderr)
@@ -77,15 +77,15 @@ func TestCloudInit(t *testing.T) {
 			t.Errorf("%s: %v: %s", image, err, userData)
 		}
 		if stock := bytes.Contains(userData, []byte("\npackage_update:")); stock != (image == "stock") {
-			t.Errorf("%s: packages are installed: %v", image, stock)
+			t.Errorf("%s: installs packages: %v", image, stock)
 		}
 		if !bytes.Contains(userData, []byte("\nruncmd:")) {
-			t.Errorf("%s: the node does not verify itself", image)
+			t.Errorf("%s: the user-data does not run ha-agent verify", image)
 		}
 	}
 }
 
-// noSecret tells whether a secret is anywhere in what was written or printed.
+// noSecret checks that the password is neither in the files nor in the output.
 func noSecret(t *testing.T, dir, printed string) {
 	t.Helper()
 	if strings.Contains(printed, cloudInitPassword) {
@@ -128,19 +128,19 @@ func TestCloudInitRefusals(t *testing.T) {
 		says       string
 	}{
 		{"no folder", "", nil, exitstatus.Usage, "-o DIR"},
-		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitstatus.Usage, "golden and stock"},
-		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitstatus.Usage, "known are nocloud, ec2"},
+		{"unknown image", "", []string{"-o", "$T/out", "--image", "silver"}, exitstatus.Usage, "golden or stock"},
+		{"unknown cloud", "", []string{"-o", "$T/out", "--cloud", "nine"}, exitstatus.Usage, "must be one of nocloud, ec2"},
 		{"unknown release", "", []string{"-o", "$T/out", "--release", "potato"}, exitstatus.Usage, "trixie"},
-		{"agent for golden", "", []string{"-o", "$T/out", "--agent", "$T/ha-agent"}, exitstatus.Usage, "golden image, which has it"},
-		{"URL without digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b"}, exitstatus.Usage, "need each other"},
+		{"agent for golden", "", []string{"-o", "$T/out", "--agent", "$T/ha-agent"}, exitstatus.Usage, "already contains ha-agent"},
+		{"URL without digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b"}, exitstatus.Usage, "must be used together"},
 		{"URL and file", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "x", "--agent-url", "https://a/b", "--agent-sha256", digest}, exitstatus.Usage, "both --agent and --agent-url"},
 		{"no URL", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "file:///b", "--agent-sha256", digest}, exitstatus.Usage, "http or https"},
 		{"no digest", "", []string{"-o", "$T/out", "--image", "stock", "--agent-url", "https://a/b", "--agent-sha256", "0f"}, exitstatus.Usage, "64 hex digits"},
 		{"no seed on a cloud", "", []string{"-o", "$T/out", "--image", "stock", "--cloud", "ec2"}, exitstatus.Usage, "--agent-url"},
 		{"no agent beside bake", "", []string{"-o", "$T/out", "--image", "stock"}, exitstatus.Failure, "--agent PATH"},
-		{"agent is no program", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "$T/stats"}, exitstatus.Failure, "no Linux program"},
+		{"agent is not a program", "", []string{"-o", "$T/out", "--image", "stock", "--agent", "$T/stats"}, exitstatus.Failure, "not a Linux program"},
 		{"collision", "cloud_config: {hostname: x, ssh_pwauth: true}\n", []string{"-o", "$T/out"}, exitstatus.No, "cloud_config.ssh_pwauth"},
-		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitstatus.No, "more than the 32768 that fit"},
+		{"too large", "cloud_config: {final_message: " + strings.Repeat("x", 40000) + "}\n", []string{"-o", "$T/out", "--cloud", "hetzner"}, exitstatus.No, "more than the limit of 32768"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := cloudInitTree(t, c.more)
@@ -149,10 +149,10 @@ func TestCloudInitRefusals(t *testing.T) {
 				t.Errorf("exit %d, stdout %q, stderr:\n%s", status, stdout, stderr)
 			}
 			if strings.Count(stderr, "cloud_config.ssh_pwauth") > 1 {
-				t.Errorf("said more than once:\n%s", stderr)
+				t.Errorf("printed more than once:\n%s", stderr)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
-				t.Error("something was written")
+				t.Error("files were written")
 			}
 		})
 	}

@@ -19,25 +19,25 @@ func newDiff(e *env) *cobra.Command {
 	var unified bool
 	cmd := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Print what is different between two images",
-		Long: `Print what is different between two images: packages, files that hapair has put in, units, sysctls, accounts, size,
-release, base and spec. A and B are images, or manifests of images. An image is opened read-only, which needs root; a
-manifest needs nothing.
+		Short: "Print the differences between two images",
+		Long: `Print the differences between two images: packages, files that hapair added, units, sysctls, accounts, size,
+release, base and spec. A and B are images, or manifests of images. Opening an image needs root; it is opened
+read-only. Reading a manifest does not need root.
 
-It exits 0 if nothing is different, and 1 if something is. The digests of two image files are not compared, because a file
-system holds times.`,
+It exits with 0 if there is no difference, and with 1 if there is one. The digests of the image files are not compared,
+because a file system contains timestamps.`,
 		Args: wantArgs(2, 2, "A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return e.diffImages(cmd.Context(), args[0], args[1], unified)
 		},
 	}
-	cmd.Flags().BoolVarP(&unified, "unified", "u", false, "print a unified diff of all that the manifests say")
+	cmd.Flags().BoolVarP(&unified, "unified", "u", false, "print a unified diff of the manifests")
 	return cmd
 }
 
 func (e *env) diffImages(ctx context.Context, pathA, pathB string, unified bool) error {
 	if unified && e.json {
-		return exitstatus.With(exitstatus.Usage, errors.New("cannot print a unified diff as JSON: leave out --unified or --json"))
+		return exitstatus.With(exitstatus.Usage, errors.New("cannot print a unified diff as JSON: remove --unified or --json"))
 	}
 	a, err := readSide(ctx, pathA)
 	if err != nil {
@@ -71,7 +71,7 @@ func (e *env) diffImages(ctx context.Context, pathA, pathB string, unified bool)
 	return nil
 }
 
-// readSide reads a manifest, or makes one of an image.
+// readSide reads a manifest, or inspects an image and returns its manifest.
 func readSide(ctx context.Context, path string) (*image.Manifest, error) {
 	manifest, err := image.IsManifest(path)
 	if err != nil {

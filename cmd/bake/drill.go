@@ -39,36 +39,36 @@ func newDrill(e *env) *cobra.Command {
 	var f drillFlags
 	cmd := &cobra.Command{
 		Use:   "drill SPEC",
-		Short: "Boot the cluster on this machine, break it on purpose, and report what a client saw",
-		Long: `Boot the cluster on this machine, break it on purpose, and report what a client saw.
+		Short: "Boot the cluster on this machine, cause faults, and report how they affect clients",
+		Long: `Boot the cluster on this machine, cause faults, and report how they affect clients.
 
-The nodes are containers with a systemd of their own, from a golden image that is baked for it, with the very keepalived,
-haproxy and ha-agent and the very files that the spec gives real ones. For each VIP a client asks every 5 ms, each time
-over a new connection. Each fault strikes the node that holds a VIP; then the drill waits until all is served again,
-repairs the node, and waits until all is as it should be. It needs root, changes nothing on this machine, and removes
-everything at its end.
+The nodes are containers that run their own systemd. They boot from a golden image, which is baked for the drill, and have
+the same keepalived, haproxy, ha-agent and files as real nodes of the spec. For each VIP, a client sends a request every
+5 ms, each over a new connection. Each fault strikes the node that holds a VIP. When all VIPs are served again, the drill
+repairs the node, and waits until the cluster is healthy again. The drill needs root. It does not change this machine, and
+removes everything when it ends.
 
-It exits 1 if a fault left a service down, a VIP had two holders for longer than an advertisement although the nodes saw
-each other, a client was without an answer for longer than --max-gap, an agent, haproxy or keepalived did not run as it
-should, a node reacted by its track_script although the track file must be faster, or no client could ask for a VIP. An
-interrupt ends it with the report of the faults until then.
+It exits with 1 if a VIP was not served again after a fault; if a VIP had two holders for longer than one advertisement
+interval although the nodes saw each other; if a client got no answer for longer than --max-gap; if an agent, haproxy or
+keepalived did not work correctly; if a node reacted by its track_script and not by its track file, which is faster; or if
+no client could send requests to a VIP. An interrupt ends the drill; the report then has the faults up to that point.
 
-'bake drill shell NODE' opens a shell on a node of the drill that runs now.`,
+'bake drill shell NODE' opens a shell on a node of the running drill.`,
 		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.drill(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.faults, "fault", nil, "`NAMES` of the faults to go through (default: all): "+strings.Join(drill.FaultNames(), ", "))
+	flags.StringSliceVar(&f.faults, "fault", nil, "`NAMES` of the faults to cause (default: all): "+strings.Join(drill.FaultNames(), ", "))
 	flags.IntVar(&f.repeat, "repeat", 1, "how often each fault strikes each holder")
-	flags.DurationVar(&f.maxGap, "max-gap", 0, "the longest time that a client may be without an answer (default: any)")
-	flags.StringVar(&f.report, "report", "", "write the report as one HTML page to `FILE`")
+	flags.DurationVar(&f.maxGap, "max-gap", 0, "the longest time for which a client may get no answer (default: no limit)")
+	flags.StringVar(&f.report, "report", "", "write the report as an HTML page to `FILE`")
 	flags.StringVar(&f.jsonReport, "json-report", "", "write the report as JSON to `FILE`")
-	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
-	flags.StringVar(&f.image, "image", "", "a golden image of the spec, instead of one that is baked for the drill")
-	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
-	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own")
-	flags.StringVar(&f.cache, "cache", "", "where bases and packages are kept (default: hapair in the user's cache directory)")
-	flags.BoolVar(&f.keep, "keep", false, "leave the cluster up after the last fault, until it is interrupted")
+	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&f.image, "image", "", "a golden image of the spec to use, instead of baking one for the drill")
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake)")
+	flags.StringVar(&f.mirror, "mirror", "", "the package archive to bootstrap from, instead of the release's own")
+	flags.StringVar(&f.cache, "cache", "", "the cache directory for base images and packages (default: hapair in the user's cache directory)")
+	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the last fault, until an interrupt")
 	cmd.AddCommand(newDrillShell(e))
 	return cmd
 }
@@ -76,7 +76,7 @@ interrupt ends it with the report of the faults until then.
 func newDrillShell(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell NODE [COMMAND...]",
-		Short: "Open a shell on a node of the drill that runs now, or run a command there",
+		Short: "Open a shell on a node of the running drill, or run a command there",
 		Args:  wantArgs(1, -1, "NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			command := args[1:]
@@ -86,12 +86,12 @@ func newDrillShell(e *env) *cobra.Command {
 			return e.drillShell(cmd.Context(), args[0], command)
 		},
 	}
-	// What follows NODE belongs to the command, flags included.
+	// All arguments after NODE, including flags, belong to the command.
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
 
-// drillShell runs a command on a node; its exit status is the shell's.
+// drillShell runs a command on a node. Its exit status is that of the command.
 func (e *env) drillShell(ctx context.Context, node string, command []string) error {
 	argv, err := drill.Enter(ctx, node)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *env) drillShell(ctx context.Context, node string, command []string) err
 	argv = append(argv, command...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
-	// What the terminal interrupts is the command there, not this one.
+	// An interrupt from the terminal must reach the command on the node, and must not end this process.
 	cmd.Cancel = func() error { return nil }
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=" + os.Getenv("TERM")}
 	err = cmd.Run()
@@ -137,22 +137,22 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	defer d.screen.end()
 	err = d.run(ctx)
 	if ctx.Err() != nil && !d.finished {
-		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: everything was removed"))
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted; everything was removed"))
 	}
 	return err
 }
 
 func (f *drillFlags) check() error {
 	if f.repeat < 1 {
-		return fmt.Errorf("cannot strike %d times: --repeat is to be 1 at least", f.repeat)
+		return fmt.Errorf("cannot use --repeat %d: must be at least 1", f.repeat)
 	}
 	if f.maxGap < 0 {
-		return fmt.Errorf("cannot use a --max-gap of %v", f.maxGap)
+		return fmt.Errorf("cannot use --max-gap %v: must not be negative", f.maxGap)
 	}
 	return nil
 }
 
-// drilling is a drill under way.
+// drilling is a running drill.
 type drilling struct {
 	*env
 	flags     drillFlags
@@ -160,7 +160,7 @@ type drilling struct {
 	release   release.Release
 	path, dir string
 	screen    *screen
-	finished  bool // the report was written
+	finished  bool // whether the report was written
 }
 
 func (d *drilling) run(ctx context.Context) error {
@@ -189,7 +189,7 @@ func (d *drilling) run(ctx context.Context) error {
 	report, err := c.Run(ctx, drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap})
 	err = d.finish(ctx, report, err)
 	if d.flags.keep && ctx.Err() == nil {
-		fmt.Fprintln(d.stderr, "the cluster stays up until this is interrupted; 'bake drill shell NODE' enters it")
+		fmt.Fprintln(d.stderr, "the cluster stays up until an interrupt; 'bake drill shell NODE' opens a shell on a node")
 		<-ctx.Done()
 	}
 	if closed := c.Close(); err == nil && closed != nil {
@@ -198,7 +198,7 @@ func (d *drilling) run(ctx context.Context) error {
 	return err
 }
 
-// bake makes the golden image of the spec.
+// bake bakes the golden image of the spec.
 func (d *drilling) bake(ctx context.Context, output string) error {
 	want, err := recipe.Image(d.spec, d.release)
 	if err != nil {
@@ -230,7 +230,7 @@ func (d *drilling) bake(ctx context.Context, output string) error {
 	return nil
 }
 
-// seeds writes what makes the image each node, and gives the directories.
+// seeds writes the seed of each node, and returns the seeds' directories by node.
 func (d *drilling) seeds() (map[string]string, error) {
 	cloud, err := cloudinit.GetCloud(cloudinit.NoCloud)
 	if err != nil {
@@ -256,8 +256,8 @@ func (d *drilling) seeds() (map[string]string, error) {
 	return out, nil
 }
 
-// finish prints and writes the report, of all faults or of those until the drill was interrupted. An error of the run is
-// one of the cluster: the answer is no.
+// finish prints and writes the report. After an interrupt, the report has the faults up to that point. An error of the run
+// means that the cluster has a problem: exit status 1.
 func (d *drilling) finish(ctx context.Context, r *drill.Report, runErr error) error {
 	d.screen.end()
 	if len(r.Faults) == 0 && ctx.Err() != nil {
@@ -271,9 +271,9 @@ func (d *drilling) finish(ctx context.Context, r *drill.Report, runErr error) er
 	case r.Good:
 		return nil
 	case interrupted && r.Verdict() == drill.NotFinished:
-		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: the report has the faults until then; everything else was removed"))
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted; the report has the faults up to then; everything else was removed"))
 	case interrupted:
-		return exitstatus.With(exitstatus.No, errors.New("interrupted: the report has the faults until then, and not all is good; everything else was removed"))
+		return exitstatus.With(exitstatus.No, errors.New("interrupted; the report has the faults up to then, and they have problems; everything else was removed"))
 	case runErr != nil:
 		return exitstatus.With(exitstatus.No, runErr)
 	}

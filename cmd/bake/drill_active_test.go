@@ -20,7 +20,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestDrillActiveActive drills clusters in which every node works, all from the image of one: it has no identity.
+// TestDrillActiveActive drills clusters in which every node is active. All use the same image, because an image has no
+// identity.
 func TestDrillActiveActive(t *testing.T) {
 	pair, three := exampleText(t, "active-active"), exampleText(t, "three-active")
 	b := cluster.Build(t, []byte(pair))
@@ -35,13 +36,13 @@ func TestDrillActiveActive(t *testing.T) {
 	}{
 		"a pair":      {pair, []string{"node-crash", "reboot"}, "1m", exitstatus.OK},
 		"three nodes": {three, []string{"node-crash"}, "1m", exitstatus.OK},
-		// Three advertisements take 750 ms.
+		// Three advertisement intervals are 750 ms.
 		"a pair without preempt": {sticky, []string{"node-crash"}, "200ms", exitstatus.No},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := parseSpec(t, test.text)
 			if diff := cmp.Diff(imageOf(t, parseSpec(t, pair)), imageOf(t, s)); diff != "" {
-				t.Fatalf("it needs another image than the pair:\n%s", diff)
+				t.Fatalf("its image differs from the image of the pair:\n%s", diff)
 			}
 			own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(t.TempDir(), "spec.yaml")}
 			if err := os.WriteFile(own.Spec, []byte(test.text), 0o600); err != nil {
@@ -62,8 +63,8 @@ func TestDrillActiveActive(t *testing.T) {
 	}
 }
 
-// followActive sees who carried what. A VIP of a node that was struck goes to one of those that are left, and the others
-// stay where they are; then each is back where it belongs or, without preempt, stays where it went.
+// followActive checks who held each VIP. The VIPs of the struck node must move to one of the remaining nodes, and all others
+// must stay. In the end, each VIP must be back on its preferred node or, without preempt, stay where it went.
 func followActive(t *testing.T, s *spec.Spec, nodes []string, f drill.Fault) {
 	t.Helper()
 	struck := map[string]bool{}
@@ -73,30 +74,30 @@ func followActive(t *testing.T, s *spec.Spec, nodes []string, f drill.Fault) {
 		for i, v := range run.VIPs {
 			t.Logf("%s of %s: %s was on %s, then on %s, and is on %s", f.Name, run.Struck, v.Name, v.Before, v.During, v.After)
 			if v.Struck != (v.Before == run.Struck) || v.Struck != (v.Moved > 0) {
-				t.Errorf("it moved after %v ms, and was struck: %v", v.Moved, v.Struck)
+				t.Errorf("moved after %v ms, although struck is %v", v.Moved, v.Struck)
 			}
-			// A node that reboots may be back, with its VIP, before all has been served for long enough.
+			// A node that reboots can be back, with its VIP, before all VIPs have been served for long enough.
 			if f.Name != "reboot" && !slices.Contains(left, v.During) || !v.Struck && v.During != v.Before {
-				t.Errorf("it is to be on one of %q, and stay where that is possible", left)
+				t.Errorf("must be on one of %q, and stay if its node was not struck", left)
 			}
 			end := v.During
 			if s.VRRP.Preempt {
 				end = s.VIPs[i].Prefer
 			}
 			if v.After != end {
-				t.Errorf("in the end it is to be on %s", end)
+				t.Errorf("must be on %s in the end", end)
 			}
 			if !v.Asked || v.Requests == 0 {
-				t.Error("nobody asks for it")
+				t.Error("no client tests the VIP")
 			}
 		}
 	}
 	if s.VRRP.Preempt && len(struck) != len(nodes) {
-		t.Errorf("%s: only %v were struck", f.Name, slices.Sorted(maps.Keys(struck)))
+		t.Errorf("%s: only %v were struck, want all nodes", f.Name, slices.Sorted(maps.Keys(struck)))
 	}
 }
 
-// drillToEnd runs a drill that is to end with a status, and reads its report.
+// drillToEnd runs a drill that must end with the given status, and returns its report.
 func drillToEnd(t *testing.T, b *cluster.Bake, golden string, status int, args ...string) drill.Report {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "report.json")
@@ -104,7 +105,7 @@ func drillToEnd(t *testing.T, b *cluster.Bake, golden string, status int, args .
 	select {
 	case <-p.exited:
 	case <-time.After(drillLimit):
-		t.Fatalf("it does not end:\n%s", p.stderr.String())
+		t.Fatalf("the drill does not end:\n%s", p.stderr.String())
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != status {
 		t.Errorf("exit status %d, want %d\n%s", code, status, p.stderr.String())

@@ -13,11 +13,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestDrillExamples boots every example and kills its haproxy: each address of each VIP must be served, by IPv4 and by IPv6,
-// and moved by the track file, on nodes that all run as they should. Examples that need the same image share it.
+// TestDrillExamples boots every example and kills its haproxy. Each address of each VIP must be served, by IPv4 and by IPv6,
+// and must move because of the track file. All nodes must work correctly. Examples that need the same image share it.
 func TestDrillExamples(t *testing.T) {
 	b := cluster.Build(t, []byte(exampleText(t, examples.Names()[0])))
-	images := map[string]*goldenImage{} // by the recipe
+	images := map[string]*goldenImage{} // by recipe
 	for _, name := range examples.Names() {
 		text := exampleText(t, name)
 		recipe, err := json.Marshal(imageOf(t, parseSpec(t, text)))
@@ -41,7 +41,7 @@ func TestDrillExamples(t *testing.T) {
 	}
 }
 
-// goldenImage is baked by the first test that needs it.
+// goldenImage is an image that the first test that needs it bakes.
 type goldenImage struct {
 	once sync.Once
 	path string
@@ -54,7 +54,7 @@ func drillExample(t *testing.T, b *cluster.Bake, golden string) {
 	}
 	for _, run := range r.Faults[0].Runs {
 		if run.By != "track file" {
-			t.Errorf("%s reacted by its %q", run.Struck, run.By)
+			t.Errorf("%s reacted by its %q, want the track file", run.Struck, run.By)
 		}
 		for _, v := range run.VIPs {
 			t.Logf("%s struck: %s was on %s, then on %s, gap %v ms", run.Struck, v.Name, v.Before, v.During, v.Gap)
@@ -62,7 +62,7 @@ func drillExample(t *testing.T, b *cluster.Bake, golden string) {
 				t.Errorf("%s is not served: %d of %d requests lost", v.Name, v.Lost, v.Requests)
 			}
 			if v.Struck && v.Moved == 0 {
-				t.Errorf("%s stayed", v.Name)
+				t.Errorf("%s did not move", v.Name)
 			}
 		}
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// drillLimit is generous: the machine may be busy with other tests.
+// drillLimit is generous, because the machine may be busy with other tests.
 const drillLimit = 5 * time.Minute
 
-// TestDrill bakes an image, drills it with two faults, enters a node of what was kept, and ends it by an interrupt; then
-// interrupts another drill in the middle. Nothing may be left of either.
+// TestDrill bakes an image, runs a drill with two faults, runs commands on a node while the cluster is kept, and ends the
+// drill with an interrupt. Then it interrupts another drill in the middle. Neither may leave anything behind.
 func TestDrill(t *testing.T) {
 	example, ok := examples.Get("controllers")
 	if !ok {
@@ -38,7 +38,8 @@ func TestDrill(t *testing.T) {
 	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
 }
 
-// A drill that is killed leaves its directory; the next one removes it, and an interrupt leaves nothing.
+// drillInterrupted checks that the next drill removes the directory of a killed drill, and that an interrupted drill leaves
+// nothing.
 func drillInterrupted(t *testing.T, b *cluster.Bake, golden string) {
 	booting := func(p *drillProcess) func() bool {
 		return func() bool { return strings.Contains(strings.Join(p.family(), "\n"), "systemd-nspawn") }
@@ -50,19 +51,20 @@ func drillInterrupted(t *testing.T, b *cluster.Bake, golden string) {
 	}
 	<-killed.exited
 	if left, err := os.ReadDir(killed.tmp); len(left) != 1 {
-		t.Errorf("a drill that was killed leaves %v in the directory for temporary files (%v)", left, err)
+		t.Errorf("after a killed drill, the directory for temporary files has %v (%v)", left, err)
 	}
 	p := startDrillIn(t, killed.tmp, b, golden)
 	p.waitFor(t, booting(p))
 	if code := p.interrupt(t); code != exitstatus.Failure {
 		t.Errorf("exit status %d, want %d\n%s", code, exitstatus.Failure, p.stderr.String())
 	}
-	if !strings.Contains(p.stderr.String(), "interrupted: everything was removed") {
-		t.Errorf("it says %s", p.stderr.String())
+	if !strings.Contains(p.stderr.String(), "interrupted; everything was removed") {
+		t.Errorf("stderr is %s", p.stderr.String())
 	}
 }
 
-// An interrupt between faults leaves a report of those before it, which is not good: not all was seen.
+// drillInterruptedLater checks that an interrupt between faults leaves a report of the faults before it. The verdict is not
+// good, because not all faults were tested.
 func drillInterruptedLater(t *testing.T, b *cluster.Bake, golden string) {
 	data := filepath.Join(b.Dir, "interrupted.json")
 	p := startDrill(t, b, golden, "--fault", "maintenance,node-crash", "--json-report", data)
@@ -82,7 +84,7 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	p.waitFor(t, func() bool { return strings.Contains(p.stderr.String(), "the cluster stays up") })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for _, command := range [][]string{{"uname", "--nodename"}, {"--", "uname", "-n"}} { // the flags are the command's
+	for _, command := range [][]string{{"uname", "--nodename"}, {"--", "uname", "-n"}} { // flags after NODE belong to the command
 		args := append([]string{"drill", "shell", "controller_1"}, command...)
 		out, err := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), args...).CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != "controller-1" {
@@ -94,22 +96,22 @@ func drillTwoFaults(t *testing.T, b *cluster.Bake, golden string) {
 	}
 	r := readReport(t, data)
 	if len(r.Faults) != 2 || !r.Good || r.Versions["keepalived"] == "" {
-		t.Fatalf("the report says %+v", r)
+		t.Fatalf("the report is %+v", r)
 	}
 	kill, config := r.Faults[0], r.Faults[1]
 	t.Logf("haproxy killed: new holder after %v ms, gap %v ms; bad config: gap %v ms", kill.MovedMedian, kill.GapWorst, config.GapWorst)
 	if kill.Moved != 1 || kill.Runs[0].VIPs[0].After == kill.Runs[0].Struck {
-		t.Errorf("a killed haproxy does not move the VIP: %+v", kill)
+		t.Errorf("killing haproxy did not move the VIP: %+v", kill)
 	}
 	if config.Moved != 0 {
-		t.Errorf("a broken config moves the VIP: %+v", config)
+		t.Errorf("a broken configuration moved the VIP: %+v", config)
 	}
 	if page, err := os.ReadFile(html); err != nil || !bytes.Contains(page, []byte("haproxy-kill")) {
 		t.Errorf("the page does not name the fault (%v)", err)
 	}
 }
 
-// readReport reads what --json-report has written.
+// readReport returns the report that --json-report wrote.
 func readReport(t *testing.T, path string) drill.Report {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -123,7 +125,7 @@ func readReport(t *testing.T, path string) drill.Report {
 	return r
 }
 
-// drillProcess is a bake drill that runs.
+// drillProcess is a running bake drill.
 type drillProcess struct {
 	cmd    *exec.Cmd
 	tmp    string
@@ -137,7 +139,7 @@ func startDrill(t *testing.T, b *cluster.Bake, golden string, args ...string) *d
 	return startDrillIn(t, t.TempDir(), b, golden, args...)
 }
 
-// startDrillIn starts a drill with a directory for temporary files.
+// startDrillIn starts a drill with tmp as its directory for temporary files.
 func startDrillIn(t *testing.T, tmp string, b *cluster.Bake, golden string, args ...string) *drillProcess {
 	t.Helper()
 	p := &drillProcess{tmp: tmp, image: golden, stderr: &lockedBuffer{}, exited: make(chan struct{})}
@@ -158,7 +160,7 @@ func startDrillIn(t *testing.T, tmp string, b *cluster.Bake, golden string, args
 	return p
 }
 
-// waitFor polls until something is true of a drill that runs.
+// waitFor polls until a condition holds for a running drill.
 func (p *drillProcess) waitFor(t *testing.T, good func() bool) {
 	t.Helper()
 	tick, limit := time.NewTicker(20*time.Millisecond), time.After(drillLimit)
@@ -167,19 +169,19 @@ func (p *drillProcess) waitFor(t *testing.T, good func() bool) {
 		select {
 		case <-tick.C:
 		case <-p.exited:
-			t.Fatalf("the drill has ended:\n%s", p.stderr.String())
+			t.Fatalf("the drill ended early:\n%s", p.stderr.String())
 		case <-limit:
-			t.Fatalf("it does not come to that:\n%s", p.stderr.String())
+			t.Fatalf("the condition does not become true:\n%s", p.stderr.String())
 		}
 	}
 }
 
-// interrupt sends what ^C sends, waits for the end, and sees that nothing is left.
+// interrupt sends SIGINT as ^C does, waits for the end, and checks that nothing is left.
 func (p *drillProcess) interrupt(t *testing.T) int {
 	t.Helper()
 	family := p.family()
 	if len(family) < 3 {
-		t.Errorf("the drill has hardly any process: %q", family)
+		t.Errorf("the drill has too few processes: %q", family)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
@@ -187,12 +189,12 @@ func (p *drillProcess) interrupt(t *testing.T) int {
 	select {
 	case <-p.exited:
 	case <-time.After(time.Minute):
-		t.Fatalf("it does not end:\n%s", p.stderr.String())
+		t.Fatalf("the drill does not end:\n%s", p.stderr.String())
 	}
 	for _, member := range family {
 		pid, comm, _ := strings.Cut(member, " ")
 		if now, err := os.ReadFile("/proc/" + pid + "/comm"); err == nil && strings.TrimSpace(string(now)) == comm {
-			t.Errorf("still there: %s", member)
+			t.Errorf("process still running: %s", member)
 		}
 	}
 	if left, _ := os.ReadDir(p.tmp); len(left) > 0 {
@@ -205,13 +207,13 @@ func (p *drillProcess) interrupt(t *testing.T) int {
 	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, loop := range loops {
 		if file, _ := os.ReadFile(loop); strings.HasPrefix(string(file), p.image) {
-			t.Errorf("%s still has the image", loop)
+			t.Errorf("loop device %s still uses the image", loop)
 		}
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// family lists the drill's processes below its own: their ids and names.
+// family returns the descendants of the drill's process, as IDs and names.
 func (p *drillProcess) family() []string {
 	children := map[int][]int{}
 	names := map[int]string{}

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// drillDirs begins the names of the drills' directories for temporary files.
+// drillDirs is the prefix of the names of the drills' directories for temporary files.
 const drillDirs = "hapair-drill-"
 
-// drillDir makes a directory for everything that this drill and the programs that it runs write for a while: it becomes the
-// directory for temporary files. The drill has a lock on it for as long as it lives, however it ends. Directories without
-// such a lock were left by drills that were killed, and are removed first.
+// drillDir creates a directory for all temporary files of this drill and of the programs that it runs, and sets TMPDIR to
+// it. The drill holds a lock on the directory until it ends, in whatever way. drillDir first removes directories without
+// such a lock, which killed drills have left.
 func drillDir() (dir string, remove func(), err error) {
 	top := os.TempDir()
 	sweep(top)
@@ -25,10 +25,10 @@ func drillDir() (dir string, remove func(), err error) {
 		}
 		lock, err := lockDir(dir)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EWOULDBLOCK) {
-			continue // another drill took it for a leftover before it was locked
+			continue // another drill removed it as a leftover before it was locked
 		}
 		if err == nil {
-			err = os.Chmod(dir, 0o711) // apt's own user reads a keyring in it
+			err = os.Chmod(dir, 0o711) // apt's own user must read a keyring in it
 		}
 		if err != nil {
 			return "", nil, errors.Join(err, os.RemoveAll(dir))
@@ -45,8 +45,8 @@ func drillDir() (dir string, remove func(), err error) {
 	}
 }
 
-// sweep removes what drills that were killed left in a directory. Another user may have made a directory of such a name:
-// that stays.
+// sweep removes from a directory what killed drills have left. It keeps directories of other users, even if they have such a
+// name.
 func sweep(top string) {
 	entries, _ := os.ReadDir(top)
 	for _, e := range entries {
@@ -61,8 +61,8 @@ func sweep(top string) {
 	}
 }
 
-// lockDir locks a directory of this user, unless somebody has a lock on it or it is gone. flock(2): the lock ends with the
-// last descriptor, and no child gets one.
+// lockDir locks a directory of this user. It fails if another process holds a lock on the directory, or if the directory is
+// gone. The lock (flock(2)) ends when its last descriptor is closed; child processes do not inherit the descriptor.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -77,7 +77,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err == nil {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	if err == nil { // it may have been removed before it was locked
+	if err == nil { // another process may have removed it before it was locked
 		var now os.FileInfo
 		if now, err = os.Lstat(dir); err == nil && !os.SameFile(info, now) {
 			err = os.ErrNotExist

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A drill removes what drills that were killed left, and nothing else.
+// TestDrillDir checks that a drill removes what killed drills left, and nothing else.
 func TestDrillDir(t *testing.T) {
 	top, elsewhere := t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", top)
@@ -39,10 +39,10 @@ func TestDrillDir(t *testing.T) {
 	want := []string{"hapair-drill-file", "hapair-drill-link", "hapair-other", filepath.Base(dir), filepath.Base(lives)}
 	slices.Sort(want)
 	if got := names(t, top); !slices.Equal(got, want) {
-		t.Errorf("it left %v, want %v", got, want)
+		t.Errorf("the directory has %v, want %v", got, want)
 	}
 	if _, err := os.Stat(elsewhere); err != nil {
-		t.Errorf("it followed a link: %v", err)
+		t.Errorf("a symbolic link was followed: %v", err)
 	}
 	remove()
 	if os.TempDir() != top {
@@ -50,7 +50,7 @@ func TestDrillDir(t *testing.T) {
 	}
 	removeLiving()
 	if got := names(t, top); !slices.Equal(got, []string{"hapair-drill-file", "hapair-drill-link", "hapair-other"}) {
-		t.Errorf("at the end there is %v", got)
+		t.Errorf("in the end the directory has %v", got)
 	}
 }
 

@@ -37,31 +37,31 @@ func newImage(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image SPEC -o FILE",
 		Short: "Bake a golden image on this machine, without a hypervisor",
-		Long: `Bake a golden image on this machine, without a hypervisor: a base image is copied, opened in a private mount
-namespace, given all that the nodes of the spec have in common, sealed, and written as FILE, with a manifest beside
-it as FILE.json and its list of software (SPDX) as FILE.spdx.json. It needs root.
+		Long: `Bake a golden image on this machine, without a hypervisor: copy a base image, open it in a private mount
+namespace, install everything that the nodes of the spec have in common, seal it, and write it as FILE, with a manifest
+as FILE.json and a list of its software (SPDX) as FILE.spdx.json. This needs root.
 
-With SOURCE_DATE_EPOCH in the environment no file of the image has a later time.`,
+If SOURCE_DATE_EPOCH is in the environment, no file in the image has a later timestamp.`,
 		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.bakeImage(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "the image to write (required)")
-	flags.StringVar(&f.release, "release", "", "the release, instead of the spec's: "+strings.Join(release.Names(), ", "))
-	flags.StringVar(&f.base, "base", image.Bootstrap, "where to begin: a path or URL of a cloud image (qcow2 or raw), or bootstrap")
-	flags.StringVar(&f.sha256, "base-sha256", "", "the base's SHA-256; a URL needs it")
-	flags.StringVar(&f.format, "format", "", image.FormatNames()+" (default: by FILE's ending if that is .vmdk, .vhd or .ova, else qcow2)")
-	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake)")
-	flags.StringVar(&f.mirror, "mirror", "", "the archive to bootstrap from, instead of the release's own; the image keeps it")
-	flags.StringVar(&f.size, "size", "", "the disk's size, such as 2G (default: the base's)")
-	flags.StringVar(&f.cache, "cache", "", "where bases and packages are kept (default: hapair in the user's cache directory)")
-	flags.StringVar(&f.snapshot, "snapshot", "", "bootstrap from the archive as it was at `DATE`, such as 2026-01-31 or 2026-01-31T12:00:00Z")
-	flags.StringVar(&f.sign, "sign", "", "sign the manifest with the ssh key `KEY`, a private one or the public one of a key that the ssh agent has; writes FILE.json.sig")
+	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&f.base, "base", image.Bootstrap, "the base image: the path or URL of a cloud image (qcow2 or raw), or bootstrap")
+	flags.StringVar(&f.sha256, "base-sha256", "", "the SHA-256 of the base image; required for a URL")
+	flags.StringVar(&f.format, "format", "", image.FormatNames()+" (default: from the extension of FILE if it is .vmdk, .vhd or .ova, otherwise qcow2)")
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake)")
+	flags.StringVar(&f.mirror, "mirror", "", "the package archive to bootstrap from, instead of the release's own; the image continues to use it")
+	flags.StringVar(&f.size, "size", "", "the size of the disk, such as 2G (default: that of the base image)")
+	flags.StringVar(&f.cache, "cache", "", "the cache directory for base images and packages (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.snapshot, "snapshot", "", "bootstrap from the package archive as it was at `DATE`, such as 2026-01-31 or 2026-01-31T12:00:00Z")
+	flags.StringVar(&f.sign, "sign", "", "sign the manifest with the ssh key in the file `KEY` (a private key, or a public key whose private key is in the ssh agent); writes FILE.json.sig")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
 
-// check finds wrong use, and reads the size.
+// check validates the flags, and returns the disk size in bytes.
 func (f *imageFlags) check() (size int64, err error) {
 	format, err := image.ParseFormat(f.format, f.output)
 	if err != nil {
@@ -126,10 +126,10 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	return e.tellImage(f.output, r, m)
 }
 
-// imageError says what an interrupt means.
+// imageError returns the error to report. It replaces the error of an interrupt by a clear message.
 func imageError(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return exitstatus.With(exitstatus.Failure, errors.New("interrupted: nothing was written"))
+		return exitstatus.With(exitstatus.Failure, errors.New("interrupted; nothing was written"))
 	}
 	return exitstatus.With(exitstatus.Failure, err)
 }
@@ -143,13 +143,13 @@ func (e *env) tellImage(output string, r release.Release, m image.Manifest) erro
 	}
 	info, err := os.Stat(output)
 	if err != nil {
-		return cannot("find what was written: %v", err)
+		return cannot("find the image: %v", err)
 	}
 	fmt.Fprintf(e.stdout, "%s: %s, %s, %d MB, %d packages; manifest: %s.json\n", output, r.Title, m.Format, info.Size()>>20, len(m.Packages), output)
 	return nil
 }
 
-// agentSource opens ha-agent: the one that was named, or the one beside this program.
+// agentSource opens ha-agent: the file at path, or the one in the directory of this program if path is empty.
 func agentSource(path string) (install.Source, error) {
 	if path == "" {
 		self, err := os.Executable()
@@ -159,7 +159,7 @@ func agentSource(path string) (install.Source, error) {
 		path = filepath.Join(filepath.Dir(self), "ha-agent")
 	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("cannot find ha-agent as %s: build it (go build ./cmd/ha-agent) and name it by --agent", path)
+		return nil, fmt.Errorf("cannot find ha-agent at %s: build it (go build ./cmd/ha-agent) and give its path with --agent", path)
 	}
 	return func() (io.ReadCloser, error) { return regular.Open(path) }, nil
 }
@@ -170,12 +170,12 @@ func cacheDir(flag string) (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("cannot tell where to keep bases: %w; name a directory by --cache", err)
+		return "", fmt.Errorf("cannot find the user's cache directory: %w; name a directory with --cache", err)
 	}
 	return filepath.Join(dir, "hapair"), nil
 }
 
-// proxyEnv picks the proxies: apt in the image needs them as much as this machine.
+// proxyEnv returns the proxy variables of the environment, because apt in the image needs the same proxies as this machine.
 func proxyEnv(environ []string) []string {
 	var env []string
 	for _, kv := range environ {
@@ -188,7 +188,7 @@ func proxyEnv(environ []string) []string {
 	return env
 }
 
-// parseSize reads a size as qemu-img takes it: bytes, or with K, M, G or T.
+// parseSize parses a size like qemu-img does: bytes, or a number with the suffix K, M, G or T. It rounds up to whole MiB.
 func parseSize(s string) (int64, error) {
 	if s == "" {
 		return 0, nil
@@ -197,9 +197,9 @@ func parseSize(s string) (int64, error) {
 	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[s[len(digits):]]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || !ok || n <= 0 || n > 1<<(62-shift) {
-		return 0, fmt.Errorf("cannot use %q as a size: it is to be a number with K, M, G or T, such as 2G", s)
+		return 0, fmt.Errorf("cannot use %q as a size: must be a number with an optional suffix K, M, G or T, such as 2G", s)
 	}
-	// A disk has whole sectors, and its tables want whole MiB.
+	// A disk has whole sectors, and its partition tables need whole MiB.
 	const mib = 1 << 20
 	return (n<<shift + mib - 1) / mib * mib, nil
 }

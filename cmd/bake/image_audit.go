@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/image"
 )
 
-// times reads the epoch of the environment and the snapshot of the archive.
+// times returns SOURCE_DATE_EPOCH from the environment, and the snapshot of the package archive.
 func (f *imageFlags) times() (epoch time.Time, snapshot string, err error) {
 	if epoch, err = image.EpochFromEnv(os.Getenv); err != nil {
 		return epoch, "", err
@@ -22,8 +22,8 @@ func (f *imageFlags) times() (epoch time.Time, snapshot string, err error) {
 	return epoch, snapshot, err
 }
 
-// signImage signs the manifest of an image that was just written. The signature of one that was there before is removed,
-// because it is not of this one.
+// signImage signs the manifest of an image that was just written. It first removes the signature of an older image with the
+// same name.
 func (e *env) signImage(ctx context.Context, f imageFlags) error {
 	manifest := image.ManifestPath(f.output)
 	if err := os.Remove(audit.SignaturePath(manifest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -33,7 +33,7 @@ func (e *env) signImage(ctx context.Context, f imageFlags) error {
 		return nil
 	}
 	if err := audit.Sign(ctx, f.sign, manifest, e.stderr); err != nil {
-		return exitstatus.With(exitstatus.Failure, fmt.Errorf("%w; the image and its manifest are written, and 'ssh-keygen -Y sign -n %s -f %s %s' signs them", err, audit.Namespace, f.sign, manifest))
+		return exitstatus.With(exitstatus.Failure, fmt.Errorf("%w; the image and its manifest were written; sign them with 'ssh-keygen -Y sign -n %s -f %s %s'", err, audit.Namespace, f.sign, manifest))
 	}
 	return nil
 }

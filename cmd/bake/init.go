@@ -29,7 +29,7 @@ func newInit(e *env) *cobra.Command {
 			}
 			data, ok := examples.Get(example)
 			if !ok {
-				hint := "there are " + strings.Join(examples.Names(), ", ")
+				hint := "must be one of " + strings.Join(examples.Names(), ", ")
 				if near := strictyaml.Nearest(example, examples.Names()); near != "" {
 					hint = fmt.Sprintf("did you mean %q?", near)
 				}

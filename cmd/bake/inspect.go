@@ -29,17 +29,17 @@ func newInspect(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Check a finished image, and print its manifest and digest",
-		Long: `Check a finished image, and print its manifest and digest. The image is opened read-only; none of its programs is run, and
+		Long: `Check a finished image, and print its manifest and digest. The image is opened read-only, none of its programs is run, and
 it is not modified. It needs root.
 
-It exits 1 if something is left in the image that two machines must not share (host keys, machine-id, random seed), or that
-belongs to the machine that made it (accounts of people, authorized keys, passwords, logs, cloud-init's state, package
-lists); if the image is not what the manifest beside it says; or if --verify finds no valid signature.`,
+It exits with 1 if the image contains something that two machines must not share (host keys, machine-id, random seed), or
+that belongs to the machine that made it (people's accounts, authorized keys, passwords, logs, state of cloud-init, package
+lists); if the image does not match the manifest beside it; or if --verify finds no valid signature.`,
 		Args: oneArg("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.inspect(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.verify, "verify", "", "require that the manifest beside the image is signed by a key of the file `ALLOWED_SIGNERS` (see ssh-keygen(1))")
+	flags.StringVar(&f.verify, "verify", "", "require that the manifest beside the image is signed with a key from the file `ALLOWED_SIGNERS` (see ssh-keygen(1))")
 	flags.StringVar(&f.sbom, "sbom", "", "write the list of the image's software (SPDX 2.3, JSON) to `FILE`")
 	return cmd
 }
@@ -49,12 +49,12 @@ type inspectReport struct {
 	File     string         `json:"file"`
 	Good     bool           `json:"good"`
 	Manifest image.Manifest `json:"manifest"` // of the image itself
-	Faults   []string       `json:"faults"`   // what is left in the image
-	// Compared reports whether a manifest lies beside the image. Differences are seen from that one.
+	Faults   []string       `json:"faults"`   // what sealing should have removed from the image
+	// Compared reports whether there is a manifest beside the image. Differences are those from that manifest to the image.
 	Compared    bool           `json:"compared"`
 	Differences []audit.Change `json:"differences"`
 	Signer      string         `json:"signer,omitempty"`
-	Signature   string         `json:"signature,omitempty"` // what is wrong with the signature
+	Signature   string         `json:"signature,omitempty"` // why the signature is not valid
 }
 
 func (e *env) inspect(ctx context.Context, path string, f inspectFlags) error {
@@ -90,7 +90,7 @@ func (e *env) inspect(ctx context.Context, path string, f inspectFlags) error {
 	return e.tellInspection(r, f.verify != "")
 }
 
-// differences compares an image with the manifest beside it, digests included.
+// differences compares an image with the manifest beside it, including digests.
 func differences(path string, i *image.Inspection) ([]audit.Change, error) {
 	changes := []audit.Change{}
 	if i.Beside.Image != i.Manifest.Image {
@@ -108,7 +108,7 @@ func differences(path string, i *image.Inspection) ([]audit.Change, error) {
 	return append(changes, audit.Compare(i.Beside, &i.Manifest)...), nil
 }
 
-// checkSignature sets Signer, or Signature if the answer is no.
+// checkSignature sets Signer if the signature is valid, and Signature if it is not.
 func (r *inspectReport) checkSignature(ctx context.Context, allowed, path string, i *image.Inspection) error {
 	manifest := image.ManifestPath(path)
 	if i.Beside == nil {
@@ -144,7 +144,7 @@ func (e *env) tellInspection(r inspectReport, verified bool) error {
 	return nil
 }
 
-// print writes the inspection for people. The packages are counted only; --json lists them.
+// print writes the inspection for people. It prints only the number of packages; --json lists them.
 func (r *inspectReport) print(b *bytes.Buffer, verified bool) {
 	m := &r.Manifest
 	fmt.Fprintf(b, "%s: %s, %s, a disk of %d MiB, %d packages\n", r.File, m.Release, m.Format, m.Size>>20, len(m.Packages))
@@ -176,9 +176,9 @@ func (r *inspectReport) print(b *bytes.Buffer, verified bool) {
 	case len(r.Differences) == 0:
 		fmt.Fprintf(b, "manifest: %s describes the image\n", image.ManifestPath(r.File))
 	default:
-		fmt.Fprintf(b, "manifest: NOT the image's: %s says otherwise:\n", image.ManifestPath(r.File))
+		fmt.Fprintf(b, "manifest: NOT matching: %s differs from the image:\n", image.ManifestPath(r.File))
 		var words strings.Builder
-		_ = audit.Words(&words, r.Differences) // a buffer takes everything
+		_ = audit.Words(&words, r.Differences) // writing to a buffer cannot fail
 		fmt.Fprintf(b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(words.String()), "\n", "\n    "))
 	}
 	if verified && r.Signature == "" {
@@ -187,7 +187,7 @@ func (r *inspectReport) print(b *bytes.Buffer, verified bool) {
 		fmt.Fprintf(b, "signature: NOT valid: %s\n", r.Signature)
 	}
 	if len(r.Faults) == 0 {
-		fmt.Fprintln(b, "hygiene: nothing is left that machines must not share")
+		fmt.Fprintln(b, "hygiene: the image contains nothing that machines must not share")
 	}
 	for _, fault := range r.Faults {
 		fmt.Fprintf(b, "hygiene: NOT clean: %s\n", fault)

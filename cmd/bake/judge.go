@@ -10,8 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// judge returns what is wrong with the daemons' configuration that a valid spec makes, as far as it can be known on this
-// machine.
+// judge tests the daemons' configuration for a valid spec with the haproxy and keepalived of this machine, as far as they
+// are installed, and returns the problems that they report.
 func (e *env) judge(ctx context.Context, s *spec.Spec, r release.Release) (diag.Problems, error) {
 	var problems diag.Problems
 	var err error
@@ -22,7 +22,7 @@ func (e *env) judge(ctx context.Context, s *spec.Spec, r release.Release) (diag.
 	return problems, nil
 }
 
-// loadFor reads a spec and judges it for a release: the one that a flag names, or its own. An error means that the spec
+// loadFor reads a spec and tests it for a release: the one of the flag, or the spec's own. It returns an error if the spec
 // cannot be used.
 func (e *env) loadFor(ctx context.Context, path, flag string) (*spec.Spec, release.Release, error) {
 	s, err := e.load(path)

@@ -1,4 +1,4 @@
-// Command bake makes golden images and first-boot configuration of highly available load balancers out of one YAML file.
+// Command bake makes golden images and first-boot configuration for highly available load balancers from one YAML file.
 package main
 
 import (

@@ -20,7 +20,7 @@ import (
 	"github.com/hapair/hapair/packer/template"
 )
 
-// packerFlags are those of `bake packer`.
+// packerFlags are the flags of `bake packer`.
 type packerFlags struct{ output, builder, release, agent string }
 
 func newPacker(e *env) *cobra.Command {
@@ -32,16 +32,16 @@ func newPacker(e *env) *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return e.packer(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.output, "output", "o", "", "the folder to write to: DIR/"+template.File+" (required)")
-	flags.StringVar(&f.builder, "builder", "hapair-chroot", "Packer's builder: "+strings.Join(template.Builders(), ", "))
-	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: the one beside bake, else the one that the plugin finds)")
-	flags.StringVar(&f.release, "release", "", "the release to write for, instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVarP(&f.output, "output", "o", "", "write DIR/"+template.File+" to this folder (required)")
+	flags.StringVar(&f.builder, "builder", "hapair-chroot", "the Packer builder: "+strings.Join(template.Builders(), ", "))
+	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake; otherwise the plugin searches for it)")
+	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
 	return c
 }
 
 func (e *env) packer(ctx context.Context, path string, f packerFlags) error {
 	if f.output == "" {
-		return exitstatus.With(exitstatus.Usage, errors.New("cannot write anywhere: name a folder with -o DIR"))
+		return exitstatus.With(exitstatus.Usage, errors.New("cannot write the build: the output folder is missing (-o DIR)"))
 	}
 	if err := template.CheckBuilder(f.builder); err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
@@ -55,10 +55,10 @@ func (e *env) packer(ctx context.Context, path string, f packerFlags) error {
 		return err
 	}
 	if err := os.MkdirAll(f.output, 0o755); err != nil {
-		return cannot("make the folder: %v", err)
+		return cannot("create the output folder: %v", err)
 	}
 	if b.Spec, err = fromFolder(f.output, path); err != nil {
-		return cannot("name the spec in the build: %v", err)
+		return cannot("find the path from the output folder to the spec: %v", err)
 	}
 	hcl, err := template.HCL(b)
 	if err != nil {
@@ -71,8 +71,8 @@ func (e *env) packer(ctx context.Context, path string, f packerFlags) error {
 	return e.printBuild(f.output, b, written)
 }
 
-// fromFolder is the path of file as seen from the folder dir. Links are resolved first: ".." leads out of what a link
-// points to, not out of where the link lies.
+// fromFolder returns the path of file relative to the folder dir. It resolves symbolic links first, because ".." leads to
+// the parent of a link's target and not to the parent of the link.
 func fromFolder(dir, file string) (string, error) {
 	from, err := realPath(dir)
 	if err != nil {
@@ -93,7 +93,7 @@ func realPath(dir string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-// agentPath settles which ha-agent the build names; empty leaves it to the plugin.
+// agentPath returns the path of ha-agent for the build. If it is empty, the plugin searches for ha-agent.
 func (f packerFlags) agentPath() (string, error) {
 	if f.agent != "" {
 		path, err := filepath.Abs(f.agent)
@@ -101,13 +101,13 @@ func (f packerFlags) agentPath() (string, error) {
 			_, err = os.Stat(path)
 		}
 		if err != nil {
-			return "", cannot("use the ha-agent of --agent: %v", err)
+			return "", cannot("use the ha-agent named by --agent: %v", err)
 		}
 		return path, nil
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return "", cannot("find the ha-agent beside bake: %v; name it with --agent PATH", err)
+		return "", cannot("find the ha-agent beside bake: %v; give its path with --agent PATH", err)
 	}
 	beside := filepath.Join(filepath.Dir(self), "ha-agent")
 	if _, err := os.Stat(beside); err != nil {
@@ -116,13 +116,13 @@ func (f packerFlags) agentPath() (string, error) {
 	return beside, nil
 }
 
-// writeBuild writes the template, and the build's key where it needs one and has none yet. A template that somebody has
-// edited is left alone.
+// writeBuild writes the template, and the build's key if the build needs one and has none yet. It does not overwrite a
+// template that differs, because a person may have edited it.
 func writeBuild(dir string, b template.Build, hcl []byte) ([]string, error) {
 	path := filepath.Join(dir, template.File)
 	switch old, err := regular.ReadFile(path, regular.MaxState); {
 	case err == nil && !bytes.Equal(old, hcl):
-		return nil, fmt.Errorf("cannot write %s: there is another one, which may have been edited; remove it, or name another folder with -o", path)
+		return nil, fmt.Errorf("cannot write %s: the file exists with other content, and may have been edited; remove it, or name another folder with -o", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("cannot write %s: %w", path, err)
 	}
@@ -136,7 +136,8 @@ func writeBuild(dir string, b template.Build, hcl []byte) ([]string, error) {
 	return []string{path, private, public}, writeKey(private, public)
 }
 
-// writeKey makes a pair of keys unless there is one. The private key comes last: where it is, the public one is too.
+// writeKey generates a key pair unless there is one. It writes the private key last, so that the public key exists whenever
+// the private key does.
 func writeKey(private, public string) error {
 	if _, err := os.Lstat(private); err == nil {
 		return nil
@@ -164,11 +165,11 @@ func (e *env) printBuild(dir string, b template.Build, written []string) error {
 	return nil
 }
 
-// nextSteps are the commands that come after this one.
+// nextSteps returns the commands that the user should run next.
 func nextSteps(dir string, b template.Build) []string {
 	packer := "packer"
 	if template.NeedsRoot(b.Builder) {
-		packer = "sudo packer" // root has plugins of its own
+		packer = "sudo packer" // root has its own plugin directory
 	}
 	steps := []string{
 		"go build -o bin/ ./cmd/...",

@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	// longStep is how long a step may take before its time is shown.
+	// longStep is the time after which the duration of a step is shown.
 	longStep = 2 * time.Second
-	// repeatStep is how often a step that goes on is repeated where there is no terminal.
+	// repeatStep is the interval at which the line of a running step is repeated if there is no terminal.
 	repeatStep = 30 * time.Second
-	// tickStep is how often a terminal's clock moves on.
+	// tickStep is the interval at which the clock on a terminal is updated.
 	tickStep = time.Second
 )
 
-// progress shows how a bake goes on: a line for each step that is done. A step that takes longer than longStep has a clock:
-// in a live line on a terminal, in plain lines elsewhere.
+// progress prints the progress of a bake: a line for each finished step. A step that takes longer than longStep has a clock:
+// on a terminal in a line that is redrawn, elsewhere in plain lines.
 type progress struct {
 	w     io.Writer
 	now   func() time.Time
-	width int // of the terminal; 0: none
+	width int // of the terminal; 0 if there is none
 	stop  chan struct{}
 
 	mu    sync.Mutex
-	step  string // under way; empty: none
+	step  string // the running step; empty if there is none
 	text  string // of the live line
 	begun time.Time
 	shown time.Time // when the step's last plain line was written
-	open  bool      // a live line stands
+	open  bool      // whether there is a live line on the terminal
 }
 
-// newProgress shows progress until end.
+// newProgress starts to show progress. It ends with end.
 func newProgress(w io.Writer, now func() time.Time) *progress {
 	p := &progress{w: w, now: now, stop: make(chan struct{})}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -80,7 +80,7 @@ func (p *progress) report(e install.Progress) {
 	}
 }
 
-// tick moves the clock of a step on.
+// tick updates the clock of a step.
 func (p *progress) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,12 +98,12 @@ func (p *progress) tick() {
 	}
 }
 
-// line writes a line that stays.
+// line prints a permanent line.
 func (p *progress) line(elapsed time.Duration, text string) {
 	fmt.Fprintf(p.w, "%6.1fs  %s\n", elapsed.Seconds(), text)
 }
 
-// live draws over the line that stands. Without a terminal there is none.
+// live redraws the live line. It does nothing without a terminal.
 func (p *progress) live(text string) {
 	p.text = text
 	if p.width == 0 {
@@ -124,7 +124,7 @@ func (p *progress) clear() {
 	}
 }
 
-// end leaves the terminal clean for what comes next. It must be called once.
+// end removes the live line and stops the clock. It must be called once.
 func (p *progress) end() {
 	close(p.stop)
 	p.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// steps is how a bake reports, with a package that prints what would move a terminal's cursor. It takes a second to get
-// and more than a minute to install.
+// steps reports the progress of a bake. A package prints control characters. The first step takes a second, and the second
+// one more than a minute.
 func steps(p *progress, now *time.Time) {
 	wait := func(d time.Duration) {
 		for range d / time.Second {
@@ -21,7 +21,7 @@ func steps(p *progress, now *time.Time) {
 	p.report(install.Progress{Step: "get", Fraction: 0.42})
 	wait(time.Second)
 	p.report(install.Progress{Step: "get", Done: true})
-	wait(10 * time.Second) // between two steps nothing is shown
+	wait(10 * time.Second) // nothing is shown between two steps
 	p.report(install.Progress{Step: "install"})
 	p.report(install.Progress{Step: "install", Line: "Setting up \x1b[2Jhaproxy"})
 	if p.width > 0 {
@@ -32,7 +32,7 @@ func steps(p *progress, now *time.Time) {
 	p.end()
 }
 
-// newTestProgress has a clock that only the test moves.
+// newTestProgress returns a progress whose clock only the test advances.
 func newTestProgress(out *bytes.Buffer, width int) (*progress, *time.Time) {
 	now := time.Unix(0, 0)
 	return &progress{w: out, now: func() time.Time { return now }, width: width, stop: make(chan struct{})}, &now

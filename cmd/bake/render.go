@@ -19,18 +19,18 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// renderMark is in every folder that render made, and in no other: a folder without it is not replaced. It lists the files.
+// renderMark is a file in each folder that render made. It lists the files. render does not replace a folder without it.
 const renderMark = ".rendered-by-bake"
 
 func newRender(e *env) *cobra.Command {
 	var output, releaseName, nodeName string
 	c := &cobra.Command{
 		Use:   "render SPEC -o DIR",
-		Short: "Write each node's files as they will lie on it, to read and to diff",
+		Short: "Write each node's files as they will be on the node, for reading and comparing",
 		Args:  oneArg("SPEC"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if output == "" {
-				return errors.New("cannot write anywhere: name a folder with -o DIR")
+				return errors.New("cannot write the files: the output folder is missing (-o DIR)")
 			}
 			s, r, err := e.loadFor(c.Context(), args[0], releaseName)
 			if err != nil {
@@ -40,22 +40,22 @@ func newRender(e *env) *cobra.Command {
 		},
 	}
 	flags := c.Flags()
-	flags.StringVarP(&output, "output", "o", "", "the folder to write to: DIR/NODE/etc/haproxy/haproxy.cfg and so on (required)")
-	flags.StringVar(&releaseName, "release", "", "the release to write for, instead of the spec's: "+strings.Join(release.Names(), ", "))
-	flags.StringVar(&nodeName, "node", "", "only the files of this node")
+	flags.StringVarP(&output, "output", "o", "", "write DIR/NODE/etc/haproxy/haproxy.cfg and the other files to this folder (required)")
+	flags.StringVar(&releaseName, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
+	flags.StringVar(&nodeName, "node", "", "write only the files of this node")
 	return c
 }
 
-// rendered is a file of a node, as `render --json` tells it.
+// rendered is a file of a node in the output of `render --json`.
 type rendered struct {
 	Node  string `json:"node"`
 	Path  string `json:"path"`  // on the node
-	File  string `json:"file"`  // here
+	File  string `json:"file"`  // on this machine
 	Mode  string `json:"mode"`  // on the node: "0640"
 	Owner string `json:"owner"` // on the node: root:haproxy
 }
 
-// render computes everything before it writes anything.
+// render computes all files before it writes the first one.
 func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) error {
 	nodes := s.Nodes
 	if nodeName != "" {
@@ -107,7 +107,7 @@ func (e *env) printRendered(list []rendered) error {
 	return nil
 }
 
-// wholeRecipe is all that lies on a node.
+// wholeRecipe returns the recipe of everything on a node: that of the image and that of the node.
 func wholeRecipe(s *spec.Spec, n *spec.Node, r release.Release) (recipe.Recipe, error) {
 	image, err := recipe.Image(s, r)
 	if err != nil {
@@ -120,8 +120,8 @@ func wholeRecipe(s *spec.Spec, n *spec.Node, r release.Release) (recipe.Recipe, 
 	return recipe.Merge(image, identity), nil
 }
 
-// renderError gives an error its exit status: a spec that cannot be rendered, for want of a password for instance, is a
-// no.
+// renderError adds the exit status to an error: a spec that cannot be rendered, for example because a password is missing,
+// is a negative result.
 func (e *env) renderError(err error) error {
 	var problems diag.Problems
 	if errors.As(err, &problems) {
@@ -130,7 +130,8 @@ func (e *env) renderError(err error) error {
 	return exitstatus.With(exitstatus.No, err)
 }
 
-// replaceable tells whether a folder may be replaced: it is not there, it is empty, or an earlier render made it.
+// replaceable returns an error if a folder may not be replaced. It may if it does not exist, is empty, or was made by an
+// earlier render.
 func replaceable(folder string) error {
 	entries, err := os.ReadDir(folder)
 	switch {
@@ -142,19 +143,19 @@ func replaceable(folder string) error {
 		return nil
 	}
 	if _, err := os.Lstat(filepath.Join(folder, renderMark)); err != nil {
-		return fmt.Errorf("cannot replace %s: bake render did not make it; name another folder with -o, or remove it", folder)
+		return fmt.Errorf("cannot replace %s: it was not created by bake render; name another folder with -o, or remove it", folder)
 	}
 	return nil
 }
 
-// replaceFolder puts files into a folder beside the old one, which goes once the new one is whole.
+// replaceFolder writes files to a new folder, and replaces the old folder when the new one is complete.
 func replaceFolder(folder, cluster string, files []recipe.File) (err error) {
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		return fmt.Errorf("cannot make the folder to write to: %w", err)
+		return fmt.Errorf("cannot create the output folder: %w", err)
 	}
 	work, err := os.MkdirTemp(filepath.Dir(folder), ".render-")
 	if err != nil {
-		return fmt.Errorf("cannot make a folder to write to: %w", err)
+		return fmt.Errorf("cannot create a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(work)
 	made, old := filepath.Join(work, "new"), filepath.Join(work, "old")
@@ -170,7 +171,7 @@ func replaceFolder(folder, cluster string, files []recipe.File) (err error) {
 	return nil
 }
 
-// putBack undoes the first half of an exchange of folders.
+// putBack renames the old folder back after a failed replacement.
 func putBack(old, folder string) error {
 	if err := os.Rename(old, folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot put the old %s back: %w", folder, err)
@@ -178,22 +179,22 @@ func putBack(old, folder string) error {
 	return nil
 }
 
-// writeTree writes files below a folder. Their modes are those on the node, so that nobody else reads here what nobody
-// else may read there; their owner is who runs bake.
+// writeTree writes files below a folder. They have the modes that they have on the node, so that a secret file is secret
+// here too. Their owner is the user who runs bake.
 func writeTree(dir, cluster string, files []recipe.File) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("cannot make %s: %w", dir, err)
+		return fmt.Errorf("cannot create %s: %w", dir, err)
 	}
 	mark := outdir.NewMark(cluster)
 	for _, f := range files {
 		path := underRoot(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("cannot make the folder of %s: %w", f.Path, err)
+			return fmt.Errorf("cannot create the folder of %s: %w", f.Path, err)
 		}
 		if err := os.WriteFile(path, f.Content, f.Mode); err != nil {
 			return fmt.Errorf("cannot write %s: %w", f.Path, err)
 		}
-		if err := os.Chmod(path, f.Mode); err != nil { // whatever the umask
+		if err := os.Chmod(path, f.Mode); err != nil { // independent of the umask
 			return fmt.Errorf("cannot set the mode of %s: %w", f.Path, err)
 		}
 		mark.Add(f.Path, f.Content)

@@ -17,22 +17,22 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// cannot is a failure to carry something out: exit status 3.
+// cannot returns an error with exit status 3: the command could not be carried out.
 func cannot(format string, args ...any) error {
 	return exitstatus.With(exitstatus.Failure, fmt.Errorf("cannot "+format, args...))
 }
 
-// env is what a command may touch of the world.
+// env is a command's connection to the outside: its streams and global flags.
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
 	strict         bool // warnings are errors
 
-	loaded *spec.Spec // what problems without a place are about
+	loaded *spec.Spec // the spec that problems without a file refer to
 }
 
-// run is bake without the process around it.
+// run runs bake with the given arguments and streams, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRoot(e)
@@ -81,7 +81,7 @@ func newRoot(e *env) *cobra.Command {
 	return root
 }
 
-// load reads a spec and tells its problems. An error means that the spec cannot be used.
+// load reads a spec and prints its problems. It returns an error if the spec cannot be used.
 func (e *env) load(path string) (*spec.Spec, error) {
 	s, problems, err := spec.Read(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func (e *env) load(path string) (*spec.Spec, error) {
 	return s, nil
 }
 
-// tell prints problems. An error means that there is more than warnings among them.
+// tell prints problems. It returns an error if one of them is more than a warning.
 func (e *env) tell(problems diag.Problems) error {
 	problems = e.severe(e.loaded.Place(problems))
 	if e.json && problems.HasErrors() {
@@ -110,7 +110,7 @@ func (e *env) tell(problems diag.Problems) error {
 	return nil
 }
 
-// severe makes errors of warnings under --strict.
+// severe turns warnings into errors if --strict is set.
 func (e *env) severe(problems diag.Problems) diag.Problems {
 	if e.strict {
 		return problems.Strict()
@@ -118,7 +118,7 @@ func (e *env) severe(problems diag.Problems) diag.Problems {
 	return problems
 }
 
-// node finds a spec's node by its name.
+// node returns the node of a spec with the given name.
 func node(s *spec.Spec, name string) (*spec.Node, error) {
 	var names []string
 	for i := range s.Nodes {
@@ -130,7 +130,7 @@ func node(s *spec.Spec, name string) (*spec.Node, error) {
 	return nil, exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", ")))
 }
 
-// releaseOf is the release that a spec names, or the one that a flag insists on.
+// releaseOf returns the release of the flag, or the spec's own if the flag is empty.
 func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
 	if flag == "" {
 		flag = s.Image.Release
@@ -145,5 +145,5 @@ func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
 	return r, nil
 }
 
-// underRoot is where an absolute path of a machine lies below dir.
+// underRoot returns the location of an absolute path of a machine below dir.
 func underRoot(dir, path string) string { return filepath.Join(dir, filepath.FromSlash(path)) }

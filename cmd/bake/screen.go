@@ -14,15 +14,15 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// screen tells how a drill goes on: a line for each thing that happened and, on a terminal, how things stand below them,
-// drawn anew each time.
+// screen shows the progress of a drill: a line for each event and, on a terminal, the current state below, which is redrawn
+// each time.
 type screen struct {
 	w     io.Writer
 	now   func() time.Time
-	width int // of the terminal; 0: none
+	width int // of the terminal; 0 if there is none
 
 	mu    sync.Mutex
-	stand int // live lines that stand
+	stand int // number of live lines on the terminal
 	ended bool
 }
 
@@ -39,22 +39,22 @@ func newScreen(w io.Writer) *screen {
 
 func (s *screen) live() bool { return s.width > 0 }
 
-// line says something for good.
+// line prints a permanent line.
 func (s *screen) line(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	fmt.Fprintln(s.w, termsafe.Text(text)) // it may quote a node's journal
+	fmt.Fprintln(s.w, termsafe.Text(text)) // the text may quote a node's journal
 }
 
-// doing shows what is under way, on a terminal.
+// doing shows the current activity, on a terminal.
 func (s *screen) doing(text string) { s.draw([]string{text}) }
 
-// show draws how things stand.
+// show draws the current state.
 func (s *screen) show(l drill.Live) { s.draw(standing(l, s.now(), s.width)) }
 
-// standing are the live lines: what is done and for how long, each node, what is waited for, and each VIP that no node or
-// more than one holds.
+// standing returns the live lines: the current activity and its duration, each node, what the drill waits for, and each VIP
+// that no node or more than one node holds.
 func standing(l drill.Live, now time.Time, columns int) []string {
 	holding := "  %4.0f requests/s  gap %6.0f ms  holds %s"
 	if columns < 70 {
@@ -106,7 +106,7 @@ func (s *screen) draw(lines []string) {
 	s.stand = len(lines)
 }
 
-// clear takes the live lines off. The caller holds the lock.
+// clear removes the live lines. The caller holds the lock.
 func (s *screen) clear() {
 	if s.stand > 0 {
 		fmt.Fprintf(s.w, "\x1b[%dA\x1b[J", s.stand)
@@ -114,7 +114,7 @@ func (s *screen) clear() {
 	}
 }
 
-// end leaves the terminal clean for what comes next.
+// end removes the live lines from the terminal.
 func (s *screen) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,8 @@ func (s *screen) end() {
 	s.ended = true
 }
 
-// printable is a line of a terminal: what a package prints must not steer it.
+// printable returns text as one line for a terminal of the given width, without control characters: output of a package must
+// not control the terminal.
 func printable(text string, width int) string {
 	line := []rune(termsafe.Line(text))
 	if len(line) <= width {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/drill"
 )
 
-// lockedBuffer is written by one goroutine and read by another.
+// lockedBuffer can be written and read by different goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -60,7 +60,7 @@ func TestStanding(t *testing.T) {
 	}
 }
 
-// On a terminal the live lines are drawn over those that stand, and a line that stays comes above them.
+// On a terminal, new live lines replace the old ones, and a permanent line comes above them.
 func TestScreenOnATerminal(t *testing.T) {
 	var b bytes.Buffer
 	l, now := liveCrash()

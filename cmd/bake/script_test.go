@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the output that the scripts expect")
 
-// TestMain lets this test's binary be bake as well, for the scripts.
+// TestMain makes this test binary run as bake if a script calls bake.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bake": func() {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// The scripts are what a person types, and what comes of it.
+// TestScripts runs the scripts of testdata/script. They contain commands as a user types them, and check their results.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -35,14 +35,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits runs a command and demands its exit status: exits 3 bake validate missing.yaml.
+// exits runs a command and checks its exit status, as in: exits 3 bake validate missing.yaml
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits status command [args...]")
 	}
 	want, err := strconv.Atoi(args[0])
 	if err != nil {
-		ts.Fatalf("%q is no exit status", args[0])
+		ts.Fatalf("%q is not an exit status", args[0])
 	}
 	got := 0
 	var exit *exec.ExitError

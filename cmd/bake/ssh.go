@@ -14,20 +14,20 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Bounds of what a node may do to the one who asks it.
+// Limits on a node's answer.
 const (
-	connectTime = 10 * time.Second // for a connection, as ssh counts it
+	connectTime = 10 * time.Second // for a connection, as ssh measures it
 	maxAnswer   = 16 << 20         // 10,000 services have 2 MiB of steps
 	maxMessages = 64 << 10
 )
 
-// unanswered is why a node gave no answer, and what to try.
+// unanswered is an error: why a node gave no answer, and what the user can try.
 type unanswered struct{ why, try string }
 
 func (u *unanswered) Error() string { return u.why }
 
-// capped is a buffer that fails when it is full, which ends the program that writes to it. It is not a bytes.Buffer,
-// whose ReadFrom has no limit.
+// capped is a buffer with a size limit. A write beyond the limit fails, which ends the program that writes. It cannot embed
+// bytes.Buffer, whose ReadFrom has no limit.
 type capped struct {
 	buf  bytes.Buffer
 	max  int
@@ -41,7 +41,7 @@ func (c *capped) Write(p []byte) (int, error) {
 	return c.buf.Write(p)
 }
 
-// run runs ha-agent on a node and decodes the JSON that it prints. Its status 1 is an answer too.
+// run runs ha-agent on a node and decodes the JSON that it prints. Exit status 1 is also an answer.
 func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...string) error {
 	address := n.Addresses[0].Addr.String()
 	ssh := []string{"-o", "BatchMode=yes", "-o", fmt.Sprintf("ConnectTimeout=%d", int(connectTime.Seconds()))}
@@ -55,7 +55,7 @@ func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...stri
 	cmd := exec.CommandContext(ctx, "ssh", append(ssh, args...)...)
 	stdout, stderr := &capped{max: maxAnswer}, &capped{max: maxMessages}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	// A master of ssh's ControlPersist stays and keeps the output open.
+	// A master process of ssh's ControlPersist keeps running and keeps the output open.
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	name := fmt.Sprintf("%s (%s)", n.Name, address)
@@ -63,18 +63,18 @@ func (v *verifier) run(ctx context.Context, n *spec.Node, into any, args ...stri
 	case ctx.Err() != nil:
 		return v.silent(ctx, name, address)
 	case stdout.full || stderr.full:
-		return &unanswered{fmt.Sprintf("cannot use the answer of %s: it is longer than %d MiB", name, maxAnswer>>20), "see what `sudo ha-agent " + args[0] + "` prints there"}
+		return &unanswered{fmt.Sprintf("cannot use the answer of %s: it is longer than %d MiB", name, maxAnswer>>20), "look at the output of `sudo ha-agent " + args[0] + "` there"}
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay) && !(cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitstatus.No && stdout.buf.Len() > 0):
 		return v.failed(err, name, address, args[0], stderr.buf.String())
 	}
 	if err := json.Unmarshal(stdout.buf.Bytes(), into); err != nil {
-		return &unanswered{fmt.Sprintf("cannot use the answer of %s: what ha-agent %s prints is not the JSON that this bake reads: %v", name, args[0], err),
-			"install an ha-agent of bake's version there"}
+		return &unanswered{fmt.Sprintf("cannot use the answer of %s: the output of ha-agent %s is not the JSON that this version of bake expects: %v", name, args[0], err),
+			"install the same version of ha-agent there"}
 	}
 	return nil
 }
 
-// silent is a node that was given up.
+// silent returns the error for a node that did not answer in time, or whose query was interrupted.
 func (v *verifier) silent(ctx context.Context, name, address string) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &unanswered{fmt.Sprintf("cannot reach %s: no answer within %s", name, seconds(v.timeout)), v.tryToReach(address)}
@@ -82,17 +82,17 @@ func (v *verifier) silent(ctx context.Context, name, address string) error {
 	return &unanswered{why: fmt.Sprintf("cannot ask %s: interrupted", name)}
 }
 
-// failed tells what ssh, sudo or ha-agent said when it failed.
+// failed turns the messages of ssh, sudo or ha-agent into an error with advice.
 func (v *verifier) failed(err error, name, address, command, messages string) error {
 	said := lastMessage(messages)
 	var exit *exec.ExitError
 	switch {
 	case !errors.As(err, &exit):
 		return &unanswered{fmt.Sprintf("cannot run ssh to reach %s: %v", name, err), "install it: apt-get install openssh-client"}
-	case exit.ExitCode() != 255: // ssh connected, and it is the command's own
-		try := "log in there and run `sudo ha-agent " + command + "`"
+	case exit.ExitCode() != 255: // ssh connected, so the status is that of the command
+		try := "log in to the node and run `sudo ha-agent " + command + "`"
 		if strings.Contains(said, "sudo:") && strings.Contains(said, "password") {
-			try = "let the login run sudo without a password (access.users of the spec: sudo: true), or name another with --user"
+			try = "allow sudo without a password for the login (in the spec: access.users, sudo: true), or name another login with --user"
 		}
 		if said == "" {
 			said = err.Error()
@@ -101,9 +101,9 @@ func (v *verifier) failed(err error, name, address, command, messages string) er
 	case strings.Contains(strings.ToLower(said), "timed out"):
 		return &unanswered{fmt.Sprintf("cannot reach %s: no answer within %s", name, seconds(connectTime)), v.tryToReach(address)}
 	case strings.Contains(said, "Permission denied"):
-		return &unanswered{fmt.Sprintf("cannot log in to %s: %s", name, said), "name the login with --user, and see that ssh-agent or --ssh-config has its key"}
+		return &unanswered{fmt.Sprintf("cannot log in to %s: %s", name, said), "name the login with --user, and check that ssh-agent or --ssh-config has its key"}
 	case strings.Contains(said, "Host key"):
-		return &unanswered{fmt.Sprintf("cannot trust %s: %s", name, said), "log in once by hand to compare the host's key: " + v.byHand(address)}
+		return &unanswered{fmt.Sprintf("cannot trust %s: %s", name, said), "log in once manually to compare the host key: " + v.byHand(address)}
 	case said == "":
 		said = "ssh failed without a message"
 	}
@@ -111,7 +111,7 @@ func (v *verifier) failed(err error, name, address, command, messages string) er
 }
 
 func (v *verifier) tryToReach(address string) string {
-	return fmt.Sprintf("see whether the node runs and %s works from here (ping %s)", v.byHand(address), address)
+	return fmt.Sprintf("check that the node runs and that %s works from here (ping %s)", v.byHand(address), address)
 }
 
 func (v *verifier) byHand(address string) string {
@@ -125,7 +125,7 @@ func (v *verifier) byHand(address string) string {
 	return strings.Join(append(words, address+"`"), " ")
 }
 
-// lastMessage is the last line that says something: before it ssh may show the node's banner.
+// lastMessage returns the last line of ssh's messages. Earlier lines may be the node's banner.
 func lastMessage(messages string) string {
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(messages, "\r", "")), "\n")
 	last := strings.TrimSpace(lines[len(lines)-1])

@@ -10,10 +10,10 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// seedsMark lists what bake cloud-init wrote to a node's folder.
+// seedsMark is the name of a file that lists what bake cloud-init wrote to a node's folder.
 const seedsMark = ".written-by-bake"
 
-// markSeeds marks each node's folder of seeds.
+// markSeeds writes the mark into each node's folder of seeds.
 func markSeeds(dir, cluster string, written []cloudinit.Written) error {
 	marks := map[string]outdir.Mark{}
 	for _, w := range written {
@@ -22,7 +22,7 @@ func markSeeds(dir, cluster string, written []cloudinit.Written) error {
 		}
 		content, err := os.ReadFile(w.Path)
 		if err != nil {
-			return fmt.Errorf("cannot read what was written: %w", err)
+			return fmt.Errorf("cannot read a file just written: %w", err)
 		}
 		marks[w.Node].Add(filepath.Base(w.Path), content)
 	}
@@ -34,7 +34,7 @@ func markSeeds(dir, cluster string, written []cloudinit.Written) error {
 	return nil
 }
 
-// sweep removes what an earlier run wrote for nodes that the spec no longer has.
+// sweep removes the files that an earlier run wrote for nodes that are no longer in the spec.
 func (e *env) sweep(dir, mark string, s *spec.Spec) error {
 	removed, err := outdir.Sweep(dir, mark, s.Cluster, func(folder string) bool { return s.Node(folder) != nil })
 	for _, r := range removed {

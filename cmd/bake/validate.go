@@ -22,11 +22,11 @@ func newValidate(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate SPEC",
 		Short: "Check a spec and report all problems",
-		Long: `Check a spec and report all problems, each with its place and the way out.
+		Long: `Check a spec and report all problems, each with its position and a hint.
 
-It does without writing what the later commands do with a spec, for every node, and reports what they would refuse.
-If haproxy and keepalived are installed, they judge the configuration that would be generated for them, and with it the
-lines that the spec passes through. What exists on the nodes alone, such as certificates, need not exist here.`,
+It runs all later steps for every node without writing anything, and reports the errors that they would report. If haproxy and
+keepalived are installed, they test the configuration that would be generated for them, including raw lines in the spec.
+Files that exist only on the nodes, such as certificates, need not exist here.`,
 		Args: oneArg("SPEC"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.validate(c.Context(), args[0], releaseName, cloudName)
@@ -34,7 +34,7 @@ lines that the spec passes through. What exists on the nodes alone, such as cert
 	}
 	flags := c.Flags()
 	flags.StringVar(&releaseName, "release", "", "check for this release instead of the spec's: "+strings.Join(release.Names(), ", "))
-	flags.StringVar(&cloudName, "cloud", cloudinit.NoCloud, "check for this cloud too: "+strings.Join(cloudinit.CloudNames(), ", "))
+	flags.StringVar(&cloudName, "cloud", cloudinit.NoCloud, "also check for this cloud: "+strings.Join(cloudinit.CloudNames(), ", "))
 	return c
 }
 
@@ -74,7 +74,7 @@ type validity struct {
 	Problems diag.Problems `json:"problems"`
 }
 
-// tellValidity prints all problems, and whether the spec is valid. An error means that it is not.
+// tellValidity prints all problems, and whether the spec is valid. It returns an error if the spec is not valid.
 func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) error {
 	valid := !problems.HasErrors()
 	if e.json {
@@ -96,7 +96,7 @@ func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) er
 	return nil
 }
 
-// count is a number with its noun.
+// count returns a number and its noun, in the plural unless the number is 1.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -21,14 +21,14 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// verifier asks the nodes of a spec over ssh.
+// verifier queries the nodes of a spec over ssh.
 type verifier struct {
 	sshConfig string
 	user      string
 	timeout   time.Duration
 }
 
-// nodeReport is what a node says of itself. Err is why it could not be asked, and Try what to do about that.
+// nodeReport is a node's answer. If the node could not be queried, Err is the reason, and Try is what the user can try.
 type nodeReport struct {
 	Node  string         `json:"node"`
 	Steps verify.Results `json:"steps,omitempty"`
@@ -37,20 +37,20 @@ type nodeReport struct {
 	Try   string         `json:"way_out,omitempty"`
 }
 
-// clusterReport is what all of them say.
+// clusterReport has the answers of all nodes.
 type clusterReport struct {
 	Nodes   []nodeReport   `json:"nodes"`
-	Cluster verify.Results `json:"cluster"` // what only all nodes together can tell: one holder of each VIP
+	Cluster verify.Results `json:"cluster"` // checks that need the answers of all nodes: each VIP has one holder
 }
 
 func newVerify(e *env) *cobra.Command {
 	v := &verifier{}
 	cmd := &cobra.Command{
 		Use:   "verify SPEC",
-		Short: "Ask the nodes over ssh whether all of it holds: every step, and exactly one holder of each VIP",
-		Long: `Ask the nodes over ssh whether all of it holds: every step on each of them, and exactly one holder of each VIP.
+		Short: "Check the running nodes over ssh: each step of the setup, and that each VIP has exactly one holder",
+		Long: `Check the running nodes over ssh: each step of the setup on each node, and that each VIP has exactly one holder.
 
-It runs "sudo -n ha-agent …" by the ssh program at each node's address, with your own ssh configuration and keys.`,
+It runs "sudo -n ha-agent …" at each node's address with the ssh program, your ssh configuration and your keys.`,
 		Args: oneArg("SPEC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := e.load(args[0])
@@ -58,17 +58,17 @@ It runs "sudo -n ha-agent …" by the ssh program at each node's address, with y
 				return err
 			}
 			var r clusterReport
-			e.wait("ask the nodes over ssh", func(waitFor func(string)) { r = v.ask(cmd.Context(), s, waitFor) })
+			e.wait("query the nodes over ssh", func(waitFor func(string)) { r = v.ask(cmd.Context(), s, waitFor) })
 			return e.report(r)
 		},
 	}
 	cmd.Flags().StringVar(&v.user, "user", "", "log in as `USER` (default: ssh's own)")
-	cmd.Flags().StringVar(&v.sshConfig, "ssh-config", "", "`FILE` that ssh reads instead of its own configuration")
-	cmd.Flags().DurationVar(&v.timeout, "timeout", time.Minute, "for each node")
+	cmd.Flags().StringVar(&v.sshConfig, "ssh-config", "", "`FILE` that ssh reads instead of its default configuration")
+	cmd.Flags().DurationVar(&v.timeout, "timeout", time.Minute, "time limit for each node")
 	return cmd
 }
 
-// ask asks all nodes at the same time. It calls waitFor each time that one has answered, once at a time.
+// ask queries all nodes concurrently. It calls waitFor each time that a node has answered, never concurrently.
 func (v *verifier) ask(ctx context.Context, s *spec.Spec, waitFor func(string)) clusterReport {
 	report := clusterReport{Nodes: make([]nodeReport, len(s.Nodes))}
 	waiting := map[string]bool{}
@@ -94,7 +94,7 @@ func (v *verifier) ask(ctx context.Context, s *spec.Spec, waitFor func(string)) 
 	return report
 }
 
-// waitingFor names the nodes that have not answered.
+// waitingFor returns a text with the names of the nodes that have not answered.
 func waitingFor(waiting map[string]bool) string {
 	var names []string
 	for name, yes := range waiting {
@@ -126,7 +126,7 @@ func (v *verifier) node(ctx context.Context, n *spec.Node) nodeReport {
 	return r
 }
 
-// oneHolder tells whether exactly one node holds a VIP.
+// oneHolder checks that exactly one node holds a VIP.
 func oneHolder(vip string, nodes []nodeReport) verify.Result {
 	var holders, silent []string
 	for _, n := range nodes {
@@ -141,19 +141,19 @@ func oneHolder(vip string, nodes []nodeReport) verify.Result {
 	switch {
 	case len(holders) > 1:
 		r.Why = "held by " + strings.Join(holders, " and ")
-		r.WayOut = "see that VRRP gets from each node to the others (IP protocol 112)"
+		r.WayOut = "check that VRRP packets (IP protocol 112) pass from each node to the others"
 	case len(silent) > 0:
-		r.Why = strings.Join(silent, " and ") + " cannot be asked"
+		r.Why = strings.Join(silent, " and ") + " cannot be queried"
 	case len(holders) == 0:
 		r.Why = "no node holds it"
-		r.WayOut = "journalctl -u keepalived on the nodes"
+		r.WayOut = "run journalctl -u keepalived on the nodes"
 	default:
 		r.OK, r.Detail = true, holders[0]
 	}
 	return r
 }
 
-// report prints the answers. An error says that not all of it holds, or that a node could not be asked.
+// report prints the answers. It returns an error if a check failed or a node could not be queried.
 func (e *env) report(r clusterReport) error {
 	if e.json {
 		enc := json.NewEncoder(termsafe.Writer(e.stdout))

@@ -11,7 +11,7 @@ import (
 func newVersion(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, the same for all of hapair's programs",
+		Short: "Print the version, which all programs of hapair share",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := fmt.Fprintln(e.stdout, version.String()); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// TestOneVersion builds all programs with a commit and asks each for its version in both ways.
+// TestOneVersion builds all programs with a commit, and checks the version that each prints in both ways.
 func TestOneVersion(t *testing.T) {
 	needs.Programs(t) // building the programs takes too long for a unit test
 	dir := t.TempDir()
@@ -35,11 +35,11 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"validate"}, `cannot run "bake validate": the argument SPEC is missing`},
-		{[]string{"render", "a.yaml", "b.yaml"}, `the argument "b.yaml" is too many; usage: bake render SPEC -o DIR`},
-		{[]string{"image"}, "the argument SPEC is missing"},
-		{[]string{"verify"}, "the argument SPEC is missing"},
-		{[]string{"drill", "shell"}, "the argument NODE is missing"},
+		{[]string{"validate"}, `cannot run "bake validate": argument SPEC is missing`},
+		{[]string{"render", "a.yaml", "b.yaml"}, `unexpected argument "b.yaml"; usage: bake render SPEC -o DIR`},
+		{[]string{"image"}, "argument SPEC is missing"},
+		{[]string{"verify"}, "argument SPEC is missing"},
+		{[]string{"drill", "shell"}, "argument NODE is missing"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), c.args, nil, &stdout, &stderr); code != exitstatus.Usage || !strings.Contains(stderr.String(), c.want) {

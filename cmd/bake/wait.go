@@ -6,8 +6,8 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// wait runs f and shows a clock meanwhile, if stderr is a terminal: what takes longer than longStep must not look stuck. f may
-// report what it waits for.
+// wait runs f. If stderr is a terminal, it shows a clock meanwhile, so that a step that takes longer than longStep does not
+// look stuck. f can report what it waits for.
 func (e *env) wait(step string, f func(waitFor func(string))) {
 	p := newProgress(e.stderr, time.Now)
 	if p.width == 0 {
@@ -18,7 +18,7 @@ func (e *env) wait(step string, f func(waitFor func(string))) {
 	p.while(step, f)
 }
 
-// while shows a step that leaves no line behind.
+// while shows a step without leaving a line behind.
 func (p *progress) while(step string, f func(waitFor func(string))) {
 	defer p.end()
 	p.report(install.Progress{Step: step})

@@ -13,14 +13,15 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// maxApply bounds what is sent to the daemon.
+// maxApply is the size limit, in bytes, of the files that are sent to the daemon.
 const maxApply = 64 << 20
 
 func cmdApply(ctx context.Context, e *env, args []string) error {
 	flags := e.flags("apply")
-	timeout := flags.Duration("timeout", 5*time.Minute, "for the daemon's answer")
+	timeout := flags.Duration("timeout", 5*time.Minute, "time limit for the daemon's answer")
 	if err := e.parse(flags, args, 1); err != nil {
 		return err
 	}
@@ -31,18 +32,18 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	var done control.Applied
-	if err := control.Ask(ctx, control.Path, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
+	if err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
 		return fmt.Errorf("cannot apply %s: %w", flags.Arg(0), err)
 	}
 	switch c := done.Change; {
 	case done.Refused != "":
 		return exitstatus.With(exitstatus.No, fmt.Errorf("apply: %s", done.Refused))
 	case c == nil:
-		fmt.Fprintln(e.stdout, "nothing to do: these files are what the node runs on")
+		fmt.Fprintln(e.stdout, "nothing to do: the node already runs these files")
 	case c.Verdict != journal.Proven:
-		return exitstatus.With(exitstatus.No, fmt.Errorf("change %d of %s %s, and none of the files stays: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason))
+		return exitstatus.With(exitstatus.No, fmt.Errorf("change %d of %s was %s, and no file was changed: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason))
 	default:
-		fmt.Fprintf(e.stdout, "change %d of %s proven in %s\n", c.Number, strings.Join(c.Targets, ", "), c.Took)
+		fmt.Fprintf(e.stdout, "change %d of %s was proven in %s\n", c.Number, strings.Join(c.Targets, ", "), c.Took)
 		if c.Reason != "" {
 			fmt.Fprintf(e.stderr, "ha-agent: %s\n", c.Reason)
 		}
@@ -50,7 +51,8 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// filesBelow reads all files of a directory that holds absolute paths: DIR/etc/haproxy/haproxy.cfg.
+// filesBelow reads all files below a directory. A file's path in the directory is its absolute path on the node:
+// DIR/etc/haproxy/haproxy.cfg.
 func filesBelow(dir string) ([]control.ApplyFile, error) {
 	var files []control.ApplyFile
 	size := int64(0)
@@ -63,10 +65,10 @@ func filesBelow(dir string) ([]control.ApplyFile, error) {
 			return err
 		}
 		if !fi.Mode().IsRegular() {
-			return fmt.Errorf("%s is no regular file", path)
+			return fmt.Errorf("%s is not a regular file", path)
 		}
 		if size += fi.Size(); size > maxApply {
-			return fmt.Errorf("there are more than %d MiB", maxApply>>20)
+			return fmt.Errorf("the files have more than %d MiB", maxApply>>20)
 		}
 		data, err := regular.ReadFile(path, maxApply)
 		if err != nil {
@@ -80,7 +82,7 @@ func filesBelow(dir string) ([]control.ApplyFile, error) {
 		return nil
 	})
 	if err == nil && len(files) == 0 {
-		err = errors.New("there are no files")
+		err = errors.New("the directory has no files")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot apply %s: %w", dir, err)

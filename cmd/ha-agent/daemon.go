@@ -11,24 +11,23 @@ import (
 
 	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/store"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/internal/version"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func cmdRun(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("run")
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}
 	if err := waitFor(ctx, *conf, systemd.Notifier{}); err != nil || ctx.Err() != nil {
 		return err
 	}
-	// With one processor for Go code a goroutine that is woken up wakes up no other thread, and the runtime's monitor sleeps.
+	// With one processor for Go code, a goroutine that wakes up does not wake another thread, and the runtime's monitor
+	// thread sleeps.
 	runtime.GOMAXPROCS(1)
 	c, err := config.Load(*conf)
 	if err != nil {
@@ -39,13 +38,13 @@ func cmdRun(ctx context.Context, e *env, args []string) error {
 	defer d.Bus.Close()
 	err = d.Serve(ctx)
 	if errors.Is(err, agent.ErrConfigChanged) {
-		d.Log.Info("agent.yaml has changed: ending, so that systemd starts the agent anew on it")
+		d.Log.Info("agent.yaml has changed: exiting, so that systemd restarts the agent with it")
 		return nil
 	}
 	return err
 }
 
-// waitFor waits for the configuration: an image has none before cloud-init has made a node of it.
+// waitFor waits until the configuration exists. An image has none until cloud-init has written a node's configuration.
 func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 	tick := time.NewTicker(min(time.Second, max(n.WatchdogInterval(), 100*time.Millisecond)))
 	defer tick.Stop()
@@ -67,17 +66,17 @@ func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 	}
 }
 
-// daemon is the daemon of this machine.
+// daemon returns the daemon for this machine.
 func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
 		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,
 		Paths: agent.Paths{
-			Config: conf, Store: store.Dir, Control: control.Path, Mark: health.MaintenanceMark, ProcSys: "/proc/sys",
+			Config: conf, Store: wellknown.AgentState, Control: wellknown.AgentSocket, Mark: wellknown.Mark, ProcSys: "/proc/sys",
 		},
 	}
 }
 
-// logger writes to stderr, which is systemd's journal: it has the time already.
+// logger returns a logger to stderr, which is systemd's journal. It omits the time, because the journal adds it.
 func logger(e *env) *slog.Logger {
 	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {

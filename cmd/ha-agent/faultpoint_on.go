@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// faultPoint names the step of a change at which a build for tests ends itself as an operator's SIGKILL would, once.
+// faultPoint is a file that contains the name of the step at which a test build ends itself with SIGKILL, once.
 const faultPoint = "/run/ha-agent/faultpoint"
 
-// point ends this process where the file names the step, or stops it where it says STOP before that. After PANIC it panics
-// instead, each time, for as long as the file is there.
+// point ends this process if the file contains the name of the step. If "STOP" comes before the name, it stops the process
+// instead. If "PANIC" comes before the name, it panics, each time while the file exists.
 func point(name string) {
 	b, err := os.ReadFile(faultPoint)
 	if err != nil {
@@ -30,5 +30,5 @@ func point(name string) {
 		return
 	}
 	syscall.Kill(os.Getpid(), signal)
-	select {} // until the signal is there
+	select {} // until the signal arrives
 }

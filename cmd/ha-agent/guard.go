@@ -13,37 +13,38 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// cmdGuard keeps no service from starting: whatever it cannot do, it tells and exits 0. Only a reload is refused.
+// cmdGuard never prevents the start of a service: it reports errors and exits with 0. Only a reload can be refused.
 func cmdGuard(ctx context.Context, e *env, args []string) error {
 	flags := e.flags("guard")
-	conf := flags.String("config", config.Path, "the agent's configuration `FILE`")
-	reload := flags.Bool("reload", false, "before a reload: change nothing, exit 1 where the files are bad")
+	conf := flags.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
+	reload := flags.Bool("reload", false, "before a reload: change nothing, and exit with 1 if the files are bad")
 	if err := e.parse(flags, args, 1); err != nil {
 		return err
 	}
 	name := flags.Arg(0)
 	if !slices.Contains(target.Names[:], name) {
-		return usage("guard: there is no target %q: there are %s", name, strings.Join(target.Names[:], ", "))
+		return usage("guard: unknown target %q: must be one of %s", name, strings.Join(target.Names[:], ", "))
 	}
 	log := logger(e)
 	c, err := config.Load(*conf)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // an image that is no node yet has nothing to go back to
+		return nil // an image that is not a node yet has no last known good files
 	}
 	if err != nil {
-		// Whoever broke agent.yaml may have broken more.
+		// The configuration of the services may be broken as well as agent.yaml, so the guard continues with the usual
+		// paths.
 		log.Error(err.Error())
 		c = usual()
 	}
-	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(store.Dir), Run: tool.Run}.Target(name)
+	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(wellknown.AgentState), Run: tool.Run}.Target(name)
 	if err != nil {
 		return err
 	}
-	g := &guard.Guard{Target: t, Store: store.Dir, Now: time.Now, Log: log}
+	g := &guard.Guard{Target: t, Store: wellknown.AgentState, Now: time.Now, Log: log}
 	if name == "sysctl" { // it has no service that reads the files when it starts
 		g.Applied = func(ctx context.Context) error { return target.ApplySysctl(ctx, tool.Run, c.Sysctl.File) }
 	}
@@ -59,11 +60,11 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// usual is what every agent.yaml says of where the files lie.
+// usual returns the paths that every generated agent.yaml contains.
 func usual() *config.Config {
 	return &config.Config{
-		HAProxy:    config.HAProxy{Config: "/etc/haproxy/haproxy.cfg", CheckSocket: health.Socket},
-		Keepalived: config.Keepalived{Config: "/etc/keepalived/keepalived.conf"},
-		Sysctl:     config.Sysctl{File: "/etc/sysctl.d/60-hapair.conf"},
+		HAProxy:    config.HAProxy{Config: wellknown.HAProxyConfig, CheckSocket: wellknown.CheckSocket},
+		Keepalived: config.Keepalived{Config: wellknown.KeepalivedConfig},
+		Sysctl:     config.Sysctl{File: wellknown.SysctlConfig},
 	}
 }

@@ -1,5 +1,5 @@
-// Command ha-agent keeps what runs on a load balancer true to its configuration, and tells keepalived whether this node
-// may hold a virtual IP.
+// Command ha-agent keeps the daemons of a load balancer running with the configuration on the disk, and answers keepalived's
+// check whether this node may hold a virtual IP.
 package main
 
 import (

@@ -12,11 +12,12 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// handover bounds how long the daemon may take. It waits for a peer twice, for six advertisements of 40 s at most and a second.
+// handover is the time limit for the daemon. The daemon waits for a peer twice, each time for at most six advertisement
+// intervals of 40 s and one second.
 const handover = 9 * time.Minute
 
 func cmdMaintenance(ctx context.Context, e *env, args []string) error {
@@ -24,16 +25,16 @@ func cmdMaintenance(ctx context.Context, e *env, args []string) error {
 		if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
 			args = append([]string{"on"}, args...)
 		} else {
-			return usage("maintenance: say on or off")
+			return usage("maintenance: the argument must be on or off")
 		}
 	}
 	word := args[0]
 	fs := e.flags("maintenance " + word)
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`, where the daemon is dead")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`, used if the daemon does not answer")
 	req := control.MaintenanceRequest{On: word == "on"}
 	if req.On {
-		fs.DurationVar(&req.For, "for", 0, "how long: after that `DURATION` the daemon brings the node back")
-		fs.BoolVar(&req.Force, "force", false, "even where no peer takes the virtual IPs: they have no holder then")
+		fs.DurationVar(&req.For, "for", 0, "the `DURATION` after which the daemon ends maintenance")
+		fs.BoolVar(&req.Force, "force", false, "enter maintenance even if no peer takes the virtual IPs, so that they have no holder")
 	}
 	if err := e.parse(fs, args[1:], 0); err != nil {
 		return err
@@ -61,12 +62,12 @@ func cmdMaintenance(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// maintain asks the daemon, and where that is dead does it here.
+// maintain sends the request to the daemon. If the daemon does not run, it carries the request out itself.
 func maintain(ctx context.Context, conf string, req control.MaintenanceRequest) (control.Maintenance, error) {
 	ctx, cancel := context.WithTimeout(ctx, handover)
 	defer cancel()
 	var done control.Maintenance
-	err := control.Ask(ctx, control.Path, control.Request{Command: "maintenance", Maintenance: &req}, &done)
+	err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "maintenance", Maintenance: &req}, &done)
 	if !errors.Is(err, control.ErrNoDaemon) || ctx.Err() != nil {
 		return done, err
 	}
@@ -74,7 +75,7 @@ func maintain(ctx context.Context, conf string, req control.MaintenanceRequest) 
 	if err != nil {
 		return done, err
 	}
-	runs := func() keepalived.File { return target.RunningKeepalived(store.At(store.Dir), c.Keepalived) }
-	result, err := maintenance.Offline(c, health.MaintenanceMark, runs, time.Now).Answer(ctx, maintenance.Request(req))
+	runs := func() keepalived.File { return target.RunningKeepalived(store.At(wellknown.AgentState), c.Keepalived) }
+	result, err := maintenance.Offline(c, wellknown.Mark, runs, time.Now).Answer(ctx, maintenance.Request(req))
 	return control.Maintenance(result), err
 }

@@ -19,34 +19,34 @@ type command struct {
 	run               func(ctx context.Context, e *env, args []string) error
 }
 
-// env is what a command may touch of the world.
+// env has a command's streams.
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
-// usage is a wrong use of a command.
+// usage returns an error for a wrong command line.
 func usage(format string, args ...any) error {
 	return exitstatus.With(exitstatus.Usage, fmt.Errorf(format, args...))
 }
 
 func commands() []command {
 	return []command{
-		{"run", "", "the daemon: watches, validates, reloads, proves, commits or rolls back", cmdRun},
-		{"check", "", "may this node hold virtual IPs? 0: yes, 1: no; what keepalived's track_script runs", cmdCheck},
-		{"status", "", "targets, virtual IPs held, VRRP states, the last change and its verdict; 0: healthy, 1: not", cmdStatus},
-		{"verify", "", "every step that makes a load balancer, each with ok or not", cmdVerify},
-		{"guard", "TARGET", "before a service starts: bad files are set aside and the last known good ones are used", cmdGuard},
-		{"release", "", "takes off virtual IPs that keepalived left behind", cmdRelease},
-		{"apply", "DIR", "take over a set of files as one change and wait: 0 proven, 1 refused", cmdApply},
-		{"maintenance", "on|off", "give the virtual IPs away and stay away, also after a reboot; or come back", cmdMaintenance},
-		{"version", "", "print the version, the same for all of hapair's programs", cmdVersion},
+		{"run", "", "run the daemon, which watches the files, validates changes, reloads services, and proves or rolls back", cmdRun},
+		{"check", "", "check whether this node may hold virtual IPs (0: yes, 1: no); keepalived runs it as its track_script", cmdCheck},
+		{"status", "", "print targets, virtual IPs, VRRP states and recent changes (0: healthy, 1: not healthy)", cmdStatus},
+		{"verify", "", "check every step of the node's setup, and print ok or NOT for each", cmdVerify},
+		{"guard", "TARGET", "before a service starts: set bad files aside, and put the last known good ones in place", cmdGuard},
+		{"release", "", "remove virtual IPs that keepalived left behind", cmdRelease},
+		{"apply", "DIR", "install a set of files as one change, and wait for the result (0: proven, 1: refused)", cmdApply},
+		{"maintenance", "on|off", "give up all virtual IPs, also across reboots; or become available again", cmdMaintenance},
+		{"version", "", "print the version, which all programs of hapair share", cmdVersion},
 	}
 }
 
-// run is ha-agent without the process around it.
+// run runs ha-agent with the given arguments and streams, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	// Much of what is printed comes from daemons and files.
+	// Much of the output comes from daemons and files, so control characters are removed.
 	e := &env{stdin: stdin, stdout: termsafe.Writer(stdout), stderr: termsafe.Writer(stderr)}
 	err := dispatch(ctx, e, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func dispatch(ctx context.Context, e *env, args []string) error {
 	if len(args) == 0 {
-		return usage("no command is given")
+		return usage("the command is missing")
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
@@ -78,25 +78,25 @@ func dispatch(ctx context.Context, e *env, args []string) error {
 			return c.run(ctx, e, args[1:])
 		}
 	}
-	return usage("there is no command %q", args[0])
+	return usage("unknown command %q", args[0])
 }
 
 func help(w io.Writer) {
-	fmt.Fprint(w, "ha-agent keeps a load balancer true to its configuration.\n\nUsage: ha-agent COMMAND [FLAGS]\n\n")
+	fmt.Fprint(w, "ha-agent keeps the daemons of a load balancer running with the configuration on the disk.\n\nUsage: ha-agent COMMAND [FLAGS]\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-16s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 	}
-	fmt.Fprint(w, "\n'ha-agent COMMAND -h' tells a command's flags.\nExit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not be carried out.\n")
+	fmt.Fprint(w, "\n'ha-agent COMMAND -h' prints the flags of a command.\nExit status: 0 success, 1 a negative result, 2 wrong usage, 3 the command could not be carried out.\n")
 }
 
-// flags makes a command's flag set. It says nothing by itself: parse tells what is wrong.
+// flags returns a command's flag set. The flag set prints nothing; parse returns its errors.
 func (e *env) flags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet("ha-agent "+name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	return fs
 }
 
-// parse reads a command's flags and wants n arguments after them.
+// parse parses a command's flags, and requires n arguments after them.
 func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -111,14 +111,14 @@ func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
 	name := strings.TrimPrefix(fs.Name(), "ha-agent ")
 	switch {
 	case fs.NArg() < n:
-		return usage("cannot run %s: the argument %s is missing", name, argumentOf(name))
+		return usage("cannot run %s: argument %s is missing", name, argumentOf(name))
 	case fs.NArg() > n:
-		return usage("cannot run %s: the argument %q is too many", name, fs.Arg(n))
+		return usage("cannot run %s: unexpected argument %q", name, fs.Arg(n))
 	}
 	return nil
 }
 
-// argumentOf is the name of the argument that a command takes.
+// argumentOf returns the name of a command's argument.
 func argumentOf(name string) string {
 	for _, c := range commands() {
 		if c.name == name {

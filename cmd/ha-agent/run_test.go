@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// try runs what a person would type.
+// try runs ha-agent with the given arguments.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -30,29 +30,29 @@ func TestUse(t *testing.T) {
 	tests := []struct {
 		args           []string
 		code           int
-		stdout, stderr string // what must be in it; empty: nothing may be
+		stdout, stderr string // text that must be in the output; if empty, the output must be empty
 	}{
-		{nil, exitstatus.Usage, "", "no command is given"},
-		{[]string{"dance"}, exitstatus.Usage, "", `there is no command "dance"`},
+		{nil, exitstatus.Usage, "", "the command is missing"},
+		{[]string{"dance"}, exitstatus.Usage, "", `unknown command "dance"`},
 		{[]string{"help"}, exitstatus.OK, "ha-agent COMMAND", ""},
 		{[]string{"check", "-h"}, exitstatus.OK, "-timeout", ""},
 		{[]string{"check", "--no-such"}, exitstatus.Usage, "", "check: flag provided but not defined"},
-		{[]string{"check", "extra"}, exitstatus.Usage, "", `cannot run check: the argument "extra" is too many`},
+		{[]string{"check", "extra"}, exitstatus.Usage, "", `cannot run check: unexpected argument "extra"`},
 		{[]string{"check", "--timeout", "0s"}, exitstatus.Usage, "", "too short"},
 		{[]string{"check", "--socket", missing}, exitstatus.No, "", "cannot connect to " + missing},
-		{[]string{"verify", "--stage", "moon"}, exitstatus.Usage, "", `"moon" is neither image nor node`},
+		{[]string{"verify", "--stage", "moon"}, exitstatus.Usage, "", `unknown --stage "moon"`},
 		{[]string{"verify", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
 		{[]string{"verify", "--config", broken}, exitstatus.Failure, "", "broken.yaml:2:1"},
 		{[]string{"status", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
-		{[]string{"maintenance"}, exitstatus.Usage, "", "say on or off"},
+		{[]string{"maintenance"}, exitstatus.Usage, "", "the argument must be on or off"},
 		{[]string{"maintenance", "-h"}, exitstatus.OK, "-force", ""},
 		{[]string{"maintenance", "off", "--force"}, exitstatus.Usage, "", "flag provided but not defined"},
 		{[]string{"maintenance", "on", "--for", "-1h"}, exitstatus.Usage, "", "in the past"},
 		{[]string{"maintenance", "on", "--config", missing}, exitstatus.Failure, "", "cannot read the agent's configuration"},
 		{[]string{"version"}, exitstatus.OK, version.String() + "\n", ""},
 		{[]string{"--version"}, exitstatus.OK, version.String() + "\n", ""},
-		{[]string{"version", "x"}, exitstatus.Usage, "", `cannot run version: the argument "x" is too many`},
-		{[]string{"apply"}, exitstatus.Usage, "", "cannot run apply: the argument DIR is missing"},
+		{[]string{"version", "x"}, exitstatus.Usage, "", `cannot run version: unexpected argument "x"`},
+		{[]string{"apply"}, exitstatus.Usage, "", "cannot run apply: argument DIR is missing"},
 		{[]string{"apply", missing}, exitstatus.Failure, "", "cannot apply " + missing},
 		{[]string{"apply", filepath.Dir(broken)}, exitstatus.Failure, "", "the agent's daemon does not answer"},
 		{[]string{"run", "--config", broken}, exitstatus.Failure, "", "broken.yaml:2:1"},
@@ -72,7 +72,7 @@ func TestUse(t *testing.T) {
 	}
 }
 
-func TestCheckSaysYesInSilence(t *testing.T) {
+func TestSuccessfulCheckPrintsNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "check.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -104,7 +104,7 @@ func TestRunWaitsForItsConfiguration(t *testing.T) {
 	}()
 	select {
 	case code := <-ended:
-		t.Fatalf("it did not wait: exit status %d", code)
+		t.Fatalf("run did not wait for its configuration: exit status %d", code)
 	default:
 	}
 	cancel()

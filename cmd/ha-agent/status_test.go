@@ -61,15 +61,15 @@ func TestStatusOfAHealthyNode(t *testing.T) {
 	}
 }
 
-func TestStatusSaysWhatIsWrong(t *testing.T) {
+func TestStatusShowsProblems(t *testing.T) {
 	until := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name string
 		make func(s *control.Status)
-		want string // a line's end
+		want string // the end of a line
 	}{
 		{"the daemon is dead", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "NOT RUNNING: nobody answers"},
-		{"nobody asks the link then", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "priority 254  unknown"},
+		{"the daemon is dead, so other holders are unknown", func(s *control.Status) { s.Daemon = control.Daemon{Why: "nobody answers"} }, "priority 254  unknown"},
 		{"a part panicked", func(s *control.Status) {
 			s.Daemon.Panics = []control.Panic{{Part: "a change of haproxy", Reason: "boom", Count: 3, Last: until}}
 		}, "PANICKED in a change of haproxy, 3 times, last at 2026-03-01 12:00:00Z: boom (`journalctl -u ha-agent` has the stack)"},
@@ -78,7 +78,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"the firewall is loaded", func(s *control.Status) { s.Firewall = &control.Firewall{Active: "active"} }, "firewall     loaded"},
 		{"the firewall is not loaded", func(s *control.Status) {
 			s.Firewall = &control.Firewall{Unit: "hapair-firewall.service", Active: "failed"}
-		}, "NOT LOADED: hapair-firewall.service is failed: VRRP is taken from everyone"},
+		}, "NOT LOADED: hapair-firewall.service is failed: VRRP packets from all machines are accepted"},
 		{"systemd is silent", func(s *control.Status) { s.Targets[1].Active = "" }, "systemd does not answer, version 2.3.3"},
 		{"maintenance", func(s *control.Status) { s.Maintenance = true }, "until `ha-agent maintenance off`"},
 		{"for a time", func(s *control.Status) { s.Maintenance, s.MaintenanceUntil = true, until }, "until 2026-03-01 12:00:00Z"},
@@ -88,12 +88,16 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"a MASTER without an address", func(s *control.Status) {
 			s.VIPs[0].HeldAddresses, s.Instances[0].Kernel = nil, "not held"
 		}, "priority 254 (THE KERNEL DISAGREES)"},
-		{"a state nobody told", func(s *control.Status) {
+		{"an unknown state", func(s *control.Status) {
 			s.Instances[0] = control.Instance{Name: "VI_public", State: control.Unknown, Why: "keepalived does not run"}
 		}, "VI_public is unknown: keepalived does not run"},
+		{"a command that is done", func(s *control.Status) { s.VIPs[0].OnChange = &control.OnChange{State: "MASTER", Runs: 3} }, "on_change is done for MASTER"},
+		{"a command that failed", func(s *control.Status) {
+			s.VIPs[0].OnChange = &control.OnChange{State: "BACKUP", Runs: 3, Why: "it ended with status 1"}
+		}, `on_change FAILED for BACKUP: it ended with status 1`},
 		{"drift", func(s *control.Status) {
 			s.Targets[0].Drift, s.Targets[0].Digest = true, "ffffffffffffffff"
-		}, "ffffffffffff  DRIFT: it runs on generation 4, digest 0123456789ab"},
+		}, "ffffffffffff  DRIFT: the service runs generation 4, digest 0123456789ab"},
 		{"a problem", func(s *control.Status) { s.Problems = []string{"haproxy does not answer"} }, "haproxy does not answer"},
 		{"a hostile worker", func(s *control.Status) { s.Versions.HAProxy = "3.0\x1b[2J\nok  all\u009b1m\u202e" },
 			`version 3.0\u001b[2J\nok  all\u009b1m\u202e`},

@@ -13,10 +13,10 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// shownChanges is how many changes people are shown; --json has more.
+// shownChanges is the number of changes that are printed for people; --json prints more.
 const shownChanges = 5
 
-// table is text in columns. What is wrong stands in capitals.
+// table prints text in columns. Problems are in capitals.
 type table struct{ *tabwriter.Writer }
 
 func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
@@ -28,14 +28,14 @@ func (t table) row(cells ...string) {
 	fmt.Fprintln(t, strings.Join(cells, "\t"))
 }
 
-// printStatus writes a status for people: what the node is, and tables of its VIPs, its files and their changes.
+// printStatus prints a status for people: the state of the node, and tables of its VIPs, its files and their changes.
 func printStatus(out io.Writer, s control.Status) error {
 	var b strings.Builder
 	printNode(&b, s)
 	printVIPs(&b, s)
 	printTargets(&b, s.Targets)
 	printChanges(&b, s.Changes)
-	// A column that is empty in the last rows leaves blanks behind.
+	// A column that is empty in the last rows leaves trailing blanks.
 	for line := range strings.Lines(b.String()) {
 		if _, err := fmt.Fprintln(out, strings.TrimRight(line, " \n")); err != nil {
 			return err
@@ -83,9 +83,9 @@ func firewallLine(f control.Firewall) string {
 	case "active":
 		return "loaded"
 	case "":
-		return "not known whether it is loaded: systemd does not answer"
+		return "unknown: systemd does not answer"
 	}
-	return "NOT LOADED: " + f.Unit + " is " + f.Active + ": VRRP is taken from everyone"
+	return "NOT LOADED: " + f.Unit + " is " + f.Active + ": VRRP packets from all machines are accepted"
 }
 
 func keepalivedLine(s control.Status) string {
@@ -93,7 +93,7 @@ func keepalivedLine(s control.Status) string {
 	var line string
 	switch {
 	case i < 0 || s.Targets[i].Active == "":
-		line = "not known whether it runs: systemd does not answer"
+		line = "unknown: systemd does not answer"
 	case s.Targets[i].Active == "active" || s.Targets[i].Active == "reloading":
 		line = "runs"
 	default:
@@ -105,7 +105,8 @@ func keepalivedLine(s control.Status) string {
 	return line
 }
 
-// printVIPs writes, for each address, what the kernel has, what keepalived says of it, and who else answers for it.
+// printVIPs prints, for each address, whether the kernel has it, the state that keepalived reports, and which other machines
+// answer for it.
 func printVIPs(w io.Writer, s control.Status) {
 	instances := map[string]control.Instance{}
 	for _, i := range s.Instances {
@@ -139,7 +140,7 @@ func printVIPs(w io.Writer, s control.Status) {
 	}
 }
 
-// onChange is what became of the command of a VIP.
+// onChange describes the last run of a VIP's command.
 func onChange(o control.OnChange) string {
 	switch {
 	case o.Why != "":
@@ -150,7 +151,7 @@ func onChange(o control.OnChange) string {
 	return "on_change is done for " + o.State
 }
 
-// saying is what keepalived says of the instances that decide on a VIP.
+// saying returns the states that keepalived reports for the instances of a VIP.
 func saying(names []string, instances map[string]control.Instance) string {
 	var said []string
 	for _, name := range names {
@@ -168,7 +169,7 @@ func saying(names []string, instances map[string]control.Instance) string {
 	return strings.Join(said, "; ")
 }
 
-// otherHolders are the machines that answer for an address that is held here.
+// otherHolders returns the machines that answer for an address that this node holds.
 func otherHolders(s control.Status, v control.VIP, address string, held bool) string {
 	var others []string
 	for _, o := range v.OtherHolders {
@@ -198,7 +199,7 @@ func printTargets(w io.Writer, targets []control.Target) {
 		case target.Generation == 0:
 			disk = "not proven yet"
 		case target.Drift:
-			disk = fmt.Sprintf("DRIFT: it runs on generation %d, digest %.12s", target.Generation, target.GoodDigest)
+			disk = fmt.Sprintf("DRIFT: the service runs generation %d, digest %.12s", target.Generation, target.GoodDigest)
 		}
 		t.row(target.Name, fmt.Sprint(target.Generation), fmt.Sprintf("%.12s", target.Digest), disk)
 		for _, f := range target.Files {
@@ -234,5 +235,5 @@ func printChanges(w io.Writer, changes []journal.Change) {
 	}
 }
 
-// at is a time in UTC, as the nodes of a cluster and their logs are compared.
+// at formats a time in UTC, so that logs and output of different nodes can be compared.
 func at(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

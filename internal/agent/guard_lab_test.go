@@ -209,7 +209,7 @@ func testMissingAndEmpty(t *testing.T, n *node) {
 	n.eventually("it is in the status", func() error { return n.lastIs("keepalived", "empty") })
 }
 
-// lastIs tells whether the last change is a guard's.
+// lastIs reports whether the last change is a guard's.
 func (n *node) lastIs(target, reason string) error {
 	s, err := n.status()
 	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.RolledBack || fmt.Sprint(s.LastChange.Targets) != "["+target+"]" || !strings.Contains(s.LastChange.Reason, reason)) {

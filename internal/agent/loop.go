@@ -129,7 +129,7 @@ func (d *Daemon) files() string {
 	return strings.Join(all, " ")
 }
 
-// usable tells whether the agent could start on its new configuration.
+// usable reports whether the agent could start on its new configuration.
 func (d *Daemon) usable() bool {
 	if _, err := config.Load(d.Paths.Config); err != nil {
 		d.reports.problem(err)

@@ -17,20 +17,17 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// The units without which a node does not work as it should.
-const (
-	agentUnit      = "ha-agent.service"
-	haproxyUnit    = "haproxy.service"
-	keepalivedUnit = "keepalived.service"
-)
-
-func watchedUnits() []string { return []string{agentUnit, haproxyUnit, keepalivedUnit} }
+// watchedUnits are those without which a node does not work as it should.
+func watchedUnits() []string {
+	return []string{wellknown.AgentUnit, wellknown.HAProxyUnit, wellknown.KeepalivedUnit}
+}
 
 // preparingUnits run once at each boot, and must not fail.
 func preparingUnits() []string {
-	return []string{"hapair-firewall.service", "hapair-certificates.service"}
+	return []string{wellknown.FirewallUnit, wellknown.CertificatesUnit}
 }
 
 // health is what the nodes' units looked like when they were last checked.
@@ -63,7 +60,7 @@ func (u unit) running() error {
 
 // checkHealth asks each node whether its agent, haproxy and keepalived run as they should, and returns what is wrong. A
 // unit of the node struck may have been started again if the fault is meant to do that.
-func (c *Cluster) checkHealth(ctx context.Context, f fault, struck string) []string {
+func (c *Cluster) checkHealth(ctx context.Context, f drilled, struck string) []string {
 	now := health{checked: time.Now(), nodes: map[string]nodeUnits{}}
 	var mu sync.Mutex
 	found := map[string][]string{}
@@ -234,9 +231,9 @@ func restarted(node string, before, now nodeUnits, allowed []string) []string {
 
 // complaint matches the lines of a unit's journal that a healthy one never writes.
 var complaint = map[string]*regexp.Regexp{
-	agentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
-	haproxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
-	keepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
+	wellknown.AgentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
+	wellknown.HAProxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
+	wellknown.KeepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
 }
 
 // complaints returns the first line of each unit's journal since the last check that matches.

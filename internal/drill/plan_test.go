@@ -166,8 +166,8 @@ func TestFaultNames(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"flood"`) || !strings.Contains(err.Error(), "bad-config") {
 		t.Errorf("error %v", err)
 	}
-	list, err := chosen([]string{"reboot", "reload"})
-	if err != nil || len(list) != 2 || list[0].name != "reboot" {
+	list, err := new(Cluster).chosen([]string{"reboot", "reload"})
+	if err != nil || len(list) != 2 || list[0].Name != "reboot" {
 		t.Errorf("chosen: %v, %v", list, err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"runtime"
 )
 
-// checkArchitecture makes sure that this machine can run the image's programs. An image whose shell is not an ELF program of
-// a known kind is let through: running it fails with the kernel's own reason.
+// checkArchitecture checks that this machine can run the image's programs. It accepts an image whose shell is not an ELF
+// program of a known kind: running the shell then fails with the kernel's error.
 func (w *Work) checkArchitecture() error {
 	f, err := w.opened.root.readFile("/bin/sh")
 	if err != nil {
@@ -23,7 +23,7 @@ func (w *Work) checkArchitecture() error {
 		arch = program.Machine.String()
 	}
 	if arch != runtime.GOARCH {
-		return fmt.Errorf("cannot use the base: it is for %s, and this machine is %s: an image can only be baked for the machine's own architecture", arch, runtime.GOARCH)
+		return fmt.Errorf("cannot use the base: its architecture is %s, but this machine's is %s: an image must have the architecture of the machine that bakes it", arch, runtime.GOARCH)
 	}
 	return nil
 }

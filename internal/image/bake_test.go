@@ -16,7 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// put is the work of a bake that puts one file in.
+// put returns the work of a bake that writes one file.
 func put(content string) func(context.Context, *Machine) error {
 	return func(ctx context.Context, m *Machine) error {
 		return m.Upload(ctx, "/etc/motd", 0o640, strings.NewReader(content))
@@ -32,7 +32,7 @@ func bake(t *testing.T, o Options, work func(context.Context, *Machine) error) M
 	return m
 }
 
-// What is put into a qcow2 image is in the raw image that is made of it, and the other way round.
+// Files written to a qcow2 image must be in a raw image converted from it, and vice versa.
 func TestFormatsRoundTrip(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	o.Format = QCOW2
@@ -44,7 +44,7 @@ func TestFormatsRoundTrip(t *testing.T) {
 	}
 	magic, err := os.ReadFile(o.Output)
 	if err != nil || !bytes.HasPrefix(magic, []byte(qcow2Magic)) {
-		t.Fatalf("%s is no qcow2: %v", o.Output, err)
+		t.Fatalf("%s is not a qcow2 image: %v", o.Output, err)
 	}
 
 	again := toyOptions(t, o.Output)
@@ -67,11 +67,11 @@ func TestFormatsRoundTrip(t *testing.T) {
 		t.Errorf("machine-id is %q, %v", id, err)
 	}
 	if err := Extract(context.Background(), again.Output, dir); err == nil {
-		t.Error("a directory that is not empty was extracted over")
+		t.Error("an image was extracted to a directory that is not empty")
 	}
 }
 
-func TestManifestIsTheSameEachTime(t *testing.T) {
+func TestManifestIsReproducible(t *testing.T) {
 	base := toyBase(t)
 	var manifests [2][]byte
 	for i := range manifests {
@@ -105,7 +105,7 @@ func sumOf(t *testing.T, file string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
-// An image that was there before stays, whatever becomes of the new one.
+// If a bake fails, an older image with the same name must remain unchanged.
 func TestFailureLeavesTheOldImage(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	write(t, o.Output, "old")
@@ -116,7 +116,7 @@ func TestFailureLeavesTheOldImage(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if b, err := os.ReadFile(o.Output); err != nil || string(b) != "old" {
-		t.Errorf("the old image is %q, %v", b, err)
+		t.Errorf("the content of the old image is %q, %v", b, err)
 	}
 	if err := os.Remove(o.Output); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	_, err := Bake(ctx, o, func(ctx context.Context, m *Machine) error {
-		// A process that has left its parent is killed as well, else the image could not be unmounted.
+		// A process that has left its parent must be killed too; otherwise the image cannot be unmounted.
 		return m.Run(ctx, "(trap '' TERM INT HUP; sleep 1000) & echo begun; sleep 1000", writerFunc(func() { cancel() }))
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -142,7 +142,7 @@ type writerFunc func()
 
 func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
 
-// What a command leaves running is gone when it ends.
+// Processes that a command leaves running must be killed when it ends.
 func TestLeftoversAreKilled(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	bake(t, o, func(ctx context.Context, m *Machine) error {
@@ -153,7 +153,7 @@ func TestLeftoversAreKilled(t *testing.T) {
 	})
 }
 
-// killed names the base of the bake that TestKilledBaker's child makes.
+// killed is an environment variable with the base image for the bake in TestKilledBaker's child process.
 const killed = "HAPAIR_TEST_KILLED_BASE"
 
 func TestMain(m *testing.M) {
@@ -172,7 +172,7 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// SIGKILL gives no time to clean up: the kernel does it.
+// After SIGKILL, bake cannot clean up; the kernel must do it.
 func TestKilledBaker(t *testing.T) {
 	base := toyBase(t)
 	dir := t.TempDir()
@@ -188,10 +188,10 @@ func TestKilledBaker(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatalf("the bake has not begun: %v %s", err, stderr.String())
+		t.Fatalf("the bake did not begin: %v %s", err, stderr.String())
 	}
 	if len(loopsOn(t, dir)) == 0 {
-		t.Error("no loop device is seen while the image is open: the test would see none that is left")
+		t.Error("the test does not find the loop device while the image is open, so it would not find a leftover")
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// getBase finds, downloads or makes the base, and opens it. What is read of it later is read from the file that was
-// checked, whatever becomes of its name.
+// getBase finds, downloads or bootstraps the base image, and opens it. Later reads use the file that was checked, even if
+// its name then leads to another file.
 func getBase(ctx context.Context, o *Options) (file *os.File, info BaseInfo, err error) {
 	switch {
 	case o.Base == Bootstrap:
@@ -42,12 +42,12 @@ func getBase(ctx context.Context, o *Options) (file *os.File, info BaseInfo, err
 	}
 	if o.BaseSHA256 != "" && !strings.EqualFold(o.BaseSHA256, digest) {
 		file.Close()
-		return nil, info, fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, digest, o.BaseSHA256)
+		return nil, info, fmt.Errorf("cannot use the base %s: its SHA-256 is %s, want %s", o.Base, digest, o.BaseSHA256)
 	}
 	return file, BaseInfo{filepath.Base(o.Base), "sha256:" + digest}, nil
 }
 
-// openRegular opens a file for reading. A pipe, which would wait for a writer, and a device are refused.
+// openRegular opens a regular file for reading. It refuses a device, and a pipe, which would wait for a writer.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -68,8 +68,8 @@ func isURL(base string) bool {
 	return strings.HasPrefix(base, "http://") || strings.HasPrefix(base, "https://")
 }
 
-// fetch downloads a base into the cache, under the name of its digest: bytes that are not what they should be are never
-// given a name.
+// fetch downloads a base image into the cache. The file's name contains its digest, and the file gets that name only after
+// the digest was checked.
 func fetch(ctx context.Context, o *Options) (*os.File, error) {
 	want := strings.ToLower(o.BaseSHA256)
 	name := "sha256-" + want + ".img"
@@ -101,7 +101,7 @@ func download(ctx context.Context, o *Options, want, file string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("cannot download the base: %s answers %s", o.Base, resp.Status)
+		return fmt.Errorf("cannot download the base: %s returned %s", o.Base, resp.Status)
 	}
 	to, err := newScratch(o.CacheDir)
 	if err != nil {
@@ -114,12 +114,12 @@ func download(ctx context.Context, o *Options, want, file string) error {
 		return fmt.Errorf("cannot download the base: %w", err)
 	}
 	if have := hex.EncodeToString(hash.Sum(nil)); have != want {
-		return fmt.Errorf("cannot use the base %s: its SHA-256 is %s, and not %s", o.Base, have, want)
+		return fmt.Errorf("cannot use the base %s: its SHA-256 is %s, want %s", o.Base, have, want)
 	}
 	return to.publish(file, 0o644)
 }
 
-// counted is a reader that tells how far it is, each time that another hundredth is done.
+// counted is a reader that reports its progress each time another hundredth is done.
 type counted struct {
 	r           io.Reader
 	done, total int64
@@ -137,7 +137,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fileDigest is the SHA-256 of a file from its beginning.
+// fileDigest returns the SHA-256 of a whole file.
 func fileDigest(ctx context.Context, f *os.File) (string, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
@@ -149,7 +149,7 @@ func fileDigest(ctx context.Context, f *os.File) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// copySparse copies what is not a hole, by sharing its blocks where the file system can.
+// copySparse copies everything except holes. If the file system can share blocks, it shares them.
 func copySparse(ctx context.Context, from, to *os.File) error {
 	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
 		return nil
@@ -168,7 +168,7 @@ func copySparse(ctx context.Context, from, to *os.File) error {
 		}
 		start, err := from.Seek(at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
-			return nil // only a hole is left
+			return nil // only a hole remains
 		}
 		if err != nil {
 			return fmt.Errorf("cannot copy the base: %w", err)

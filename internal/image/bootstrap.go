@@ -19,32 +19,33 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// bootstrapSize is the disk of a bootstrapped base: room for what is installed, and cloud-init grows it at first boot.
+// bootstrapSize is the size of the disk of a bootstrapped base, in bytes. It has room for the packages; cloud-init grows the
+// root file system at first boot.
 const bootstrapSize = 2 << 30
 
-// basePackages make a system that boots on a virtual machine and takes its identity from cloud-init.
+// basePackages returns the packages of a system that boots in a virtual machine and gets its identity from cloud-init.
 func basePackages(r release.Release) []string {
 	list := []string{
 		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "e2fsprogs", "kmod",
-		"grub-pc", "shim-signed", "grub-efi-amd64-signed", // for BIOS and for UEFI, which may have secure boot
+		"grub-pc", "shim-signed", "grub-efi-amd64-signed", // for BIOS, and for UEFI with or without secure boot
 		"cloud-init", "cloud-guest-utils", "fdisk", "netplan.io", "systemd-timesyncd", "openssh-server", "sudo",
 		"iproute2", "iputils-ping", "procps", "ca-certificates", "nftables", "apt-utils",
-		"lsb-release", // cloud-init warns without it, and a warning makes its status "degraded"
+		"lsb-release", // without it, cloud-init logs a warning, and its status becomes "degraded"
 	}
 	if r.Systemd.AtLeast(250, 0, 0) {
-		list = append(list, "systemd-resolved") // a part of the package systemd before
+		list = append(list, "systemd-resolved") // in earlier releases it is part of the package systemd
 	}
 	return list
 }
 
-// bootstrapper makes a base image.
+// bootstrapper bootstraps a base image.
 type bootstrapper struct {
 	o       *Options
-	sources string // of apt; empty: mmdebstrap's own default, which it writes itself
+	sources string // for apt; if empty, mmdebstrap writes its own default
 }
 
-// bootstrapBase makes the base that o asks for, or finds it in the cache, and opens it. The digest is that of everything
-// the base was asked to be.
+// bootstrapBase bootstraps the base image, or finds it in the cache, and opens it. The digest in info is that of all inputs
+// of the bootstrap.
 func bootstrapBase(ctx context.Context, o *Options) (file *os.File, info BaseInfo, err error) {
 	b, err := newBootstrapper(ctx, o)
 	if err != nil {
@@ -56,7 +57,7 @@ func bootstrapBase(ctx context.Context, o *Options) (file *os.File, info BaseInf
 	if file, err = o.cachedBootstrap(ctx, name); file != nil || err != nil {
 		return file, info, err
 	}
-	// A process that had to wait finds the base that the other one made.
+	// While this process waited for the lock, another one may have made the base.
 	unlock, err := archive.Lock(ctx, filepath.Join(o.CacheDir, name+".lock"))
 	if err != nil {
 		return nil, info, err
@@ -72,10 +73,10 @@ func bootstrapBase(ctx context.Context, o *Options) (file *os.File, info BaseInf
 	return file, info, err
 }
 
-// newBootstrapper finds out what the archive has.
+// newBootstrapper finds out which suites the archive has.
 func newBootstrapper(ctx context.Context, o *Options) (*bootstrapper, error) {
 	if runtime.GOARCH != "amd64" {
-		return nil, fmt.Errorf("cannot bootstrap on %s: only amd64 is known; name an image by --base", runtime.GOARCH)
+		return nil, fmt.Errorf("cannot bootstrap on %s: only amd64 is supported; name an image with --base", runtime.GOARCH)
 	}
 	b := &bootstrapper{o: o}
 	all, options := o.suites()
@@ -90,12 +91,12 @@ func newBootstrapper(ctx context.Context, o *Options) (*bootstrapper, error) {
 	return b, nil
 }
 
-// leaveOut reports a suite that an image will not have.
+// leaveOut reports that the image will not have a suite.
 func (o *Options) leaveOut(s suite) {
-	_ = o.stage(fmt.Sprintf("warning: %s is left out: the archive %s does not have it", s.name, s.archive), func() error { return nil })
+	_ = o.stage(fmt.Sprintf("warning: %s is not used: the archive %s does not have it", s.name, s.archive), func() error { return nil })
 }
 
-// digest is that of all that makes the base.
+// digest returns the digest of everything that determines the base.
 func (b *bootstrapper) digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %d %q %q %q %q %+v %q\n", b.o.Release.Name, bootstrapSize, partitionTable, b.sources, basePackages(b.o.Release), grubScript,
@@ -149,7 +150,7 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 		return err
 	}
 	opts := *b.o
-	opts.Epoch = time.Unix(0, 0) // bakes with other epochs share the base
+	opts.Epoch = time.Unix(0, 0) // so that bakes with other epochs can share the base
 	m, closeMachine, err := newMachine(o, &opts, true)
 	if err != nil {
 		return err
@@ -170,7 +171,8 @@ func (b *bootstrapper) fill(ctx context.Context, o *opened) error {
 	return errors.Join(err, closeMachine())
 }
 
-// mountNew mounts the one ext4 partition of a new disk. Without barriers: nothing has to be durable before the end.
+// mountNew mounts the only ext4 partition of a new disk. It turns off barriers, because nothing has to be durable before the
+// end.
 func (o *opened) mountNew() error {
 	for _, p := range o.parts {
 		if p.fs == nil {
@@ -189,7 +191,7 @@ func (o *opened) mountNew() error {
 	return errNoRoot
 }
 
-// mmdebstrap unpacks and configures the packages into the mounted file system. Its temporary files are in the namespace.
+// mmdebstrap unpacks and configures the packages in the mounted file system. Its temporary files are in the mount namespace.
 func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 	path, err := lookTool("mmdebstrap")
 	if err != nil {
@@ -200,17 +202,17 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	keyring := tempDir + "/archive.gpg" // readable by apt's own user
+	keyring := tempDir + "/archive.gpg" // apt's own user can read it
 	if err := o.ns.do(func() error { return os.WriteFile(keyring, keys, 0o644) }); err != nil {
 		return fmt.Errorf("cannot keep the keys of %s: %w", r.Name, err)
 	}
 	args := []string{"--", path, "--mode=root", "--format=directory", "--variant=minbase", "--architectures=amd64",
 		"--keyring=" + keyring, "--components=" + strings.Join(r.Components, ","), "--include=" + strings.Join(basePackages(r), ","),
-		// Without it grub-pc's postinst wants to know a disk to write to.
+		// Without this answer, grub-pc's postinst script asks for a disk to write to.
 		`--essential-hook=echo grub-pc grub-pc/install_devices_empty boolean true | chroot "$1" debconf-set-selections`,
 		r.Name, rootDir}
 	if b.sources != "" {
-		args = append(args, "-") // its standard input
+		args = append(args, "-") // "-" is standard input
 	}
 	cmd, err := sandbox(ctx, args...)
 	if err != nil {
@@ -218,7 +220,7 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 	}
 	cmd.Env = append(append(toolEnv(), "TMPDIR="+tempDir, "SOURCE_DATE_EPOCH=0"), b.o.Env...)
 	if b.o.packages != nil {
-		cmd.Env = append(cmd.Env, "http_proxy="+b.o.packages.proxy) // mmdebstrap would leave an option of apt's in the image
+		cmd.Env = append(cmd.Env, "http_proxy="+b.o.packages.proxy) // not as an option of apt, which mmdebstrap would leave in the image
 	}
 	cmd.Stdin = strings.NewReader(b.sources)
 	return install.Output("bootstrap "+r.Name, b.o.Report, func(w *install.Lines) error {
@@ -231,19 +233,19 @@ func (b *bootstrapper) mmdebstrap(ctx context.Context, o *opened) error {
 	})
 }
 
-// file of a bootstrapped base.
+// file is a file of a bootstrapped base.
 type file struct{ path, content string }
 
 func (b *bootstrapper) files() []file {
 	all := []file{
 		{"/etc/fstab", "LABEL=" + rootLabel + " / ext4 defaults,errors=remount-ro 0 1\n" +
-			// The boot loader's packages write to it. A machine without it, or with a damaged one, must boot: nothing waits
-			// for it, so that it needs no shorter time limit, which a slow machine would miss.
+			// The boot loader's packages write to this partition. A machine without it, or with a damaged one, must still
+			// boot. No unit waits for it, so it needs no shorter timeout, which a slow machine could miss.
 			"LABEL=" + espLabel + " /boot/efi vfat umask=0077,nofail 0 0\n"},
 		{"/etc/hostname", "localhost\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"},
 		{"/etc/default/locale", "LANG=C.UTF-8\n"},
-		// Since 24.04 systemd-tmpfiles makes the former a link to the latter at the first boot.
+		// Since Ubuntu 24.04, systemd-tmpfiles replaces /etc/default/locale by a link to /etc/locale.conf at the first boot.
 		{"/etc/locale.conf", "LANG=C.UTF-8\n"},
 		{"/etc/cloud/cloud.cfg.d/50_hapair_base.cfg", "# A minimal system has no other locale, and making one would fail.\nlocale: C.UTF-8\n"},
 		{"/etc/default/grub.d/50_hapair.cfg", grubDefaults},
@@ -265,8 +267,8 @@ GRUB_SERIAL_COMMAND="serial --speed=115200"
 GRUB_DISABLE_OS_PROBER=true
 `
 
-// grubScript ends a bootstrap, in the chroot. The %s is the loop device over the whole disk. To grub-install the root is a
-// loop device without partitions: that part_gpt is needed to find it must be said.
+// grubScript ends a bootstrap, in the chroot. The %s is the loop device of the whole disk. grub-install sees the root file
+// system as a loop device without partitions, so it must be told to include part_gpt.
 const grubScript = `set -eu
 if [ -e /lib/systemd/system/systemd-resolved.service ]; then
 	ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf

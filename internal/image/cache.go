@@ -19,17 +19,17 @@ import (
 	"github.com/hapair/hapair/internal/archive"
 )
 
-// openCache opens the directory that bases are kept in. What is in it is baked, so only this
-// process's user may be able to put files there.
+// openCache opens the directory for base images. Its files are used for images, so only this process's user may be able to
+// put files there.
 func (o *Options) openCache() (*os.File, error) {
 	dir, err := archive.TrustedDir(o.CacheDir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot keep bases in %s: %w; or name another directory for them (--cache)", o.CacheDir, err)
+		return nil, fmt.Errorf("cannot cache base images in %s: %w; or name another directory (--cache)", o.CacheDir, err)
 	}
 	return dir, nil
 }
 
-// cached opens a base of the cache: nil without an error if there is none.
+// cached opens a base image in the cache. If there is none, it returns nil without an error.
 func (o *Options) cached(name string) (*os.File, error) {
 	dir, err := o.openCache()
 	if err != nil {
@@ -46,12 +46,12 @@ func (o *Options) cached(name string) (*os.File, error) {
 	return f, nil
 }
 
-// A bootstrapped base has a file beside it with the digest of its content. One that was made by an older version has none
-// and gets it when it is first used: it lies where only root can have put it.
+// digestSuffix is the extension of the file beside a bootstrapped base that contains the digest of its content. A base made
+// by an older version has no such file, and gets one when it is first used: only root can have put the base there.
 const digestSuffix = ".content-sha256"
 
-// cachedBootstrap opens a bootstrapped base and makes sure that it is what was written: nil without an error if there is
-// none, or if it has changed.
+// cachedBootstrap opens a bootstrapped base and checks that it has not changed. If there is none, or if it has changed, it
+// returns nil without an error.
 func (o *Options) cachedBootstrap(ctx context.Context, name string) (*os.File, error) {
 	f, err := o.cached(name)
 	if f == nil {
@@ -63,7 +63,7 @@ func (o *Options) cachedBootstrap(ctx context.Context, name string) (*os.File, e
 		return nil, fmt.Errorf("cannot use a cached base: %w", err)
 	}
 	same := false
-	err = o.stage("take "+f.Name()+", bootstrapped on "+info.ModTime().Format(time.DateOnly), func() error {
+	err = o.stage("use "+f.Name()+", bootstrapped on "+info.ModTime().Format(time.DateOnly), func() error {
 		same, err = o.unchanged(ctx, f)
 		return err
 	})
@@ -74,10 +74,10 @@ func (o *Options) cachedBootstrap(ctx context.Context, name string) (*os.File, e
 	if err != nil {
 		return nil, err
 	}
-	return nil, o.stage("warning: "+f.Name()+" has changed since it was bootstrapped: it is replaced", func() error { return nil })
+	return nil, o.stage("warning: "+f.Name()+" has changed since it was bootstrapped, and is replaced", func() error { return nil })
 }
 
-// unchanged compares the content of an open base with its digest, and writes the digest if there is none.
+// unchanged compares the content of an open base image with its digest. If there is no digest yet, it writes one.
 func (o *Options) unchanged(ctx context.Context, f *os.File) (bool, error) {
 	have, err := contentDigest(ctx, f)
 	if err != nil {
@@ -110,18 +110,18 @@ func (o *Options) keepDigest(path, digest string) error {
 	return f.publish(path+digestSuffix, 0o600)
 }
 
-// digestBlock is what contentDigest reads at a time.
+// digestBlock is the number of bytes that contentDigest reads at a time.
 const digestBlock = 64 << 10
 
-// contentDigest is the SHA-256 of a sparse file's size and of each block that is not zero, with its offset. It reads no
-// holes, and is the same wherever they are.
+// contentDigest returns the SHA-256 of a sparse file's size and of each block that is not zero, with its offset. It does not
+// read holes, and does not depend on where they are.
 func contentDigest(ctx context.Context, f *os.File) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
 	hash := sha256.New()
-	number := func(n int64) { _ = binary.Write(hash, binary.LittleEndian, n) } // a hash takes everything
+	number := func(n int64) { _ = binary.Write(hash, binary.LittleEndian, n) } // writing to a hash cannot fail
 	number(info.Size())
 	block, zero := make([]byte, digestBlock), make([]byte, digestBlock)
 	for at := int64(0); at < info.Size(); {
@@ -130,7 +130,7 @@ func contentDigest(ctx context.Context, f *os.File) (string, error) {
 		}
 		start, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
-			break // only a hole is left
+			break // only a hole remains
 		}
 		if err != nil {
 			return "", &fs.PathError{Op: "seek", Path: f.Name(), Err: err}

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// cacheOf is a cache with one base in it.
+// cacheOf returns a cache that contains one base image.
 func cacheOf(t *testing.T) (o Options, base string) {
 	t.Helper()
 	needs.Lab(t)
@@ -23,7 +23,7 @@ func cacheOf(t *testing.T) (o Options, base string) {
 	return o, base
 }
 
-// What others may have put into the cache, or may change there, is not baked.
+// A base that others may have put into the cache, or can change there, must not be used.
 func TestPlantedBase(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -64,7 +64,7 @@ func join(errs ...error) error {
 	return nil
 }
 
-// A base of an older version has no digest beside it and gets one. Once it has changed, it is not used.
+// A base made by an older version has no digest and gets one. If it has changed after that, it must not be used.
 func TestChangedBase(t *testing.T) {
 	o, base := cacheOf(t)
 	var steps []string
@@ -94,14 +94,14 @@ func TestChangedBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f, err := o.cachedBootstrap(t.Context(), "base.raw"); f != nil || err != nil {
-		t.Errorf("the changed base is used: %v, %v", f, err)
+		t.Errorf("the changed base was used: %v, %v", f, err)
 	}
 	if last := steps[len(steps)-1]; !strings.Contains(last, "has changed since it was bootstrapped") {
 		t.Errorf("steps: %q", steps)
 	}
 }
 
-// The digest does not depend on where a file system keeps holes, and sees every change.
+// The digest must not depend on where the file has holes, and must change with every change of content.
 func TestContentDigest(t *testing.T) {
 	dir := t.TempDir()
 	digest := func(change func(f *os.File) error) string {
@@ -128,7 +128,7 @@ func TestContentDigest(t *testing.T) {
 	}
 	first := digest(writeAt(nil, 0))
 	if zeros := digest(writeAt(make([]byte, 2*digestBlock), 5*digestBlock-9)); zeros != first {
-		t.Error("written zeros are not what a hole is")
+		t.Error("written zeros and a hole give different digests")
 	}
 	for name, change := range map[string]func(*os.File) error{
 		"a byte more":   writeAt([]byte("x"), 3*digestBlock+21),
@@ -140,7 +140,7 @@ func TestContentDigest(t *testing.T) {
 		"a hole in place": func(f *os.File) error { return join(f.Truncate(0), f.Truncate(10*digestBlock+5)) },
 	} {
 		if digest(change) == first {
-			t.Errorf("%s: the digest is the same", name)
+			t.Errorf("%s: the digest did not change", name)
 		}
 	}
 }

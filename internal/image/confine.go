@@ -13,17 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A command in an image runs as root, and the image may be hostile. Before its shell begins, this program starts once more
-// under the name insideName, in namespaces of its own (mount, process, IPC, host name, cgroup): it makes the image the root
-// of its mount namespace, gives up every capability that reaches beyond the image, and becomes the shell.
+// insideName is the name under which this program starts again to run a command in an image. The command runs as root, and
+// the image may be hostile. So before the image's shell begins, this program starts in new namespaces (mount, process, IPC,
+// host name, cgroup), makes the image the root of its mount namespace, drops every capability that reaches beyond the image,
+// and then executes the shell.
 const insideName = "hapair-inside"
 
 const (
-	scriptFD = 3 // what the shell reads
-	failFD   = 4 // takes the reason if the shell could not begin; closed when it begins
+	scriptFD = 3 // the script that the shell reads
+	failFD   = 4 // receives the reason if the shell could not begin; closed when it begins
 )
 
-// Every program that links this package can be started as the helper.
+// Every program that links this package can be started as this helper.
 func init() {
 	if len(os.Args) == 1 && os.Args[0] == insideName {
 		fail := os.NewFile(failFD, "")
@@ -32,9 +33,10 @@ func init() {
 	}
 }
 
-// inside runs on the main thread, as every init function does. It returns only if the shell cannot be started.
+// inside runs on the main thread, as every init function does. It returns only if the shell could not be started.
 func inside() error {
-	// The shell keeps its standard streams and its script; some parents leak descriptors of the machine (Packer does).
+	// The shell keeps its standard streams and its script. All other descriptors are closed, because some parents leak
+	// descriptors of the machine (Packer does).
 	if err := unix.CloseRange(failFD, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("cannot close descriptors: %w", err)
 	}
@@ -51,8 +53,8 @@ func inside() error {
 	return fmt.Errorf("cannot start the image's /bin/sh: %w", err)
 }
 
-// enterImage makes the image the root of this mount namespace, and of nothing else: a chroot can be left by a second
-// one, a mount namespace without another root in it cannot. See pivot_root(2) for the two dots.
+// enterImage makes the image the root, and the only mount, of this mount namespace. A process can escape from a chroot with
+// a second chroot, but not from a mount namespace that contains nothing else. See pivot_root(2) for the two dots.
 func enterImage() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make mounts private: %w", err)
@@ -69,17 +71,17 @@ func enterImage() error {
 	if err := unix.Chdir("/"); err != nil {
 		return fmt.Errorf("cannot enter the image: %w", err)
 	}
-	// This machine's name is for no file of the image.
+	// The image must not see this machine's host name.
 	return unix.Sethostname([]byte("localhost"))
 }
 
-// maskedProc are files of /proc that show what is the machine's, not the image's.
+// maskedProc returns files of /proc that show information about the machine, not the image.
 func maskedProc() []string {
 	return []string{"kcore", "keys", "key-users", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "sched_debug", "timer_list", "vmallocinfo"}
 }
 
-// mountProc mounts /proc for this process namespace, read-only: root may write to most of /proc/sys, and to sysrq-trigger,
-// without a capability. No link of the image's leads the mount elsewhere.
+// mountProc mounts /proc for this process namespace. It is read-only, because root could otherwise write to most of
+// /proc/sys and to sysrq-trigger without any capability. Links in the image cannot redirect the mount.
 func mountProc() error {
 	at, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -110,7 +112,7 @@ func mountProc() error {
 	return nil
 }
 
-// mask puts the image's /dev/null over a file.
+// mask mounts the image's /dev/null over a file.
 func mask(dir int, name string) error {
 	null, err := unix.OpenTree(unix.AT_FDCWD, "/dev/null", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil {
@@ -120,8 +122,8 @@ func mask(dir int, name string) error {
 	return unix.MoveMount(null, "", dir, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// keptCapabilities are those that packages' scripts need for files and accounts of the image. The network is this
-// machine's own, and so nothing is kept that would change it.
+// keptCapabilities returns the capabilities that scripts of packages need for files and accounts of the image. The network
+// belongs to this machine, so no capability that can change it is kept.
 func keptCapabilities() []uintptr {
 	return []uintptr{
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_SETFCAP, // files
@@ -130,7 +132,7 @@ func keptCapabilities() []uintptr {
 	}
 }
 
-// dropPrivileges takes from this thread, and from the program that it becomes, what reaches beyond the image.
+// dropPrivileges removes privileges that reach beyond the image from this thread, and so from the program that it executes.
 func dropPrivileges() error {
 	if err := dropCapabilities(); err != nil {
 		return err
@@ -147,8 +149,8 @@ func dropPrivileges() error {
 	return nil
 }
 
-// dropCapabilities shrinks the bounding set, and empties the inheritable and with it the ambient set: of no other does
-// root's next program take any. See capabilities(7).
+// dropCapabilities reduces the bounding set, and empties the inheritable set and with it the ambient set. A program that
+// root executes gets capabilities only from these. See capabilities(7).
 func dropCapabilities() error {
 	var keep uint64
 	for _, c := range keptCapabilities() {
@@ -160,7 +162,7 @@ func dropCapabilities() error {
 		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) {
-			break // the kernel has no more
+			break // the kernel has no more capabilities
 		}
 		if err != nil {
 			return fmt.Errorf("capability %d: %w", c, err)
@@ -178,8 +180,8 @@ func dropCapabilities() error {
 	return nil
 }
 
-// scopeSockets keeps the image from this machine's abstract Unix sockets, which belong to the network namespace and not
-// to a file system. Kernels before 6.12 cannot.
+// scopeSockets prevents access to this machine's abstract Unix sockets, which belong to the network namespace and not to a
+// file system. Kernels before 6.12 cannot do that.
 func scopeSockets() error {
 	const (
 		versionFlag        = 1      // LANDLOCK_CREATE_RULESET_VERSION
@@ -207,8 +209,8 @@ func scopeSockets() error {
 	return nil
 }
 
-// confined prepares a command in an image: the shell of the image with a script. finish returns the reason if the shell
-// could not begin; it must be called when the command has ended or was not started.
+// confined prepares a command that runs a script with the image's shell. finish returns the reason if the shell could not
+// begin. The caller must call it when the command has ended or was not started.
 func confined(ctx context.Context, script *os.File) (cmd *exec.Cmd, finish func() error, err error) {
 	self, err := selfCopy()
 	if err != nil {
@@ -224,8 +226,8 @@ func confined(ctx context.Context, script *os.File) (cmd *exec.Cmd, finish func(
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
 		Pdeathsig:  unix.SIGKILL,
-		// A session of its own: it has no terminal, to which it could write as if somebody typed (ioctl_tty(2), TIOCSTI),
-		// and what a terminal sends to stop us is ours to pass on.
+		// The shell has its own session without a terminal. Otherwise it could write to our terminal as if a person typed
+		// (ioctl_tty(2), TIOCSTI). Signals from the terminal come to us, and we end the shell.
 		Setsid: true,
 	}
 	return cmd, func() error {

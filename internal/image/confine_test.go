@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// intruder builds the program that tries to leave the image.
+// intruder builds the program that tries to escape from the image.
 func intruder(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "intruder")
@@ -26,8 +26,8 @@ func intruder(t *testing.T) string {
 	return file
 }
 
-// A hostile base has another program in the place of /bin/sh, which runs as root in every step of a bake. It tries what is
-// known to lead out of a chroot. Nothing of this machine may be changed or read.
+// A hostile base has another program in place of /bin/sh, which runs as root in every step of a bake. It tries the known
+// ways to escape from a chroot. It must not change or read anything of this machine.
 func TestHostileShell(t *testing.T) {
 	program := intruder(t)
 	base := toyBase(t, func(tree string) {
@@ -35,7 +35,7 @@ func TestHostileShell(t *testing.T) {
 			t.Fatal(err)
 		}
 		copyFile(t, program, filepath.Join(tree, "bin/sh"))
-		// A node of this machine's disk may already be in the image's file system.
+		// The image's file system may already contain a device node of this machine's disk.
 		if err := unix.Mknod(filepath.Join(tree, "root/disk"), unix.S_IFBLK|0o666, int(hostDisk(t))); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestHostileShell(t *testing.T) {
 		return m.Run(ctx, "", &out)
 	})
 	if err == nil || !strings.Contains(err.Error(), "status 42") {
-		t.Fatalf("the intruder did not run to its end: %v\n%s", err, out.String())
+		t.Fatalf("the intruder did not finish: %v\n%s", err, out.String())
 	}
 	for line := range strings.Lines(out.String()) {
 		if strings.HasPrefix(line, "OUT ") {
@@ -61,18 +61,18 @@ func TestHostileShell(t *testing.T) {
 	host.check(t)
 }
 
-// victim is what of this machine a hostile image could reach.
+// victim has the resources of this machine that a hostile image could reach.
 type victim struct {
-	secret   string // a file
+	secret   string // path of a file
 	process  *exec.Cmd
-	socket   string // an abstract Unix socket
-	core     string // core_pattern, before
+	socket   string // name of an abstract Unix socket
+	core     string // core_pattern before the test
 	hostname string
 }
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	// Not in /tmp: over that the image's own mount namespace has another one.
+	// Not in /tmp, because the image's mount namespace mounts another file system over it.
 	dir, err := os.MkdirTemp("/var/tmp", "hapair-test-")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func newVictim(t *testing.T) *victim {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	v := &victim{secret: filepath.Join(dir, "secret"), socket: fmt.Sprintf("@hapair-test-%d", os.Getpid())}
 	write(t, v.secret, "of this machine")
-	// A descriptor that this program did not open itself may lack FD_CLOEXEC.
+	// A descriptor that another program opened may lack FD_CLOEXEC.
 	leaked, err := unix.Open(v.secret, unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func readTrim(t *testing.T, path string) string {
 func (v *victim) env() []string {
 	socket := v.socket
 	if abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1); errno != 0 || abi < 6 {
-		socket = "" // docs/trust.md: not on this kernel
+		socket = "" // docs/image.md: not protected with this kernel
 	}
 	return []string{"VICTIM_FILE=" + v.secret, fmt.Sprintf("VICTIM_PID=%d", v.process.Process.Pid), "VICTIM_SOCKET=" + socket}
 }
@@ -136,7 +136,7 @@ func (v *victim) check(t *testing.T) {
 	}
 }
 
-// hostDisk is the device of this machine's root, or of a loop device where that has none.
+// hostDisk returns the device number of this machine's root file system, or of a loop device if the root has none.
 func hostDisk(t *testing.T) uint64 {
 	t.Helper()
 	var st unix.Stat_t
@@ -149,7 +149,7 @@ func hostDisk(t *testing.T) uint64 {
 	return st.Dev
 }
 
-// A shell that cannot begin is no script that failed: the error says so.
+// A shell that cannot start is different from a script that failed, and the error must show it.
 func TestNoShell(t *testing.T) {
 	base := toyBase(t, func(tree string) {
 		if err := os.Remove(filepath.Join(tree, "bin/sh")); err != nil {
@@ -162,7 +162,7 @@ func TestNoShell(t *testing.T) {
 	}
 }
 
-// Packages' scripts find what they need: files of any owner and mode, accounts, set-uid programs, devices.
+// Scripts of packages must be able to use files of any owner and mode, accounts, set-uid programs and devices.
 func TestConfinedScriptsWork(t *testing.T) {
 	const script = `set -eu
 echo x >/etc/file

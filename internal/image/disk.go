@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// rootLabel is what Ubuntu's cloud images call their root file system.
+// rootLabel is the label of the root file system in Ubuntu's cloud images.
 const rootLabel = "cloudimg-rootfs"
 
-// partitionTable of a bootstrapped disk, for sfdisk(8). The numbers are those of Ubuntu's cloud images: the root is the
-// first in number and the last on the disk, so that it can grow. On a BIOS grub needs a partition of its own (14); UEFI
-// firmware starts from the EFI system partition (15).
+// partitionTable is the partition table of a bootstrapped disk, for sfdisk(8). The partition numbers are those of Ubuntu's
+// cloud images. The root has number 1 but is the last on the disk, so that it can grow. With BIOS, grub needs a partition
+// (14); UEFI firmware starts from the EFI system partition (15).
 const partitionTable = `label: gpt
 label-id: 6861706b-0000-4000-8000-000000000000
 14: start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, uuid=6861706b-0000-4000-8000-00000000000e
@@ -27,7 +27,7 @@ const (
 	rootStart = 135168 * 512
 )
 
-// format makes an empty disk of a file. Its identifiers come from the digest, so that they are the same each time.
+// format makes an empty disk of a file. Its identifiers are derived from the digest, so that they are reproducible.
 func format(ctx context.Context, disk *os.File, size int64, digest string) error {
 	if err := disk.Truncate(size); err != nil {
 		return fmt.Errorf("cannot make a disk of %d bytes: %w", size, err)
@@ -36,10 +36,10 @@ func format(ctx context.Context, disk *os.File, size int64, digest string) error
 		return err
 	}
 	const mib = 1 << 20
-	kib := (size - rootStart - mib) / 1024 // the last MiB is the backup table's
+	kib := (size - rootStart - mib) / 1024 // the last MiB is for the backup partition table
 	_, err := onFile(ctx, disk, "mkfs.ext4", "-q", "-F", "-b", "4096", "-L", rootLabel, "-U", uuidOf(digest[:32]),
 		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,nodiscard", rootStart, uuidOf(digest[32:])),
-		// Made for machines that are older than this one.
+		// Turn off features that the kernels of older releases do not support.
 		"-O", "^metadata_csum_seed,^orphan_file",
 		"/proc/self/fd/3", fmt.Sprintf("%dk", kib))
 	if err != nil {
@@ -48,12 +48,12 @@ func format(ctx context.Context, disk *os.File, size int64, digest string) error
 	return formatESP(ctx, disk, digest[:8])
 }
 
-// uuidOf makes a UUID of version 4 of 32 hexadecimal digits.
+// uuidOf returns a version 4 UUID made from 32 hexadecimal digits.
 func uuidOf(h string) string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:32]
 }
 
-// partitionDisk writes a table with sfdisk. The kernel is not asked to read it: it is a file.
+// partitionDisk writes a partition table with sfdisk. The kernel does not read the table, because the disk is a file.
 func partitionDisk(ctx context.Context, disk *os.File, table string, args ...string) error {
 	args = append(append([]string{"--quiet", "--no-reread", "--no-tell-kernel"}, args...), "/proc/self/fd/3")
 	if _, err := diskLimits.run(ctx, strings.NewReader(table), []*os.File{disk}, "sfdisk", args...); err != nil {
@@ -62,14 +62,14 @@ func partitionDisk(ctx context.Context, disk *os.File, table string, args ...str
 	return nil
 }
 
-// grow makes a disk and the last partition on it larger. The file system grows when it is opened.
+// grow enlarges a disk and its last partition. The file system is enlarged when it is opened.
 func grow(ctx context.Context, disk *os.File, size int64) error {
 	info, err := disk.Stat()
 	if err != nil {
 		return err
 	}
 	if size < info.Size() {
-		return fmt.Errorf("cannot make the disk %d bytes large: its base has %d, and a disk cannot shrink", size, info.Size())
+		return fmt.Errorf("cannot make a disk of %d bytes: its base has %d bytes, and a disk cannot shrink", size, info.Size())
 	}
 	if size == info.Size() {
 		return nil
@@ -91,7 +91,7 @@ func grow(ctx context.Context, disk *os.File, size int64) error {
 		}
 	}
 	if last.fs == nil {
-		return fmt.Errorf("cannot make the disk larger: its last partition is %d, and that is no ext4", last.number)
+		return fmt.Errorf("cannot enlarge the disk: its last partition, %d, is not ext4", last.number)
 	}
 	if err := disk.Truncate(size); err != nil {
 		return fmt.Errorf("cannot make a disk of %d bytes: %w", size, err)
@@ -105,7 +105,7 @@ func grow(ctx context.Context, disk *os.File, size int64) error {
 	return growFS(ctx, disk, last.number)
 }
 
-// growFS fills a partition with the file system that is in it.
+// growFS enlarges the file system of a partition to the size of the partition.
 func growFS(ctx context.Context, disk *os.File, number int) error {
 	parts, err := partitions(ctx, disk)
 	if err != nil {
@@ -120,18 +120,18 @@ func growFS(ctx context.Context, disk *os.File, number int) error {
 			return err
 		}
 		defer l.Close()
-		// resize2fs wants a file system that was just checked.
+		// resize2fs requires a file system that was just checked.
 		if _, err := onFile(ctx, l.File, "e2fsck", "-fp", l.path()); err != nil {
-			return fmt.Errorf("cannot make the file system larger: %w", err)
+			return fmt.Errorf("cannot enlarge the file system: %w", err)
 		}
 		if _, err := onFile(ctx, l.File, "resize2fs", l.path()); err != nil {
-			return fmt.Errorf("cannot make the file system larger: %w", err)
+			return fmt.Errorf("cannot enlarge the file system: %w", err)
 		}
 	}
 	return nil
 }
 
-// check makes sure that every ext4 of a closed disk is sound.
+// check checks all ext4 file systems of a closed disk for damage.
 func check(ctx context.Context, disk *os.File) error {
 	parts, err := partitions(ctx, disk)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EpochFromEnv reads SOURCE_DATE_EPOCH, seconds since 1970; see https://reproducible-builds.org/specs/source-date-epoch.
-// The time is zero if it is not set.
+// EpochFromEnv returns the time in SOURCE_DATE_EPOCH, in seconds since 1970; see
+// https://reproducible-builds.org/specs/source-date-epoch. It returns the zero time if the variable is not set.
 func EpochFromEnv(getenv func(string) string) (time.Time, error) {
 	s := getenv(epochVariable)
 	if s == "" {
@@ -29,11 +29,12 @@ func EpochFromEnv(getenv func(string) string) (time.Time, error) {
 
 const (
 	epochVariable = "SOURCE_DATE_EPOCH"
-	maxEpoch      = 15032385535 // the last second of ext4, in 2446
+	maxEpoch      = 15032385535 // the last second that ext4 supports, in 2446
 )
 
-// clamp sets the times of access and change of everything below the directory d back that are later than the epoch.
-// Nothing is opened but directories, and no link is followed. The time of an inode's change is the kernel's.
+// clamp sets access and modification times that are later than the epoch back to the epoch, for everything below the
+// directory d. It opens only directories, and does not follow symbolic links. The kernel sets the inode's change time, which
+// cannot be changed.
 func (r root) clamp(at string, epoch time.Time) error {
 	d, err := r.open(at, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NOATIME, 0)
 	if err != nil {
@@ -65,7 +66,7 @@ func (r root) clamp(at string, epoch time.Time) error {
 	return nil
 }
 
-// early is a time that is not after the epoch.
+// early returns the earlier of a time and the epoch.
 func early(t unix.Timespec, epoch time.Time) unix.Timespec {
 	if t.Sec > epoch.Unix() || t.Sec == epoch.Unix() && t.Nsec > 0 {
 		return unix.Timespec{Sec: epoch.Unix()}
@@ -73,12 +74,12 @@ func early(t unix.Timespec, epoch time.Time) unix.Timespec {
 	return t
 }
 
-// setTimes does what the option Epoch asks for, when everything but the image's file systems is unmounted.
+// setTimes applies the option Epoch, when nothing but the image's file systems is mounted.
 func (w *Work) setTimes() error {
 	if w.o.Epoch.IsZero() {
 		return nil
 	}
-	// What was cached of the machine that ran here: its inodes' numbers and times. It is made anew when it is needed.
+	// These caches contain numbers and times of the inodes of this run. They are written again when they are needed.
 	for _, cache := range []string{"/var/cache/ldconfig/aux-cache"} {
 		if err := w.opened.root.remove(cache); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -90,7 +91,7 @@ func (w *Work) setTimes() error {
 	return nil
 }
 
-// environment is that of what runs in the image.
+// environment returns the environment of programs that run in the image.
 func (o *Options) environment() []string {
 	if o.Epoch.IsZero() {
 		return o.Env

@@ -34,7 +34,7 @@ func TestEpochFromEnv(t *testing.T) {
 	}
 }
 
-// describeTree writes a line for every file of an image: kind, mode, owner, size, times, content or target.
+// describeTree returns a line for every file of an image: type, mode, owner, size, times, content or link target.
 func describeTree(t *testing.T, image string) string {
 	t.Helper()
 	var lines []string
@@ -90,9 +90,10 @@ func describeTree(t *testing.T, image string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestEpoch says how far equal input gives equal images with an epoch: names, kinds, modes, owners, times of change,
-// content and links are equal, and so are the manifests but for the digests of the image and of the list of software. The bytes of the image
-// file are not promised: ext4 chooses blocks anew, and keeps times of its own (ctime, crtime, of mounts).
+// TestEpoch checks how far the same input with an epoch gives the same image. Names, types, modes, owners, modification
+// times, content and links are equal, and so are the manifests, except for the digests of the image and of the list of
+// software. The bytes of the image file differ: ext4 chooses different blocks, and sets its own times (ctime, crtime, mount
+// times).
 func TestEpoch(t *testing.T) {
 	base := toyBase(t)
 	epoch := time.Unix(1_700_000_000, 0)
@@ -109,13 +110,13 @@ func TestEpoch(t *testing.T) {
 			return m.Run(ctx, system+"echo $SOURCE_DATE_EPOCH; mkdir -p /var/cache/ldconfig; echo $$ >/var/cache/ldconfig/aux-cache", &env)
 		})
 		if env.String() != "1700000000\n" {
-			t.Errorf("programs see the epoch %q", env.String())
+			t.Errorf("programs got the epoch %q", env.String())
 		}
 		manifests[i].Image, manifests[i].SBOM = "", ""
 		trees[i] = describeTree(t, o.Output)
 		software, err := os.ReadFile(SoftwarePath(o.Output))
 		if err != nil || !strings.Contains(string(software), `"created": "2023-11-14T22:13:20Z"`) {
-			t.Errorf("the list of software is not of the epoch: %v\n%s", err, software)
+			t.Errorf("the list of software does not have the time of the epoch: %v\n%s", err, software)
 		}
 	}
 	if diff := cmp.Diff(trees[0], trees[1]); diff != "" {
@@ -132,6 +133,6 @@ func TestEpoch(t *testing.T) {
 	o := toyOptions(t, base)
 	bakeSystem(t, o, "")
 	if describeTree(t, o.Output) == trees[0] {
-		t.Error("without an epoch the tree is the same: the test sees no times")
+		t.Error("without an epoch the trees are equal too, so the test does not compare times")
 	}
 }

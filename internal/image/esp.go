@@ -14,13 +14,13 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// espLabel is what Ubuntu's cloud images call their EFI system partition.
+// espLabel is the label of the EFI system partition in Ubuntu's cloud images.
 const espLabel = "UEFI"
 
 // formatESP makes an empty FAT file system in the EFI system partition of a new disk, with a serial number of 8 hexadecimal
-// digits. It is FAT32, which every firmware must read (UEFI 2.10, 13.3), and that needs more than 65524 clusters.
+// digits. It uses FAT32, which every firmware must support (UEFI 2.10, 13.3). FAT32 needs more than 65524 clusters.
 func formatESP(ctx context.Context, disk *os.File, serial string) error {
-	// --invariant comes first: it sets a serial number, too.
+	// --invariant must be first, because it also sets a serial number.
 	_, err := onFile(ctx, disk, "mkfs.vfat", "--invariant", "-F", "32", "-S", "512", "-s", "1", "-n", espLabel, "-i", serial,
 		fmt.Sprintf("--offset=%d", espStart/512), "/proc/self/fd/3", fmt.Sprint(espSize/1024))
 	if err != nil {
@@ -29,19 +29,20 @@ func formatESP(ctx context.Context, disk *os.File, serial string) error {
 	return nil
 }
 
-// espFile is a file of the EFI system partition and where packages have it: the first path that exists.
+// espFile is a file of the EFI system partition, and the paths at which packages install it. The first existing path is
+// used.
 type espFile struct {
 	path     string
 	from     []string
 	optional bool
 }
 
-// espFiles are the signed boot loaders. Firmware that has no boot entry, as that of a new virtual machine, starts
-// EFI/BOOT/BOOTX64.EFI (UEFI 2.10, 3.5.1.1): the shim, which starts the grubx64.efi beside it. The vendor's directory is
-// where its packages update them.
+// espFiles returns the signed boot loaders. Firmware without a boot entry, such as that of a new virtual machine, starts
+// EFI/BOOT/BOOTX64.EFI (UEFI 2.10, 3.5.1.1). This is the shim, which starts grubx64.efi in the same directory. Packages
+// update the boot loaders in the vendor's directory.
 func espFiles(r release.Release) []espFile {
 	const shim, lib = "/usr/lib/shim/shimx64.efi.signed", "/usr/lib/shim/"
-	manager := []string{lib + "mmx64.efi.signed", lib + "mmx64.efi"} // Debian's name and Ubuntu's
+	manager := []string{lib + "mmx64.efi.signed", lib + "mmx64.efi"} // names in Debian and in Ubuntu
 	grub := []string{"/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"}
 	vendor := "EFI/" + r.Distribution
 	return []espFile{
@@ -55,14 +56,15 @@ func espFiles(r release.Release) []espFile {
 	}
 }
 
-// espConfig leads grub to the configuration that update-grub writes. The signed grub reads it from the vendor's directory.
-// The %s is the UUID of the root file system.
+// espConfig makes grub read the configuration that update-grub writes. The signed grub reads espConfig from the vendor's
+// directory. The %s is the UUID of the root file system.
 const espConfig = `search.fs_uuid %s root
 set prefix=($root)'/boot/grub'
 configfile $prefix/grub.cfg
 `
 
-// fillESP copies the boot loaders from the root file system. This machine's kernel need not have vfat: mtools write.
+// fillESP copies the boot loaders from the root file system. It uses mtools, because this machine's kernel may not support
+// vfat.
 func (b *bootstrapper) fillESP(ctx context.Context, o *opened) error {
 	vendor := "EFI/" + b.o.Release.Distribution
 	if err := mtools(ctx, o.disk, nil, "mmd", "::/EFI", "::/EFI/BOOT", "::/"+vendor); err != nil {
@@ -84,10 +86,10 @@ func (b *bootstrapper) fillESP(ctx context.Context, o *opened) error {
 	return mtools(ctx, o.disk, config, "mcopy", "-", "::/"+path.Join(vendor, "grub.cfg"))
 }
 
-// espFileLimit bounds what is read of a boot loader; shim has 1 MB and grub 3 MB.
+// espFileLimit is the maximum size of a boot loader; shim has 1 MB and grub 3 MB.
 const espFileLimit = 16 << 20
 
-// firstFile reads the first file of the image that exists.
+// firstFile reads the first of the paths that exists in the image.
 func (o *opened) firstFile(paths []string) ([]byte, error) {
 	for _, p := range paths {
 		f, err := o.root.readFile(p)
@@ -103,7 +105,8 @@ func (o *opened) firstFile(paths []string) ([]byte, error) {
 	return nil, fmt.Errorf("cannot find %s: %w", strings.Join(paths, " or "), fs.ErrNotExist)
 }
 
-// mtools runs one of the mtools on the EFI system partition of a disk; see mtools(1). Files get the first date that FAT has.
+// mtools runs one of the mtools on the EFI system partition of a disk; see mtools(1). Files get the earliest date that FAT
+// supports.
 func mtools(ctx context.Context, disk *os.File, stdin []byte, tool string, args ...string) error {
 	args = append([]string{"SOURCE_DATE_EPOCH=315532800", tool, "-i", fmt.Sprintf("/proc/self/fd/3@@%d", espStart)}, args...)
 	if _, err := diskLimits.run(ctx, bytes.NewReader(stdin), []*os.File{disk}, "env", args...); err != nil {

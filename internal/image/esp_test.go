@@ -15,7 +15,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// bootLoaders puts stand-ins of a distribution's packages into a tree, by path. As in Ubuntu, shim is behind links.
+// bootLoaders writes stand-ins for the files of a distribution's packages into a tree, by path. As in Ubuntu, shim is a
+// symbolic link.
 func bootLoaders(t *testing.T, tree string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {
@@ -33,7 +34,7 @@ func bootLoaders(t *testing.T, tree string, files map[string]string) {
 	}
 }
 
-// espOf copies the EFI system partition of a disk into a file of its own.
+// espOf copies the EFI system partition of a disk to a file.
 func espOf(t *testing.T, disk string) string {
 	t.Helper()
 	f, err := os.Open(disk)
@@ -66,8 +67,8 @@ func runTool(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// The EFI system partition has the signed boot loaders where firmware and vendor look for them, and leads grub to the root
-// file system by its UUID.
+// The EFI system partition must have the signed boot loaders where firmware and vendor expect them, and grub must find the
+// root file system by its UUID.
 func TestESP(t *testing.T) {
 	needs.Lab(t)
 	for distribution, files := range map[string]map[string]string{
@@ -113,7 +114,7 @@ func TestESP(t *testing.T) {
 	}
 }
 
-// fillToyESP fills the EFI system partition of a toy base and returns the UUID of its root.
+// fillToyESP fills the EFI system partition of a toy base, and returns the UUID of its root file system.
 func fillToyESP(t *testing.T, disk, distribution string) string {
 	t.Helper()
 	f, err := os.OpenFile(disk, os.O_RDWR, 0)
@@ -136,7 +137,7 @@ func fillToyESP(t *testing.T, disk, distribution string) string {
 	return uuid
 }
 
-// A base without a signed boot loader is not finished: it would boot on half of the machines only.
+// A base without a signed boot loader must be refused, because it would boot on only some machines.
 func TestESPWithoutGrub(t *testing.T) {
 	disk := toyBase(t, func(tree string) {
 		bootLoaders(t, tree, map[string]string{"usr/lib/shim/shimx64.efi.signed": "the shim"})
@@ -159,7 +160,7 @@ func TestESPWithoutGrub(t *testing.T) {
 	}
 }
 
-// The disk has the partitions that both kinds of firmware look for, by type.
+// The disk must have the partitions that both kinds of firmware search for by type.
 func TestPartitionTypes(t *testing.T) {
 	disk, err := os.Create(filepath.Join(t.TempDir(), "disk"))
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Extract copies the root file system of an image into the directory dir of this machine, owners, modes, links and
-// extended attributes included. dir is made where it is missing, and must be empty.
+// Extract copies the root file system of an image into the directory dir on this machine, including owners, modes, links and
+// extended attributes. It creates dir if it does not exist. If dir exists, it must be empty.
 func Extract(ctx context.Context, file, dir string) (err error) {
 	if err := emptyDir(dir); err != nil {
 		return err
@@ -30,9 +30,9 @@ func Extract(ctx context.Context, file, dir string) (err error) {
 	return o.copyTo(ctx, dir)
 }
 
-// WithRoot opens an image, as a bake and Extract do, and calls use with the block device of its root file system, which is
-// read-only. The device lasts until use returns, and after that for as long as something is mounted on it. An image of
-// another format than raw is unpacked into a file without a name in scratchDir, which lasts as long.
+// WithRoot opens an image and calls use with the block device of its root file system, which is read-only. The device exists
+// until use returns, and after that as long as it is mounted. An image in another format than raw is converted to an unnamed
+// file in scratchDir, which exists as long as the device.
 func WithRoot(ctx context.Context, file, scratchDir string, use func(device string) error) (err error) {
 	disk, err := rawDisk(ctx, file, scratchDir)
 	if err != nil {
@@ -47,7 +47,7 @@ func WithRoot(ctx context.Context, file, scratchDir string, use func(device stri
 	return use(o.device.path())
 }
 
-// Mount flags and options for a device that WithRoot gives.
+// Mount flags and options for the device from WithRoot.
 const (
 	MountFlags   = untrusted | unix.MS_RDONLY
 	MountOptions = onError
@@ -67,7 +67,7 @@ func emptyDir(dir string) error {
 	return nil
 }
 
-// rawDisk opens an image as a raw disk. One of another format is converted into a file without a name in scratchDir.
+// rawDisk opens an image as a raw disk. It converts an image in another format to an unnamed file in scratchDir.
 func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
 	f, err := openRegular(file)
 	if err != nil {
@@ -76,7 +76,7 @@ func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
 	return rawOf(ctx, f, scratchDir)
 }
 
-// rawOf is rawDisk for an open file, which it closes or returns.
+// rawOf is like rawDisk for an open file. It closes the file or returns it.
 func rawOf(ctx context.Context, f *os.File, scratchDir string) (*os.File, error) {
 	qcow2, err := isQCOW2(f)
 	if err != nil || !qcow2 {
@@ -99,12 +99,12 @@ func rawOf(ctx context.Context, f *os.File, scratchDir string) (*os.File, error)
 		return nil, err
 	}
 	if to.name != "" {
-		_ = os.Remove(to.name) // opened it stays
+		_ = os.Remove(to.name) // the open file remains usable
 	}
 	return to.File, nil
 }
 
-// copyTo copies by two tars: one reads in the namespace, the other writes outside of it.
+// copyTo copies with two tar processes: one reads in the namespace, the other writes outside.
 func (o *opened) copyTo(ctx context.Context, dir string) error {
 	tar, err := lookTool("tar")
 	if err != nil {

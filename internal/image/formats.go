@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Formats lists the formats of an image file, the default first.
+// Formats returns the formats of an image file, the default first.
 func Formats() []Format { return []Format{QCOW2, Raw, VMDK, VHD, OVA} }
 
-// FormatNames lists them for a person: "qcow2, raw, vmdk, vhd or ova".
+// FormatNames returns the formats as a text for people: "qcow2, raw, vmdk, vhd or ova".
 func FormatNames() string {
 	var names []string
 	for _, f := range Formats() {
@@ -22,8 +22,8 @@ func FormatNames() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// ParseFormat finds a format by its name. An empty name is the format that the ending of the output's name stands for, and
-// QCOW2 if it stands for none. The ending .raw stands for none: it did not before other formats came.
+// ParseFormat returns the format with a name. If the name is empty, the extension of the output's name decides; the default
+// is QCOW2. The extension .raw also gives QCOW2, as it did before there were other formats.
 func ParseFormat(name, output string) (Format, error) {
 	if name == "" {
 		switch f := Format(strings.ToLower(strings.TrimPrefix(filepath.Ext(output), "."))); f {
@@ -39,8 +39,8 @@ func ParseFormat(name, output string) (Format, error) {
 	return Format(name), nil
 }
 
-// diskSize is how large the disk must become: 0 if it may stay as it is. Azure takes disks of whole MiB alone, and fixed VHDs
-// are for Azure.
+// diskSize returns the size that the disk must have, in bytes, or 0 if the size need not change. Azure accepts only disks of
+// whole MiB, and fixed VHDs are for Azure.
 func (o *Options) diskSize(disk *os.File) (int64, error) {
 	if o.Format != VHD {
 		return o.Size, nil
@@ -55,12 +55,12 @@ func (o *Options) diskSize(disk *os.File) (int64, error) {
 	}
 	size = (size + mib - 1) / mib * mib
 	if size > vhdMax {
-		return 0, fmt.Errorf("cannot make a VHD of a disk of %d GiB: it may have at most %d", size>>30, int64(vhdMax)>>30)
+		return 0, fmt.Errorf("cannot make a VHD of a disk of %d GiB: must be at most %d GiB", size>>30, int64(vhdMax)>>30)
 	}
 	return size, nil
 }
 
-// result is the image in its final format. The working copy is used up.
+// result returns the image in its final format. The working copy is consumed.
 func (w *Work) result(ctx context.Context) (*scratch, error) {
 	disk := w.disk
 	w.disk = nil

@@ -34,7 +34,7 @@ func TestParseFormat(t *testing.T) {
 	}
 }
 
-// bakeAs bakes a toy base and returns the image and its manifest.
+// bakeAs bakes a toy base, and returns the image and its manifest.
 func bakeAs(t *testing.T, base, name string, format Format) (string, Manifest) {
 	t.Helper()
 	o := toyOptions(t, base)
@@ -46,7 +46,7 @@ func bakeAs(t *testing.T, base, name string, format Format) (string, Manifest) {
 	return o.Output, m
 }
 
-// extracted reads a file out of an image of any format that qemu-img reads.
+// extracted returns a file of an image in any format that qemu-img reads.
 func extracted(t *testing.T, image, format string) string {
 	t.Helper()
 	raw := filepath.Join(t.TempDir(), "disk.raw")
@@ -89,7 +89,7 @@ func TestVMDK(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.VirtualSize != m.Size || info.Specific.Data.CreateType != "streamOptimized" || !info.Specific.Data.Extents[0].Compressed {
-		t.Errorf("qemu-img sees %+v", info)
+		t.Errorf("qemu-img reports %+v", info)
 	}
 	if got := extracted(t, out, "vmdk"); got != "formats\n" {
 		t.Errorf("/etc/motd is %q", got)
@@ -105,7 +105,7 @@ func TestVMDK(t *testing.T) {
 	}
 }
 
-// One disk gives the same bytes each time, although qemu-img takes a random identifier.
+// The same disk must give the same bytes each time, although qemu-img chooses a random identifier.
 func TestVMDKIsTheSameEachTime(t *testing.T) {
 	base, err := os.Open(toyBase(t))
 	if err != nil {
@@ -133,7 +133,7 @@ func TestVMDKIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-// The base has a size that no VHD may have.
+// The base has a size that is not possible for a VHD.
 func TestVHD(t *testing.T) {
 	base := toyBase(t)
 	if err := os.Truncate(base, toySize+3*512); err != nil {
@@ -157,7 +157,7 @@ func TestVHD(t *testing.T) {
 	}
 }
 
-// The geometries are those of disks that qemu-img makes (subformat=fixed,force_size=on).
+// The geometries must equal those of disks that qemu-img makes (subformat=fixed,force_size=on).
 func TestVHDFooterIsQEMUs(t *testing.T) {
 	for _, size := range []int64{1 << 20, 64 << 20, 600 << 20, 2 << 30, 40 << 30, 200 << 30} {
 		file := filepath.Join(t.TempDir(), "disk.vhd")
@@ -172,7 +172,7 @@ func TestVHDFooterIsQEMUs(t *testing.T) {
 			t.Fatal(err)
 		}
 		ours := newVHDFooter(size, [16]byte{1})
-		// Of the fields, theirs are: time and creator (24 to 39), checksum (64) and identifier (68).
+		// These fields may differ: time and creator (24 to 39), checksum (64) and identifier (68).
 		for _, part := range [][2]int{{0, 24}, {40, 56}, {60, 64}, {84, 512}} {
 			if !bytes.Equal(ours[part[0]:part[1]], theirs[part[0]:part[1]]) {
 				t.Errorf("%d MiB: bytes %d to %d are %x, qemu's %x", size/mib, part[0], part[1], ours[part[0]:part[1]], theirs[part[0]:part[1]])
@@ -305,7 +305,7 @@ func checkOVF(t *testing.T, dir string, m Manifest) {
 	}
 }
 
-// An image for another architecture is refused before anything is run in it.
+// An image for another architecture must be refused before any of its programs is run.
 func TestForeignArchitecture(t *testing.T) {
 	base := toyBase(t, func(dir string) {
 		shell := filepath.Join(dir, "bin/sh")
@@ -319,7 +319,7 @@ func TestForeignArchitecture(t *testing.T) {
 		}
 	})
 	_, err := Bake(t.Context(), toyOptions(t, base), put(""))
-	if err == nil || !strings.Contains(err.Error(), "it is for arm64, and this machine is amd64") {
+	if err == nil || !strings.Contains(err.Error(), "its architecture is arm64, but this machine's is amd64") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzReadTable reads any output as that of sfdisk. Partitions have a number and lie on a disk.
+// FuzzReadTable parses any text as output of sfdisk. All partitions must have a number and be inside the disk.
 func FuzzReadTable(f *testing.F) {
 	f.Add([]byte(`{"partitiontable": {"label": "gpt", "sectorsize": 512, "partitions": [{"node": "/proc/self/fd/3p1", "start": 2048, "size": 4096}]}}`))
 	f.Add([]byte(`{"partitiontable": {"partitions": [{"node": "/proc/self/fd/3p1", "start": 9223372036854775807, "size": -1}]}}`))

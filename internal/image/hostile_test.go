@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// link puts links into a toy system.
+// link returns a function that adds symbolic links to a toy system.
 func link(t *testing.T, links map[string]string) func(string) {
 	return func(tree string) {
 		for name, target := range links {
@@ -23,7 +23,7 @@ func link(t *testing.T, links map[string]string) func(string) {
 	}
 }
 
-// Links in an image that lead out of it, if they were followed from here, are followed as in the image itself.
+// Links in an image that would lead out of it if they were resolved on this machine must be resolved inside the image.
 func TestUploadStaysInTheImage(t *testing.T) {
 	host := t.TempDir()
 	write(t, filepath.Join(host, "secret"), "of this machine\n")
@@ -41,7 +41,7 @@ func TestUploadStaysInTheImage(t *testing.T) {
 				t.Errorf("%s/secret of this machine was read", dir)
 			}
 		}
-		// Once the image has such a directory of its own, a link leads there, and only there.
+		// If the image has a directory with the same path, a link leads to that directory.
 		if err := m.Run(ctx, "mkdir -p '"+host+"'", nil); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func TestUploadStaysInTheImage(t *testing.T) {
 	}
 }
 
-// A link in the place of the file is replaced, and where it leads nothing is changed.
+// A link in place of the file is replaced, and its target is not changed.
 func TestUploadReplacesALink(t *testing.T) {
 	host := filepath.Join(t.TempDir(), "victim")
 	write(t, host, "untouched")
@@ -75,7 +75,7 @@ func TestUploadReplacesALink(t *testing.T) {
 	}
 }
 
-// Where a system directory is a link, nothing is mounted behind it.
+// If a system directory is a link, nothing is mounted at its target.
 func TestSystemDirectoryIsALink(t *testing.T) {
 	base := toyBase(t, func(tree string) {
 		if err := os.Remove(filepath.Join(tree, "run")); err != nil {
@@ -85,13 +85,13 @@ func TestSystemDirectoryIsALink(t *testing.T) {
 	})
 	o := toyOptions(t, base)
 	_, err := Bake(context.Background(), o, put("never"))
-	if err == nil || !strings.Contains(err.Error(), "/run is no directory") {
+	if err == nil || !strings.Contains(err.Error(), "/run is not a directory") {
 		t.Errorf("error %v", err)
 	}
 	wantEmpty(t, filepath.Dir(o.Output))
 }
 
-// A pipe in the place of a file must not make its reader wait.
+// Opening a pipe in place of a file must not block.
 func TestDownloadRefusesAPipe(t *testing.T) {
 	base := toyBase(t, func(tree string) {
 		if out, err := exec.Command("mkfifo", filepath.Join(tree, "etc/pipe")).CombinedOutput(); err != nil {
@@ -126,7 +126,7 @@ func TestUploadDir(t *testing.T) {
 	})
 }
 
-// An image of a machine that was not shut down has lost what it had not yet written.
+// The file system of a machine that was not shut down lacks data that was not written.
 func TestNeedsRecovery(t *testing.T) {
 	base := toyBase(t)
 	f, err := os.OpenFile(base, os.O_RDWR, 0)
@@ -151,7 +151,7 @@ func TestNeedsRecovery(t *testing.T) {
 	wantEmpty(t, filepath.Dir(o.Output))
 }
 
-// A qcow2 may name another file as the rest of itself: any of this machine's.
+// A qcow2 image can name another file as its backing file, which could be any file of this machine.
 func TestBackingFileIsRefused(t *testing.T) {
 	needs.Lab(t)
 	dir := t.TempDir()
@@ -162,7 +162,7 @@ func TestBackingFileIsRefused(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	_, err = Bake(context.Background(), toyOptions(t, base), put("never"))
-	if err == nil || !strings.Contains(err.Error(), "it is only a part") {
+	if err == nil || !strings.Contains(err.Error(), "it is incomplete") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -171,12 +171,12 @@ func TestOtherRelease(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	o.Release.Name = "noble"
 	_, err := Bake(context.Background(), o, put("never"))
-	if err == nil || !strings.Contains(err.Error(), "it is trixie, and the image is to be noble") {
+	if err == nil || !strings.Contains(err.Error(), "its release is trixie, but the image's must be noble") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// A partition table without a partition is one that cannot be made larger.
+// A partition table without partitions cannot be enlarged.
 func TestEmptyPartitionTable(t *testing.T) {
 	needs.Lab(t)
 	base := filepath.Join(t.TempDir(), "base.raw")

@@ -1,6 +1,6 @@
-// Package image opens a disk image on this machine, without a hypervisor: the base is fetched or bootstrapped, copied,
-// mounted in a mount namespace that nobody else sees, worked on in a chroot, sealed, and written under its final name in
-// one step. Whatever ends the process, SIGKILL included, leaves no mount, no loop device and no half-written image.
+// Package image opens a disk image on this machine, without a hypervisor. It downloads or bootstraps a base image, copies
+// it, mounts the copy in a private mount namespace, changes it in a chroot, seals it, and atomically writes the result under
+// its final name. Even if the process is killed with SIGKILL, it leaves no mount, no loop device and no partial image.
 package image
 
 import (
@@ -12,60 +12,63 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// Format of an image file.
+// Format is the format of an image file.
 type Format string
 
 const (
 	QCOW2 Format = "qcow2" // compressed with zstd
 	Raw   Format = "raw"   // sparse
-	VMDK  Format = "vmdk"  // compressed (streamOptimized): for VMware
-	VHD   Format = "vhd"   // fixed, of whole MiB: for Azure
+	VMDK  Format = "vmdk"  // compressed (streamOptimized), for VMware
+	VHD   Format = "vhd"   // fixed size, of whole MiB, for Azure
 	OVA   Format = "ova"   // an OVF descriptor, a manifest and a VMDK
 )
 
-// Bootstrap as a base: made here with mmdebstrap from the release's archive.
+// Bootstrap as the base means that the base is made here with mmdebstrap from the release's archive.
 const Bootstrap = "bootstrap"
 
-// Options of a bake.
+// Options are the options of a bake.
 type Options struct {
 	Release release.Release
-	// Base is where the image begins: a path (raw or qcow2), an http or https URL, or Bootstrap.
+	// Base is the base image: a path (raw or qcow2), an http or https URL, or Bootstrap.
 	Base string
-	// BaseSHA256 is the base's digest in hexadecimal digits: required with a URL, checked with a path where given.
+	// BaseSHA256 is the base's SHA-256 in hexadecimal. It is required for a URL, and optional for a path.
 	BaseSHA256 string
-	// Mirror replaces the release's archive when bootstrapping; the image keeps it as its source. Empty: the archive. With
-	// a Snapshot it replaces the server of the snapshots, and the image does not keep it.
+	// Mirror replaces the release's archive for bootstrapping, and the image continues to use it. Empty means the release's
+	// archive. With a Snapshot it replaces the snapshot server, and the image does not use it.
 	Mirror string
 	// Snapshot is the time of the archive from which a base is bootstrapped and packages are installed, as ParseSnapshot
-	// returns it. The image gets its updates from the release's archive of the day. Empty: the archive of the day.
+	// returns it. The image gets its updates from the release's current archive. Empty means the current archive.
 	Snapshot string
-	// Epoch is the time to which later times in the image's file systems are set back. Zero: they are left alone. It is
-	// handed to all programs that run in the image as SOURCE_DATE_EPOCH.
+	// Epoch is the latest timestamp in the image's file systems; later times are set back to it. If it is zero, times are
+	// not changed. Programs that run in the image get it as SOURCE_DATE_EPOCH.
 	Epoch time.Time
-	// Size of the disk in bytes; 0: as large as the base (a bootstrapped one has 2 GiB). It cannot be less.
+	// Size is the size of the disk in bytes. 0 means the size of the base (a bootstrapped one has 2 GiB). It must not be
+	// smaller than the base.
 	Size int64
-	// Output is the image's final name. Its manifest becomes Output + ".json", its list of software Output + ".spdx.json".
+	// Output is the path of the image. Its manifest is written to Output + ".json", and its list of software to Output +
+	// ".spdx.json".
 	Output string
-	// Format of the output. Empty: QCOW2.
+	// Format is the format of the output. Empty means QCOW2.
 	Format Format
-	// CacheDir keeps downloaded and bootstrapped bases and what apt downloads. It is made where it is missing.
+	// CacheDir is the directory for downloaded and bootstrapped base images and for apt's downloads. It is created if it
+	// does not exist.
 	CacheDir string
-	// Inputs are the digests of what the image is made from, for the manifest: "spec": "sha256:…".
+	// Inputs are the digests of the image's inputs, for the manifest: "spec": "sha256:…".
 	Inputs map[string]string
-	// Env is handed to downloads made by other programs and to what runs in the image: proxies, as NAME=value.
+	// Env is the environment of programs that download and of programs in the image: proxies, as NAME=value.
 	Env []string
-	// Client downloads a base and asks archives. nil: http.DefaultClient.
+	// Client is used to download a base and to query archives. nil means http.DefaultClient.
 	Client *http.Client
-	// Report is told of every stage. nil: nobody is told.
+	// Report is called for every stage. It may be nil.
 	Report install.Report
 
-	current  string        // the stage that is reported on
-	packages *packageCache // nil: what apt downloads is not kept
+	current  string        // the stage that is reported now
+	packages *packageCache // if nil, apt's downloads are not cached
 }
 
-// Bake makes an image: begin with a copy of the base, open it, let work do what it likes with the machine in it, seal
-// it, write it. Without an error the image and its manifest lie under their final names; with one neither does, and an
-// image that was there before is untouched.
+// Bake makes an image: it copies and opens the base image, calls work with the machine in it, seals it, and writes it. If
+// there is no error, the image and its manifest exist under their final names. If there is one, neither was written, and an
+// older image is unchanged.
 func Bake(ctx context.Context, o Options, work func(ctx context.Context, m *Machine) error) (Manifest, error) {
 	w, err := Begin(ctx, o)
 	if err != nil {
@@ -85,7 +88,7 @@ func (o *Options) client() *http.Client {
 	return o.Client
 }
 
-// stage reports a step of this package's own.
+// stage reports and runs a step of this package.
 func (o *Options) stage(name string, run func() error) error {
 	o.current = name
 	o.tell(install.Progress{Step: name})
@@ -96,10 +99,10 @@ func (o *Options) stage(name string, run func() error) error {
 	return err
 }
 
-// line says something of the current stage.
+// line reports a line of the current stage.
 func (o *Options) line(text string) { o.tell(install.Progress{Step: o.current, Line: text}) }
 
-// fraction says how much of the current stage is done.
+// fraction reports which part of the current stage is done.
 func (o *Options) fraction(f float64) { o.tell(install.Progress{Step: o.current, Fraction: f}) }
 
 func (o *Options) tell(p install.Progress) {

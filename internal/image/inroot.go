@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// root is the top directory of an image. Paths in it are resolved as a process in the image would: an absolute link
-// begins at the image's top, and none leads out of it. See openat2(2), RESOLVE_IN_ROOT.
+// root is the top directory of an image. Paths are resolved as by a process in the image: an absolute link starts at the
+// image's top, and links cannot lead out of it. See openat2(2), RESOLVE_IN_ROOT.
 type root struct{ *os.File }
 
-// open opens what lies at path.
+// open opens the file at a path.
 func (r root) open(p string, flags int, mode fs.FileMode) (*os.File, error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
@@ -28,7 +28,8 @@ func (r root) open(p string, flags int, mode fs.FileMode) (*os.File, error) {
 		if err == nil {
 			return os.NewFile(uintptr(fd), p), nil
 		}
-		// The kernel gives up on a ".." while anything on this machine is renamed or mounted, and wants to be asked again.
+		// While anything on this machine is renamed or mounted, the kernel cannot resolve a ".." safely and returns EAGAIN.
+		// The call must be repeated.
 		if (err != unix.EAGAIN && err != unix.EINTR) || try == openTries {
 			return nil, &fs.PathError{Op: "open", Path: p, Err: err}
 		}
@@ -36,7 +37,7 @@ func (r root) open(p string, flags int, mode fs.FileMode) (*os.File, error) {
 	}
 }
 
-// openTries bounds how often the kernel is asked again: a machine that is busy renaming lets one through soon.
+// openTries is the maximum number of attempts. Even on a machine with many renames, an attempt soon succeeds.
 const openTries = 100_000
 
 // dir opens a directory.
@@ -45,17 +46,17 @@ func (r root) dir(p string) (root, error) {
 	return root{f}, err
 }
 
-// parent opens the directory that p lies in, and returns p's name in it. The name itself is not resolved.
+// parent opens the parent directory of p, and returns p's name in it. The name itself is not resolved.
 func (r root) parent(p string) (root, string, error) {
 	p = path.Clean("/" + p)
 	if p == "/" {
-		return root{}, "", errors.New("the path names no file")
+		return root{}, "", errors.New("the path does not name a file")
 	}
 	d, err := r.dir(path.Dir(p))
 	return d, path.Base(p), err
 }
 
-// readFile reads a small regular file; a pipe or a device is refused.
+// readFile opens a regular file for reading. It refuses a pipe or a device.
 func (r root) readFile(p string) (*os.File, error) {
 	f, err := r.open(p, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -72,7 +73,7 @@ func (r root) readFile(p string) (*os.File, error) {
 	return f, nil
 }
 
-// readlink reads the link at p; an error where it is none.
+// readlink returns the target of the link at p. It returns an error if p is not a link.
 func (r root) readlink(p string) (string, error) {
 	d, name, err := r.parent(p)
 	if err != nil {
@@ -87,7 +88,7 @@ func (r root) readlink(p string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// mkdirAll makes a directory and those that it lies in.
+// mkdirAll creates a directory and its parents.
 func (r root) mkdirAll(p string, mode fs.FileMode) error {
 	at := "/"
 	for _, name := range strings.Split(strings.Trim(path.Clean("/"+p), "/"), "/") {
@@ -112,7 +113,7 @@ func (r root) mkdirAll(p string, mode fs.FileMode) error {
 	return d.Close()
 }
 
-// remove removes the file or link at p; that there is none is no error.
+// remove removes the file or link at p. It is not an error if there is none.
 func (r root) remove(p string) error {
 	d, name, err := r.parent(p)
 	if err != nil {
@@ -125,7 +126,7 @@ func (r root) remove(p string) error {
 	return nil
 }
 
-// symlink puts a link at p, in the place of a file or link that was there.
+// symlink creates a link at p, and replaces a file or link there.
 func (r root) symlink(target, p string) error {
 	d, name, err := r.parent(p)
 	if err != nil {
@@ -140,7 +141,7 @@ func (r root) symlink(target, p string) error {
 	return d.rename(temp, name)
 }
 
-// rename renames within one directory.
+// rename renames a file within one directory.
 func (r root) rename(from, to string) error {
 	if err := unix.Renameat(int(r.Fd()), from, int(r.Fd()), to); err != nil {
 		_ = unix.Unlinkat(int(r.Fd()), from, 0)
@@ -149,7 +150,7 @@ func (r root) rename(from, to string) error {
 	return nil
 }
 
-// tempName is the name of a file on its way. It lies in an image that only we have open, so that it need not be random.
+// tempName returns the name of a temporary file. It need not be random, because only this process has the image open.
 func tempName(name string) string {
 	if len(name) > 200 {
 		name = name[:200]

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The kernel refuses ".." under RESOLVE_IN_ROOT with EAGAIN while something is renamed anywhere: that must not show.
+// While a file is renamed anywhere, the kernel refuses ".." under RESOLVE_IN_ROOT with EAGAIN. Callers must not see this
+// error.
 func TestOpenWhileOthersRename(t *testing.T) {
 	top := t.TempDir()
 	for _, dir := range []string{"etc", "usr"} {

@@ -16,25 +16,27 @@ import (
 
 	"github.com/hapair/hapair/internal/dpkg"
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
-// Inspection is what was found in a finished image.
+// Inspection is the result of inspecting a finished image.
 type Inspection struct {
-	// Manifest is made of the image itself. Only what an image does not hold is taken from the manifest beside it: the
-	// version, the base, the inputs and which files were put in.
+	// Manifest is made from the image itself. Only what the image does not contain is copied from the manifest beside it:
+	// the version, the base, the inputs, and the list of files that were added.
 	Manifest Manifest
-	// Beside is the manifest that lies beside the image; nil if there is none. BesideText is what it was read from.
+	// Beside is the manifest beside the image, or nil if there is none. BesideText is its text.
 	Beside     *Manifest
 	BesideText []byte
-	// Faults are what machines made of the image would share, or what is left of the machine that made it.
+	// Faults are things that machines with this image would share, or that the machine that made it left behind.
 	Faults []string
 
 	name      string
 	installed []dpkg.Package
 }
 
-// Software lists the software of the image as SPDX. With an epoch of zero it is the list of now.
+// Software returns the list of the image's software as SPDX. Its time is SOURCE_DATE_EPOCH, or the current time if that is
+// not set.
 func (i *Inspection) Software(getenv func(string) string) ([]byte, error) {
 	epoch, err := EpochFromEnv(getenv)
 	if err != nil {
@@ -43,22 +45,22 @@ func (i *Inspection) Software(getenv func(string) string) ([]byte, error) {
 	return software(i.name, i.Manifest, i.installed, epoch)
 }
 
-// manifestLimit bounds a manifest: one with a thousand packages has 100 kB.
+// manifestLimit is the maximum size of a manifest in bytes; one with a thousand packages has 100 kB.
 const manifestLimit = 16 << 20
 
-// ParseManifest reads a manifest.
+// ParseManifest parses a manifest.
 func ParseManifest(b []byte) (*Manifest, error) {
 	m := &Manifest{}
 	if err := json.Unmarshal(b, m); err != nil {
 		return nil, err
 	}
 	if m.Image == "" || m.Packages == nil {
-		return nil, errors.New("it is no manifest of an image: it lacks the image's digest or its packages")
+		return nil, errors.New("it is not the manifest of an image: the image's digest or its packages are missing")
 	}
 	return m, nil
 }
 
-// ReadManifest reads the manifest at a path, and returns its text as well.
+// ReadManifest reads the manifest at a path, and also returns its text.
 func ReadManifest(path string) (*Manifest, []byte, error) {
 	f, err := openRegular(path)
 	if err != nil {
@@ -79,7 +81,7 @@ func ReadManifest(path string) (*Manifest, []byte, error) {
 	return m, b, nil
 }
 
-// IsManifest reports whether a file begins as a manifest does, and not as a disk.
+// IsManifest reports whether a file begins like a manifest and not like a disk.
 func IsManifest(path string) (bool, error) {
 	f, err := openRegular(path)
 	if err != nil {
@@ -94,11 +96,11 @@ func IsManifest(path string) (bool, error) {
 	return bytes.HasPrefix(bytes.TrimLeft(b[:n], " \t\r\n"), []byte("{")), nil
 }
 
-// Inspect opens a finished image read-only and looks at its files. None of its programs is run, and it is not modified. An
-// image of another format than raw is unpacked into a file without a name in scratchDir. It needs root.
+// Inspect opens a finished image read-only and reads its files. It runs none of its programs and does not change it. An
+// image in another format than raw is converted to an unnamed file in scratchDir. It needs root.
 func Inspect(ctx context.Context, file, scratchDir string) (i *Inspection, err error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("cannot open an image as a plain user: mounting needs root (sudo)")
+		return nil, errors.New("cannot open an image without root: mounting needs root (sudo)")
 	}
 	if err := checkTools((&Options{}).tools(), lookTool); err != nil {
 		return nil, err
@@ -121,7 +123,7 @@ func Inspect(ctx context.Context, file, scratchDir string) (i *Inspection, err e
 	if qcow2, err := isQCOW2(f); err == nil && qcow2 {
 		i.Manifest.Format = QCOW2
 	}
-	// What is mounted is the file that the digest is of, whatever its name leads to by now.
+	// The open file is used, so that the mounted image is the one that was hashed, even if its name was changed.
 	disk, err := rawOf(ctx, f, scratchDir)
 	if err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (i *Inspection) look(ctx context.Context, o *opened) error {
 	return err
 }
 
-// shipped lists the files that hapair may put into an image.
+// shipped returns the files that hapair may have added to an image.
 func (t tree) shipped() ([]string, error) {
 	names, err := t.Names("/etc/systemd/network")
 	if err != nil && !missing(err) {
@@ -179,21 +181,21 @@ func (t tree) shipped() ([]string, error) {
 			networks = append(networks, name+".network")
 		}
 	}
-	paths := []string{agentPath}
+	paths := []string{wellknown.Agent}
 	for _, f := range units.All(units.Features{Firewall: true, Certificates: true, NetworkFiles: networks}) {
 		paths = append(paths, f.Path)
 	}
 	return paths, nil
 }
 
-// Accounts of people have numbers from 1000 on, but for nobody; see login.defs(5) and Debian's policy, 9.2.2.
+// People's accounts have UIDs from 1000, except nobody; see login.defs(5) and Debian's policy, 9.2.2.
 const (
 	firstUser = 1000
 	lastUser  = 59999
 )
 
-// accountsLeft reports accounts that somebody could log in to on every node. The accounts of an image are those of
-// services; people's come with a node's seed.
+// accountsLeft reports accounts with which a person could log in to every node. An image has only accounts of services;
+// people's accounts come with a node's seed.
 func (t tree) accountsLeft(accounts map[string]Account) ([]string, error) {
 	shadow, err := t.read("/etc/shadow")
 	if err != nil {
@@ -208,14 +210,14 @@ func (t tree) accountsLeft(accounts map[string]Account) ([]string, error) {
 		case uid == 0 && name != "root":
 			left = append(left, fmt.Sprintf("the account %s is root by another name (UID 0)", name))
 		case uid >= firstUser && uid <= lastUser:
-			left = append(left, fmt.Sprintf("the account %s (UID %d) is left of the machine that made the image: delete it before the image is sealed", name, uid))
+			left = append(left, fmt.Sprintf("the account %s (UID %d) is from the machine that made the image: delete it before the image is sealed", name, uid))
 		}
 	}
 	for line := range strings.Lines(string(shadow)) {
 		f := strings.Split(line, ":")
-		// "!" and "*" begin what no password has as its hash. See shadow(5).
+		// "!" or "*" at the beginning means that there is no password. See shadow(5).
 		if len(f) > 1 && !strings.HasPrefix(f[1], "!") && !strings.HasPrefix(f[1], "*") {
-			what := "a password: who knows it could log in to every node"
+			what := "a password: anyone who knows it could log in to every node"
 			if f[1] == "" {
 				what = "an empty password"
 			}
@@ -225,7 +227,7 @@ func (t tree) accountsLeft(accounts map[string]Account) ([]string, error) {
 	return left, nil
 }
 
-// Digest is the digest of a file: "sha256:…".
+// Digest returns the digest of a file: "sha256:…".
 func Digest(path string) (string, error) {
 	f, err := openRegular(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// system is what a real image has and the toy has not, as a script.
+// system is a script that creates parts of a real image that the toy system lacks.
 const system = `set -eu
 mkdir -p /var/lib/dpkg /etc/systemd/system/multi-user.target.wants /usr/lib/sysctl.d /etc/sysctl.d
 printf 'Package: haproxy\nStatus: hold ok installed\nVersion: 3.0.11-1\nArchitecture: amd64\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: all\n' >/var/lib/dpkg/status
@@ -37,7 +37,7 @@ func bakeSystem(t *testing.T, o Options, more string) Manifest {
 	})
 }
 
-// What is read from a finished image is what its manifest says, and the file stays as it is.
+// The inspection of a finished image must agree with its manifest, and must not change the file.
 func TestInspect(t *testing.T) {
 	base := toyBase(t)
 	for _, format := range []Format{Raw, QCOW2} {
@@ -53,7 +53,7 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, i.Manifest); diff != "" {
-			t.Errorf("%s: the image is another one than its manifest says:\n%s", format, diff)
+			t.Errorf("%s: the image differs from its manifest:\n%s", format, diff)
 		}
 		if diff := cmp.Diff(&want, i.Beside); diff != "" {
 			t.Errorf("%s: the manifest beside it:\n%s", format, diff)
@@ -66,7 +66,7 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 		if sum := "sha256:" + sumOf(t, o.Output); sum != want.Image || !after.ModTime().Equal(before.ModTime()) {
-			t.Errorf("%s: inspecting has changed the image: %s, it was %s; changed %v, it was %v", format, sum, want.Image, after.ModTime(), before.ModTime())
+			t.Errorf("%s: inspecting changed the image: digest %s, was %s; modified %v, was %v", format, sum, want.Image, after.ModTime(), before.ModTime())
 		}
 		wantStock(t, want)
 	}
@@ -87,7 +87,7 @@ func wantStock(t *testing.T, m Manifest) {
 	}
 }
 
-// An image without a manifest is described from its own files alone.
+// An image without a manifest is described from its files alone.
 func TestInspectWithoutManifest(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	bakeSystem(t, o, "")
@@ -103,7 +103,7 @@ func TestInspectWithoutManifest(t *testing.T) {
 	}
 }
 
-// planted changes files of a finished image, as nothing of ours would.
+// planted changes files of a finished image with a script.
 func planted(t *testing.T, image, script string) {
 	t.Helper()
 	disk, err := os.OpenFile(image, os.O_RDWR, 0)
@@ -125,7 +125,7 @@ func planted(t *testing.T, image, script string) {
 	}
 }
 
-// What was put into a sealed image is found, even if the image's own programs deny it.
+// Files that were added to a sealed image must be found, even if the image's own programs hide them.
 func TestInspectFindsWhatIsLeft(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	bakeSystem(t, o, "")
@@ -156,25 +156,25 @@ echo two >etc/motd
 	}
 	found := strings.Join(i.Faults, "\n")
 	for _, want := range []string{
-		"/etc/machine-id is not empty", "/etc/ssh/ssh_host_ed25519_key is left", "/srv/deploy/.ssh/authorized_keys is left",
-		"/home/odd/.ssh/authorized_keys2 is left", "/root/.ssh/id is a private key", "random-seed is left", "x_InRelease is left",
-		"/var/log has logs that are not empty: /var/log/a/syslog", "/var/lib/cloud/instance is left", "systemd-resolved.bak is left",
-		"50-cloud-init.yaml is left", "/etc/hostname is the name", "the account deploy (UID 1000) is left", "the account toor is root by another name",
+		"/etc/machine-id is not empty", "/etc/ssh/ssh_host_ed25519_key exists", "/srv/deploy/.ssh/authorized_keys exists",
+		"/home/odd/.ssh/authorized_keys2 exists", "/root/.ssh/id is a private key", "random-seed exists", "x_InRelease exists",
+		"/var/log has logs that are not empty: /var/log/a/syslog", "/var/lib/cloud/instance exists", "systemd-resolved.bak exists",
+		"50-cloud-init.yaml exists", "/etc/hostname is the name", "the account deploy (UID 1000) is from", "the account toor is root by another name",
 		"the account deploy has a password", "the account toor has an empty password",
 	} {
 		if !strings.Contains(found, want) {
-			t.Errorf("not found: %s", want)
+			t.Errorf("missing fault: %s", want)
 		}
 	}
 	if len(i.Faults) != 16 {
 		t.Errorf("%d faults:\n%s", len(i.Faults), found)
 	}
 	if i.Manifest.Files["/etc/motd"].Digest == i.Beside.Files["/etc/motd"].Digest || i.Manifest.Image == i.Beside.Image {
-		t.Error("the changed file is described as the manifest has it")
+		t.Error("the changed file has the digest from the manifest")
 	}
 }
 
-// No link of a hostile image leads to a file of this machine.
+// Links of a hostile image must not lead to files of this machine.
 func TestInspectHostile(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	bakeSystem(t, o, "")
@@ -188,12 +188,12 @@ rm -r var/log; ln -s / var/log; ln -s loop var/lib/dpkg/loop`)
 	}
 	for _, fault := range i.Faults {
 		if strings.Contains(fault, ".ssh") || strings.Contains(fault, "machine-id") {
-			t.Errorf("fault of this machine's file: %s", fault)
+			t.Errorf("the fault is about this machine's file: %s", fault)
 		}
 	}
 }
 
-// A manifest that an older version has written is read.
+// Manifests written by older versions must be accepted.
 func TestOldManifest(t *testing.T) {
 	m, err := ParseManifest([]byte(`{"hapair": "0.1.0", "image": "sha256:00", "release": "noble", "format": "raw", "size": 1, "base": {"source": "bootstrap", "digest": "sha256:01"},
 		"packages": {"haproxy": "1"}, "files": {"/etc/a": "sha256:02"}}`))
@@ -202,7 +202,7 @@ func TestOldManifest(t *testing.T) {
 	}
 	for _, bad := range []string{"", "{}", `{"files": {"/a": 1}}`, `[]`} {
 		if _, err := ParseManifest([]byte(bad)); err == nil {
-			t.Errorf("%q is read as a manifest", bad)
+			t.Errorf("%q was accepted as a manifest", bad)
 		}
 	}
 }

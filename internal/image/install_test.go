@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 )
 
-// toyRecipe needs no package manager.
+// toyRecipe returns a recipe that needs no package manager.
 func toyRecipe() recipe.Recipe {
 	return recipe.Recipe{
 		Agent: "/usr/bin/ha-agent",
@@ -26,14 +26,14 @@ func toyRecipe() recipe.Recipe {
 	}
 }
 
-// program is an agent whose verdict is its exit status.
+// program returns an agent that exits with the given status.
 func program(verdict string) install.Source {
 	return func() (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader("#!/bin/sh\necho NOT sound\nexit " + verdict + "\n")), nil
 	}
 }
 
-// Carried out twice, a recipe gives the same, and services may start again.
+// Carrying out a recipe twice must give the same result, and services may start afterwards.
 func TestInstall(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	m := bake(t, o, func(ctx context.Context, m *Machine) error {
@@ -61,7 +61,7 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// An image that its own agent refuses is no image, and the step's output says why.
+// If the image's agent fails its verification, the bake must fail, and the error must contain the output.
 func TestInstallRefused(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	_, err := Bake(context.Background(), o, func(ctx context.Context, m *Machine) error {
@@ -76,7 +76,7 @@ func TestInstallRefused(t *testing.T) {
 	}
 }
 
-// What sealing does not know of is found by the check that follows it.
+// Whatever sealing does not remove must be found by the check that follows.
 func TestSeal(t *testing.T) {
 	left := map[string]string{
 		"/etc/ssh/ssh_host_rsa_key":                       "ssh_host_rsa_key",
@@ -105,7 +105,7 @@ func TestSeal(t *testing.T) {
 	for path := range left {
 		plant += "d='" + path + "'; mkdir -p \"${d%/*}\"; echo x >\"$d\"\n"
 	}
-	// An account whose home is anywhere.
+	// An account can have any home directory.
 	plant += "echo 'deploy:x:1000:1000::/srv/deploy:/bin/sh' >>/etc/passwd\n"
 	plant += "printf '127.0.0.1 localhost\\n127.0.1.1 builder\\n10.0.0.1 kept\\n' >/etc/hosts\n"
 	plant += "chmod 2755 /var/log/journal\n"
@@ -114,13 +114,13 @@ func TestSeal(t *testing.T) {
 			return err
 		}
 		check := install.Seal()[1:]
-		var said strings.Builder // the error has only the last lines
+		var said strings.Builder // the error contains only the last lines
 		if err := install.Do(ctx, m, check, func(p install.Progress) { fmt.Fprintln(&said, p.Line) }); err == nil {
-			t.Error("the check finds nothing")
+			t.Error("the check found nothing")
 		}
 		for _, want := range left {
 			if !strings.Contains(said.String(), want) {
-				t.Errorf("the check does not name %s:\n%s", want, said.String())
+				t.Errorf("the check did not report %s:\n%s", want, said.String())
 			}
 		}
 		sameFindings(t, m, said.String())
@@ -141,7 +141,7 @@ func TestSeal(t *testing.T) {
 	})
 }
 
-// sameFindings compares what the script prints, run in the image, with what is found from outside of it.
+// sameFindings compares the output of the check script, which ran in the image, with the result of Left.
 func sameFindings(t *testing.T, m *Machine, said string) {
 	t.Helper()
 	found, err := install.Left(tree{m.opened.root})
@@ -151,7 +151,7 @@ func sameFindings(t *testing.T, m *Machine, said string) {
 	var lists [2][]string
 	for i, lines := range [][]string{strings.Split(said, "\n"), found} {
 		for _, line := range lines {
-			// Logs are listed in one line, or in several.
+			// The script and Left may print logs on one line or on several.
 			if line != "" && !strings.Contains(line, "/var/log") {
 				lists[i] = append(lists[i], line)
 			}
@@ -159,14 +159,14 @@ func sameFindings(t *testing.T, m *Machine, said string) {
 		slices.Sort(lists[i])
 	}
 	if diff := cmp.Diff(lists[0], lists[1]); diff != "" {
-		t.Errorf("found from inside (-) and from outside (+):\n%s", diff)
+		t.Errorf("findings of the script (-) and of Left (+):\n%s", diff)
 	}
 	if !strings.Contains(strings.Join(found, "\n"), "/var/log/journal/0123/system.journal /var/log/odd name.log") {
-		t.Errorf("logs are not found: %q", found)
+		t.Errorf("Left did not find logs: %q", found)
 	}
 }
 
-// A private key is not for sealing to remove, and every node would have it.
+// Sealing does not remove a private key, but every node would have it, so the check must fail.
 func TestSealRefusesAPrivateKey(t *testing.T) {
 	_, err := Bake(t.Context(), toyOptions(t, toyBase(t)), func(ctx context.Context, m *Machine) error {
 		return m.Run(ctx, "mkdir -p /home/a/.ssh; echo '-----BEGIN OPENSSH PRIVATE KEY-----' >/home/a/.ssh/id_ed25519", nil)

@@ -13,18 +13,19 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/dpkg"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// File is a file that was put into an image, as it is in the end.
+// File is a file that was added to an image, in its final state.
 type File struct {
 	Digest string `json:"digest"`          // "sha256:…" of its content
 	Mode   string `json:"mode,omitempty"`  // four octal digits, such as "0640"
-	Owner  string `json:"owner,omitempty"` // the user's name, or number if it has none in the image
+	Owner  string `json:"owner,omitempty"` // the user's name, or UID if it has no name in the image
 	Group  string `json:"group,omitempty"` // the same for the group
 }
 
-// UnmarshalJSON reads a file of a manifest. Older versions have written the digest alone.
+// UnmarshalJSON decodes a file of a manifest. Older versions wrote only the digest.
 func (f *File) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte(`"`)) {
 		*f = File{}
@@ -34,15 +35,15 @@ func (f *File) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(f))
 }
 
-// Account is a user of an image.
+// Account is a user account of an image.
 type Account struct {
 	UID   string `json:"uid"`
-	Group string `json:"group"` // the primary group's name or number
+	Group string `json:"group"` // the name or GID of the primary group
 	Home  string `json:"home"`
 	Shell string `json:"shell"`
 }
 
-// stock is what the files of an image say of its system. None of its programs is run for that.
+// stock describes the system of an image, as read from its files without running its programs.
 type stock struct {
 	codename  string
 	installed []dpkg.Package
@@ -51,7 +52,7 @@ type stock struct {
 	accounts  map[string]Account
 }
 
-// take reads an image. Files that are missing are no error: a system without them has nothing of what they list.
+// take reads the files of an image. Missing files are not an error: such a system has no packages, units or accounts.
 func (t tree) take() (s stock, err error) {
 	if s.codename, err = t.codename(); err != nil {
 		return s, err
@@ -75,7 +76,7 @@ func (t tree) take() (s stock, err error) {
 	return s, nil
 }
 
-// codename is the release that an image says that it is.
+// codename returns the codename of the image's release.
 func (t tree) codename() (string, error) {
 	b, err := t.read("/etc/os-release")
 	if err != nil {
@@ -89,7 +90,7 @@ func (t tree) codename() (string, error) {
 	return "", nil
 }
 
-// packages are the versions by name.
+// packages returns the versions of the packages by name.
 func (s stock) packages() map[string]string {
 	packages := map[string]string{}
 	for _, p := range s.installed {
@@ -100,8 +101,8 @@ func (s stock) packages() map[string]string {
 
 const systemUnits = "/etc/systemd/system"
 
-// units lists what is switched in /etc/systemd/system: masked (a link to /dev/null), or enabled (a link in a directory
-// for what another unit wants or requires; see systemctl(1)).
+// units returns the units that are masked (a link to /dev/null) or enabled (a link in a .wants or .requires directory of
+// another unit) in /etc/systemd/system; see systemctl(1).
 func (t tree) units() (map[string]string, error) {
 	names, err := t.Names(systemUnits)
 	if missing(err) {
@@ -138,8 +139,9 @@ func (t tree) units() (map[string]string, error) {
 	return units, nil
 }
 
-// sysctls are the settings of all files of sysctl.d, as systemd-sysctl takes them: by the files' names, whatever their
-// directory, where /etc hides a file of the same name elsewhere, and a later line hides an earlier one.
+// sysctls returns the settings of all files of sysctl.d, with the precedence of systemd-sysctl: files are sorted by name
+// regardless of their directory, a file in /etc hides one of the same name elsewhere, and a later line overrides an earlier
+// one.
 func (t tree) sysctls() (map[string]string, error) {
 	files := map[string]string{} // name: path
 	for _, dir := range []string{"/usr/lib/sysctl.d", "/usr/local/lib/sysctl.d", "/etc/sysctl.d"} {
@@ -169,33 +171,14 @@ func (t tree) sysctls() (map[string]string, error) {
 	return settings, nil
 }
 
-// readSysctls reads one file; see sysctl.d(5).
+// readSysctls reads one file. A line that cannot be read sets nothing.
 func readSysctls(content string, settings map[string]string) {
-	for line := range strings.Lines(content) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
+	all, _ := sysctl.Parse(content)
+	for _, s := range all {
+		settings[s.Key] = s.Value
+		if s.Excluded {
+			settings[s.Key] = "(left alone)" // an exception to a pattern
 		}
-		key, value, found := strings.Cut(line, "=")
-		key = strings.TrimSpace(key)
-		if strings.HasPrefix(key, "-") {
-			if key = strings.TrimSpace(key[1:]); !found {
-				value = "(left alone)" // a pattern's exception
-			}
-		}
-		// The first separator that a key has is the one that it means.
-		if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '/' {
-			key = strings.Map(func(r rune) rune {
-				switch r {
-				case '/':
-					return '.'
-				case '.':
-					return '/'
-				}
-				return r
-			}, key)
-		}
-		settings[key] = strings.TrimSpace(value)
 	}
 }
 
@@ -222,7 +205,7 @@ func (t tree) accounts() (map[string]Account, error) {
 	return accounts, nil
 }
 
-// names are the users' and the groups' names by their numbers.
+// names returns the users' and the groups' names by UID and GID.
 func (t tree) names() (users, groups map[string]string, err error) {
 	lists := [2]map[string]string{{}, {}}
 	for i, file := range []string{"/etc/passwd", "/etc/group"} {
@@ -239,7 +222,7 @@ func (t tree) names() (users, groups map[string]string, err error) {
 	return lists[0], lists[1], nil
 }
 
-// files describes those of the files that are there.
+// files describes those of the given files that exist.
 func (t tree) files(ctx context.Context, paths []string) (map[string]File, error) {
 	users, groups, err := t.names()
 	if err != nil {

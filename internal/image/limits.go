@@ -14,18 +14,18 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// limits of a program of this machine that reads an image, which may be hostile.
+// limits are resource limits for a program of this machine that reads an image, which may be hostile.
 type limits struct {
 	memory int64 // address space in bytes
 	cpu    time.Duration
 	wall   time.Duration
-	file   int64 // the largest file that it may write, in bytes; devices are not files
+	file   int64 // the largest file that it may write, in bytes; devices do not count
 }
 
-// diskLimits are for programs that read partition tables and file systems.
+// diskLimits are the limits for programs that read partition tables and file systems.
 var diskLimits = limits{memory: 4 << 30, cpu: 30 * time.Minute, wall: time.Hour, file: maxDisk}
 
-// run runs a tool within limits and returns what it printed. The files are its descriptors 3 and following.
+// run runs a tool within limits and returns its output. The files are its descriptors from 3 on.
 func (l limits) run(ctx context.Context, stdin io.Reader, files []*os.File, tool string, args ...string) ([]byte, error) {
 	prlimit, err := lookTool("prlimit")
 	if err != nil {
@@ -39,7 +39,7 @@ func (l limits) run(ctx context.Context, stdin io.Reader, files []*os.File, tool
 	defer cancel()
 	cmd := exec.CommandContext(limited, prlimit, append([]string{fmt.Sprintf("--as=%d", l.memory),
 		fmt.Sprintf("--cpu=%d", int(l.cpu.Seconds())), fmt.Sprintf("--fsize=%d", l.file), "--core=0", "--", path}, args...)...)
-	// Fewer arenas: each reserves 64 MiB of address space.
+	// Reduce the number of arenas, because each reserves 64 MiB of address space.
 	cmd.Env = append(toolEnv(), "MALLOC_ARENA_MAX=2")
 	cmd.Stdin, cmd.ExtraFiles = stdin, files
 	out, err := output(limited, cmd)
@@ -47,14 +47,14 @@ func (l limits) run(ctx context.Context, stdin io.Reader, files []*os.File, tool
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case limited.Err() != nil:
-		return nil, fmt.Errorf("%s has not ended within %v", tool, l.wall)
+		return nil, fmt.Errorf("%s did not finish within %v", tool, l.wall)
 	case err != nil:
 		return out, fmt.Errorf("%s: %w", tool, err)
 	}
 	return out, nil
 }
 
-// output runs a command; its error ends with the last lines that it printed.
+// output runs a command and returns its output. An error contains the last lines of the output.
 func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	stdout, stderr := &head{limit: outputLimit}, &head{limit: outputLimit}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -73,10 +73,10 @@ func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	return stdout.Bytes(), err
 }
 
-// outputLimit is how much of what a tool prints is kept: far more than any has to say of a sound image.
+// outputLimit is the number of bytes of a tool's output that are kept. A tool prints far less about an intact image.
 const outputLimit = 1 << 20
 
-// head keeps the first bytes that are written to it, and takes the rest without keeping it.
+// head keeps the first bytes that are written to it, and discards the rest.
 type head struct {
 	bytes.Buffer
 	limit int

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop is a loop device over a part of a file. The kernel frees it by itself when the last of us has closed it and
-// nothing on it is mounted any more: LO_FLAGS_AUTOCLEAR, see loop(4).
+// loop is a loop device for a part of a file. The kernel frees it when its last descriptor is closed and no file system on
+// it is mounted: LO_FLAGS_AUTOCLEAR, see loop(4).
 type loop struct {
 	*os.File
 	number       uint32
@@ -18,21 +18,22 @@ type loop struct {
 
 func (l *loop) path() string { return fmt.Sprintf("/dev/loop%d", l.number) }
 
-// alias is its name in an image's /dev.
+// alias returns the device's name in the image's /dev.
 func (l *loop) alias() string { return fmt.Sprintf("hapair%d", l.number) }
 
-// loopMajor is the loop devices' major number; see the kernel's Documentation/admin-guide/devices.txt.
+// loopMajor is the major device number of loop devices; see the kernel's Documentation/admin-guide/devices.txt.
 const loopMajor = 7
 
-// attachTries bounds the race for a free device: between asking for one and taking it, somebody else may take it.
+// attachTries is the number of attempts to get a free device. Another process may take the device between the query for a
+// free one and its use.
 const attachTries = 64
 
-// attach puts a loop device over size bytes of file from offset on; a size of 0 means to the file's end. No partition
-// devices come of it, for they would need udev.
+// attach sets up a loop device for size bytes of file from offset on; a size of 0 means up to the end of the file. There are
+// no devices for its partitions, because they would require udev.
 func attach(file *os.File, offset, size int64, readOnly bool) (*loop, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot get a loop device: %w; where this is a container, hand it /dev/loop-control", err)
+		return nil, fmt.Errorf("cannot get a loop device: %w; in a container, make /dev/loop-control available", err)
 	}
 	defer control.Close()
 	for range attachTries {
@@ -54,10 +55,10 @@ func attach(file *os.File, offset, size int64, readOnly bool) (*loop, error) {
 			return nil, fmt.Errorf("cannot set up %s: %w", l.path(), err)
 		}
 	}
-	return nil, errors.New("cannot get a loop device: others take them faster than this program can")
+	return nil, errors.New("cannot get a loop device: other processes took every free one")
 }
 
-// openLoop opens a loop device. Without udev or devtmpfs nobody has made its node.
+// openLoop opens a loop device. Without udev or devtmpfs, it creates the device node.
 func openLoop(n uint32) (*loop, error) {
 	l := &loop{number: n}
 	f, err := os.OpenFile(l.path(), os.O_RDWR, 0)

@@ -22,14 +22,14 @@ type Machine struct {
 	env    []string
 
 	mu    sync.Mutex
-	files map[string]string // what was uploaded: path and digest
+	files map[string]string // digests of the uploaded files, by path
 }
 
 var _ install.Machine = (*Machine)(nil)
 
-// Command is what Exec runs.
+// Command is a command for Exec.
 type Command struct {
-	Script         string // for /bin/sh
+	Script         string // a script for /bin/sh
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
@@ -38,22 +38,21 @@ type Command struct {
 func (m *Machine) Run(ctx context.Context, script string, out io.Writer) error {
 	status, err := m.Exec(ctx, Command{Script: script, Stdout: out, Stderr: out})
 	if err == nil && status != 0 {
-		err = fmt.Errorf("the script ended with status %d", status)
+		err = fmt.Errorf("the script exited with status %d", status)
 	}
 	return err
 }
 
-// Exec runs a command in the image as root, confined to it (see confine.go), with a process table of its own: what it
-// leaves running is killed. The
-// status is the command's own, or 128 and the number of the signal that ended it; an error means that it could not be
-// run to its end.
+// Exec runs a command in the image as root, confined to the image (see confine.go). The command has its own PID namespace:
+// processes that it leaves running are killed. The status is the command's exit status, or 128 plus the number of the signal
+// that ended it. An error means that the command could not be run to its end.
 func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
 	script, err := memfd("script", c.Script)
 	if err != nil {
 		return 0, err
 	}
 	defer script.Close()
-	// The script is no argument, because every user of this machine can read those.
+	// The script is not passed as an argument, because every user of this machine can read arguments.
 	cmd, finish, err := confined(ctx, script)
 	if err != nil {
 		return 0, err
@@ -83,8 +82,8 @@ func (m *Machine) Exec(ctx context.Context, c Command) (status int, err error) {
 	return 0, nil
 }
 
-// sandbox prepares a command with process and mount tables of its own: whatever it starts dies with it, and it dies with
-// this process. The arguments are unshare's, see unshare(1).
+// sandbox prepares a command with its own PID and mount namespaces: all processes that it starts end with it, and it ends
+// with this process. The arguments are for unshare(1).
 func sandbox(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	unshare, err := lookTool("unshare")
 	if err != nil {
@@ -94,13 +93,13 @@ func sandbox(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
 		Pdeathsig:  unix.SIGKILL,
-		// A process group of its own: what a terminal sends to stop us is ours to pass on.
+		// The command has its own process group: a signal from the terminal comes to this process, which ends the command.
 		Setpgid: true,
 	}
 	return cmd, nil
 }
 
-// memfd is a file in memory that holds s.
+// memfd returns a file in memory with the content s.
 func memfd(name, s string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -114,7 +113,7 @@ func memfd(name, s string) (*os.File, error) {
 	return f, nil
 }
 
-// uploaded are the files that were put in, by path.
+// uploaded returns the digests of the files that were uploaded, by path.
 func (m *Machine) uploaded() map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,32 +11,32 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// Manifest tells images apart and lets one be audited. Equal input gives an equal manifest but for the image's own
-// digest: there is no time in it, and there are times in a file system.
+// Manifest describes an image, so that images can be compared and audited. The same input gives the same manifest, except
+// for the digest of the image: a manifest has no timestamps, but a file system does.
 type Manifest struct {
-	Version  string             `json:"hapair"`         // of the program that made the image
+	Version  string             `json:"hapair"`         // version of the program that made the image
 	Image    string             `json:"image"`          // "sha256:…" of the image file
 	SBOM     string             `json:"sbom,omitempty"` // "sha256:…" of the list of software beside the image
 	Release  string             `json:"release"`
 	Format   Format             `json:"format"`
 	Size     int64              `json:"size"` // of the disk, in bytes
 	Base     BaseInfo           `json:"base"`
-	Inputs   map[string]string  `json:"inputs,omitempty"`   // what the image is made from: "spec": "sha256:…"
-	Snapshot string             `json:"snapshot,omitempty"` // of the archive: 20260131T000000Z
-	Packages map[string]string  `json:"packages"`           // name: version
-	Files    map[string]File    `json:"files"`              // what was put in, by path
-	Units    map[string]string  `json:"units,omitempty"`    // what is switched: name: enabled or masked
+	Inputs   map[string]string  `json:"inputs,omitempty"`   // digests of the image's inputs: "spec": "sha256:…"
+	Snapshot string             `json:"snapshot,omitempty"` // time of the archive: 20260131T000000Z
+	Packages map[string]string  `json:"packages"`           // version by name
+	Files    map[string]File    `json:"files"`              // files that were added, by path
+	Units    map[string]string  `json:"units,omitempty"`    // enabled and masked units: name: enabled or masked
 	Sysctls  map[string]string  `json:"sysctls,omitempty"`  // key: value, of all files of sysctl.d
 	Accounts map[string]Account `json:"accounts,omitempty"` // by name
 }
 
-// BaseInfo is where an image began.
+// BaseInfo describes the base image.
 type BaseInfo struct {
 	Source string `json:"source"` // file name, URL or "bootstrap"
-	Digest string `json:"digest"` // "sha256:…" of the file; of a bootstrapped base: of what it was asked to be
+	Digest string `json:"digest"` // "sha256:…" of the file; for a bootstrapped base: of its inputs
 }
 
-// manifest takes stock of a machine that is sealed.
+// manifest returns the manifest of a sealed machine.
 func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	info, err := w.disk.Stat()
 	if err != nil {
@@ -54,12 +54,12 @@ func (w *Work) manifest(ctx context.Context) (Manifest, error) {
 	return m, err
 }
 
-// describe fills in what the image's own files say.
+// describe sets the parts of the manifest that come from the image's own files.
 func (m *Manifest) describe(s stock) {
 	m.Packages, m.Units, m.Sysctls, m.Accounts = s.packages(), s.units, s.sysctls, s.accounts
 }
 
-// prepare writes the manifest of an image that is about to be published; it has no name yet.
+// prepare writes the manifest of an image that will be published. The file has no name yet.
 func (m Manifest) prepare(image string) (*scratch, error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

@@ -17,37 +17,38 @@ import (
 )
 
 const (
-	// tempDir of the namespace is a tmpfs of its own, so that nothing is left on this machine, whatever ends us.
+	// tempDir is a separate tmpfs in the namespace, so that nothing is left on this machine, however the process ends.
 	tempDir = "/tmp"
-	// rootDir is where the image's root is mounted, in the namespace.
+	// rootDir is the mount point of the image's root in the namespace.
 	rootDir = tempDir + "/root"
 )
 
 const (
-	// untrusted are the flags of every mount of an image's file system: its device nodes open nothing, and its set-uid
-	// programs run as the user who starts them. Both are kept in the image.
+	// untrusted are flags of every mount of an image's file system: device nodes cannot be opened, and set-uid programs run
+	// as the user who starts them. Both remain unchanged in the image.
 	untrusted = unix.MS_NODEV | unix.MS_NOSUID
-	// onError is ext4's option for a damaged file system. The image's own superblock may name another one: panic.
+	// onError is the mount option of ext4 for a damaged file system. Without it, the image's own superblock could request a
+	// kernel panic.
 	onError = "errors=remount-ro"
 )
 
-// opened is a disk whose file systems are mounted in a namespace of their own.
+// opened is a disk whose file systems are mounted in a separate mount namespace.
 type opened struct {
 	ns     *namespace
 	disk   *os.File
 	parts  []partition
 	loops  []*loop
-	device *loop // of the root file system
+	device *loop // the device of the root file system
 	uuid   string
 	root   root
-	mounts []string // in the order in which they were made
+	mounts []string // mount points in the order of mounting
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
 	ctx     context.Context
 }
 
-// openDisk mounts a disk's root file system, and its /boot where that is a partition of its own. The ESP is left alone.
+// openDisk mounts a disk's root file system, and its /boot if that is a separate partition. It does not mount the ESP.
 func openDisk(ctx context.Context, disk *os.File, readOnly bool) (*opened, error) {
 	parts, err := partitions(ctx, disk)
 	if err != nil {
@@ -87,7 +88,7 @@ func newOpened(disk *os.File, parts []partition) (*opened, error) {
 	return o, nil
 }
 
-// mount mounts in the namespace; close takes it away.
+// mount mounts a file system in the namespace; close unmounts it.
 func (o *opened) mount(source, target, fstype string, flags uintptr, data string) error {
 	err := o.ns.do(func() error { return unix.Mount(source, target, fstype, flags, data) })
 	if err != nil {
@@ -97,14 +98,14 @@ func (o *opened) mount(source, target, fstype string, flags uintptr, data string
 	return nil
 }
 
-// A child that this process is just starting elsewhere holds our descriptors from its fork to its exec: then a file
-// system is busy for a moment.
+// A child process that is being started has copies of our descriptors between fork and exec. During that time, a file system
+// can be busy.
 const (
 	unmountTries = 200
 	unmountPause = 10 * time.Millisecond
 )
 
-// unmount takes the newest mounts away until keep are left.
+// unmount removes the newest mounts until keep are left.
 func (o *opened) unmount(keep int) error {
 	for len(o.mounts) > keep {
 		target := o.mounts[len(o.mounts)-1]
@@ -121,7 +122,7 @@ func (o *opened) unmount(keep int) error {
 	return nil
 }
 
-// attach puts a loop device over a partition; close takes it away.
+// attach sets up a loop device for a partition; close frees it.
 func (o *opened) attach(p partition, readOnly bool) (*loop, error) {
 	l, err := attach(o.disk, p.offset, p.size, readOnly)
 	if err == nil {
@@ -130,7 +131,8 @@ func (o *opened) attach(p partition, readOnly bool) (*loop, error) {
 	return l, err
 }
 
-// mountRoot finds the root: the ext4 partition with an os-release. It is first mounted so that looking changes nothing.
+// mountRoot finds and mounts the root: the ext4 partition that contains an os-release. Until it is found, partitions are
+// mounted read-only.
 func (o *opened) mountRoot(readOnly bool) error {
 	before := len(o.mounts)
 	for _, p := range o.parts {
@@ -154,7 +156,7 @@ func (o *opened) mountRoot(readOnly bool) error {
 			return o.writable(readOnly)
 		}
 		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
-			return fmt.Errorf("cannot look into partition %d of the image: %w", p.number, err)
+			return fmt.Errorf("cannot read partition %d of the image: %w", p.number, err)
 		}
 		o.root.Close()
 		o.root = root{}
@@ -177,7 +179,7 @@ func (o *opened) writable(readOnly bool) error {
 	if readOnly {
 		return nil
 	}
-	// Without barriers: nothing has to be durable before the image is published.
+	// Barriers are turned off, because nothing has to be durable before the image is published.
 	err := o.ns.do(func() error {
 		return unix.Mount("", rootDir, "", unix.MS_REMOUNT|untrusted|unix.MS_NOATIME, "nobarrier,"+onError)
 	})
@@ -187,12 +189,11 @@ func (o *opened) writable(readOnly bool) error {
 	return nil
 }
 
-// mountBoot mounts /boot where the image's fstab has it as a partition of its own, as Ubuntu's cloud images do since
-// 24.04.
+// mountBoot mounts /boot if the image's fstab has a separate partition for it, as in Ubuntu's cloud images since 24.04.
 func (o *opened) mountBoot(readOnly bool) error {
 	f, err := o.root.readFile("/etc/fstab")
 	if err != nil {
-		return nil // none, and so no /boot of its own
+		return nil // there is no fstab, so /boot is not a separate partition
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(io.LimitReader(f, 1<<20))
@@ -205,7 +206,7 @@ func (o *opened) mountBoot(readOnly bool) error {
 			return p.fs != nil && (fields[0] == "LABEL="+p.fs.label || fields[0] == "UUID="+p.fs.uuid)
 		})
 		if i < 0 {
-			return fmt.Errorf("cannot find the image's /boot: its fstab names %q, and no ext4 partition is that", fields[0])
+			return fmt.Errorf("cannot find the image's /boot: its fstab names %q, but no ext4 partition matches", fields[0])
 		}
 		l, err := o.attach(o.parts[i], readOnly)
 		if err != nil {
@@ -220,11 +221,11 @@ func (o *opened) mountBoot(readOnly bool) error {
 	return lines.Err()
 }
 
-// mountIn mounts on a directory of the image; no link leads it out of the image.
+// mountIn mounts a file system on a directory of the image. Links cannot lead out of the image.
 func (o *opened) mountIn(dir, source, fstype string, flags uintptr, data string) error {
 	d, err := o.root.open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return fmt.Errorf("cannot use the image: its %s is no directory: %w", dir, err)
+		return fmt.Errorf("cannot use the image: its %s is not a directory: %w", dir, err)
 	}
 	defer d.Close()
 	err = o.ns.do(func() error {
@@ -237,7 +238,7 @@ func (o *opened) mountIn(dir, source, fstype string, flags uintptr, data string)
 	return nil
 }
 
-// run runs a command in the namespace. It is killed when the image is closed.
+// run runs a command in the namespace. The command is killed when the image is closed.
 func (o *opened) run(cmd *exec.Cmd) error {
 	o.running.Add(1)
 	defer o.running.Done()
@@ -249,7 +250,7 @@ func (o *opened) run(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// close unmounts everything and frees the loop devices.
+// close unmounts all file systems and frees the loop devices.
 func (o *opened) close() error {
 	o.stop()
 	o.running.Wait()

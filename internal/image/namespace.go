@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespace is a mount namespace of our own: one thread lives in it, does what it is told, and is never given back to
-// the Go runtime. When it ends, or is killed with the process, the kernel takes the mounts away.
+// namespace is a separate mount namespace. One thread lives in it, runs functions for others, and is never returned to the
+// Go runtime. When the thread ends, or is killed with the process, the kernel removes the mounts.
 type namespace struct {
 	tasks chan func()
 }
@@ -24,8 +24,8 @@ func newNamespace() (*namespace, error) {
 	return n, nil
 }
 
-// live is the thread. The process's first thread outlives every goroutine that is locked to it, and its mounts with it:
-// it is kept busy until another one was found.
+// live runs the thread. It must not use the process's first thread, which does not end with the goroutine that is locked to
+// it, so that its mounts would remain. If it gets the first thread, it keeps that thread busy until it has another one.
 func (n *namespace) live(ready chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
@@ -48,12 +48,12 @@ func (n *namespace) live(ready chan<- error) {
 	}
 }
 
-// do runs f in the namespace. Processes that f starts live in it too.
+// do runs f in the namespace. Processes that f starts are in the namespace too.
 func (n *namespace) do(f func() error) error {
 	result := make(chan error, 1)
 	n.tasks <- func() { result <- f() }
 	return <-result
 }
 
-// close ends the thread, and the namespace once nothing else lives in it.
+// close ends the thread. The namespace ends with the last process in it.
 func (n *namespace) close() { close(n.tasks) }

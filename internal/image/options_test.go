@@ -26,14 +26,14 @@ func TestOptionsAreRefused(t *testing.T) {
 		want string
 	}{
 		{"directory", func(o *Options) { o.Output = dir }, "it is a directory"},
-		{"device", func(o *Options) { o.Output = "/dev/null" }, "it is no regular file"},
-		{"no directory", func(o *Options) { o.Output = dir + "/none/out.img" }, "there is no directory " + dir + "/none"},
-		{"no output", func(o *Options) { o.Output = "" }, "no file was named"},
+		{"device", func(o *Options) { o.Output = "/dev/null" }, "it is not a regular file"},
+		{"no directory", func(o *Options) { o.Output = dir + "/none/out.img" }, "directory " + dir + "/none does not exist"},
+		{"no output", func(o *Options) { o.Output = "" }, "the output file is missing"},
 		{"format", func(o *Options) { o.Format = "vdi" }, `"vdi": the format must be qcow2, raw, vmdk, vhd or ova`},
 		{"no base", func(o *Options) { o.Base = "" }, "name a base"},
 		{"URL without digest", func(o *Options) { o.Base = "https://example.com/x.img" }, "needs its SHA-256"},
 		{"digest", func(o *Options) { o.BaseSHA256 = "abc" }, "64 hexadecimal digits"},
-		{"cache", func(o *Options) { o.CacheDir = "/dev/null/x" }, "cannot keep bases in /dev/null/x"},
+		{"cache", func(o *Options) { o.CacheDir = "/dev/null/x" }, "cannot cache base images in /dev/null/x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{Base: "base.img", Output: filepath.Join(dir, "out.img"), CacheDir: filepath.Join(dir, "cache")}
@@ -45,7 +45,7 @@ func TestOptionsAreRefused(t *testing.T) {
 	}
 	o := Options{}
 	if err := o.check(1000); err == nil || !strings.Contains(err.Error(), "needs root") {
-		t.Errorf("as a plain user: %v", err)
+		t.Errorf("without root: %v", err)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestDownload(t *testing.T) {
 		}
 	}
 	if asked != 2 {
-		t.Errorf("%d downloads, want the refused one and one more: the cache is not used", asked)
+		t.Errorf("%d downloads, want 2 (the refused one and another): the cache was not used", asked)
 	}
 
 	o.Base = server.URL + "/none.img"
@@ -122,7 +122,7 @@ func TestDownload(t *testing.T) {
 	wantEmpty(t, o.CacheDir)
 }
 
-// archiveOf serves the release files of a Debian archive with the given status each; 404 if none is given.
+// archiveOf serves the release files of a Debian archive, each with the given HTTP status, or 404 if none is given.
 func archiveOf(t *testing.T, status map[string]int) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		code, ok := status[r.URL.Path]
@@ -165,7 +165,7 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// Only an archive that says that it has no security suite makes an image without one.
+// Only if an archive answers that it has no security suite, an image may be made without one.
 func TestSecuritySuiteFails(t *testing.T) {
 	r, err := release.Get("trixie")
 	if err != nil {
@@ -173,7 +173,7 @@ func TestSecuritySuiteFails(t *testing.T) {
 	}
 	for _, status := range []int{401, 403, 500, 503} {
 		server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200, trixieSecurity: status})
-		_, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian"), func(s suite) { t.Errorf("status %d: %s is left out", status, s.name) })
+		_, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian"), func(s suite) { t.Errorf("status %d: %s was left out", status, s.name) })
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprint("cannot read trixie-security of the archive ", server.URL, "/debian-security: HTTP status ", status)) {
 			t.Errorf("status %d: error %v", status, err)
 		}
@@ -182,11 +182,12 @@ func TestSecuritySuiteFails(t *testing.T) {
 	all := suites(r, server.URL+"/debian")
 	all[2].archive = "http://127.0.0.1:1/debian-security"
 	if _, err := reachable(t.Context(), server.Client(), all, func(s suite) { t.Errorf("%s is left out", s.name) }); err == nil {
-		t.Error("an archive that cannot be reached is no error")
+		t.Error("no error for an archive that cannot be reached")
 	}
 }
 
-// That the security suite is left out must be seen on every screen and in every log: it is a step of the bake.
+// A security suite that is not used must be reported as a step of the bake, so that it is visible on every terminal and in
+// every log.
 func TestLeftOutSuiteIsReported(t *testing.T) {
 	server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200})
 	var done []string
@@ -202,7 +203,7 @@ func TestLeftOutSuiteIsReported(t *testing.T) {
 	if _, err := newBootstrapper(t.Context(), &o); err != nil {
 		t.Fatal(err)
 	}
-	if len(done) != 1 || !strings.Contains(done[0], "trixie-security is left out") {
+	if len(done) != 1 || !strings.Contains(done[0], "trixie-security is not used") {
 		t.Errorf("reported: %q", done)
 	}
 }

@@ -17,18 +17,18 @@ import (
 //go:embed ova.ovf.tmpl
 var ovfText string
 
-// ovfTemplate needs no escaping: names are plain, and release titles are ours.
+// ovfTemplate needs no escaping: file names are reduced to plain characters, and release titles are constants.
 var ovfTemplate = template.Must(template.New("ovf").Parse(ovfText))
 
-// ovf is what the descriptor is made of.
+// ovf has the values for the descriptor.
 type ovf struct {
 	Name, Disk     string // of the machine; of the disk's file
 	FileSize, Size int64  // of the disk's file and of the disk, in bytes
 	OS             int    // CIM_OperatingSystem.OsType
-	OSType, Title  string // VMware's name of the system; a person's
+	OSType, Title  string // VMware's name of the system; its name for people
 }
 
-// writeOVA writes an OVA: a tar of an OVF descriptor, a manifest and the disk, in the order that DSP0243 asks for.
+// writeOVA writes an OVA: a tar archive of an OVF descriptor, a manifest and the disk, in the order that DSP0243 requires.
 func (w *Work) writeOVA(ctx context.Context, disk, to *scratch) error {
 	info, err := disk.Stat()
 	if err != nil {
@@ -70,23 +70,23 @@ func (w *Work) writeOVA(ctx context.Context, disk, to *scratch) error {
 	})
 }
 
-// member is a file of a tar.
+// member is a file of a tar archive.
 type member struct {
 	name    string
 	size    int64
 	content io.Reader
 }
 
-// writeTar writes files into a ustar, which is the format that OVA requires. Equal content gives equal bytes.
+// writeTar writes files to a ustar archive, the format that OVA requires. The same content gives the same bytes.
 func writeTar(ctx context.Context, to io.Writer, members []member) error {
 	tw := tar.NewWriter(to)
 	for _, m := range members {
 		h := &tar.Header{Name: m.name, Mode: 0o644, Size: m.size, ModTime: time.Unix(0, 0), Typeflag: tar.TypeReg, Format: tar.FormatUSTAR}
 		if err := tw.WriteHeader(h); err != nil {
-			return fmt.Errorf("cannot put %s into the OVA: %w", m.name, err)
+			return fmt.Errorf("cannot add %s to the OVA: %w", m.name, err)
 		}
 		if _, err := io.Copy(tw, &cancelled{ctx, m.content}); err != nil {
-			return fmt.Errorf("cannot put %s into the OVA: %w", m.name, err)
+			return fmt.Errorf("cannot add %s to the OVA: %w", m.name, err)
 		}
 	}
 	if err := tw.Close(); err != nil {

@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// partition is a part of a disk, in bytes.
+// partition is a part of a disk. Offset and size are in bytes.
 type partition struct {
 	number       int
 	offset, size int64
-	fs           *ext4 // nil: no ext4
+	fs           *ext4 // nil if it is not ext4
 }
 
-// ext4 is what an ext4 superblock says; see the kernel's Documentation/filesystems/ext4/super.rst.
+// ext4 has fields of an ext4 superblock; see the kernel's Documentation/filesystems/ext4/super.rst.
 type ext4 struct {
 	label, uuid   string
 	needsRecovery bool
 }
 
-// partitions reads a disk's partition table and looks for ext4 in each partition.
+// partitions reads a disk's partition table, and the ext4 superblock of each partition.
 func partitions(ctx context.Context, disk *os.File) ([]partition, error) {
 	out, err := onFile(ctx, disk, "sfdisk", "--json", "/proc/self/fd/3")
 	if err != nil {
@@ -41,7 +41,7 @@ func partitions(ctx context.Context, disk *os.File) ([]partition, error) {
 	return found, nil
 }
 
-// readTable reads what sfdisk --json prints of the descriptor 3.
+// readTable parses the output of sfdisk --json for descriptor 3.
 func readTable(out []byte) ([]partition, error) {
 	var table struct {
 		PartitionTable struct {
@@ -57,18 +57,18 @@ func readTable(out []byte) ([]partition, error) {
 	}
 	sector := table.PartitionTable.SectorSize
 	if sector == 0 {
-		sector = 512 // sfdisk leaves it out of an MBR's
+		sector = 512 // sfdisk omits it for an MBR
 	}
 	var found []partition
 	for _, p := range table.PartitionTable.Partitions {
 		part := partition{offset: p.Start * sector, size: p.Size * sector}
-		// The node is the file's name, p where that ends in a digit, and the number.
+		// A node consists of the file's name, a "p" if the name ends in a digit, and the partition's number.
 		digits := strings.TrimPrefix(p.Node, "/proc/self/fd/3p")
 		if _, err := fmt.Sscanf(digits, "%d", &part.number); err != nil {
 			return nil, fmt.Errorf("cannot read the image's partition table: %s has no number", p.Node)
 		}
 		if sector < 0 || part.offset < 0 || part.size < 0 || p.Start != 0 && part.offset/p.Start != sector || p.Size != 0 && part.size/p.Size != sector {
-			return nil, fmt.Errorf("cannot read the image's partition table: partition %d lies outside of any disk", part.number)
+			return nil, fmt.Errorf("cannot read the image's partition table: partition %d is outside the disk", part.number)
 		}
 		found = append(found, part)
 	}
@@ -81,7 +81,7 @@ const (
 	incompatRecover  = 0x4
 )
 
-// readExt4 reads the superblock at offset; nil where there is none.
+// readExt4 reads the superblock at offset. It returns nil if there is none.
 func readExt4(disk *os.File, offset int64) (*ext4, error) {
 	sb := make([]byte, 1024)
 	if _, err := disk.ReadAt(sb, offset+superblockOffset); err != nil {
@@ -99,12 +99,12 @@ func readExt4(disk *os.File, offset int64) (*ext4, error) {
 	}, nil
 }
 
-// checkClean refuses file systems whose journal would be replayed by mounting them: a copy of a disk in use has lost what
-// its machine had not yet written, and nobody would say so.
+// checkClean refuses file systems whose journal would be replayed when they are mounted. They are copies of a disk that was
+// in use, and lack data that its machine had not written yet.
 func checkClean(parts []partition) error {
 	for _, p := range parts {
 		if p.fs != nil && p.fs.needsRecovery {
-			return fmt.Errorf("cannot use the image: the file system on its partition %d was not unmounted (its journal needs recovery): shut the machine down that it comes from, and copy it again", p.number)
+			return fmt.Errorf("cannot use the image: the file system on its partition %d was not unmounted (its journal needs recovery): shut down the machine that it was copied from, and copy it again", p.number)
 		}
 	}
 	return nil

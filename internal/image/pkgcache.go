@@ -19,18 +19,18 @@ import (
 	"time"
 )
 
-// packageCache keeps what apt downloads, for the next bake. It is an HTTP proxy on the loopback interface that apt is told to
-// use: programs of an image, which may be hostile, can ask for files of archives and cannot write to the cache. apt checks
-// signatures and digests of what it gets in every image, as it does without the cache.
+// packageCache caches what apt downloads for the next bakes. It is an HTTP proxy on the loopback interface, which apt is
+// configured to use. Programs of an image, which may be hostile, can request files of archives but cannot write to the
+// cache. apt checks the signatures and digests of all files, as it does without the cache.
 type packageCache struct {
 	store  packageStore
 	client *http.Client
 	server *http.Server
-	proxy  string // the proxy's address, with a password: other users of this machine must not use it
-	auth   []byte // what Proxy-Authorization must be
+	proxy  string // the proxy's URL with a password, because other users of this machine must not use it
+	auth   []byte // the required value of Proxy-Authorization
 }
 
-// startPackageCache starts the proxy. It must be closed.
+// startPackageCache starts the proxy. The caller must close it.
 func startPackageCache(o *Options) (*packageCache, error) {
 	store, err := openPackageStore(o)
 	if err != nil {
@@ -38,11 +38,11 @@ func startPackageCache(o *Options) (*packageCache, error) {
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the cache of packages: %w", err)
+		return nil, fmt.Errorf("cannot start the package cache: %w", err)
 	}
 	token := rand.Text()
 	client := *o.client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // apt follows them
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // apt follows redirects itself
 	c := &packageCache{
 		store: store, client: &client, proxy: fmt.Sprintf("http://apt:%s@%s", token, listener.Addr()),
 		auth: []byte("Basic " + base64.StdEncoding.EncodeToString([]byte("apt:"+token))),
@@ -52,27 +52,28 @@ func startPackageCache(o *Options) (*packageCache, error) {
 	return c, nil
 }
 
-// Close stops the proxy and removes what has not been used for long.
+// Close stops the proxy, and removes files that were not used for a long time.
 func (c *packageCache) Close() error {
 	return errors.Join(c.server.Close(), c.store.prune(time.Now()))
 }
 
-// aptConfFile is where apt.conf lies in an image while it is worked on: /run is not a part of the image.
+// aptConfFile is the path of apt.conf in an image that is open. /run is not a part of the image.
 const aptConfFile = "/run/hapair-apt.conf"
 
-// aptConf sends apt to the proxy; see apt.conf(5) for APT_CONFIG. An image's own configuration takes precedence.
+// aptConf returns the configuration that makes apt use the proxy; see apt.conf(5) for APT_CONFIG. An image's own
+// configuration takes precedence.
 func (c *packageCache) aptConf() string {
 	return fmt.Sprintf("Acquire::http::Proxy %q;\n", c.proxy)
 }
 
-// usePackageCache sends apt in the image to the proxy, without changing the image.
+// usePackageCache makes apt in the image use the proxy, without changing the image.
 func (m *Machine) usePackageCache(c *packageCache) error {
 	if c == nil {
 		return nil
 	}
 	run, err := m.opened.root.dir("/run")
 	if err != nil {
-		return fmt.Errorf("cannot use the image: its /run is no directory: %w", err)
+		return fmt.Errorf("cannot use the image: its /run is not a directory: %w", err)
 	}
 	defer run.Close()
 	if _, err := run.write(path.Base(aptConfFile), 0o600, strings.NewReader(c.aptConf())); err != nil {
@@ -82,7 +83,7 @@ func (m *Machine) usePackageCache(c *packageCache) error {
 	return nil
 }
 
-// ServeHTTP answers apt.
+// ServeHTTP handles requests of apt.
 func (c *packageCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case subtle.ConstantTimeCompare([]byte(r.Header.Get("Proxy-Authorization")), c.auth) != 1:
@@ -95,8 +96,8 @@ func (c *packageCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get answers from the cache if the archive confirms that the file is still the same, and else from the archive. A file whose
-// URL has its digest needs no confirmation.
+// get responds from the cache if the archive confirms that the file is unchanged, and otherwise from the archive. A file
+// whose URL contains its digest needs no confirmation.
 func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
 	url := r.URL.String()
 	have := c.store.open(r.Context(), url)
@@ -128,11 +129,11 @@ func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := c.keep(r.Context(), url, resp, w); err != nil {
-		panic(http.ErrAbortHandler) // a short answer must not look whole
+		panic(http.ErrAbortHandler) // an incomplete response must not look complete
 	}
 }
 
-// ask asks the archive. The validators of what the cache has take the place of the client's own.
+// ask sends the request to the archive. It replaces the client's validators by those of the cached file.
 func (c *packageCache) ask(r *http.Request, url string, have *cachedPackage) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -143,7 +144,7 @@ func (c *packageCache) ask(r *http.Request, url string, have *cachedPackage) (*h
 			req.Header.Set(name, v)
 		}
 	}
-	req.Header.Set("Accept-Encoding", "identity") // what is kept is what apt has a digest of
+	req.Header.Set("Accept-Encoding", "identity") // the cached bytes must be those whose digest apt has
 	if have != nil {
 		for _, name := range []string{"Range", "If-Range", "If-Modified-Since", "If-None-Match"} {
 			req.Header.Del(name)
@@ -153,17 +154,17 @@ func (c *packageCache) ask(r *http.Request, url string, have *cachedPackage) (*h
 	return c.client.Do(req)
 }
 
-// cacheable reports whether an answer can be confirmed later.
+// cacheable reports whether a response can be confirmed later.
 func cacheable(resp *http.Response) bool {
 	return (resp.Header.Get("Etag") != "" || resp.Header.Get("Last-Modified") != "" || digestIn(resp.Request.URL.Path) != "") &&
 		resp.ContentLength > 0 && resp.ContentLength <= largestPackage
 }
 
-// keep copies an answer to the client and to the cache.
+// keep copies a response to the client and to the cache.
 func (c *packageCache) keep(ctx context.Context, url string, resp *http.Response, w io.Writer) error {
 	digest := sha256.New()
 	p, err := c.store.create(url, resp)
-	if err != nil { // such as a disk that is full: the bake goes on
+	if err != nil { // for example if the disk is full; the bake continues
 		_, err = io.Copy(w, resp.Body)
 		return err
 	}
@@ -184,7 +185,7 @@ func (c *packageCache) keep(ctx context.Context, url string, resp *http.Response
 
 func sum(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
 
-// forgiving is a writer that keeps its first error to itself.
+// forgiving is a writer that records its first error instead of returning it.
 type forgiving struct {
 	w   io.Writer
 	err error
@@ -197,7 +198,7 @@ func (f *forgiving) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// digestIn is the SHA-256 that a path of an archive names, as in by-hash/SHA256/…; empty if it names none.
+// digestIn returns the SHA-256 that a path of an archive contains, as in by-hash/SHA256/…, or "" if it contains none.
 func digestIn(urlPath string) string {
 	_, digest, ok := strings.Cut(urlPath, "/by-hash/SHA256/")
 	if !ok || len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {

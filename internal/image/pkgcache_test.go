@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// fakeArchive serves files with a time, and counts what it sends.
+// fakeArchive is a server of files with modification times. It records requests.
 type fakeArchive struct {
 	*httptest.Server
 	mu    sync.Mutex
 	files map[string]string
 	time  time.Time
-	asked []string // "STATUS PATH"
+	asked []string // requests as "STATUS PATH"
 }
 
 func newFakeArchive(t *testing.T) *fakeArchive {
@@ -56,7 +56,7 @@ func (a *fakeArchive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.asked = append(a.asked, fmt.Sprint(s.status, " ", r.URL.Path))
 }
 
-// put changes a file of the archive.
+// put writes a file of the archive.
 func (a *fakeArchive) put(path, content string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *fakeArchive) put(path, content string) {
 	a.time = a.time.Add(time.Hour)
 }
 
-// since returns what was asked since the last call.
+// since returns the requests since the last call.
 func (a *fakeArchive) since() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -73,7 +73,7 @@ func (a *fakeArchive) since() []string {
 	return asked
 }
 
-// aptGet asks the proxy of a new bake as apt does.
+// aptGet sends a request to the proxy of a new bake, as apt does.
 func aptGet(t *testing.T, dir, url string, header ...string) (int, string) {
 	t.Helper()
 	c, err := startPackageCache(&Options{CacheDir: dir})
@@ -142,7 +142,7 @@ func TestPackageCache(t *testing.T) {
 		t.Errorf("a range: status %d, %q", status, got)
 	}
 	a.since()
-	for range 2 { // nothing is kept of it
+	for range 2 { // a missing file is not cached
 		if status, _ := aptGet(t, dir, a.URL+"/none"); status != http.StatusNotFound {
 			t.Errorf("a missing file: status %d", status)
 		}
@@ -159,8 +159,8 @@ func TestPackageCache(t *testing.T) {
 	}
 }
 
-// What was changed in the cache is downloaded again, and what the archive sends instead of a file that it names by digest is
-// not kept.
+// A cached file that was changed must be downloaded again. If the digest of a response differs from the digest in its URL,
+// the response must not be cached.
 func TestPackageCacheDamaged(t *testing.T) {
 	a := newFakeArchive(t)
 	dir := t.TempDir()
@@ -186,7 +186,7 @@ func TestPackageCacheDamaged(t *testing.T) {
 			t.Errorf("%s: the archive was asked %q", name, got)
 		}
 	}
-	// Others may not write to a file that is used.
+	// A cached file that others can write to must not be used.
 	if err := os.Chmod(files[0], 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,8 @@ func TestPackageCacheDamaged(t *testing.T) {
 	}
 }
 
-// The proxy is for one bake: other users of the machine cannot use it, and nothing but files of archives comes through.
+// The proxy is for one bake only: other users of the machine cannot use it, and it forwards only requests for files of
+// archives.
 func TestPackageCacheIsNoOpenProxy(t *testing.T) {
 	a := newFakeArchive(t)
 	a.put("/file", "content")
@@ -233,7 +234,7 @@ func TestPackageCacheIsNoOpenProxy(t *testing.T) {
 	}
 }
 
-// apt in an image is sent to the proxy, and nothing of that stays in the image.
+// apt in an image uses the proxy, and its configuration does not stay in the image.
 func TestPackageCacheInAnImage(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	var said bytes.Buffer
@@ -248,7 +249,7 @@ func TestPackageCacheInAnImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, aptConfFile)); err == nil {
-		t.Errorf("%s is in the image", aptConfFile)
+		t.Errorf("%s was left in the image", aptConfFile)
 	}
 }
 
@@ -267,7 +268,7 @@ func TestPackageCachePrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"large", "larger"} { // sparse
+	for _, name := range []string{"large", "larger"} { // sparse files
 		file := filepath.Join(s.dir, name)
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -281,6 +282,6 @@ func TestPackageCachePrune(t *testing.T) {
 	}
 	entries, err := os.ReadDir(s.dir)
 	if err != nil || len(entries) != 1 {
-		t.Errorf("left are %v, %v", entries, err)
+		t.Errorf("files left: %v, %v", entries, err)
 	}
 }

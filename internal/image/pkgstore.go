@@ -18,18 +18,18 @@ import (
 
 const (
 	largestPackage   = 1 << 30
-	packageStoreSize = 2 << 30             // bytes that the cache may take up
-	packageStoreTime = 60 * 24 * time.Hour // how long what is not used is kept
+	packageStoreSize = 2 << 30             // maximum size of the cache in bytes
+	packageStoreTime = 60 * 24 * time.Hour // files that were not used for this time are removed
 )
 
-// packageStore is a directory with a file for each URL: a line of JSON, and the content.
+// packageStore is a directory with a file for each URL. The file has a line of JSON, followed by the content.
 type packageStore struct{ dir string }
 
 func openPackageStore(o *Options) (packageStore, error) {
 	s := packageStore{filepath.Join(o.CacheDir, "packages")}
 	dir, err := archive.TrustedDir(s.dir)
 	if err != nil {
-		return s, fmt.Errorf("cannot keep packages in %s: %w", s.dir, err)
+		return s, fmt.Errorf("cannot cache packages in %s: %w", s.dir, err)
 	}
 	return s, dir.Close()
 }
@@ -53,7 +53,7 @@ func (s packageStore) path(url string) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(url))))
 }
 
-// open finds what the store has of a URL; nil if it has nothing, or if the content is not what was written.
+// open returns the stored file of a URL, or nil if there is none or its content has changed.
 func (s packageStore) open(ctx context.Context, url string) *cachedPackage {
 	dir, err := archive.TrustedDir(s.dir)
 	if err != nil {
@@ -70,11 +70,11 @@ func (s packageStore) open(ctx context.Context, url string) *cachedPackage {
 		return nil
 	}
 	now := time.Now()
-	_ = os.Chtimes(f.Name(), now, now) // for prune
+	_ = os.Chtimes(f.Name(), now, now) // used by prune
 	return p
 }
 
-// read reads the first line and checks the content.
+// read reads the first line and verifies the content.
 func (p *cachedPackage) read(ctx context.Context, url string) error {
 	info, err := p.Stat()
 	if err != nil {
@@ -94,13 +94,13 @@ func (p *cachedPackage) read(ctx context.Context, url string) error {
 		return err
 	}
 	if p.URL != url || p.Digest != sum(digest) {
-		return fmt.Errorf("%s is not what was written", p.Name())
+		return fmt.Errorf("the content of %s has changed", p.Name())
 	}
 	p.content = io.NewSectionReader(p.File, at, info.Size()-at)
 	return nil
 }
 
-// validators are the headers that ask whether a file is still the same.
+// validators returns the headers that make the archive confirm that a file is unchanged.
 func (p *cachedPackage) validators() http.Header {
 	h := http.Header{}
 	if p.ETag != "" {
@@ -113,7 +113,7 @@ func (p *cachedPackage) validators() http.Header {
 }
 
 func (p *cachedPackage) serve(w http.ResponseWriter, r *http.Request) {
-	modified, _ := http.ParseTime(p.LastModified) // the zero time: none is sent
+	modified, _ := http.ParseTime(p.LastModified) // the zero time if the header is missing
 	if p.ETag != "" {
 		w.Header().Set("Etag", p.ETag)
 	}
@@ -128,7 +128,7 @@ type newPackage struct {
 	path string
 }
 
-// headRoom is how much of a new file is left for its first line, whose digest is only known in the end.
+// headRoom is the space reserved for the first line of a new file, whose digest is known only at the end.
 const headRoom = 4096
 
 func (s packageStore) create(url string, resp *http.Response) (*newPackage, error) {
@@ -144,7 +144,7 @@ func (s packageStore) create(url string, resp *http.Response) (*newPackage, erro
 	return p, nil
 }
 
-// finish gives a file that is whole its name. That it cannot be kept is no reason to end a bake.
+// finish gives a complete file its name. An error is ignored, because a bake can continue without the cache.
 func (p *newPackage) finish(digest, urlPath string) {
 	if want := digestIn(urlPath); want != "" && want != digest {
 		return
@@ -161,11 +161,11 @@ func (p *newPackage) finish(digest, urlPath string) {
 	_ = p.publish(p.path, 0o600)
 }
 
-// prune removes what has not been used for long, and the oldest files of what is too much.
+// prune removes files that were not used for a long time, and then the oldest files if the store is too large.
 func (s packageStore) prune(now time.Time) error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
-		return fmt.Errorf("cannot clear the cache of packages: %w", err)
+		return fmt.Errorf("cannot clean the package cache: %w", err)
 	}
 	var files []os.FileInfo
 	for _, e := range entries {
@@ -181,7 +181,7 @@ func (s packageStore) prune(now time.Time) error {
 			continue
 		}
 		if err := os.Remove(filepath.Join(s.dir, f.Name())); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("cannot clear the cache of packages: %w", err)
+			return fmt.Errorf("cannot clean the package cache: %w", err)
 		}
 	}
 	return nil

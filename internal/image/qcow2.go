@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// qcow2Magic begins a qcow2 image; see qemu's docs/interop/qcow2.txt, of which the offsets below are.
+// qcow2Magic is the beginning of a qcow2 image. Offsets below are from qemu's docs/interop/qcow2.txt.
 const qcow2Magic = "QFI\xfb"
 
 const (
@@ -19,15 +19,15 @@ const (
 	qcow2Dirty       = 1 << 0
 	qcow2Corrupt     = 1 << 1
 	qcow2External    = 1 << 2 // the data is in another file
-	qcow2Compression = 1 << 3 // another method than zlib
+	qcow2Compression = 1 << 3 // a compression method other than zlib
 	qcow2ExtendedL2  = 1 << 4
 )
 
-// maxDisk is the largest disk that an image may have: far more than a golden image needs, and little enough for every
-// tool that reads it.
+// maxDisk is the maximum size of an image's disk in bytes. It is far more than a golden image needs, and small enough for
+// every tool that reads it.
 const maxDisk = 2 << 40
 
-// isQCOW2 reports whether a file begins as a qcow2 image does.
+// isQCOW2 reports whether a file begins like a qcow2 image.
 func isQCOW2(f *os.File) (bool, error) {
 	magic := make([]byte, len(qcow2Magic))
 	if _, err := f.ReadAt(magic, 0); err != nil {
@@ -39,8 +39,8 @@ func isQCOW2(f *os.File) (bool, error) {
 	return string(magic) == qcow2Magic, nil
 }
 
-// checkQCOW2 reads the header before qemu does: an image that refers to another file could name any of this machine's, or
-// one on the network, and even to ask qemu about it would open that.
+// checkQCOW2 checks the header before qemu reads the image. An image can refer to another file: any file of this machine, or
+// one on the network. Even qemu-img info would open that file.
 func checkQCOW2(f *os.File) error {
 	h := make([]byte, qcow2Header)
 	n, err := f.ReadAt(h, 0)
@@ -48,7 +48,7 @@ func checkQCOW2(f *os.File) error {
 		return fmt.Errorf("cannot read the base: %w", err)
 	}
 	if n < 72 {
-		return errors.New("cannot use the base: its qcow2 header is cut short")
+		return errors.New("cannot use the base: its qcow2 header is truncated")
 	}
 	be := binary.BigEndian
 	var features uint64
@@ -57,14 +57,14 @@ func checkQCOW2(f *os.File) error {
 	case version == 3 && n == qcow2Header:
 		features = be.Uint64(h[72:])
 	default:
-		return fmt.Errorf("cannot use the base: its qcow2 header has version %d, known are 2 and 3", version)
+		return fmt.Errorf("cannot use the base: its qcow2 header has version %d: must be 2 or 3", version)
 	}
 	const known = qcow2Dirty | qcow2Compression | qcow2ExtendedL2
 	switch size := be.Uint64(h[24:]); {
 	case be.Uint64(h[8:]) != 0:
-		return fmt.Errorf("cannot use the base: it is only a part, and the rest lies in the file %q: make it whole with qemu-img convert", backingName(f, h))
+		return fmt.Errorf("cannot use the base: it is incomplete, because it has the backing file %q: merge them with qemu-img convert", backingName(f, h))
 	case features&qcow2External != 0:
-		return errors.New("cannot use the base: it is only a part, and its data lies in another file: make it whole with qemu-img convert")
+		return errors.New("cannot use the base: it is incomplete, because its data is in another file: merge them with qemu-img convert")
 	case features&qcow2Corrupt != 0:
 		return errors.New("cannot use the base: it is marked as damaged: see qemu-img check")
 	case features&^known != 0:
@@ -72,19 +72,19 @@ func checkQCOW2(f *os.File) error {
 	case be.Uint32(h[32:]) != 0:
 		return errors.New("cannot use the base: it is encrypted")
 	case size > maxDisk:
-		return fmt.Errorf("cannot use the base: its disk has %d GiB, and at most %d are possible", size>>30, maxDisk>>30)
+		return fmt.Errorf("cannot use the base: its disk has %d GiB: must be at most %d", size>>30, maxDisk>>30)
 	}
 	return nil
 }
 
-// backingName is for a message.
+// backingName returns the name of the backing file for a message.
 func backingName(f *os.File, header []byte) string {
 	name := make([]byte, min(binary.BigEndian.Uint32(header[16:]), 1023))
 	n, _ := f.ReadAt(name, int64(binary.BigEndian.Uint64(header[8:])))
 	return string(name[:n])
 }
 
-// dataSize is about how many bytes of a base are not holes: what a raw copy takes up.
+// dataSize returns the approximate number of bytes of a base that are not holes, which a raw copy needs.
 func dataSize(ctx context.Context, f *os.File) (int64, error) {
 	qcow2, err := isQCOW2(f)
 	if err != nil {
@@ -96,7 +96,7 @@ func dataSize(ctx context.Context, f *os.File) (int64, error) {
 	if err := checkQCOW2(f); err != nil {
 		return 0, err
 	}
-	// A compressed or deflated cluster may take up a hundredth of what is in it: qemu knows how many clusters are in use.
+	// A compressed cluster may take a hundredth of the space of its content, so qemu is asked how many clusters are used.
 	out, err := qemuImg(ctx, infoLimits, []*os.File{f}, "measure", "-f", "qcow2", "-O", "qcow2", "--output=json", "/proc/self/fd/3")
 	if err != nil {
 		return 0, fmt.Errorf("cannot read the base: %w", err)
@@ -110,7 +110,7 @@ func dataSize(ctx context.Context, f *os.File) (int64, error) {
 	return size.Required, nil
 }
 
-// copyBase makes a raw disk of the base.
+// copyBase writes the base as a raw disk.
 func copyBase(ctx context.Context, base, to *os.File) error {
 	qcow2, err := isQCOW2(base)
 	if err != nil {
@@ -125,7 +125,7 @@ func copyBase(ctx context.Context, base, to *os.File) error {
 	return convert(ctx, base, "qcow2", to, "raw")
 }
 
-// convert runs qemu-img from one open file to another.
+// convert converts an open file to another with qemu-img.
 func convert(ctx context.Context, from *os.File, fromFormat string, to *os.File, toFormat string, args ...string) error {
 	args = append(append([]string{"convert", "-f", fromFormat, "-O", toFormat}, args...), "/proc/self/fd/3", "/proc/self/fd/4")
 	if _, err := qemuImg(ctx, convertLimits, []*os.File{from, to}, args...); err != nil {
@@ -135,13 +135,13 @@ func convert(ctx context.Context, from *os.File, fromFormat string, to *os.File,
 }
 
 var (
-	// As OpenStack's services have it for "qemu-img info", and some for slow machines.
+	// The limits that OpenStack's services use for "qemu-img info", and some more for slow machines.
 	infoLimits = limits{memory: 1 << 30, cpu: 30 * time.Second, wall: 2 * time.Minute, file: 0}
-	// Compressing takes a second of a processor for about 100 MB. Its threads reserve much more memory than they use.
+	// Compressing 100 MB takes about one second of processor time. The threads reserve much more memory than they use.
 	convertLimits = limits{memory: 4 << 30, cpu: time.Hour, wall: time.Hour, file: maxDisk}
 )
 
-// qemuImg runs qemu-img within limits. The files are its descriptors 3 and following.
+// qemuImg runs qemu-img within limits. The files are its descriptors from 3 on.
 func qemuImg(ctx context.Context, l limits, files []*os.File, args ...string) ([]byte, error) {
 	return l.run(ctx, nil, files, "qemu-img", args...)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// qcow2Of makes a qcow2 image by qemu-img, and opens it.
+// qcow2Of creates a qcow2 image with qemu-img, and opens it.
 func qcow2Of(t *testing.T, args ...string) *os.File {
 	t.Helper()
 	needs.Programs(t, "qemu-img")
@@ -29,7 +29,7 @@ func qcow2Of(t *testing.T, args ...string) *os.File {
 	return f
 }
 
-// An image that leads elsewhere is refused by its header, before qemu opens what it names.
+// An image that refers to another file must be refused because of its header, before qemu opens that file.
 func TestHostileHeaders(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "other")
@@ -47,15 +47,15 @@ func TestHostileHeaders(t *testing.T) {
 		change func(*testing.T, *os.File)
 		want   string
 	}{
-		{"backing file", []string{"-b", other, "-F", "raw"}, nil, `the rest lies in the file "` + other + `"`},
-		{"data file", []string{"-o", "data_file=" + filepath.Join(dir, "data")}, nil, "its data lies in another file"},
-		{"backing file far away", nil, func(t *testing.T, f *os.File) { u32(8, 0x7fffffff)(t, f); u32(16, 0xffffffff)(t, f) }, "it is only a part"},
+		{"backing file", []string{"-b", other, "-F", "raw"}, nil, `it has the backing file "` + other + `"`},
+		{"data file", []string{"-o", "data_file=" + filepath.Join(dir, "data")}, nil, "its data is in another file"},
+		{"backing file far away", nil, func(t *testing.T, f *os.File) { u32(8, 0x7fffffff)(t, f); u32(16, 0xffffffff)(t, f) }, "it is incomplete"},
 		{"version", nil, u32(4, 4), "version 4"},
 		{"features", nil, u32(76, 1<<30), "unknown features (0x40000000)"},
 		{"damaged", nil, u32(76, qcow2Corrupt), "marked as damaged"},
 		{"encrypted", nil, u32(32, 2), "it is encrypted"},
-		{"size", nil, u32(24, 1<<20), "its disk has 4194304 GiB, and at most 2048 are possible"},
-		{"cut short", nil, func(t *testing.T, f *os.File) { _ = f.Truncate(50) }, "cut short"},
+		{"size", nil, u32(24, 1<<20), "its disk has 4194304 GiB: must be at most 2048"},
+		{"cut short", nil, func(t *testing.T, f *os.File) { _ = f.Truncate(50) }, "truncated"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := qcow2Of(t, c.args...)
@@ -66,7 +66,7 @@ func TestHostileHeaders(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 			if _, err := dataSize(t.Context(), f); err == nil {
-				t.Error("qemu-img was asked about it")
+				t.Error("qemu-img read the image")
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func FuzzQCOW2Header(f *testing.F) {
 	})
 }
 
-// A small file may hold a large disk. The space for that is looked for before anything is written.
+// A small file may contain a large disk. The free space must be checked before anything is written.
 func TestSpaceForACompressedBase(t *testing.T) {
 	needs.Lab(t)
 	raw := filepath.Join(t.TempDir(), "disk.raw")
@@ -132,7 +132,7 @@ func TestSpaceForACompressedBase(t *testing.T) {
 	wantEmpty(t, dir)
 }
 
-// qemu-img is held to its limits.
+// The limits must apply to qemu-img.
 func TestLimitsOfQemuImg(t *testing.T) {
 	f := qcow2Of(t)
 	args := []string{"measure", "-f", "qcow2", "-O", "qcow2", "--output=json", "/proc/self/fd/3"}
@@ -144,7 +144,7 @@ func TestLimitsOfQemuImg(t *testing.T) {
 		"time":   {memory: infoLimits.memory, cpu: time.Minute, wall: time.Nanosecond},
 	} {
 		if _, err := qemuImg(t.Context(), l, []*os.File{f}, args...); err == nil {
-			t.Errorf("%s: it was not held to its limit", name)
+			t.Errorf("%s: the limit was not applied", name)
 		}
 	}
 	to, err := newScratch(t.TempDir())
@@ -155,6 +155,6 @@ func TestLimitsOfQemuImg(t *testing.T) {
 	small := convertLimits
 	small.file = 1 << 20
 	if _, err := qemuImg(t.Context(), small, []*os.File{f, to.File}, "convert", "-f", "qcow2", "-O", "raw", "/proc/self/fd/3", "/proc/self/fd/4"); err == nil {
-		t.Error("it wrote a file that is larger than allowed")
+		t.Error("qemu-img wrote a file that is larger than its limit")
 	}
 }

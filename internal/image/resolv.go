@@ -11,22 +11,23 @@ import (
 
 const resolvConf = "/etc/resolv.conf"
 
-// stubs are where a link of systemd-resolved's leads: /run is empty in an image, so that names could not be looked up.
+// stubs returns the targets of systemd-resolved's links. /run is empty in an image, so names could not be resolved through
+// them.
 func stubs() []string {
 	return []string{"/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf"}
 }
 
-// resolver lets programs in the image look names up as this machine does, and takes that back.
+// resolver makes name resolution in the image work as on this machine, and restores the image's configuration later.
 type resolver struct {
 	root    root
-	content []byte // this machine's resolv.conf
-	put     bool   // we put a file where there was a file, another link, or nothing
-	was     []byte // of the file that was there; nil: none
-	link    string // of the link that was there
+	content []byte // content of this machine's resolv.conf
+	put     bool   // whether we wrote a file in place of a file, another link, or nothing
+	was     []byte // content of the file that we replaced; nil if there was none
+	link    string // target of the link that we replaced
 }
 
-// set makes name resolution work. A link of systemd-resolved's stays as it is and gets a target in the tmpfs on /run; that
-// also serves where a package makes such a link meanwhile.
+// set makes name resolution work. If there is a link to systemd-resolved's file, it stays, and its target is created in the
+// tmpfs on /run. The target is created in any case, because a package may create such a link later.
 func (r *resolver) set() error {
 	for _, stub := range stubs() {
 		if err := r.write(stub, r.content); err != nil {
@@ -56,14 +57,14 @@ func (r *resolver) set() error {
 	return r.write(resolvConf, r.content)
 }
 
-// restore brings back what was there, unless a package has changed it meanwhile.
+// restore restores what set replaced, unless a package has changed it since.
 func (r *resolver) restore() error {
 	if !r.put {
 		return nil
 	}
 	r.put = false
 	if _, err := r.root.readlink(resolvConf); err == nil {
-		return nil // a link now: a package's doing
+		return nil // a package replaced it by a link
 	}
 	now, err := r.read()
 	if err != nil || !bytes.Equal(now, r.content) {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Whatever /etc/resolv.conf is in an image, names can be looked up while it is open, and afterwards it is what it was.
+// Name resolution must work while an image is open, whatever its /etc/resolv.conf is, and afterwards that must be unchanged.
 func TestResolver(t *testing.T) {
 	const ours = "nameserver 192.0.2.1\n"
 	file := func(content string) func(*testing.T, string) {
@@ -18,7 +18,7 @@ func TestResolver(t *testing.T) {
 	}
 	link := func(target string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
-			_ = os.Remove(path) // may not be there
+			_ = os.Remove(path) // it may not exist
 			if err := os.Symlink(target, path); err != nil {
 				t.Fatal(err)
 			}
@@ -28,7 +28,7 @@ func TestResolver(t *testing.T) {
 	stub := "../run/systemd/resolve/stub-resolv.conf"
 	for name, c := range map[string]struct {
 		before, meanwhile func(*testing.T, string)
-		want              string // a link's target after ->, a file's content, or nothing
+		want              string // a link's target after "->", a file's content, or "gone"
 	}{
 		"file":                     {file("nameserver 192.0.2.9\n"), none, "nameserver 192.0.2.9\n"},
 		"empty file":               {file(""), none, ""},
@@ -69,7 +69,7 @@ func TestResolver(t *testing.T) {
 	}
 }
 
-// seen is what a program in the image reads.
+// seen returns the content that a program in the image reads.
 func seen(t *testing.T, r root) string {
 	t.Helper()
 	f, err := r.readFile(resolvConf)

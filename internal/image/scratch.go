@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratch is a file without a name, beside the place where it is to appear: until it is published nothing of it can be
-// seen, and whatever ends this process takes it away. Where the file system cannot do that (NFS, old overlays) it has a
-// name that begins with a dot.
+// scratch is an unnamed file in the directory of its final name. It is invisible until it is published, and disappears if
+// this process ends. If the file system does not support that (NFS, old overlays), the file has a name that begins with a
+// dot.
 type scratch struct {
 	*os.File
 	dir  string
-	name string // empty: it has none
+	name string // empty if the file has no name
 }
 
 func newScratch(dir string) (*scratch, error) {
@@ -33,8 +33,8 @@ func newScratch(dir string) (*scratch, error) {
 	return &scratch{File: f, dir: dir, name: f.Name()}, nil
 }
 
-// publish makes the bytes durable and puts the file under its final name, in the place of one that was there. path must
-// lie in the scratch's own directory.
+// publish makes the content durable and gives the file its final name, replacing an older file. path must be in the
+// scratch's directory.
 func (s *scratch) publish(path string, mode os.FileMode) error {
 	if err := s.Chmod(mode); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -54,10 +54,10 @@ func (s *scratch) publish(path string, mode os.FileMode) error {
 	return syncDir(s.dir)
 }
 
-// link gives the file a name: a link cannot take the place of a file that is there, a rename can.
+// link gives the file a name. A link cannot replace an existing file, so it creates a temporary name and renames it.
 func (s *scratch) link(path string) error {
 	name := filepath.Join(s.dir, fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid()))
-	_ = os.Remove(name) // of a process that had this number and was killed between two system calls
+	_ = os.Remove(name) // a leftover of a process with the same ID that was killed between two system calls
 	from := fmt.Sprintf("/proc/self/fd/%d", s.Fd())
 	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *scratch) link(path string) error {
 	return nil
 }
 
-// discard drops the file unless it was published.
+// discard removes the file unless it was published.
 func (s *scratch) discard() {
 	if s.name != "" {
 		_ = os.Remove(s.name)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deniedCalls need capabilities that the image does not have, or would give them to it within a user namespace of its
-// own, where most of the kernel's local holes are reached from.
+// deniedCalls returns system calls that need capabilities that the image does not have, or that would give it capabilities
+// in a new user namespace, from which most local vulnerabilities of the kernel can be reached.
 func deniedCalls() []uint32 {
 	return []uint32{
 		unix.SYS_UNSHARE, unix.SYS_SETNS,
@@ -22,7 +22,7 @@ func deniedCalls() []uint32 {
 	}
 }
 
-// Of struct seccomp_data, see seccomp(2).
+// Offsets in struct seccomp_data, see seccomp(2).
 const (
 	dataNumber  = 0
 	dataArch    = 4
@@ -30,19 +30,19 @@ const (
 	dataArg1Low = 24
 )
 
-// x32Bit marks the calls of x32, which amd64 takes under the same architecture.
+// x32Bit marks system calls of x32, which have the same architecture number as amd64.
 const x32Bit = 0x40000000
 
-// loopRequests begin the requests of ioctl(2) to a loop device (linux/loop.h), which any process that
-// has the device open for writing may change.
+// loopRequests is the first request number of ioctl(2) for loop devices (linux/loop.h). A process that has such a device
+// open for writing could change it.
 const loopRequests = 0x4c00
 
-// newNamespaces are the flags of clone(2) that make a namespace.
+// newNamespaces are the flags of clone(2) that create a namespace.
 const newNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
-// filterSystemCalls denies the calls above to this thread and to all that come of it. On an architecture that is not
-// listed it does nothing: capabilities and namespaces hold there too.
+// filterSystemCalls denies these system calls to this thread and all its descendants. On other architectures it does
+// nothing; capabilities and namespaces apply there too.
 func filterSystemCalls() error {
 	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !ok {
@@ -62,7 +62,7 @@ func systemCallFilter(arch uint32) []unix.SockFilter {
 	load := func(offset uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
 	}
-	// Each test skips the instruction behind it, or does not.
+	// A jump skips the given number of instructions if its test is true, and another number if it is false.
 	jump := func(op uint16, value uint32, ifTrue, ifFalse uint8) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, Jt: ifTrue, Jf: ifFalse, K: value}
 	}
@@ -74,9 +74,9 @@ func systemCallFilter(arch uint32) []unix.SockFilter {
 	}
 	missing, denied := result(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)), result(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM))
 	filter := []unix.SockFilter{
-		load(dataArch), jump(unix.BPF_JEQ, arch, 1, 0), missing, // calls of another architecture have other numbers
+		load(dataArch), jump(unix.BPF_JEQ, arch, 1, 0), missing, // the call numbers of other architectures differ
 		load(dataNumber), jump(unix.BPF_JSET, x32Bit, 0, 1), missing,
-		// Its flags are in memory, where a filter cannot look; libraries then take clone.
+		// The flags of clone3 are in memory, which a filter cannot read. If clone3 is missing, libraries use clone.
 		jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), missing,
 	}
 	for _, call := range deniedCalls() {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// selfCopy is this program in memory, sealed. What runs in an image could reach its own executable by /proc/self/exe,
-// and must not change this machine's file of it by that (CVE-2019-5736).
+// selfCopy is a sealed copy of this program in memory. A program in an image can open its own executable through
+// /proc/self/exe, and must not be able to change this machine's file in this way (CVE-2019-5736).
 var selfCopy = sync.OnceValues(copySelf)
 
 func copySelf() (*os.File, error) {
@@ -23,7 +23,7 @@ func copySelf() (*os.File, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("hapair", flags|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) {
-		fd, err = unix.MemfdCreate("hapair", flags) // before Linux 6.3 every one was executable
+		fd, err = unix.MemfdCreate("hapair", flags) // before Linux 6.3, every memfd was executable
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
@@ -37,6 +37,6 @@ func copySelf() (*os.File, error) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, fmt.Errorf("cannot seal a file in memory: %w", err)
 	}
-	// A file that is open for writing cannot be executed.
+	// A file that is open for writing cannot be executed, so it is opened again.
 	return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 }

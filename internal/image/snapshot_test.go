@@ -34,7 +34,7 @@ func TestParseSnapshot(t *testing.T) {
 	}
 }
 
-// Each release has snapshots beside each other, where the distribution's own server has them.
+// Each release has snapshots of its suites, with the layout of the distribution's own server.
 func TestSnapshotSuites(t *testing.T) {
 	for name, want := range map[string]string{
 		"noble": `deb [check-valid-until=no] http://snapshot.ubuntu.com/ubuntu/20260131T000000Z noble main universe
@@ -58,8 +58,8 @@ deb [check-valid-until=no] http://snapshot.debian.org/archive/debian-security/20
 	}
 }
 
-// mirror is an archive of Debian's layout with a package in two snapshots: version 1 in January, version 2 in February.
-// What its lists say was valid for a day.
+// mirror is an archive with Debian's layout and one package in two snapshots: version 1 in January, version 2 in February.
+// Its package lists were valid for one day.
 type mirror struct {
 	dir, keyring string
 	gpg          []string
@@ -97,7 +97,7 @@ func (m *mirror) run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// suite writes a suite, with the package hapair-toy if a version is given.
+// suite writes a suite. It contains the package hapair-toy if a version is given.
 func (m *mirror) suite(t *testing.T, at, name, version string) {
 	t.Helper()
 	archive := filepath.Join(m.dir, at)
@@ -130,7 +130,7 @@ func (m *mirror) suite(t *testing.T, at, name, version string) {
 	m.run(t, "gpg", append(m.gpg, "--output", filepath.Join(dist, "InRelease"), "--clearsign", filepath.Join(dist, "Release"))...)
 }
 
-// Packages come from the snapshot that was asked for, although its lists are no longer valid.
+// Packages come from the requested snapshot, although its package lists have expired.
 func TestSnapshotOfAMirror(t *testing.T) {
 	needs.Lab(t)
 	m := newMirror(t)
@@ -157,11 +157,11 @@ func TestSnapshotOfAMirror(t *testing.T) {
 			t.Fatalf("%v: %s\n%s", err, b.sources, out)
 		}
 		if got, err := os.ReadFile(filepath.Join(dir, "version")); err != nil || string(got) != version {
-			t.Errorf("the snapshot %s gives version %q, %v", snapshot, got, err)
+			t.Errorf("snapshot %s has version %q, %v", snapshot, got, err)
 		}
 	}
 	if len(digests) != len(snapshots) {
-		t.Error("two snapshots share a base")
+		t.Error("two snapshots use the same base")
 	}
 	o := Options{Release: r, Base: Bootstrap, Mirror: server.URL + "/debian", Snapshot: "20250101T000000Z", CacheDir: t.TempDir()}
 	if _, err := newBootstrapper(t.Context(), &o); err == nil || !strings.Contains(err.Error(), "20250101T000000Z: HTTP status 404") {
@@ -169,7 +169,7 @@ func TestSnapshotOfAMirror(t *testing.T) {
 	}
 }
 
-// A node gets its updates from the archive of the day, and not from the snapshot that its image was made from.
+// A node must get its updates from the current archive, and not from the snapshot from which its image was made.
 func TestSnapshotIsNotKept(t *testing.T) {
 	o := toyOptions(t, toyBase(t, func(dir string) {
 		if err := os.MkdirAll(filepath.Join(dir, "etc/apt"), 0o755); err != nil {

@@ -12,12 +12,10 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/sbom"
 	"github.com/hapair/hapair/internal/version"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// agentPath is the program of ours that an image has besides packages.
-const agentPath = "/usr/bin/ha-agent"
-
-// software lists what is in an image as SPDX. The time is the epoch, or now.
+// software returns the list of an image's software as SPDX. Its time is the epoch, or the current time if the epoch is zero.
 func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time) ([]byte, error) {
 	if epoch.IsZero() {
 		epoch = time.Now()
@@ -30,13 +28,13 @@ func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time
 		Name: filepath.Base(name), SHA256: strings.TrimPrefix(m.Image, "sha256:"), Distribution: distribution, Release: m.Release,
 		Tool: "hapair-" + version.Version, Created: epoch, Packages: installed,
 	}
-	if f, ok := m.Files[agentPath]; ok {
-		i.Files = []sbom.Program{{Name: agentPath, Version: cmp.Or(m.Version, version.Version), SHA256: strings.TrimPrefix(f.Digest, "sha256:")}}
+	if f, ok := m.Files[wellknown.Agent]; ok {
+		i.Files = []sbom.Program{{Name: wellknown.Agent, Version: cmp.Or(m.Version, version.Version), SHA256: strings.TrimPrefix(f.Digest, "sha256:")}}
 	}
 	return sbom.Marshal(i)
 }
 
-// prepareSoftware writes the list of an image that is about to be published, and puts its digest into the manifest.
+// prepareSoftware writes the list of software of an image that will be published, and adds its digest to the manifest.
 func (w *Work) prepareSoftware(ctx context.Context, m *Manifest) (*scratch, error) {
 	b, err := software(w.o.Output, *m, w.installed, w.o.Epoch)
 	if err != nil {
@@ -57,8 +55,8 @@ func (w *Work) prepareSoftware(ctx context.Context, m *Manifest) (*scratch, erro
 	return f, nil
 }
 
-// SoftwarePath is where an image's list of software lies.
+// SoftwarePath returns the path of an image's list of software.
 func SoftwarePath(image string) string { return image + ".spdx.json" }
 
-// ManifestPath is where an image's manifest lies.
+// ManifestPath returns the path of an image's manifest.
 func ManifestPath(image string) string { return image + ".json" }

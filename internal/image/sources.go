@@ -10,18 +10,18 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// suite is one line of apt's sources.
+// suite is a line of apt's sources.
 type suite struct {
 	archive, name string
-	optional      bool // left out if the archive does not have it
+	optional      bool // not used if the archive does not have it
 }
 
-// suites lists what a release is installed from: itself, its updates, its security updates.
+// suites returns the suites from which a release is installed: the release, its updates, and its security updates.
 func suites(r release.Release, archive string) []suite {
 	archive = strings.TrimRight(archive, "/")
 	security := archive
 	if r.Distribution == "debian" {
-		// Debian keeps them in an archive of their own; the mirrors have it beside the other.
+		// Debian has a separate archive for security updates. On mirrors it is beside the main archive.
 		security = strings.TrimSuffix(archive, "/debian") + "/debian-security"
 	}
 	return []suite{
@@ -31,9 +31,10 @@ func suites(r release.Release, archive string) []suite {
 	}
 }
 
-// reachable asks for the suites' release files. A suite other than the release itself is left out if its archive answers
-// that it does not have it (404), and leave is told. Any other failure is an error: it says nothing about what the
-// archive has, and an image without the security suite would never get security updates.
+// reachable requests the suites' release files, and returns the suites that exist. If the archive does not have a suite
+// (status 404), the suite is skipped and leave is called, unless it is the release itself. Any other failure is an error,
+// because it does not show that the suite is missing, and an image without the security suite would never get security
+// updates.
 func reachable(ctx context.Context, client *http.Client, all []suite, leave func(s suite)) ([]suite, error) {
 	var found []suite
 	for _, s := range all {
@@ -50,12 +51,12 @@ func reachable(ctx context.Context, client *http.Client, all []suite, leave func
 		case err == nil:
 			err = fmt.Errorf("HTTP status %d (%s)", status, http.StatusText(status))
 		}
-		return nil, fmt.Errorf("cannot read %s of the archive %s: %w: try again, or name another mirror by --mirror or an image by --base", s.name, s.archive, err)
+		return nil, fmt.Errorf("cannot read %s of the archive %s: %w: try again, or name another mirror with --mirror or an image with --base", s.name, s.archive, err)
 	}
 	return found, nil
 }
 
-// ask asks for the status of a file.
+// ask returns the HTTP status of a file.
 func ask(ctx context.Context, client *http.Client, url string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -70,10 +71,10 @@ func ask(ctx context.Context, client *http.Client, url string) (int, error) {
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// askTime bounds the wait for an archive that takes connections and does not answer.
+// askTime is the time limit for an archive that accepts connections but does not respond.
 const askTime = 30 * time.Second
 
-// aptSources writes them in the format of /etc/apt/sources.list.
+// aptSources returns the suites in the format of /etc/apt/sources.list.
 func aptSources(found []suite, r release.Release, options string) string {
 	var b strings.Builder
 	for _, s := range found {

@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// device is a node of the image's /dev while it is worked on.
+// device is a node in the image's /dev while the image is open.
 type device struct {
 	name         string
 	mode         uint32
 	major, minor uint32
 }
 
-// devices are what programs expect everywhere; of this machine's disks the image sees none but its own.
+// devices returns the nodes that programs expect. Of disks, the image gets only its own.
 func devices() []device {
 	return []device{
 		{"null", 0o666, 1, 3}, {"zero", 0o666, 1, 5}, {"full", 0o666, 1, 7}, {"random", 0o666, 1, 8},
@@ -22,12 +22,13 @@ func devices() []device {
 	}
 }
 
-// mountSystem gives the image what a running system has: /dev, /sys, /run. /proc is each command's own. writeDisk makes the
-// nodes of its disk writable: a base of unknown origin must not change a file system below the kernel that has it mounted.
+// mountSystem mounts /dev, /sys and /run of a running system in the image. Each command mounts its own /proc. If writeDisk
+// is true, the nodes of its disk are writable. A base of unknown origin must not get writable nodes, because it could change
+// a file system that the kernel has mounted.
 func (o *opened) mountSystem(writeDisk bool) error {
 	for _, dir := range []string{"/dev", "/sys", "/run", "/proc"} {
 		if err := o.root.mkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("cannot use the image: its %s is no directory: %w", dir, err)
+			return fmt.Errorf("cannot use the image: its %s is not a directory: %w", dir, err)
 		}
 	}
 	const guarded = unix.MS_NOSUID | unix.MS_NOEXEC
@@ -35,7 +36,7 @@ func (o *opened) mountSystem(writeDisk bool) error {
 		return err
 	}
 	if err := o.fillDev(writeDisk); err != nil {
-		return fmt.Errorf("cannot make the image's /dev: %w", err)
+		return fmt.Errorf("cannot create the image's /dev: %w", err)
 	}
 	if err := o.mountIn("/dev/pts", "devpts", "devpts", guarded, "newinstance,gid=5,mode=620,ptmxmode=666"); err != nil {
 		return err
@@ -52,9 +53,9 @@ func (o *opened) mountSystem(writeDisk bool) error {
 	return o.root.mkdirAll("/run/lock", 0o1777)
 }
 
-// fillDev makes the nodes. The disk's own are there for update-grub: it names the root by its UUID only where
-// /dev/disk/by-uuid has it, and finds no kernel at all on a root whose name begins with /dev/loop (10_linux takes that for
-// a file on another disk). So they bear another name, to which the one in /proc/self/mountinfo leads.
+// fillDev creates the nodes. update-grub needs the nodes of the disk: it uses the root's UUID only if /dev/disk/by-uuid has
+// it, and finds no kernel if the name of the root's device begins with /dev/loop (10_linux treats that as a file on another
+// disk). Therefore the nodes have another name, and the name in /proc/self/mountinfo is a link to it.
 func (o *opened) fillDev(writeDisk bool) error {
 	dev, err := o.root.dir("/dev")
 	if err != nil {
@@ -102,6 +103,6 @@ func (r root) mknod(name string, mode, major, minor uint32) error {
 	if err := unix.Mknodat(int(r.Fd()), name, mode, int(unix.Mkdev(major, minor))); err != nil {
 		return &os.PathError{Op: "mknod", Path: name, Err: err}
 	}
-	// The mode that mknod sets is less the process's umask.
+	// mknod applies the process's umask to the mode.
 	return unix.Fchmodat(int(r.Fd()), name, mode&0o777, 0)
 }

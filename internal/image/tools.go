@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// tool is a program of this machine and the package that brings it on Debian and Ubuntu.
+// tool is a program of this machine, and the package that contains it in Debian and Ubuntu.
 type tool struct{ name, pkg string }
 
-// tools lists what a bake needs.
+// tools returns the programs that a bake needs.
 func (o *Options) tools() []tool {
 	need := []tool{
 		{"sfdisk", "fdisk"}, {"e2fsck", "e2fsprogs"}, {"resize2fs", "e2fsprogs"},
@@ -25,7 +25,7 @@ func (o *Options) tools() []tool {
 	return need
 }
 
-// checkTools names every package that is missing at once.
+// checkTools returns an error that names all missing packages.
 func checkTools(need []tool, look func(string) (string, error)) error {
 	var missing, packages []string
 	for _, t := range need {
@@ -43,7 +43,7 @@ func checkTools(need []tool, look func(string) (string, error)) error {
 	return fmt.Errorf("cannot find %s: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
 }
 
-// toolPath is where tools lie; a plain user's PATH lacks sbin, and so may that of cron.
+// toolPath is the PATH for tools. The PATH of an unprivileged user or of cron may not include sbin.
 const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // lookTool finds a program in toolPath.
@@ -56,10 +56,10 @@ func lookTool(name string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// tools' environment: their messages are read, and a user's settings must not change what they make.
+// toolEnv returns the environment of tools. Their messages are parsed, and a user's settings must not affect their results.
 func toolEnv() []string { return []string{"PATH=" + toolPath, "LC_ALL=C.UTF-8", "HOME=/root"} }
 
-// onFile runs a tool with a file as its descriptor 3: /proc/self/fd/3 in its arguments. It returns what the tool printed.
+// onFile runs a tool with a file as descriptor 3, which is /proc/self/fd/3 in its arguments. It returns the tool's output.
 func onFile(ctx context.Context, f *os.File, name string, args ...string) ([]byte, error) {
 	return diskLimits.run(ctx, nil, []*os.File{f}, name, args...)
 }

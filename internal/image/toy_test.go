@@ -15,15 +15,15 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// toyTools are what the scripts of a bake use; they come from this machine, with their libraries.
+// toyTools returns the programs that the scripts of a bake use. They are copied from this machine, with their libraries.
 func toyTools() []string {
 	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat", "ls", "cut", "sort"}
 }
 
 const toySize = 128 << 20
 
-// toyBase makes a disk as a bootstrapped one is partitioned, with a system on it that has a shell and little else. Tests
-// that use one run at the same time: they wait for the disk most of it.
+// toyBase makes a disk that is partitioned like a bootstrapped one, with a minimal system that has a shell. Tests that use
+// it run in parallel, because most of their time they wait for the disk.
 func toyBase(t *testing.T, more ...func(dir string)) string {
 	t.Helper()
 	needs.Lab(t)
@@ -49,7 +49,7 @@ func toyBase(t *testing.T, more ...func(dir string)) string {
 	if err := o.mountNew(); err != nil {
 		t.Fatal(err)
 	}
-	// The tree is made outside and carried in by tar: the test's own thread cannot see the mount.
+	// The tree is created outside and copied with tar, because the test's thread does not see the mount.
 	tree := toyTree(t)
 	for _, f := range more {
 		f(tree)
@@ -121,7 +121,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// toyOptions bake the base to a file in an empty directory of its own.
+// toyOptions returns options that bake the base to a file in a new empty directory.
 func toyOptions(t *testing.T, base string) Options {
 	t.Helper()
 	r, err := release.Get("trixie")
@@ -134,7 +134,7 @@ func toyOptions(t *testing.T, base string) Options {
 	}
 }
 
-// wantEmpty checks that a directory has nothing in it, and that no loop device is on a file of it.
+// wantEmpty checks that a directory is empty, and that no loop device uses a file in it.
 func wantEmpty(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -149,7 +149,7 @@ func wantEmpty(t *testing.T, dir string) {
 	}
 }
 
-// loopsOn lists the backing files of loop devices that lie in dir.
+// loopsOn returns the backing files of loop devices that are in dir.
 func loopsOn(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
@@ -158,7 +158,7 @@ func loopsOn(t *testing.T, dir string) []string {
 	}
 	var found []string
 	for _, f := range files {
-		// A device may go away between the two looks.
+		// A device may disappear between the two reads.
 		if b, err := os.ReadFile(f); err == nil && strings.HasPrefix(string(b), dir+"/") {
 			found = append(found, strings.TrimSpace(string(b)))
 		}
@@ -166,7 +166,7 @@ func loopsOn(t *testing.T, dir string) []string {
 	return found
 }
 
-// smallTmpfs is a file system that is soon full.
+// smallTmpfs mounts a file system that is full after a few bytes.
 func smallTmpfs(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Upload writes a file of the image; see install.Machine. No link leads it out of the image.
+// Upload writes a file of the image; see install.Machine. Links cannot lead out of the image.
 func (m *Machine) Upload(ctx context.Context, p string, mode fs.FileMode, content io.Reader) error {
 	d, name, err := m.opened.root.parent(p)
 	if err != nil {
@@ -32,7 +32,7 @@ func (m *Machine) Upload(ctx context.Context, p string, mode fs.FileMode, conten
 	return nil
 }
 
-// write puts a file into the directory r, in the place of a file or link that was there, and returns its digest.
+// write writes a file to the directory r, replacing a file or link with that name, and returns its digest.
 func (r root) write(name string, mode fs.FileMode, content io.Reader) (digest string, err error) {
 	temp := tempName(name)
 	_ = unix.Unlinkat(int(r.Fd()), temp, 0)
@@ -76,9 +76,9 @@ func (m *Machine) Download(ctx context.Context, p string, w io.Writer) error {
 	return nil
 }
 
-// UploadDir copies what lies in the directory src of this machine into the directory dst of the image, which is made
-// where it is missing. Files named in exclude (relative to src) are left out; links are copied as links; what is neither
-// file, directory nor link is an error.
+// UploadDir copies the directory src of this machine to the directory dst of the image, which is created if it does not
+// exist. Files named in exclude (relative to src) are skipped. Links are copied as links. Any other type of file is an
+// error.
 func (m *Machine) UploadDir(ctx context.Context, dst, src string, exclude []string) error {
 	return filepath.WalkDir(src, func(from string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -114,7 +114,7 @@ func (m *Machine) uploadEntry(ctx context.Context, to, from string, entry fs.Dir
 	case info.Mode().IsRegular():
 		return m.uploadFile(ctx, to, from, info.Mode().Perm())
 	default:
-		return fmt.Errorf("cannot upload %s: it is neither a file nor a directory nor a link", from)
+		return fmt.Errorf("cannot upload %s: it is not a file, a directory or a link", from)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s in the image: %w", to, err)
@@ -131,7 +131,7 @@ func (m *Machine) uploadFile(ctx context.Context, to, from string, mode fs.FileM
 	return m.Upload(ctx, to, mode, f)
 }
 
-// cancelled is a reader that ends with its context.
+// cancelled is a reader that returns an error when its context ends.
 type cancelled struct {
 	ctx context.Context
 	r   io.Reader

@@ -12,12 +12,12 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// tree is an opened image as files that are read and never run.
+// tree gives access to the files of an opened image. It only reads files and never runs them.
 type tree struct{ root }
 
 var _ install.System = tree{}
 
-// Stat describes what is at a path; see install.System.
+// Stat describes the file at a path; see install.System.
 func (t tree) Stat(p string, follow bool) (fs.FileInfo, error) {
 	st, err := t.stat(p, follow)
 	if err != nil {
@@ -61,10 +61,11 @@ func (t tree) OpenFile(p string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// readLimit bounds what is read of one file of an image, apart from digests: a package database has a few MB.
+// readLimit is the maximum number of bytes that are read of a file of an image, except for digests. A package database has a
+// few MB.
 const readLimit = 64 << 20
 
-// read reads a file: nil without an error if there is none.
+// read returns the content of a file. If the file does not exist, it returns nil without an error.
 func (t tree) read(p string) ([]byte, error) {
 	f, err := t.readFile(p)
 	if missing(err) {
@@ -81,7 +82,7 @@ func (t tree) read(p string) ([]byte, error) {
 	return b, err
 }
 
-// missing reports whether an error means that there is no such file.
+// missing reports whether an error means that a file does not exist.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }

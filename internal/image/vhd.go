@@ -11,12 +11,12 @@ import (
 
 const (
 	vhdFooter = 512
-	vhdMax    = 2040 << 30 // of Microsoft's "Virtual Hard Disk Image Format Specification"
+	vhdMax    = 2040 << 30 // limit in Microsoft's "Virtual Hard Disk Image Format Specification"
 	vhdSector = 512
 )
 
-// appendVHDFooter makes a fixed VHD of a raw disk: its content, and a footer behind it. Equal disks get equal footers: the
-// time is that of the year 2000, and the identifier comes from the content.
+// appendVHDFooter turns a raw disk into a fixed VHD by appending a footer. The same disk gets the same footer: its time is
+// in the year 2000, and its identifier is derived from the content.
 func appendVHDFooter(ctx context.Context, disk *os.File) error {
 	info, err := disk.Stat()
 	if err != nil {
@@ -37,15 +37,15 @@ func appendVHDFooter(ctx context.Context, disk *os.File) error {
 	return nil
 }
 
-// newVHDFooter is the footer of a fixed VHD of a disk of whole sectors.
+// newVHDFooter returns the footer of a fixed VHD for a disk of whole sectors.
 func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
 	var f [vhdFooter]byte
 	be := binary.BigEndian
 	copy(f[0:], "conectix")
-	be.PutUint32(f[8:], 2)           // features: the bit that is always set
+	be.PutUint32(f[8:], 2)           // features: this bit is always set
 	be.PutUint32(f[12:], 0x10000)    // version 1.0
 	be.PutUint64(f[16:], 1<<64-1)    // no dynamic header
-	copy(f[28:], "win ")             // creator: for any other, qemu takes the size from the geometry, which rounds it
+	copy(f[28:], "win ")             // creator: for other creators, qemu computes the size from the geometry, which is rounded
 	be.PutUint32(f[32:], 0x000a0000) // version of the creator
 	copy(f[36:], "Wi2k")
 	be.PutUint64(f[40:], uint64(size))
@@ -53,7 +53,7 @@ func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
 	cylinders, heads, sectors := vhdGeometry(size / vhdSector)
 	be.PutUint16(f[56:], cylinders)
 	f[58], f[59] = heads, sectors
-	be.PutUint32(f[60:], 2) // fixed
+	be.PutUint32(f[60:], 2) // type: fixed
 	copy(f[68:], id[:])
 	var sum uint32
 	for _, b := range f {
@@ -63,7 +63,7 @@ func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
 	return f
 }
 
-// vhdGeometry is the CHS geometry of a disk, as the appendix of the specification computes it.
+// vhdGeometry returns the CHS geometry of a disk, computed as in the appendix of the specification.
 func vhdGeometry(total int64) (cylinders uint16, heads, sectors uint8) {
 	total = min(total, 65535*16*255)
 	var spt, h, cth int64

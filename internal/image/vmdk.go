@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// writeVMDK writes a raw disk as a compressed VMDK (streamOptimized), the only kind that an OVA may hold. name is that of the
-// file in the end.
+// writeVMDK writes a raw disk as a compressed VMDK (streamOptimized), the only kind that an OVA may contain. name is the
+// final name of the file.
 func writeVMDK(ctx context.Context, disk, to *os.File, name string) error {
 	digest, err := contentDigest(ctx, disk)
 	if err != nil {
@@ -22,7 +22,7 @@ func writeVMDK(ctx context.Context, disk, to *os.File, name string) error {
 		return err
 	}
 	id := strings.TrimPrefix(digest, "content-sha256:")[:8]
-	if id == "ffffffff" { // it would mean that the disk has no parent
+	if id == "ffffffff" { // this value means that the disk has no parent
 		id = "fffffffd"
 	}
 	return describeVMDK(to, id, name)
@@ -33,8 +33,8 @@ var (
 	vmdkExtent = regexp.MustCompile(`(?m)^(RW \d+ SPARSE) "[^"\n]*"$`)
 )
 
-// describeVMDK sets the identifier and the file name in the descriptor of a VMDK: qemu-img takes a random one, and names the
-// descriptor of this process that it wrote to. See VMware's "Virtual Disk Format 5.0" for the header.
+// describeVMDK sets the identifier and the file name in the descriptor of a VMDK. qemu-img chooses a random identifier, and
+// writes the name of this process's descriptor. See VMware's "Virtual Disk Format 5.0" for the header.
 func describeVMDK(f *os.File, id, name string) error {
 	header := make([]byte, 44)
 	if _, err := f.ReadAt(header, 0); err != nil {
@@ -51,7 +51,7 @@ func describeVMDK(f *os.File, id, name string) error {
 	}
 	text := bytes.TrimRight(area, "\x00")
 	if !vmdkID.Match(text) || !vmdkExtent.Match(text) {
-		return errors.New("cannot read the VMDK: its descriptor has neither identifier nor extent")
+		return errors.New("cannot read the VMDK: its descriptor lacks the identifier or the extent")
 	}
 	text = vmdkID.ReplaceAll(text, []byte("CID="+id))
 	text = vmdkExtent.ReplaceAllFunc(text, func(line []byte) []byte {
@@ -69,7 +69,7 @@ func describeVMDK(f *os.File, id, name string) error {
 	return nil
 }
 
-// plainName is a file name without what would need to be quoted in a descriptor or manifest.
+// plainName returns a file name without characters that would have to be quoted in a descriptor or manifest.
 func plainName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+-", r) {

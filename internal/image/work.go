@@ -18,14 +18,14 @@ import (
 type Work struct {
 	o            Options
 	base         BaseInfo
-	disk         *scratch // raw, beside the output
+	disk         *scratch // raw, in the directory of the output
 	opened       *opened
 	machine      *Machine
 	closeMachine func() error
-	installed    []dpkg.Package // known once it is sealed
+	installed    []dpkg.Package // set when the image is sealed
 }
 
-// Begin checks this machine and the options, gets the base, makes a working copy of it and opens that.
+// Begin checks this machine and the options, gets the base image, and opens a working copy of it.
 func Begin(ctx context.Context, o Options) (*Work, error) {
 	if err := o.check(os.Geteuid()); err != nil {
 		return nil, err
@@ -79,11 +79,11 @@ func (w *Work) copy(ctx context.Context, base *os.File) (err error) {
 
 const mib = 1 << 20
 
-// installRoom is what a recipe's packages and files take at most, about.
+// installRoom is the approximate maximum size in bytes of a recipe's packages and files.
 const installRoom = 512 * mib
 
-// checkSpace refuses a disk that is too full before it is: in the image that would look like a broken file system. more is
-// needed besides a raw copy of the base.
+// checkSpace returns an error if a disk has too little free space. Otherwise a full disk would look like a broken file
+// system in the image. more bytes are needed in addition to a raw copy of the base.
 func checkSpace(ctx context.Context, base *os.File, dir string, more int64) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -95,12 +95,12 @@ func checkSpace(ctx context.Context, base *os.File, dir string, more int64) erro
 	}
 	need += more
 	if free := int64(fs.Bavail) * fs.Bsize; free < need {
-		return fmt.Errorf("cannot bake in %s: no space left on device: %d MiB are free, and %d are needed", dir, free/mib, (need+mib-1)/mib)
+		return fmt.Errorf("cannot bake in %s: no space left on device: %d MiB are free, but %d are needed", dir, free/mib, (need+mib-1)/mib)
 	}
 	return nil
 }
 
-// blocks is how many bytes a file takes up.
+// blocks returns the number of bytes that a file takes on the disk.
 func blocks(f *os.File) (int64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -126,7 +126,7 @@ func (w *Work) open(ctx context.Context) (err error) {
 	return err
 }
 
-// checkRelease makes sure that the base is what it is taken for.
+// checkRelease checks that the base has the expected release.
 func (w *Work) checkRelease() error {
 	name, err := tree{w.opened.root}.codename()
 	switch {
@@ -135,12 +135,12 @@ func (w *Work) checkRelease() error {
 	case name == "":
 		return errors.New("cannot use the base: its os-release has no VERSION_CODENAME")
 	case name != w.o.Release.Name:
-		return fmt.Errorf("cannot use the base: it is %s, and the image is to be %s: name the right base, or --release %s", name, w.o.Release.Name, name)
+		return fmt.Errorf("cannot use the base: its release is %s, but the image's must be %s: name the right base, or use --release %s", name, w.o.Release.Name, name)
 	}
 	return nil
 }
 
-// newMachine makes a machine of an opened image. What it returns takes back what the image must not keep, and is to be
+// newMachine returns a machine for an opened image. The returned function removes what the image must not keep; it must be
 // called before the image is closed.
 func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() error, error) {
 	before := len(o.mounts)
@@ -167,11 +167,11 @@ func newMachine(o *opened, opts *Options, writeDisk bool) (*Machine, func() erro
 	}, nil
 }
 
-// Machine is the machine in the image.
+// Machine returns the machine in the image.
 func (w *Work) Machine() *Machine { return w.machine }
 
-// Finish seals the image, takes its manifest, closes it, checks its file system, and puts image and manifest under their
-// final names.
+// Finish seals the image, makes its manifest, closes it, checks its file system, and publishes image and manifest under
+// their final names.
 func (w *Work) Finish(ctx context.Context) (Manifest, error) {
 	if err := w.keepSources(ctx); err != nil {
 		return Manifest{}, err
@@ -211,8 +211,8 @@ func (w *Work) closeImage(ctx context.Context) error {
 	return check(ctx, w.disk.File)
 }
 
-// trim gives back what files that are gone have left in the image. Where the file system below cannot, the image is
-// only larger.
+// trim releases the space of deleted files in the image. If the underlying file system does not support it, the image is
+// just larger.
 func trim(root *os.File) error {
 	r := struct{ start, length, minLength uint64 }{length: 1<<64 - 1}
 	const fitrim = 0xc0185879 // FITRIM of linux/fs.h
@@ -223,8 +223,8 @@ func trim(root *os.File) error {
 	return nil
 }
 
-// write publishes image and manifest once both are whole, and the image first: a manifest without its image would
-// describe a file that does not exist. It completes the manifest with the image's digest.
+// write publishes image and manifest when both are complete. It publishes the image first, because a manifest without its
+// image would describe a file that does not exist. It adds the image's digest to the manifest.
 func (w *Work) write(ctx context.Context, m *Manifest) error {
 	result, err := w.result(ctx)
 	if err != nil {
@@ -258,7 +258,7 @@ func (w *Work) write(ctx context.Context, m *Manifest) error {
 	return manifest.publish(ManifestPath(w.o.Output), 0o644)
 }
 
-// Close gives up whatever Finish has not written. It may be called at any time, and more than once.
+// Close discards everything that Finish has not written. It may be called at any time, and repeatedly.
 func (w *Work) Close() error {
 	var err error
 	if w.opened != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// undoTime bounds the undoing of steps, which goes on after an interrupt.
+// undoTime is the time limit for undoing steps, which also happens after an interrupt.
 const undoTime = 30 * time.Second
 
-// Do carries steps out, one after the other. The first that fails ends it, with the last lines that it printed; what
-// the steps want undone is undone then, also when ctx has ended.
+// Do runs steps one after another until one fails. The error contains the last lines of the failed step's output. After a
+// failure, Do runs Undo of the steps that ran, even if ctx has ended.
 func Do(ctx context.Context, m Machine, steps []Step, report Report) error {
 	for i, s := range steps {
 		err := Output(s.Name, report, func(out *Lines) error { return s.Run(ctx, m, out) })
@@ -27,7 +27,7 @@ func Do(ctx context.Context, m Machine, steps []Step, report Report) error {
 	return nil
 }
 
-// undo undoes steps, the last first.
+// undo undoes steps in reverse order.
 func undo(ctx context.Context, m Machine, steps []Step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
@@ -43,12 +43,12 @@ func undo(ctx context.Context, m Machine, steps []Step) error {
 	return errors.Join(errs...)
 }
 
-// Script is a step that runs a shell script.
+// Script returns a step's Run that runs a shell script.
 func Script(script string) func(context.Context, Machine, io.Writer) error {
 	return func(ctx context.Context, m Machine, out io.Writer) error { return m.Run(ctx, script, out) }
 }
 
-// Output reports that a step begins, each line that it prints, and that it is done. An error carries the last lines.
+// Output runs a step and reports its start, each line that it prints, and its end. An error contains the last lines.
 func Output(step string, report Report, run func(out *Lines) error) error {
 	if report == nil {
 		report = func(Progress) {}
@@ -65,18 +65,19 @@ func Output(step string, report Report, run func(out *Lines) error) error {
 		return fmt.Errorf("cannot %s: %w", step, err)
 	}
 	if tail := strings.Join(out.tail, "\n    "); tail != "" {
-		return fmt.Errorf("cannot %s: %w; it said:\n    %s", step, err, tail)
+		return fmt.Errorf("cannot %s: %w; output:\n    %s", step, err, tail)
 	}
 	return fmt.Errorf("cannot %s: %w", step, err)
 }
 
 const (
-	tailLines = 15   // how many lines of a failed step are shown
-	lineBytes = 1000 // how much of a line is kept
+	tailLines = 15   // number of lines of a failed step that an error contains
+	lineBytes = 1000 // number of bytes of a line that are kept
 )
 
-// Lines is a writer that reports line by line and keeps the last ones. A carriage return ends a line too: programs that
-// draw progress write many over each other. The programs of a base may print anything: a line is safe for a terminal.
+// Lines is a writer that reports each line and keeps the last ones. A carriage return also ends a line, because programs
+// that draw progress write many lines over each other. Lines are safe for a terminal, because programs of a base image may
+// print anything.
 type Lines struct {
 	step    string
 	report  Report

@@ -1,5 +1,5 @@
-// Package install carries an image's recipe out on a machine that can run a shell script and take a file: a chroot, or
-// whatever Packer's communicator reaches.
+// Package install carries out an image's recipe on a machine that can run a shell script and receive a file: a chroot, or a
+// machine that Packer's communicator reaches.
 package install
 
 import (
@@ -8,34 +8,34 @@ import (
 	"io/fs"
 )
 
-// Machine is what a recipe is carried out on. Everything runs as root.
+// Machine is the machine on which a recipe is carried out. Everything runs as root.
 type Machine interface {
-	// Run runs a POSIX shell script and sends what it prints to out. A script that ends with a status other than 0 is
-	// an error.
+	// Run runs a POSIX shell script and writes its output to out. If the script's exit status is not 0, Run returns an
+	// error.
 	Run(ctx context.Context, script string, out io.Writer) error
-	// Upload writes a file atomically: content, owner root:root, mode. Its directory exists.
+	// Upload writes a file atomically, with the given content and mode, and with owner root:root. Its directory must exist.
 	Upload(ctx context.Context, path string, mode fs.FileMode, content io.Reader) error
 }
 
-// Step is one line of progress: a name for people, such as "install packages".
+// Step is one step of the installation. Its name, such as "install packages", is shown to people.
 type Step struct {
 	Name string
 	Run  func(ctx context.Context, m Machine, out io.Writer) error
-	// Undo takes back what must not stay when this step or a later one fails. It may be nil.
+	// Undo removes what must not remain if this step or a later one fails. It may be nil.
 	Undo func(ctx context.Context, m Machine, out io.Writer) error
 }
 
-// Source opens the agent's binary. It is opened anew for every upload.
+// Source opens the agent's binary. It is called for every upload.
 type Source func() (io.ReadCloser, error)
 
-// Progress tells how the work goes on: a step begins (Line and Done are empty), prints a line, or is done.
+// Progress reports that a step begins (Line is empty and Done is false), prints a line, or is done.
 type Progress struct {
 	Step string
-	Line string // a line of the step's output; empty where the step begins or is done
+	Line string // a line of the step's output; empty if the step begins or is done
 	Done bool   // the step succeeded
-	// Fraction of the step that is done, from 0 to 1, where it can be told (a download); 0 otherwise.
+	// Fraction is the finished part of the step, from 0 to 1, if it is known (for a download); otherwise 0.
 	Fraction float64
 }
 
-// Report is called for every Progress, one at a time.
+// Report is called for every Progress, never concurrently.
 type Report func(Progress)

@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 )
 
-// recorder is a machine that does nothing and remembers what it was told. A script that holds fails is an error.
+// recorder is a machine that only records its calls. A script that contains the text in fails returns an error.
 type recorder struct {
 	fails   string
 	scripts []string
@@ -61,7 +61,7 @@ func example() recipe.Recipe {
 
 func agent() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("binary")), nil }
 
-// at is where the first of the recorded actions that holds s stands.
+// at returns the index of the first recorded action that contains s.
 func (r *recorder) at(t *testing.T, s string) int {
 	t.Helper()
 	for i, script := range r.scripts {
@@ -69,7 +69,7 @@ func (r *recorder) at(t *testing.T, s string) int {
 			return i
 		}
 	}
-	t.Fatalf("nothing that was done holds %q:\n%s", s, strings.Join(r.scripts, "\n---\n"))
+	t.Fatalf("no recorded action contains %q:\n%s", s, strings.Join(r.scripts, "\n---\n"))
 	return -1
 }
 
@@ -99,7 +99,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A step that fails says why, and takes the ban on starting services back.
+// A failed step returns the reason as its error, and services may start again.
 func TestFailure(t *testing.T) {
 	m := recorder{fails: "apt install"}
 	var told []Progress
@@ -110,23 +110,23 @@ func TestFailure(t *testing.T) {
 	text := err.Error()
 	for _, want := range []string{"cannot install packages: status 100", "line 19", "E: the reason"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the error does not say %q: %s", want, text)
+			t.Errorf("the error does not contain %q: %s", want, text)
 		}
 	}
 	if strings.Contains(text, "line 3\n") {
-		t.Errorf("the error is the whole output: %s", text)
+		t.Errorf("the error contains the whole output: %s", text)
 	}
 	if m.scripts[len(m.scripts)-1] != policyUndo {
 		t.Errorf("the last thing done was %s", m.scripts[len(m.scripts)-1])
 	}
 	for _, p := range told {
 		if p.Step == "install packages" && p.Done {
-			t.Error("the step was told as done")
+			t.Error("the failed step was reported as done")
 		}
 	}
 }
 
-// What is undone is undone after an interrupt as well.
+// Undo also runs after an interrupt.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	undone := false
@@ -144,7 +144,7 @@ func TestInterrupt(t *testing.T) {
 
 func TestNoAgent(t *testing.T) {
 	err := Do(t.Context(), &recorder{}, Image(example(), nil), nil)
-	if err == nil || !strings.Contains(err.Error(), "no binary of the agent was given") {
+	if err == nil || !strings.Contains(err.Error(), "the agent's binary is missing") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -157,7 +157,7 @@ func TestUnknownState(t *testing.T) {
 	}
 }
 
-// Every script is one that a POSIX shell can read.
+// Every script must be valid for a POSIX shell.
 func TestScriptsAreShell(t *testing.T) {
 	var m recorder
 	r := example()
@@ -187,12 +187,12 @@ func FuzzQuote(f *testing.F) {
 		}
 		out, err := exec.Command("/bin/sh", "-c", "printf %s "+Quote(s)).Output()
 		if err != nil || string(out) != s {
-			t.Errorf("%q came out as %q, %v", s, out, err)
+			t.Errorf("the shell read %q as %q, %v", s, out, err)
 		}
 	})
 }
 
-// A base is not trusted to leave the builder's terminal alone.
+// The output of a base image must not control the builder's terminal.
 func TestLinesAreSafeForATerminal(t *testing.T) {
 	var got []string
 	err := Output("try it", func(p Progress) { got = append(got, p.Line) }, func(out *Lines) error {
@@ -219,6 +219,6 @@ func TestLines(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if _, err := l.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil || len(l.partial) > lineBytes {
-		t.Errorf("a line of a MiB is kept as %d bytes, %v", len(l.partial), err)
+		t.Errorf("of a line of 1 MiB, %d bytes are kept, %v", len(l.partial), err)
 	}
 }

@@ -15,21 +15,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// System is the files of a machine that does not run. Paths are absolute, and resolved as a program on it would.
+// System gives access to the files of a system that does not run. Paths are absolute, and are resolved as a program on the
+// system would resolve them.
 type System interface {
-	// Stat describes what is at a path. The last element is resolved only if follow is true.
+	// Stat describes the file at a path. If follow is false, a symbolic link as the last element is not resolved.
 	Stat(path string, follow bool) (fs.FileInfo, error)
 	// Names lists a directory.
 	Names(path string) ([]string, error)
-	// OpenFile opens a regular file; anything else is an error.
+	// OpenFile opens a regular file. It returns an error for any other type.
 	OpenFile(path string) (io.ReadCloser, error)
 }
 
-// readLimit bounds what is read of one file.
+// readLimit is the number of bytes that are read from one file.
 const readLimit = 4 << 20
 
-// Left reports what a seal should have removed and has not: what the check in Seal prints, found without running any
-// program of the system, which could have been changed to hide it.
+// Left reports what sealing should have removed. It finds the same as the check script of Seal, but runs no program of the
+// system, because these programs could have been changed to hide something.
 func Left(s System) ([]string, error) {
 	l := &leftovers{System: s}
 	homes, err := l.homes()
@@ -60,12 +61,12 @@ type leftovers struct {
 	found []string
 }
 
-// gone reports whether an error means that there is no such file.
+// gone reports whether an error means that a file does not exist.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// homes lists the home directories of all accounts, as homesFunction does.
+// homes lists the home directories of all accounts, like homesFunction does.
 func (l *leftovers) homes() ([]string, error) {
 	homes := []string{"/root"}
 	names, err := l.Names("/home")
@@ -90,7 +91,7 @@ func (l *leftovers) homes() ([]string, error) {
 	return slices.Compact(homes), nil
 }
 
-// check looks at every file that a pattern of a trace matches.
+// check examines every file that matches a pattern of a trace.
 func (l *leftovers) check(t trace, pattern string) error {
 	names := []string{path.Base(pattern)}
 	if strings.ContainsAny(names[0], "*?[") {
@@ -108,7 +109,7 @@ func (l *leftovers) check(t trace, pattern string) error {
 		file := path.Join(path.Dir(pattern), name)
 		more, bad, err := l.holds(t, file)
 		if err != nil && !gone(err) {
-			return fmt.Errorf("cannot look at %s: %w", file, err)
+			return fmt.Errorf("cannot examine %s: %w", file, err)
 		}
 		if bad {
 			l.found = append(l.found, file+" "+t.fault+more)
@@ -117,7 +118,7 @@ func (l *leftovers) check(t trace, pattern string) error {
 	return nil
 }
 
-// holds reports whether a file is what a trace forbids.
+// holds reports whether a file has the fault that a trace describes. more is added to the message.
 func (l *leftovers) holds(t trace, file string) (more string, bad bool, err error) {
 	info, err := l.Stat(file, t.kind != absent)
 	if err != nil {

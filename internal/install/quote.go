@@ -2,10 +2,10 @@ package install
 
 import "strings"
 
-// Quote makes one word of a POSIX shell of s, whatever is in it.
+// Quote returns s as one word for a POSIX shell.
 func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// quoteAll quotes words and joins them.
+// quoteAll quotes words and joins them with spaces.
 func quoteAll(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {

@@ -1,7 +1,7 @@
 package install
 
-// Seal lists the steps that take away whatever must not be shared by two machines of one image, and then check that it is
-// gone. Sealing twice does no harm.
+// Seal returns the steps that remove from an image what two machines must not share, and then check the result. Sealing
+// twice is safe.
 func Seal() []Step {
 	return []Step{
 		{Name: "seal the image", Run: Script(sealScript)},
@@ -9,12 +9,13 @@ func Seal() []Step {
 	}
 }
 
-// sealScript: what each line guards from is in the list of traces. The logs are emptied rather than removed, for some
-// must be there with their owner (btmp, wtmp), and without /var/log/journal the journal would not outlast a boot. On a
-// machine that runs, journald writes to /run until it restarts. An empty machine-id makes systemd take a new one at each
-// boot's start; the word "uninitialized" would besides run presets over the units that were switched here. The resolver's
-// backup is what resolv.conf was when systemd-resolved was installed: the nameservers of the machine that made the image.
-// Programs of the image are used as little as can be: cut, find, grep, ln, ls, rm, sort, truncate.
+// sealScript seals an image. The reason for each line is in the list of traces. Logs are emptied and not removed, because
+// some must exist with their owner (btmp, wtmp). /var/log/journal is kept, because without it the journal would be lost at a
+// reboot. On a running machine, journald writes to /run until it restarts. With an empty machine-id, systemd generates a new
+// one at each boot; the word "uninitialized" would also apply unit presets, which would change the units that were enabled
+// or disabled here. The resolver's backup contains resolv.conf as it was when systemd-resolved was installed, with the name
+// servers of the machine that made the image. The script uses only few programs of the image: cut, find, grep, ln, ls, rm,
+// sort, truncate.
 const sealScript = `set -eu` + homesFunction + `if command -v cloud-init >/dev/null; then
 	cloud-init clean --logs --seed --machine-id
 fi
@@ -63,7 +64,7 @@ rm -rf /var/log/installer
 }
 echo "$homes" | while IFS= read -r home; do
 	for f in "$home"/.ssh/authorized_keys*; do
-		[ ! -e "$f" ] && [ ! -L "$f" ] || echo "removed: $f, which would let the owner of its keys into every node"
+		[ ! -e "$f" ] && [ ! -L "$f" ] || echo "removed: $f, because the owner of its keys could log in to every node"
 	done
 	rm -f "$home"/.ssh/authorized_keys* "$home"/.ssh/known_hosts* "$home"/.*_history "$home"/.sudo_as_admin_successful
 	rm -f "$home"/.wget-hsts "$home"/.lesshst "$home"/.viminfo "$home"/.Xauthority

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// homesFunction sets the variable homes to the home directories of all accounts, a line each: an account of the builder's
-// may have been made anywhere.
+// homesFunction sets the variable homes to the home directories of all accounts, one per line. A builder may have created an
+// account with any home directory.
 const homesFunction = `
 homes=$({ echo /root; ls -d /home/* 2>/dev/null; cut -d: -f6 /etc/passwd; } | grep '^/[^/]' |
 	grep -Evx '` + noHome + `' | sort -u)
 `
 
-// sealCheck is a script that prints what is left, all of it. Left finds the same in an image that does not run.
+// sealCheck returns a script that prints everything that sealing should have removed. Left does the same for an image that
+// does not run.
 func sealCheck() string {
 	var system, homes strings.Builder
 	for _, t := range traces() {
@@ -30,7 +31,7 @@ func sealCheck() string {
 		"while IFS= read -r home; do\n" + homes.String() + "done <<END\n$homes\nEND\nexit $bad\n"
 }
 
-// test is the part of the script that looks at one file, whose name is in the variable f.
+// test returns the part of the script that examines the file named by the variable f.
 func (t trace) test() string {
 	left := `left "$f ` + t.fault + `"`
 	switch t.kind {

@@ -13,8 +13,8 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 )
 
-// Image lists the steps that carry an image's recipe out. The agent is what goes to r.Agent; it may be nil where the
-// recipe has none. Seal is to follow. Carrying it out twice does no harm.
+// Image returns the steps that carry out an image's recipe. agent is the source of r.Agent, and may be nil if the recipe has
+// no agent. The steps of Seal must follow. Carrying out the steps twice is safe.
 func Image(r recipe.Recipe, agent Source) []Step {
 	early, late := split(r.Files)
 	steps := []Step{
@@ -50,7 +50,7 @@ func Image(r recipe.Recipe, agent Source) []Step {
 	return append(steps, Step{Name: "let services start again", Run: Script(policyUndo)})
 }
 
-// split parts the files that are needed before the packages are installed from the others.
+// split separates the files that are needed before the packages are installed from the others.
 func split(files []recipe.File) (early, late []recipe.File) {
 	for _, f := range files {
 		if f.Early {
@@ -62,8 +62,9 @@ func split(files []recipe.File) (early, late []recipe.File) {
 	return early, late
 }
 
-// waitScript waits where cloud-init is at work on a machine that was just booted: apt and sealing would race it. Its own
-// "status --wait" returns early in 22.4 when something failed. In an image that is not running there is nothing to wait for.
+// waitScript waits for cloud-init on a machine that was just booted, because cloud-init would interfere with apt and
+// sealing. The command "cloud-init status --wait" is not used, because in version 22.4 it returns early if something failed.
+// In an image that does not run there is nothing to wait for.
 const waitScript = `set -eu
 [ -e /run/cloud-init/enabled ] || exit 0
 tries=0
@@ -73,15 +74,15 @@ until [ -e /var/lib/cloud/instance/boot-finished ]; do
 	esac
 	tries=$((tries + 1))
 	if [ $tries -gt 600 ]; then
-		echo "cloud-init has not ended within 10 minutes: see /var/log/cloud-init-output.log" >&2
+		echo "cloud-init did not finish within 10 minutes: see /var/log/cloud-init-output.log" >&2
 		exit 1
 	fi
 	sleep 1
 done
 `
 
-// policyScript makes invoke-rc.d and deb-systemd-invoke start nothing (101: forbidden by policy, see
-// /usr/share/doc/init-system-helpers/README.policy-rc.d). A policy of the machine's own is set aside.
+// policyScript prevents invoke-rc.d and deb-systemd-invoke from starting services (status 101: forbidden by policy, see
+// /usr/share/doc/init-system-helpers/README.policy-rc.d). If the machine has its own policy, it is renamed until policyUndo.
 const policyScript = `set -eu
 policy=/usr/sbin/policy-rc.d
 if [ -e $policy ] && ! grep -q 'hapair: nothing starts' $policy; then
@@ -111,16 +112,17 @@ func usersScript(users []recipe.User) string {
 	return b.String()
 }
 
-// apt waits for a lock that somebody else holds (unattended upgrades after boot) instead of failing.
+// apt waits for a lock that another process holds (for example unattended upgrades after boot) instead of failing.
 const aptGet = `set -eu
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 `
 
-// An update that could read nothing ends with status 0 unless it is told otherwise.
+// Without this option, an update that could read nothing exits with status 0.
 const updateScript = aptGet + "apt update -o APT::Update::Error-Mode=any\n"
 
-// namesScript refuses a name that the archive does not have: apt-get would try it as a pattern, or without its last sign.
+// namesScript refuses a name that the archive does not have. Otherwise apt-get would use the name as a pattern, or without
+// its last character.
 const namesScript = `missing=
 for name; do
 	apt-cache --all-names pkgnames "$name" | grep -q -x -F -e "$name" || {
@@ -131,13 +133,13 @@ done
 [ -z "$missing" ]
 `
 
-// Files that were written before a package came are kept: confold.
+// confold keeps configuration files that were written before their package was installed.
 func installScript(packages []string) string {
 	return aptGet + "set -- " + quoteAll(packages) + "\n" + namesScript + "apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- " +
 		quoteAll(packages) + "\n"
 }
 
-// writeFiles uploads files and then gives each its owner: an owner may be known to the machine alone.
+// writeFiles uploads files and then sets the owner of each, because the owner may exist only on the machine.
 func writeFiles(files []recipe.File) func(context.Context, Machine, io.Writer) error {
 	return func(ctx context.Context, m Machine, out io.Writer) error {
 		if err := m.Run(ctx, dirsScript(files), out); err != nil {
@@ -166,7 +168,7 @@ func ownersScript(files []recipe.File) string {
 	var b strings.Builder
 	b.WriteString("set -eu\n")
 	for _, f := range files {
-		// chown takes set-uid bits away, and so chmod comes after it.
+		// chmod comes after chown, because chown removes set-uid bits.
 		fmt.Fprintf(&b, "chown -- %s %s\nchmod -- %04o %s\n", Quote(f.Owner+":"+f.Group), Quote(f.Path), f.Mode.Perm(), Quote(f.Path))
 	}
 	return b.String()
@@ -175,7 +177,7 @@ func ownersScript(files []recipe.File) string {
 func uploadAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
 	return func(ctx context.Context, m Machine, out io.Writer) error {
 		if agent == nil {
-			return errors.New("no binary of the agent was given")
+			return errors.New("the agent's binary is missing")
 		}
 		f, err := agent()
 		if err != nil {
@@ -189,7 +191,8 @@ func uploadAgent(to string, agent Source) func(context.Context, Machine, io.Writ
 	}
 }
 
-// unitsScript switches units for the next boot. It works in a chroot, too, where systemctl only makes links.
+// unitsScript returns a script that enables and disables units for the next boot. It also works in a chroot, where systemctl
+// only creates links.
 func unitsScript(units []recipe.Unit) string {
 	verbs := map[string]string{"enabled": "enable", "disabled": "disable", "masked": "mask"}
 	var b strings.Builder
@@ -197,7 +200,7 @@ func unitsScript(units []recipe.Unit) string {
 	for _, u := range units {
 		verb, ok := verbs[u.State]
 		if !ok {
-			fmt.Fprintf(&b, "echo %s >&2\nexit 1\n", Quote(fmt.Sprintf("cannot switch %s: unknown state %q", u.Name, u.State)))
+			fmt.Fprintf(&b, "echo %s >&2\nexit 1\n", Quote(fmt.Sprintf("cannot change unit %s: unknown state %q", u.Name, u.State)))
 			continue
 		}
 		fmt.Fprintf(&b, "systemctl %s -- %s\n", verb, Quote(u.Name))

@@ -27,6 +27,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // timeout bounds what the daemons take for one node.
@@ -160,7 +161,7 @@ func (j *session) besideHAProxy(n *spec.Node) ([]recipe.File, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(node.Files, func(f recipe.File) bool {
-		return f.Path == recipe.HAProxyConfig || path.Dir(f.Path) != path.Dir(recipe.HAProxyConfig) || path.Ext(f.Path) != ".cfg"
+		return f.Path == wellknown.HAProxyConfig || path.Dir(f.Path) != path.Dir(wellknown.HAProxyConfig) || path.Ext(f.Path) != ".cfg"
 	}), nil
 }
 

@@ -183,7 +183,7 @@ func TestImageWithABackingFile(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	_, err := l.Image(t.Context(), disk)
-	if err == nil || !strings.Contains(err.Error(), "it is only a part") {
+	if err == nil || !strings.Contains(err.Error(), "it is incomplete") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package preflight runs the stages that come after validation, without writing anything, and gives what they refuse its
-// place in the spec.
+// Package preflight runs the stages that come after validation, without writing anything, and returns their errors with
+// positions in the spec.
 package preflight
 
 import (
@@ -17,21 +17,21 @@ import (
 	"github.com/hapair/hapair/packer/template"
 )
 
-// Options are what the later commands would be given.
+// Options are the options of the later commands.
 type Options struct {
 	Release release.Release
 	Cloud   cloudinit.Cloud
 }
 
-// stages collects what the stages refuse, each thing once.
+// stages runs the stages and collects their problems, each once.
 type stages struct {
 	spec     *spec.Spec // with a value for each secret
 	o        Options
 	problems diag.Problems
 }
 
-// Check returns what the later stages refuse about a valid spec: the recipes of the image and of every node, the seeds for
-// either kind of image, and the Packer builds. What only some options lead to is a warning.
+// Check returns the problems that later stages find in a valid spec: with the recipes of the image and of every node, the
+// seeds for both kinds of image, and the Packer builds. A problem that occurs only with some options is a warning.
 func Check(s *spec.Spec, o Options) diag.Problems {
 	c := &stages{spec: s.WithPlaceholders(), o: o}
 	c.add(diag.Error, "", "", s.CheckFor(o.Release).Err())
@@ -56,7 +56,7 @@ func Check(s *spec.Spec, o Options) diag.Problems {
 	return s.Place(c.problems)
 }
 
-// seed makes a node's seed for a golden and for a stock image. What only a stock image's refuses is a warning.
+// seed generates a node's seed for a golden and for a stock image. A problem that occurs only with a stock image is a warning.
 func (c *stages) seed(path string, golden, stock recipe.Recipe) {
 	o := cloudinit.Options{Image: cloudinit.Golden, Cloud: c.o.Cloud, CloudConfig: c.spec.CloudConfig}
 	_, err := cloudinit.Generate(golden, o)
@@ -66,10 +66,10 @@ func (c *stages) seed(path string, golden, stock recipe.Recipe) {
 	o.Image = cloudinit.Stock
 	o.Agent = cloudinit.Agent{URL: "https://example.org/ha-agent", SHA256: "0"}
 	_, err = cloudinit.Generate(stock, o)
-	c.add(diag.Warning, path, "bake cloud-init --image stock refuses it: ", err)
+	c.add(diag.Warning, path, "fails with bake cloud-init --image stock: ", err)
 }
 
-// add notes an error. Problems keep their paths; anything else is about a path.
+// add adds an error to the problems. Problems keep their own paths; other errors get the given path.
 func (c *stages) add(severity diag.Severity, path, prefix string, err error) {
 	var problems diag.Problems
 	if err == nil {

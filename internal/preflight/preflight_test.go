@@ -35,32 +35,32 @@ func options(t *testing.T, releaseName, cloud string) Options {
 	return Options{r, c}
 }
 
-// TestRefused holds the places and messages of what later stages refuse. The line of what is appended to pair is 9.
+// TestRefused checks the positions and messages of problems from later stages. Text appended to pair begins on line 9.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		more, release, cloud string
 		want                 []string // line:column severity path: part of the message
 	}{
 		"nothing":             {"", "", "", nil},
-		"a key of hapair's":   {"cloud_config: {hostname: x}", "", "", []string{"9:26 error cloud_config.hostname: hapair writes it itself"}},
-		"a refused key":       {"cloud_config:\n  timezone: UTC\n  network: {a: b}", "", "", []string{"11:12 error cloud_config.network: cannot take"}},
+		"a key of hapair's":   {"cloud_config: {hostname: x}", "", "", []string{"9:26 error cloud_config.hostname: hapair sets it"}},
+		"a refused key":       {"cloud_config:\n  timezone: UTC\n  network: {a: b}", "", "", []string{"11:12 error cloud_config.network: cannot set"}},
 		"not a list":          {"cloud_config: {runcmd: x}", "", "", []string{"9:24 error cloud_config.runcmd: must be a list"}},
-		"a file of hapair's":  {"cloud_config:\n  write_files:\n  - {path: /a}\n  - {path: /etc/keepalived/../haproxy/haproxy.cfg}", "", "", []string{"12:5 error cloud_config.write_files[1]: hapair writes it itself"}},
-		"a user of hapair's":  {"cloud_config: {users: [{name: ops}]}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp]}]}", "", "", []string{"9:24 error cloud_config.users[0]: hapair writes it itself"}},
+		"a file of hapair's":  {"cloud_config:\n  write_files:\n  - {path: /a}\n  - {path: /etc/keepalived/../haproxy/haproxy.cfg}", "", "", []string{"12:5 error cloud_config.write_files[1]: hapair writes it"}},
+		"a user of hapair's":  {"cloud_config: {users: [{name: ops}]}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp]}]}", "", "", []string{"9:24 error cloud_config.users[0]: cannot write \"ops\": hapair writes it"}},
 		"several":             {"cloud_config: {hostname: x, network: y}", "", "", []string{"9:26 error cloud_config.hostname", "9:38 error cloud_config.network"}},
 		"a removal":           {"cloud_config: {packages: [jq, sudo-]}", "", "", []string{"9:31 error cloud_config.packages[1]: not the name of a package"}},
 		"a package's version": {"cloud_config: {packages: [jq=1.7, [curl, '8'], g++]}", "", "", nil},
-		"a stock image's key": {"cloud_config: {package_update: false}", "", "", []string{"9:32 warning cloud_config.package_update: --image stock refuses it"}},
+		"a stock image's key": {"cloud_config: {package_update: false}", "", "", []string{"9:32 warning cloud_config.package_update: --image stock"}},
 		"a stock image's file": {"cloud_config: {write_files: [{path: /etc/sysctl.d/60-hapair.conf}]}", "", "", []string{
-			"9:30 warning cloud_config.write_files[0]: --image stock refuses it"}},
+			"9:30 warning cloud_config.write_files[0]: --image stock"}},
 		"another release":     {"", "jammy", "", []string{"8:42 error services[0].balance: needs haproxy 2.6"}},
 		"a missing password":  {"stats: {user: u, password: {env: NO_SUCH}}\ncloud_config: {fqdn: x, hostname: y}", "", "", []string{"10:35 error cloud_config.hostname"}},
 		"ec2":                 {"", "", "ec2", []string{"6:7 warning vips: gratuitous ARP"}},
-		"gce by multicast":    {"vrrp: {transport: multicast}", "", "gce", []string{"6:7 warning vips: gratuitous ARP", "9:19 warning vrrp.transport: no multicast"}},
-		"azure":               {"", "", "azure", []string{"6:7 warning vips: VRRP may not reach"}},
+		"gce by multicast":    {"vrrp: {transport: multicast}", "", "gce", []string{"6:7 warning vips: gratuitous ARP", "9:19 warning vrrp.transport: do not carry multicast"}},
+		"azure":               {"", "", "azure", []string{"6:7 warning vips: If VRRP does not reach"}},
 		"hetzner":             {"", "", "hetzner", []string{"6:7 warning vips: gratuitous ARP"}},
-		"openstack":           {"", "", "openstack", []string{"6:7 warning vips: allowed on the node's port"}},
-		"too large for ec2":   {"cloud_config: {write_files: [{path: /a, content: \"" + noise(40000) + "\"}]}", "", "ec2", []string{"6:7 warning vips", "4:5 error nodes[0]: more than the 16384 that fit", "5:5 error nodes[1]: more than the 16384 that fit"}},
+		"openstack":           {"", "", "openstack", []string{"6:7 warning vips: allowed address of the node's port"}},
+		"too large for ec2":   {"cloud_config: {write_files: [{path: /a, content: \"" + noise(40000) + "\"}]}", "", "ec2", []string{"6:7 warning vips", "4:5 error nodes[0]: more than the limit of 16384", "5:5 error nodes[1]: more than the limit of 16384"}},
 		"text alone on gce":   {"cloud_config: {timezone: UTC}", "", "gce", []string{"6:7 warning vips"}},
 		"vmware has no limit": {"", "", "vmware", nil},
 	} {
@@ -103,7 +103,7 @@ func found(problems diag.Problems, want string) bool {
 	return false
 }
 
-// noise is text that does not compress well.
+// noise returns text that does not compress well.
 func noise(n int) string {
 	var b strings.Builder
 	for x := uint32(1); b.Len() < n; {

@@ -14,13 +14,13 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// mostMemory of a check that keepalived runs every second.
+// mostMemory is the limit for the memory of a check, in KiB. keepalived runs one every second.
 const mostMemory = 6 << 10 // KiB
 
-// TestMemory looks at a check that is about to exit: what it had resident at most is its own then. What wait4(2) tells
-// begins with the memory of who started it.
+// TestMemory measures the peak memory of a check when it is about to exit. wait4(2) is not used, because its figure starts
+// with the memory of the parent process.
 func TestMemory(t *testing.T) {
-	runtime.LockOSThread() // one thread alone may trace
+	runtime.LockOSThread() // only one thread may trace
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(build(t), "check")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
@@ -30,7 +30,7 @@ func TestMemory(t *testing.T) {
 	pid := cmd.Process.Pid
 	defer func() { _ = cmd.Process.Kill() }()
 	var status unix.WaitStatus
-	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil { // it has begun
+	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil { // the process has started
 		t.Fatal(err)
 	}
 	if err := unix.PtraceSetOptions(pid, unix.PTRACE_O_TRACEEXIT); err != nil {
@@ -42,7 +42,7 @@ func TestMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := unix.Wait4(pid, &status, 0, nil); err != nil || !status.Stopped() {
-			t.Fatalf("it does not come to its exit: %v, %v", status, err)
+			t.Fatalf("the check does not reach its exit: %v, %v", status, err)
 		}
 		signal = 0
 		if s := status.StopSignal(); s != unix.SIGTRAP {
@@ -58,13 +58,13 @@ func TestMemory(t *testing.T) {
 	if _, err := fmt.Sscan(after, &kibibytes); err != nil {
 		t.Fatalf("%v in %s", err, about)
 	}
-	t.Logf("%d KiB resident at most", kibibytes)
+	t.Logf("peak resident memory: %d KiB", kibibytes)
 	if kibibytes > mostMemory {
-		t.Errorf("a check has %d KiB resident, want %d at most", kibibytes, mostMemory)
+		t.Errorf("the check used %d KiB, want at most %d", kibibytes, mostMemory)
 	}
 }
 
-// build builds the agent as nodes get it.
+// build builds the agent with the flags that are used for nodes.
 func build(t *testing.T) string {
 	t.Helper()
 	needs.Programs(t) // building the program takes too long for a unit test

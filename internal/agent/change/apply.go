@@ -93,7 +93,7 @@ func (c *Changer) applyStaged(ctx context.Context, st store.Staged, files []File
 	return &ch, nil
 }
 
-// foreign tells which files no target has.
+// foreign returns which files no target has.
 func (c *Changer) foreign(files []File) string {
 	known := map[string]bool{}
 	for _, t := range c.targets {

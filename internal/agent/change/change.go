@@ -25,7 +25,7 @@ var ErrNoVerdict = errors.New("no verdict yet")
 // ErrEnds is a change that is broken off. At its next start the agent finds it begun.
 var ErrEnds = fmt.Errorf("%w: the agent ends", ErrNoVerdict)
 
-// step tells that a step of a change is done.
+// step reports a step of a change to the test.
 func (c *Changer) step(name string) {
 	if c.point != nil {
 		c.point(name)
@@ -108,8 +108,8 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 	return ch, nil
 }
 
-// ready tells whether the services can take anything over. One that does not stay up on files which were never proven, or
-// was on its way back when the last agent ended, is to go back whatever it does now: then failing says why.
+// ready returns why the services can take nothing over now. One that does not stay up on files which were never proven, or
+// was on its way back when the last agent ended, must go back whatever it does now: then failing is the reason.
 func (c *Changer) ready(ctx context.Context, changed []pending) (failing string, err error) {
 	if anyOf(changed, func(s *state) bool { return s.phase == returning }) {
 		return "the agent ended while it went back", nil
@@ -196,7 +196,7 @@ func (c *Changer) take(ctx context.Context, changed []pending) (taken int, err e
 	return len(changed), nil
 }
 
-// unchanged tells whether the files are still those that were judged.
+// unchanged reports whether the files are still those that were judged.
 func (c *Changer) unchanged(changed []pending) (bool, error) {
 	for _, p := range changed {
 		s, err := target.Read(p.Paths())

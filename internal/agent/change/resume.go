@@ -67,22 +67,22 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	if err != nil {
 		return err
 	}
-	written := journal.Verdict("")
+	var written *journal.Verdict // nil: it has none
 	for _, ch := range changes {
 		if ch.Number == b.Number {
-			written = ch.Verdict
+			written = &ch.Verdict
 		}
 	}
 	ch := journal.Change{Number: b.Number, Time: b.Time, Targets: b.Targets}
 	switch {
-	case written == "" && committed(goods, b):
+	case written == nil && committed(goods, b):
 		ch.Verdict, ch.Reason = journal.Proven, "the agent ended before it could write this down"
 		c.tell(ch)
 		return c.store.End()
-	case written == "":
+	case written == nil:
 		ch.Verdict, ch.Reason = journal.Interrupted, "the agent ended in the middle of it: services are taken through it anew"
 		c.tell(ch)
-	case written != journal.Interrupted:
+	case *written != journal.Interrupted:
 		return c.store.End()
 	}
 	// The change stays begun until there is a verdict on the next one: this agent may die, too.
@@ -95,7 +95,7 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	return nil
 }
 
-// committed tells whether a change made its files the last known good ones.
+// committed reports whether a change made its files the last known good ones.
 func committed(goods map[string]store.Good, b *store.Begun) bool {
 	for _, name := range b.Targets {
 		if goods[name].Generation != b.Number {
@@ -155,7 +155,7 @@ func (c *Changer) putBack(st store.Staged) error {
 	return nil
 }
 
-// isGood tells whether bytes are the last known good ones of a file.
+// isGood reports whether bytes are the last known good ones of a file.
 func (c *Changer) isGood(path, digest string) bool {
 	goods, err := c.store.Goods()
 	if err != nil {

@@ -164,7 +164,7 @@ func (c *Changer) setAside(path string, number int) error {
 	return nil
 }
 
-// isAside tells whether what lies at a path has its second name already.
+// isAside reports whether what lies at a path has its second name already.
 func isAside(path string) (bool, error) {
 	now, err := os.Lstat(path)
 	if err != nil {

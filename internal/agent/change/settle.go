@@ -10,10 +10,14 @@ import (
 
 // How long files are left alone before they are taken over.
 const (
-	early   = 10 * time.Millisecond // without an event: then they are judged already
+	early   = 15 * time.Millisecond // without an event: then they are judged already
 	quiet   = 50 * time.Millisecond // without an event, from the last one on
 	longest = time.Second           // from the first event, however many more come
 )
+
+// mostEarly bounds how often files are judged that do not stay: a program that saves all the time must not cost a validator
+// each time.
+const mostEarly = 3
 
 // settle waits until nothing has happened for a while and two looks at the targets see the same bytes. It has the files judged
 // meanwhile: the verdict holds if they are still the same in the end. It returns no targets if nothing has changed in the end,
@@ -21,7 +25,7 @@ const (
 func (c *Changer) settle(ctx context.Context, events <-chan struct{}) ([]pending, *judgement, error) {
 	end := time.NewTimer(longest)
 	defer end.Stop()
-	for {
+	for n := 0; ; n++ {
 		over := wait(ctx, events, end.C, early, true) != undisturbed
 		changed, err := c.look()
 		if err != nil || len(changed) == 0 || ctx.Err() != nil {
@@ -30,17 +34,20 @@ func (c *Changer) settle(ctx context.Context, events <-chan struct{}) ([]pending
 		if over {
 			return changed, nil, nil
 		}
-		j := c.judgeEarly(ctx, changed)
+		var j *judgement
+		if n < mostEarly {
+			j = c.judgeEarly(ctx, changed)
+		}
 		happened := wait(ctx, events, end.C, quiet-early, false)
 		if happened == disturbed {
-			j.stop()
+			j.end()
 			continue
 		}
 		now, err := c.look()
 		if err == nil && ctx.Err() == nil && same(changed, now) {
 			return now, j, nil
 		}
-		j.stop()
+		j.end()
 		if err != nil || len(now) == 0 || ctx.Err() != nil {
 			return nil, nil, err
 		}

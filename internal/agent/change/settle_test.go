@@ -115,6 +115,26 @@ func TestNoEarlyVerdictOfAServiceThatDoesNotRun(t *testing.T) {
 	})
 }
 
+// A program that saves all the time does not cost a validator each time.
+func TestEarlyVerdictsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bn := newBench(t)
+		asked := 0
+		bn.a.onValidate = func() { asked++ }
+		events := make(chan struct{}, 1)
+		bn.write(bn.a, "a2")
+		go func() {
+			for range 20 {
+				events <- struct{}{}
+				time.Sleep(quiet - early/2) // it is judged, and disturbed
+			}
+		}()
+		if verdicts, took := bn.saved(events); len(verdicts) != 1 || took < longest/2 || asked > mostEarly+1 {
+			t.Errorf("%v after %v, judged %d times", verdicts, took, asked)
+		}
+	})
+}
+
 func TestSettleWaitsForTheSameBytesTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)

@@ -78,7 +78,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	return nil
 }
 
-// BeforeReload tells why a target's files must not be loaded, or nil. It changes nothing: the service has its old
+// BeforeReload returns why a target's files must not be loaded, or nil. It changes nothing: the service has its old
 // configuration to stay on, and the files are the editor's.
 func (g *Guard) BeforeReload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTime)

@@ -43,7 +43,7 @@ func networks() ([]network, error) {
 // askTimeout is how long one question to the link waits for answers.
 const askTimeout = 150 * time.Millisecond
 
-// alone tells that no peer is there to take over, as far as that can be seen before anything is given away: peers of the
+// alone returns why no peer is there to take over, as far as that can be seen before anything is given away: peers of the
 // same network answer for their own addresses. One that is behind a router may take over all the same.
 func (m *Service) alone(ctx context.Context) error {
 	if len(m.VIPs) == 0 {
@@ -66,7 +66,7 @@ func (m *Service) alone(ctx context.Context) error {
 	return fmt.Errorf("no peer answers (%s)", strings.Join(silent, ", "))
 }
 
-// answers tells whether a machine has an address, and whether this one is linked to its network at all.
+// answers reports whether a machine has an address, and whether this one is linked to its network at all.
 func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (there, near bool) {
 	for _, l := range links {
 		if !l.Prefix.Contains(a) {
@@ -82,7 +82,7 @@ func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (t
 	return false, near
 }
 
-// asked tells why nobody else has an address, or nil.
+// asked returns why nobody else has an address, or nil.
 func (m *Service) asked(ctx context.Context, iface string, a netip.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -36,14 +36,14 @@ func Exited(pid int) (<-chan struct{}, func(), error) {
 	return end, func() { f.Close() }, nil
 }
 
-// readable tells whether a descriptor has something to read now: a pidfd that its process has ended.
+// readable reports whether a descriptor has something to read now: a pidfd that its process has ended.
 func readable(fd uintptr) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return n > 0 && err == nil
 }
 
-// Stopped tells whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
+// Stopped reports whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
 func Stopped(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

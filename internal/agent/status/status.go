@@ -59,8 +59,8 @@ type Daemon struct {
 	Panics     *contain.Panics
 	Instances  func() map[string]vrrp.Instance               // as keepalived told them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
+	OnChange   func(vip string) *control.OnChange            // nil: the VIP has no command
 	LastChange func() *journal.Change                        // nil: there was none
-	OnChange   func(vip string) *control.OnChange            // what became of a VIP's on_change command; nil: it has none
 }
 
 // Observe returns what is so now.

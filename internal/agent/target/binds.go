@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 )
 
-// bindable tells which address of a haproxy.cfg could not be bound on this machine now, or nil. haproxy -c binds nothing,
+// bindable returns which address of a haproxy.cfg could not be bound on this machine now, or nil. haproxy -c binds nothing,
 // and a worker that cannot bind makes the old one let go of all its addresses for two seconds while it tries again (SIGTTOU):
 // such a file must never be reloaded. Addresses that this cannot read are haproxy's own affair.
 func bindable(conf string) error {

@@ -178,7 +178,7 @@ func (t *HAProxy) proveCheck() error {
 	return nil
 }
 
-// known tells whether a process was one of haproxy's workers.
+// known reports whether a process was one of haproxy's workers.
 func known(p haproxy.Procs, pid int) bool {
 	for _, w := range append(p.Workers, p.OldWorkers...) {
 		if w.PID == pid {

@@ -158,7 +158,7 @@ func (t *Keepalived) proveStates(ctx context.Context) error {
 	})
 }
 
-// agree tells where the kernel has other VIPs than keepalived says. An instance that the fifo has not told of proves
+// agree returns where the kernel has other VIPs than keepalived says. An instance that the fifo has not told of proves
 // nothing either way.
 func agree(instances []keepalived.Instance, states map[string]keepalived.State, held []vip.Held) error {
 	has := map[vip.Held]bool{}

@@ -60,7 +60,7 @@ func Bad(format string, args ...any) tool.Answer {
 	return tool.Answer{Verdict: tool.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
 }
 
-// running tells whether a unit runs.
+// running reports whether a unit runs.
 func running(ctx context.Context, units Units, unit string) (systemd.Unit, error) {
 	u, err := units.Service(ctx, unit)
 	if err != nil {
@@ -75,7 +75,7 @@ func running(ctx context.Context, units Units, unit string) (systemd.Unit, error
 	return u, ErrNotRunning
 }
 
-// startedOn tells whether a service was started on files that changed last at some time.
+// startedOn reports whether a service was started on files that changed last at some time.
 func startedOn(u systemd.Unit, changed time.Time) bool {
 	return !changed.IsZero() && u.Started.After(changed)
 }

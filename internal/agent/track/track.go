@@ -168,7 +168,7 @@ func (t *Tracker) ask(conn *health.Conn, pid int) (info health.Info, err error) 
 	return info, err
 }
 
-// another tells whether another worker serves than one that was stopped. It would answer at once.
+// another reports whether another worker serves than one that was stopped. It would answer at once.
 func (t *Tracker) another(why error) error {
 	if info, err := health.Ask(t.Socket, time.Now().Add(slice)); err == nil && !info.Stopping {
 		return nil
@@ -176,7 +176,7 @@ func (t *Tracker) another(why error) error {
 	return why
 }
 
-// other tells why no worker serves, or nil. The one that was asked ended, or is about to, or keeps silent: after a reload
+// other returns why no worker serves, or nil. The one that was asked ended, or is about to, or keeps silent: after a reload
 // another one serves. An answer that came late because this process was paused is asked for again.
 func (t *Tracker) other() error {
 	var err error
@@ -244,7 +244,7 @@ func (t *Tracker) Look() {
 	t.write()
 }
 
-// maintenance tells that this node is to hold no VIP, or nil.
+// maintenance returns why this node must hold no VIP, or nil.
 func (t *Tracker) maintenance() error {
 	if _, err := os.Lstat(t.Mark); err == nil {
 		return health.ErrMaintenance

@@ -11,21 +11,12 @@ import (
 
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// The names that every part of hapair agrees on.
-const (
-	agentPath      = "/usr/bin/ha-agent"
-	checkUser      = "hapair-check"
-	haproxyConf    = "/etc/haproxy/haproxy.cfg"
-	keepalivedConf = "/etc/keepalived/keepalived.conf"
-	sysctlFile     = "/etc/sysctl.d/60-hapair.conf"
-	agentUnit      = "ha-agent.service"
-	firewallUnit   = "hapair-firewall.service"
-)
-
-// nonlocalBind are the kernel's settings that let haproxy bind a VIP that another node holds.
+// nonlocalBind are the kernel's settings that allow haproxy to bind a VIP that another node holds.
 var nonlocalBind = [...]string{"net.ipv4.ip_nonlocal_bind", "net.ipv6.ip_nonlocal_bind"}
 
 func (m *Machine) packages(names []string) []step {
@@ -41,10 +32,10 @@ func (m *Machine) packages(names []string) []step {
 			}
 			status, version, _ := strings.Cut(strings.TrimSpace(r.Output), " ")
 			if r.Status != 0 {
-				return "", not(wayOut, "dpkg does not know it")
+				return "", not(wayOut, "it is not installed")
 			}
 			if status != "installed" {
-				return "", not(wayOut, "dpkg says it is %s", status)
+				return "", not(wayOut, "dpkg reports its state as %s", status)
 			}
 			return version, nil
 		}})
@@ -52,17 +43,18 @@ func (m *Machine) packages(names []string) []step {
 	return steps
 }
 
-// agent checks the agent's binary as keepalived's script security does: nobody but root may change what it runs.
+// agent checks the agent's binary with the same rules as keepalived's script security: only root may be able to change it or
+// the directories above it.
 func (m *Machine) agent() step {
-	return step{"the agent is in place, and only root can change it", func(context.Context) (string, error) {
-		fi, err := os.Stat(m.path(agentPath))
+	return step{"the agent is installed, and only root can change it", func(context.Context) (string, error) {
+		fi, err := os.Stat(m.path(wellknown.Agent))
 		if err != nil {
-			return "", not("install it to "+agentPath, "%s is not there", agentPath)
+			return "", not("install it to "+wellknown.Agent, "%s does not exist", wellknown.Agent)
 		}
 		if !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0o111 {
-			return "", not("chmod 0755 "+agentPath, "%s is %v: not everybody can run it", agentPath, fi.Mode())
+			return "", not("chmod 0755 "+wellknown.Agent, "%s has mode %v: not every user can run it", wellknown.Agent, fi.Mode())
 		}
-		for _, p := range []string{agentPath, "/usr/bin", "/usr", "/"} {
+		for _, p := range []string{wellknown.Agent, "/usr/bin", "/usr", "/"} {
 			fi, err := os.Stat(m.path(p))
 			if err != nil {
 				return "", err
@@ -71,15 +63,15 @@ func (m *Machine) agent() step {
 				return "", not("chown root:root "+p, "%s belongs to user %d: keepalived would not run the check", p, st.Uid)
 			}
 			if fi.Mode().Perm()&0o022 != 0 {
-				return "", not("chmod go-w "+p, "%s is %v: keepalived would not run the check", p, fi.Mode())
+				return "", not("chmod go-w "+p, "%s has mode %v: keepalived would not run the check", p, fi.Mode())
 			}
 		}
-		return agentPath, nil
+		return wellknown.Agent, nil
 	}}
 }
 
 func (m *Machine) user() step {
-	return step{"user " + checkUser + " is there, without a login", func(context.Context) (string, error) {
+	return step{"user " + wellknown.CheckUser + " exists, and cannot log in", func(context.Context) (string, error) {
 		const wayOut = "systemd-sysusers /usr/lib/sysusers.d/hapair.conf"
 		b, err := regular.ReadFile(m.path("/etc/passwd"), regular.MaxState)
 		if err != nil {
@@ -87,18 +79,18 @@ func (m *Machine) user() step {
 		}
 		for line := range bytes.Lines(b) {
 			f := strings.Split(strings.TrimSpace(string(line)), ":")
-			if len(f) < 7 || f[0] != checkUser {
+			if len(f) < 7 || f[0] != wellknown.CheckUser {
 				continue
 			}
 			if shell := f[6]; !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
-				return "", not("usermod -s /usr/sbin/nologin "+checkUser, "its shell is %s", shell)
+				return "", not("usermod -s /usr/sbin/nologin "+wellknown.CheckUser, "its shell is %s", shell)
 			}
 			if f[2] == "0" {
 				return "", not(wayOut, "it is root")
 			}
 			return "", nil
 		}
-		return "", not(wayOut, "/etc/passwd does not name it: keepalived would run no check")
+		return "", not(wayOut, "it is not in /etc/passwd: keepalived would not run the check")
 	}}
 }
 
@@ -110,39 +102,25 @@ func (m *Machine) enabled(unit string) step {
 		}
 		state := lastLine(r.Lines())
 		if r.Status != 0 || (state != "enabled" && state != "enabled-runtime") {
-			return "", not("systemctl enable "+unit, "systemctl says: %s", state)
+			return "", not("systemctl enable "+unit, "systemctl reports: %s", state)
 		}
 		return "", nil
 	}}
 }
 
 func (m *Machine) sysctlFile(path string) step {
-	return step{"addresses that the machine does not hold may be bound, also after a reboot", func(context.Context) (string, error) {
+	return step{"haproxy can bind addresses that the machine does not hold, also after a reboot", func(context.Context) (string, error) {
 		b, err := regular.ReadFile(m.path(path), regular.MaxConfig)
 		if err != nil {
 			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
 		}
 		for _, key := range nonlocalBind {
-			if sysctlValue(b, key) != "1" {
+			if sysctl.Value(string(b), key) != "1" {
 				return "", not("write "+key+" = 1 to "+path, "%s does not set %s to 1", path, key)
 			}
 		}
 		return path, nil
 	}}
-}
-
-// sysctlValue is what a sysctl.d file sets a key to. The last one counts; a leading "-" only forgives errors, and a key
-// may be written with slashes.
-func sysctlValue(file []byte, key string) string {
-	value := ""
-	for line := range bytes.Lines(file) {
-		name, v, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
-		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
-		if ok && name == key {
-			value = strings.TrimSpace(v)
-		}
-	}
-	return value
 }
 
 func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) tool.Answer) step {
@@ -158,7 +136,7 @@ func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, stri
 	}}
 }
 
-// checkHAProxy judges a haproxy.cfg with the file of hapair's sockets beside it, if there is one.
+// checkHAProxy tests a haproxy.cfg, together with the file of hapair's sockets if it exists.
 func checkHAProxy(ctx context.Context, run tool.Runner, config string) tool.Answer {
 	return haproxy.Check(ctx, run, haproxy.Files(config)...)
 }
@@ -170,7 +148,7 @@ func lastLine(lines []string) string {
 	return lines[len(lines)-1]
 }
 
-// reason is an error without the path that a message names already.
+// reason returns an error without its path, for a message that already contains the path.
 func reason(err error) error {
 	if pe, ok := err.(*fs.PathError); ok {
 		return pe.Err

@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// Every file that hapair ships is spoilt in every way, and verify must name it each time.
-func TestEveryFileThatIsShippedIsChecked(t *testing.T) {
+// Each file that hapair ships is damaged in every way. verify must report it each time.
+func TestEveryShippedFileIsChecked(t *testing.T) {
 	needs.Lab(t)
 	spoil := map[string]func(path string, mode fs.FileMode) error{
 		" is missing":                     func(p string, _ fs.FileMode) error { return os.Remove(p) },
@@ -25,7 +25,7 @@ func TestEveryFileThatIsShippedIsChecked(t *testing.T) {
 		" is a FIFO, not a regular file": func(p string, mode fs.FileMode) error {
 			return os.Rename(fifo(t, p), p)
 		},
-		" is not the one that this ha-agent comes with": func(p string, mode fs.FileMode) error { return os.WriteFile(p, []byte("edited\n"), mode) },
+		" differs from the file that this ha-agent ships": func(p string, mode fs.FileMode) error { return os.WriteFile(p, []byte("edited\n"), mode) },
 	}
 	features := units.Features{Node: true, Firewall: true, Certificates: true}
 	checked := 0
@@ -47,9 +47,9 @@ func TestEveryFileThatIsShippedIsChecked(t *testing.T) {
 			}
 			got := m.one(t.Context(), m.files(m.nodeFeatures(c)))
 			switch {
-			case f.Content == nil && strings.Contains(want, "comes with"), f.Optional && want == " is missing":
+			case f.Content == nil && strings.Contains(want, "ships"), f.Optional && want == " is missing":
 				if !got.OK {
-					t.Errorf("%s%s, and that is no fault: %s", f.Path, want, got.Why)
+					t.Errorf("%s%s is allowed, but was reported: %s", f.Path, want, got.Why)
 				}
 			case got.OK || !strings.HasPrefix(got.Why, f.Path+want) || strings.Contains(got.Why, ";"):
 				t.Errorf("%s%s: got %+v", f.Path, want, got)
@@ -59,7 +59,7 @@ func TestEveryFileThatIsShippedIsChecked(t *testing.T) {
 		}
 	}
 	if checked < 50 {
-		t.Errorf("only %d faults were tried", checked)
+		t.Errorf("only %d faults were tested", checked)
 	}
 }
 
@@ -72,19 +72,19 @@ func fifo(t *testing.T, beside string) string {
 	return p
 }
 
-func TestTheDropInOfTheFileThatNetworkdUses(t *testing.T) {
+func TestDropInMatchesNetworkdsFile(t *testing.T) {
 	needs.Lab(t)
 	dropIn := units.Network("10-netplan-uplink.network").Path
 	for name, tt := range map[string]struct {
 		spoil func(m *Machine)
-		want  string // why not; "" if the step holds
+		want  string // why the step fails; "" if it succeeds
 	}{
 		"in place": {func(*Machine) {}, ""},
 		"missing":  {func(m *Machine) { remove(t, m, dropIn) }, dropIn + " is missing (networkd uses /run/systemd/network/10-netplan-uplink.network)"},
 		"of another file": {func(m *Machine) {
 			put(t, m, "/run/systemd/netif/links/7", "NETWORK_FILE=/etc/systemd/network/50.network\n", 0o644)
 		}, "/etc/systemd/network/50.network.d/hapair.conf is missing (networkd uses /etc/systemd/network/50.network)"},
-		"edited":            {func(m *Machine) { put(t, m, dropIn, "[Network]\n", 0o644) }, dropIn + " is not the one that this ha-agent comes with (networkd uses /run/systemd/network/10-netplan-uplink.network)"},
+		"edited":            {func(m *Machine) { put(t, m, dropIn, "[Network]\n", 0o644) }, dropIn + " differs from the file that this ha-agent ships (networkd uses /run/systemd/network/10-netplan-uplink.network)"},
 		"not networkd's":    {func(m *Machine) { remove(t, m, "/run/systemd/netif/links/7") }, ""},
 		"not managed":       {func(m *Machine) { put(t, m, "/run/systemd/netif/links/7", "ADMIN_STATE=unmanaged\n", 0o644) }, ""},
 		"no such interface": {func(m *Machine) { remove(t, m, "/sys/class/net/eth4/ifindex") }, "there is no interface eth4"},
@@ -99,7 +99,7 @@ func TestTheDropInOfTheFileThatNetworkdUses(t *testing.T) {
 	}
 }
 
-// Neither is a fault, and both are told.
+// Both are reported, but neither is a failure.
 func TestMaintenanceAndAnotherReleaseAreWarnings(t *testing.T) {
 	needs.Lab(t)
 	m := machine(t)
@@ -113,15 +113,15 @@ func TestMaintenanceAndAnotherReleaseAreWarnings(t *testing.T) {
 	var b bytes.Buffer
 	rs.Print(&b)
 	for _, want := range []string{
-		"WARN the node is in service: it is in maintenance and holds no VIP: `ha-agent maintenance off` ends it\n",
-		`the node runs "trixie", and its files were baked for "noble"`,
+		"WARN the node is in service: it is in maintenance and holds no VIP; end it with `ha-agent maintenance off`\n",
+		`the node runs "trixie", but its files were baked for "noble"`,
 		"ok  haproxy answers\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &b)
 		}
 	}
-	// An old agent.yaml need not name the release.
+	// An agent.yaml of an older version may not contain the release.
 	c.Release = ""
 	if got := m.one(t.Context(), m.release(c.Release)); !got.OK || got.Warning != "" {
 		t.Errorf("got %+v", got)

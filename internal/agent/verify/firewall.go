@@ -1,8 +1,12 @@
 package verify
 
-import "context"
+import (
+	"context"
 
-// firewall checks the kernel itself: the unit stays active when another program flushes the ruleset.
+	"github.com/hapair/hapair/internal/wellknown"
+)
+
+// firewall checks the kernel itself, because the unit stays active if another program flushes the ruleset.
 func (m *Machine) firewall() step {
 	return step{"hapair's firewall is loaded", func(ctx context.Context) (string, error) {
 		r, err := m.Run(ctx, "nft", "list", "table", "inet", "hapair")
@@ -10,7 +14,7 @@ func (m *Machine) firewall() step {
 			return "", err
 		}
 		if r.Status != 0 {
-			return "", not("systemctl restart "+firewallUnit, "nft says: %s", lastLine(r.Lines()))
+			return "", not("systemctl restart "+wellknown.FirewallUnit, "nft reports: %s", lastLine(r.Lines()))
 		}
 		return "", nil
 	}}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzResults reads any bytes as what `ha-agent verify --json` prints on a node, and prints them.
+// FuzzResults decodes any bytes as the output of `ha-agent verify --json` on a node, and prints the results.
 func FuzzResults(f *testing.F) {
 	for _, text := range []string{
 		`[{"what": "haproxy runs", "ok": true, "detail": "process 1"}, {"what": "x", "why": "y", "way_out": "z"}]`, `null`, `[null, {}]`, `{}`, `[{"what": 1}]`, `[`,
@@ -21,14 +21,14 @@ func FuzzResults(f *testing.F) {
 		var out strings.Builder
 		results.Print(&out)
 		if len(results) > 0 && out.Len() == 0 {
-			t.Error("results are not printed")
+			t.Error("the results were not printed")
 		}
 		all := true
 		for _, r := range results {
 			all = all && r.OK
 		}
 		if results.OK() != all {
-			t.Errorf("OK is %v of %+v", results.OK(), results)
+			t.Errorf("OK = %v for %+v", results.OK(), results)
 		}
 	})
 }

@@ -21,21 +21,21 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// socket is a line of /proc/net/tcp or udp.
+// socket is a line of /proc/net/tcp or /proc/net/udp.
 type socket struct {
 	local  netip.AddrPort
 	listen bool
 	inode  string
 }
 
-// takes reports whether what is sent to an address can come to the socket. One of all IPv6 addresses may take IPv4, too, unless
-// it is v6only, which /proc does not show; one of all IPv4 addresses takes no IPv6.
+// takes reports whether packets to an address can reach the socket. A socket for all IPv6 addresses may also take IPv4,
+// unless it is v6only, which /proc does not show. A socket for all IPv4 addresses does not take IPv6.
 func (s socket) takes(at netip.AddrPort) bool {
 	all := s.local.Addr().IsUnspecified() && (s.local.Addr().Is6() || at.Addr().Unmap().Is4())
 	return s.local.Port() == at.Port() && (all || s.local.Addr() == at.Addr().Unmap().WithZone(""))
 }
 
-const stateListen = "0A" // TCP_LISTEN of the kernel's include/net/tcp_states.h
+const stateListen = "0A" // TCP_LISTEN in the kernel's include/net/tcp_states.h
 
 // sockets reads /proc/net/NAME.
 func (m *Machine) sockets(name string) ([]socket, error) {
@@ -59,25 +59,25 @@ func (m *Machine) sockets(name string) ([]socket, error) {
 	return all, nil
 }
 
-// parseHexAddr reads an address as the kernel prints it: words of 32 bits in the machine's order, a colon, the port.
+// parseHexAddr parses an address in the kernel's format: 32-bit words in the machine's byte order, a colon, and the port.
 func parseHexAddr(s string) (netip.AddrPort, error) {
 	host, port, _ := strings.Cut(s, ":")
 	b, err := hex.DecodeString(host)
 	if err != nil || (len(b) != 4 && len(b) != 16) {
-		return netip.AddrPort{}, fmt.Errorf("cannot read the address %q", s)
+		return netip.AddrPort{}, fmt.Errorf("cannot parse the address %q", s)
 	}
 	for i := 0; i < len(b); i += 4 {
 		binary.NativeEndian.PutUint32(b[i:], binary.BigEndian.Uint32(b[i:]))
 	}
 	p, err := strconv.ParseUint(port, 16, 16)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("cannot read the port of %q", s)
+		return netip.AddrPort{}, fmt.Errorf("cannot parse the port of %q", s)
 	}
 	addr, _ := netip.AddrFromSlice(b)
 	return netip.AddrPortFrom(addr.Unmap(), uint16(p)), nil
 }
 
-// listens checks that haproxy itself listens on an address, or on all addresses at that port.
+// listens checks that haproxy itself listens on an address, or on all addresses with its port.
 func (m *Machine) listens(service string, want netip.AddrPort) step {
 	return step{fmt.Sprintf("haproxy listens on %v for %s", want, service), func(context.Context) (string, error) {
 		var inodes []string
@@ -93,16 +93,17 @@ func (m *Machine) listens(service string, want netip.AddrPort) step {
 			}
 		}
 		if inodes == nil {
-			return "", not("systemctl status haproxy", "nobody listens there")
+			return "", not("systemctl status haproxy", "the port is not open")
 		}
 		if owner := m.owner(inodes); owner != "" && owner != "haproxy" {
-			return "", not("stop "+owner, "%s listens there", owner)
+			return "", not("stop "+owner, "%s listens on it", owner)
 		}
 		return "", nil
 	}}
 }
 
-// owner names the program that holds one of the sockets, haproxy where it is among them. Empty: it could not be seen.
+// owner returns the name of the program that holds one of the sockets: haproxy if it is one of them. It returns "" if no
+// owner could be found.
 func (m *Machine) owner(inodes []string) string {
 	found := ""
 	comms, _ := filepath.Glob(m.path("/proc/[0-9]*/comm"))
@@ -127,7 +128,7 @@ func (m *Machine) owner(inodes []string) string {
 	return found
 }
 
-// stats asks for the stats page without a password: 401, or 200 from an allowed address, say that it is there.
+// stats requests the stats page without a password. Status 401, or 200 for an allowed address, shows that the page is there.
 func (m *Machine) stats(at netip.AddrPort) step {
 	return step{fmt.Sprintf("the stats page answers on %v", at), func(ctx context.Context) (string, error) {
 		const wayOut = "systemctl status haproxy"
@@ -149,7 +150,7 @@ func (m *Machine) stats(at netip.AddrPort) step {
 		}
 		f := strings.Fields(line)
 		if len(f) < 2 || !strings.HasPrefix(f[0], "HTTP/") {
-			return "", not(wayOut, "the answer is no HTTP: %.40q", line)
+			return "", not(wayOut, "the answer is not HTTP: %.40q", line)
 		}
 		switch f[1] {
 		case "401":
@@ -161,16 +162,16 @@ func (m *Machine) stats(at netip.AddrPort) step {
 	}}
 }
 
-// log checks that somebody takes what haproxy logs, as far as this machine can tell.
+// log checks that haproxy's log messages are received, as far as this machine can determine.
 func (m *Machine) log(c *config.Config) step {
-	return step{"haproxy's log has a taker", func(context.Context) (string, error) {
+	return step{"haproxy's log is received", func(context.Context) (string, error) {
 		b, err := regular.ReadFile(m.path(c.HAProxy.Config), regular.MaxConfig)
 		if err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", c.HAProxy.Config, reason(err))
 		}
 		targets := haproxy.LogTargets(string(b))
 		if targets == nil {
-			return "", not("write a log line to the global section", "%s logs nowhere", c.HAProxy.Config)
+			return "", not("add a log line to the global section", "%s has no log target", c.HAProxy.Config)
 		}
 		for _, t := range targets {
 			if err := m.taken(t); err != nil {
@@ -181,11 +182,11 @@ func (m *Machine) log(c *config.Config) step {
 	}}
 }
 
-// taken tells why nobody takes what is logged to a target, or nil.
+// taken returns an error if messages to a log target are not received, and nil otherwise.
 func (m *Machine) taken(target string) error {
 	if strings.HasPrefix(target, "/") {
 		if fi, err := os.Stat(m.path(target)); err != nil || fi.Mode()&os.ModeSocket == 0 {
-			return not("systemctl status systemd-journald-dev-log.socket rsyslog.service", "%s is no socket", target)
+			return not("systemctl status systemd-journald-dev-log.socket rsyslog.service", "%s is not a socket", target)
 		}
 		return nil
 	}
@@ -193,9 +194,9 @@ func (m *Machine) taken(target string) error {
 	if err != nil {
 		addr, err := netip.ParseAddr(target)
 		if err != nil {
-			return nil // a name, a ring or a file descriptor: haproxy -c has judged it
+			return nil // a name, a ring or a file descriptor, which haproxy -c has checked
 		}
-		at = netip.AddrPortFrom(addr, 514) // haproxy's default: the port of syslog
+		at = netip.AddrPortFrom(addr, 514) // haproxy's default is the port of syslog
 	}
 	own := false
 	held, err := m.Addresses()
@@ -206,7 +207,7 @@ func (m *Machine) taken(target string) error {
 		own = own || h.Address == at.Addr()
 	}
 	if !own {
-		return nil // another machine's: UDP does not tell
+		return nil // an address of another machine, which UDP cannot check
 	}
 	for _, name := range []string{"udp", "udp6"} {
 		all, err := m.sockets(name)
@@ -219,5 +220,5 @@ func (m *Machine) taken(target string) error {
 			}
 		}
 	}
-	return not("let rsyslog listen there (imudp)", "nobody takes UDP syslog on %v", at)
+	return not("make rsyslog listen on it (imudp)", "no program listens for UDP syslog on %v", at)
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/units"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// Node checks what a running node must be.
+// Node checks the requirements for a running node.
 func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	steps := []step{m.inForce(c), m.sysctlFile(c.Sysctl.File)}
 	steps = append(steps, m.packages(c.Packages)...)
@@ -24,11 +24,11 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	for _, name := range m.interfaces(c) {
 		steps = append(steps, m.network(name))
 	}
-	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, agentUnit} {
+	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, wellknown.AgentUnit} {
 		steps = append(steps, m.enabled(unit), m.active(unit))
 	}
-	if m.has(units.FirewallPath) {
-		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit), m.firewall())
+	if m.has(wellknown.FirewallRules) {
+		steps = append(steps, m.enabled(wellknown.FirewallUnit), m.active(wellknown.FirewallUnit), m.firewall())
 	}
 	steps = append(steps, m.valid(c.HAProxy.Config, checkHAProxy), m.valid(c.Keepalived.Config, keepalived.Test),
 		m.routerID(c), m.hostname(c), m.log(c))
@@ -58,9 +58,9 @@ func (m *Machine) has(path string) bool {
 	return err == nil
 }
 
-// inForce checks the kernel itself: a file in sysctl.d alone holds only after a reboot.
+// inForce checks the kernel's current settings, because a file in sysctl.d alone only takes effect after a reboot.
 func (m *Machine) inForce(c *config.Config) step {
-	return step{"addresses that the machine does not hold may be bound now", func(context.Context) (string, error) {
+	return step{"haproxy can bind addresses that the machine does not hold now", func(context.Context) (string, error) {
 		for _, key := range nonlocalBind {
 			b, err := regular.ReadFile(m.path("/proc/sys/"+strings.ReplaceAll(key, ".", "/")), regular.MaxState)
 			if errors.Is(err, fs.ErrNotExist) && strings.Contains(key, "ipv6") && !anyIPv6(c) {
@@ -95,7 +95,7 @@ func (m *Machine) active(unit string) step {
 			return "", err
 		}
 		if r.Status != 0 {
-			return "", not("systemctl status "+unit, "systemctl says: %s", lastLine(r.Lines()))
+			return "", not("systemctl status "+unit, "systemctl reports: %s", lastLine(r.Lines()))
 		}
 		return "", nil
 	}}
@@ -114,12 +114,12 @@ func (m *Machine) routerID(c *config.Config) step {
 	}}
 }
 
-// hostname compares the host's name with the node's: hostname(5) allows no "_", so it has "-" there.
+// hostname compares the host name with the node's name. hostname(5) does not allow "_", so the host name has "-" instead.
 func (m *Machine) hostname(c *config.Config) step {
-	return step{"the host bears the node's name", func(context.Context) (string, error) {
+	return step{"the host name is the node's name", func(context.Context) (string, error) {
 		name, err := m.Hostname()
 		if err != nil {
-			return "", fmt.Errorf("cannot ask for the host's name: %w", err)
+			return "", fmt.Errorf("cannot read the host name: %w", err)
 		}
 		want := strings.ReplaceAll(c.Node, "_", "-")
 		short, _, _ := strings.Cut(name, ".")
@@ -130,7 +130,7 @@ func (m *Machine) hostname(c *config.Config) step {
 	}}
 }
 
-// vip tells whether this node holds a VIP. Both are right; half of it is not, nor that keepalived and the kernel disagree.
+// vip checks that a VIP is either held completely or not at all, and that keepalived and the kernel agree.
 func (m *Machine) vip(v config.VIP) step {
 	return step{fmt.Sprintf("VIP %s %s: kernel and keepalived agree", v.Name, addresses(v)), func(ctx context.Context) (string, error) {
 		all, err := m.Addresses()
@@ -145,15 +145,15 @@ func (m *Machine) vip(v config.VIP) step {
 		states, err := m.States(ctx)
 		if err != nil {
 			if len(held) > 0 && len(missing) > 0 && len(v.Instances) < 2 {
-				return "", not("systemctl restart keepalived", "only %s of it is held", held)
+				return "", not("systemctl restart keepalived", "only %s is held", held)
 			}
-			return where + "; keepalived's state is not known: the agent does not answer", nil
+			return where + "; keepalived's state is unknown: the agent does not answer", nil
 		}
 		return where, agree(v, states, held)
 	}}
 }
 
-// agree compares the states of a VIP's instances with the addresses that are held.
+// agree compares the states of a VIP's instances with the addresses that the node holds.
 func agree(v config.VIP, states map[string]string, held []netip.Addr) error {
 	masters, known := 0, 0
 	for _, name := range v.Instances {
@@ -168,7 +168,7 @@ func agree(v config.VIP, states map[string]string, held []netip.Addr) error {
 	}
 	switch {
 	case known < len(v.Instances):
-		return nil // keepalived has not told yet
+		return nil // keepalived has not reported a state yet
 	case masters == len(v.Instances) && len(held) < len(v.Addresses):
 		return not("systemctl restart keepalived", "keepalived is MASTER, but the kernel has only %v", held)
 	case masters == 0 && len(held) > 0:

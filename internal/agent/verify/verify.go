@@ -1,5 +1,5 @@
-// Package verify tells, step by step, whether a machine is what a load balancer must be: as an image that no node has been
-// made of, or as a running node.
+// Package verify checks, step by step, whether a machine meets the requirements for a load balancer: as an image that is not
+// a node yet, or as a running node.
 package verify
 
 import (
@@ -15,21 +15,21 @@ import (
 	"github.com/hapair/hapair/internal/tool"
 )
 
-// Result is one step and whether it holds.
+// Result is the result of one step.
 type Result struct {
 	What   string `json:"what"`
 	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`  // what was found, where it holds
-	Why    string `json:"why,omitempty"`     // what was found instead
-	WayOut string `json:"way_out,omitempty"` // what to do
-	// Warning is what an operator should know of a step that holds.
+	Detail string `json:"detail,omitempty"`  // what was found, if the step succeeded
+	Why    string `json:"why,omitempty"`     // what was found, if the step failed
+	WayOut string `json:"way_out,omitempty"` // what the user can do
+	// Warning is a problem that does not make the step fail.
 	Warning string `json:"warning,omitempty"`
 }
 
-// Results are all steps, in their order.
+// Results are the results of all steps, in order.
 type Results []Result
 
-// OK tells whether every step holds.
+// OK reports whether every step succeeded.
 func (rs Results) OK() bool {
 	for _, r := range rs {
 		if !r.OK {
@@ -39,7 +39,7 @@ func (rs Results) OK() bool {
 	return true
 }
 
-// Print writes the results for people: a line each.
+// Print writes the results for people, one line each.
 func (rs Results) Print(w io.Writer) {
 	for _, r := range rs {
 		r = r.printable()
@@ -58,14 +58,14 @@ func (rs Results) Print(w io.Writer) {
 	}
 }
 
-// printable returns the result as it may be printed: it can come from another machine, and quotes programs and files.
+// printable returns the result without control characters: it can come from another machine, and quotes programs and files.
 func (r Result) printable() Result {
 	r.What, r.Detail, r.Warning = termsafe.Line(r.What), termsafe.Line(r.Detail), termsafe.Line(r.Warning)
 	r.Why, r.WayOut = termsafe.Line(r.Why), termsafe.Line(r.WayOut)
 	return r
 }
 
-// PrintJSON writes the results for programs.
+// PrintJSON writes the results as JSON.
 func (rs Results) PrintJSON(w io.Writer) error {
 	if rs == nil {
 		rs = Results{}
@@ -75,49 +75,49 @@ func (rs Results) PrintJSON(w io.Writer) error {
 	return enc.Encode(rs)
 }
 
-// Machine is what is verified.
+// Machine is the machine to verify.
 type Machine struct {
-	Root    string      // "/", or where a machine's files lie in a test
-	Run     tool.Runner // runs the machine's own programs
+	Root    string      // "/", or the folder with a machine's files in a test
+	Run     tool.Runner // runs the machine's programs
 	Timeout time.Duration
-	// Addresses are what the kernel holds, each with its interface.
+	// Addresses returns the addresses that the kernel holds, each with its interface.
 	Addresses func() ([]vip.Held, error)
 	Hostname  func() (string, error)
-	Mark      string // the maintenance mark
+	Mark      string // path of the maintenance mark
 	// Check asks haproxy over a socket whether it serves.
 	Check func(socket string) error
-	// States are the VRRP states that the daemon knows of, by vrrp_instance. An error says that it does not answer.
+	// States returns the VRRP states that the daemon has recorded, by vrrp_instance. It returns an error if the daemon does
+	// not answer.
 	States func(ctx context.Context) (map[string]string, error)
-	// Drift is what the daemon knows to be wrong with the files that the services run on.
+	// Drift returns the problems that the daemon reports with the files that the services run.
 	Drift func(ctx context.Context) ([]string, error)
 }
 
-// path is where a path of the machine lies.
+// path returns the location of a path of the machine.
 func (m *Machine) path(p string) string { return filepath.Join(m.Root, p) }
 
-// fault is why a step does not hold, and the way out.
+// fault is the error of a failed step: the reason, and what the user can do.
 type fault struct{ why, wayOut string }
 
 func (f *fault) Error() string { return f.why }
 
-// not says why a step does not hold.
+// not returns the fault of a step.
 func not(wayOut, format string, args ...any) error {
 	return &fault{why: fmt.Sprintf(format, args...), wayOut: wayOut}
 }
 
-// warning is what an operator should know of a step that holds.
+// warning is a problem that does not make a step fail.
 type warning string
 
 func (w warning) Error() string { return string(w) }
 
-// step is one thing that must hold. check returns what it found. An
-// error that is a warning does not keep it from holding.
+// step is one requirement. check returns what it found. A warning as its error does not make the step fail.
 type step struct {
 	what  string
 	check func(ctx context.Context) (string, error)
 }
 
-// carryOut checks the steps one by one, each within the machine's time-out.
+// carryOut runs the steps one after another, each within the machine's timeout.
 func (m *Machine) carryOut(ctx context.Context, steps []step) Results {
 	var results Results
 	for _, s := range steps {

@@ -19,10 +19,11 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
-// machine is one whose programs all say that all is well, and whose files are those of an image.
+// machine returns a machine whose programs all report success, and whose files are those of an image.
 func machine(t *testing.T) *Machine {
 	t.Helper()
 	m := &Machine{
@@ -47,11 +48,11 @@ func machine(t *testing.T) *Machine {
 		put(t, m, f.Path, string(f.Content), f.Mode)
 	}
 	put(t, m, "/etc/os-release", "NAME=\"Debian\"\nVERSION_CODENAME=trixie\n", 0o644)
-	put(t, m, agentPath, "x", 0o755)
+	put(t, m, wellknown.Agent, "x", 0o755)
 	put(t, m, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nhapair-check:x:990:990::/nonexistent:/usr/sbin/nologin\n", 0o644)
-	put(t, m, sysctlFile, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
-	put(t, m, haproxyConf, "global\n  log 10.0.0.9 local0\n", 0o640)
-	put(t, m, keepalivedConf, "global_defs {\n}\n", 0o600)
+	put(t, m, wellknown.SysctlConfig, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
+	put(t, m, wellknown.HAProxyConfig, "global\n  log 10.0.0.9 local0\n", 0o640)
+	put(t, m, wellknown.KeepalivedConfig, "global_defs {\n}\n", 0o600)
 	return m
 }
 
@@ -76,7 +77,7 @@ func remove(t *testing.T, m *Machine, path string) {
 	}
 }
 
-// wrong are the steps that do not hold.
+// wrong returns the steps that failed.
 func wrong(rs Results) []string {
 	var all []string
 	for _, r := range rs {
@@ -91,19 +92,23 @@ func TestImage(t *testing.T) {
 	needs.Lab(t)
 	tests := map[string]struct {
 		spoil func(t *testing.T, m *Machine)
-		want  string // of the one step that does not hold; empty: all do
+		want  string // text of the one failed step; empty if all succeed
 	}{
 		"an image": {func(*testing.T, *Machine) {}, ""},
-		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, agentPath, "x", 0o775) },
+		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, wellknown.Agent, "x", 0o775) },
 			"keepalived would not run the check"},
-		"no binary":     {func(t *testing.T, m *Machine) { remove(t, m, agentPath) }, "/usr/bin/ha-agent is not there"},
-		"no user":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "does not name it"},
-		"a login":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
-		"sysctl of v4":  {func(t *testing.T, m *Machine) { put(t, m, sysctlFile, "net.ipv4.ip_nonlocal_bind=1\n", 0o644) }, "ipv6"},
-		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, config.Path, "x", 0o644) }, "/etc/ha-agent/agent.yaml is there"},
-		"a router_id": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "global_defs {\nrouter_id n\n}\n", 0o600) },
+		"no binary": {func(t *testing.T, m *Machine) { remove(t, m, wellknown.Agent) }, "/usr/bin/ha-agent does not exist"},
+		"no user":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "is not in /etc/passwd"},
+		"a login":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
+		"sysctl of v4": {func(t *testing.T, m *Machine) {
+			put(t, m, wellknown.SysctlConfig, "net.ipv4.ip_nonlocal_bind=1\n", 0o644)
+		}, "ipv6"},
+		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, wellknown.AgentConfig, "x", 0o644) }, "/etc/ha-agent/agent.yaml exists"},
+		"a router_id": {func(t *testing.T, m *Machine) {
+			put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id n\n}\n", 0o600)
+		},
 			"has router_id n"},
-		"an instance": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "vrrp_instance V {\n}\n", 0o600) }, "has vrrp_instance V"},
+		"an instance": {func(t *testing.T, m *Machine) { put(t, m, wellknown.KeepalivedConfig, "vrrp_instance V {\n}\n", 0o600) }, "has vrrp_instance V"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +122,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func TestImageSaysWhatPackagesAndUnitsLack(t *testing.T) {
+func TestImageReportsMissingPackagesAndUnits(t *testing.T) {
 	m := machine(t)
 	m.Run = func(_ context.Context, name string, args ...string) (tool.Result, error) {
 		switch {
@@ -131,15 +136,15 @@ func TestImageSaysWhatPackagesAndUnitsLack(t *testing.T) {
 		return tool.Result{Status: 1, Output: "[ALERT] wrong\n"}, nil
 	}
 	got := strings.Join(wrong(m.Image(t.Context())), "\n")
-	for _, want := range []string{"haproxy is installed: dpkg does not know", "keepalived is installed: dpkg says it is config-files",
-		"ha-agent.service is enabled: systemctl says: disabled", "haproxy.cfg is valid: [ALERT] wrong"} {
+	for _, want := range []string{"haproxy is installed: it is not installed", "keepalived is installed: dpkg reports its state as config-files",
+		"ha-agent.service is enabled: systemctl reports: disabled", "haproxy.cfg is valid: [ALERT] wrong"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)
 		}
 	}
 }
 
-// nodeOf makes the machine a node that listens on a free port of its own.
+// nodeOf turns the machine into a node that listens on a free port.
 func nodeOf(t *testing.T, m *Machine) *config.Config {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -164,8 +169,8 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	}
 	put(t, m, "/proc/net/tcp", string(tcp), 0o644)
 	put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "1\n", 0o644)
-	put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
-	put(t, m, config.Path, "x", 0o644)
+	put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
+	put(t, m, wellknown.AgentConfig, "x", 0o644)
 	put(t, m, "/sys/class/net/eth4/ifindex", "7\n", 0o444)
 	put(t, m, "/run/systemd/netif/links/7", "# private\nADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-uplink.network\n", 0o644)
 	dropIn := units.Network("10-netplan-uplink.network")
@@ -173,14 +178,16 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	return &config.Config{
 		Node:       "controller_1",
 		Release:    "trixie",
-		HAProxy:    config.HAProxy{Config: haproxyConf, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
-		Keepalived: config.Keepalived{Config: keepalivedConf, Unit: "keepalived.service"},
-		Sysctl:     config.Sysctl{File: sysctlFile},
+		HAProxy:    config.HAProxy{Config: wellknown.HAProxyConfig, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
+		Keepalived: config.Keepalived{Config: wellknown.KeepalivedConfig, Unit: "keepalived.service"},
+		Sysctl:     config.Sysctl{File: wellknown.SysctlConfig},
 		VIPs: []config.VIP{{Name: "public", Interface: "eth4", Instances: []string{"VI_public"},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
 		Listeners: []config.Listener{{Service: "keystone", Address: at}},
 	}
 }
+
+const groupConf = "global_defs {\nrouter_id controller_1\n}\nvrrp_sync_group edge {\n  group {\n    VI_a\n    VI_b\n  }\n}\n"
 
 func TestNode(t *testing.T) {
 	needs.Lab(t)
@@ -200,11 +207,38 @@ func TestNode(t *testing.T) {
 			"keepalived is MASTER, but the kernel has only"},
 		"a backup with the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("BACKUP") },
 			"keepalived is not MASTER, but the kernel has"},
+		"a group that is together": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
+			m.States = func(context.Context) (map[string]string, error) {
+				return map[string]string{"VI_a": "BACKUP", "VI_b": "FAULT"}, nil
+			}
+		}, ""},
+		"a group that is not together": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
+			m.States = func(context.Context) (map[string]string, error) {
+				return map[string]string{"VI_a": "MASTER", "VI_b": "BACKUP"}, nil
+			}
+		}, "the VIPs of group edge are together: VI_a are MASTER, but VI_b are not"},
+		"a command": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o755)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip --id 7"}
+		}, ""},
+		"a command that is missing": {func(_ *testing.T, _ *Machine, c *config.Config) {
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip --id 7"}
+		}, "/usr/local/sbin/eip does not exist"},
+		"a command that others can change": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o777)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip"}
+		}, "others than root can change /usr/local/sbin/eip"},
+		"a command that is no program": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o644)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip"}
+		}, "/usr/local/sbin/eip is not an executable file"},
 		"not in force": {func(t *testing.T, m *Machine, _ *config.Config) {
 			put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "0\n", 0o644)
 		}, "net.ipv4.ip_nonlocal_bind is 0"},
 		"another router_id": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_2\n}\n", 0o600)
+			put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id controller_2\n}\n", 0o600)
 		}, `it is "controller_2"`},
 		"another host": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Hostname = func() (string, error) { return "debian", nil }
@@ -214,17 +248,19 @@ func TestNode(t *testing.T) {
 		}, "haproxy answers: stuck"},
 		"drift": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Drift = func(context.Context) ([]string, error) { return []string{"haproxy: refused"}, nil }
-		}, "the services run on the files on the disk: haproxy: refused"},
+		}, "the services run the files on the disk: haproxy: refused"},
 		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
-		}, "nobody listens there"},
+		}, "the port is not open"},
 		"no stats page": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.HAProxy.Stats.Address = netip.MustParseAddrPort("127.0.0.1:1")
 		}, "connection refused"},
-		"no log": {func(t *testing.T, m *Machine, _ *config.Config) { put(t, m, haproxyConf, "global\n", 0o640) }, "logs nowhere"},
+		"no log": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, wellknown.HAProxyConfig, "global\n", 0o640)
+		}, "has no log target"},
 		"no journal": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, haproxyConf, "global\n log /dev/log local0\n", 0o640)
-		}, "/dev/log is no socket"},
+			put(t, m, wellknown.HAProxyConfig, "global\n log /dev/log local0\n", 0o640)
+		}, "/dev/log is not a socket"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +275,7 @@ func TestNode(t *testing.T) {
 	}
 }
 
-func TestPrintIsForPeopleAndJSONForPrograms(t *testing.T) {
+func TestPrint(t *testing.T) {
 	rs := Results{{What: "a", OK: true, Detail: "1.2"}, {What: "b", Why: "it is not", WayOut: "make it so"}, {What: "c", OK: true}}
 	var b bytes.Buffer
 	rs.Print(&b)
@@ -256,7 +292,7 @@ func TestPrintIsForPeopleAndJSONForPrograms(t *testing.T) {
 	}
 }
 
-func TestParseHexAddrReadsWhatTheKernelPrints(t *testing.T) {
+func TestParseHexAddr(t *testing.T) {
 	for s, want := range map[string]string{
 		"0100007F:1F90":                         "127.0.0.1:8080",
 		"00000000000000000000000001000000:0050": "[::1]:80",
@@ -269,7 +305,7 @@ func TestParseHexAddrReadsWhatTheKernelPrints(t *testing.T) {
 	}
 	for _, s := range []string{"", ":", "zz:1", "01:1", "0100007F:", "0100007F:10000"} {
 		if got, err := parseHexAddr(s); err == nil {
-			t.Errorf("%q was read as %v", s, got)
+			t.Errorf("parseHexAddr(%q) = %v, want an error", s, got)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (r Releaser) Release() ([]Released, error) {
 	return released, nil
 }
 
-// own tells whether an address is a virtual IP, on its interface. The prefix does not matter.
+// own reports whether an address is a virtual IP, on its interface. The prefix does not matter.
 func (r Releaser) own(a address) bool {
 	return slices.ContainsFunc(r.VIPs, func(v config.VIP) bool {
 		return v.Interface == a.name && slices.ContainsFunc(v.Addresses, func(p netip.Prefix) bool { return p.Addr() == a.prefix.Addr() })

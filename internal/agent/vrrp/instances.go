@@ -96,7 +96,7 @@ func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit 
 	return all
 }
 
-// doubt tells why what was told of an instance need not hold now, or nothing.
+// doubt returns why what was told of an instance need not hold now, or nothing.
 func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	switch {
 	case err != nil:
@@ -113,7 +113,7 @@ func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	return ""
 }
 
-// inKernel tells whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
+// inKernel reports whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
 // those of this instance or not, which only keepalived.conf tells apart: then it is not known here.
 func inKernel(vips []config.VIP, name string, held []vip.Held) Presence {
 	for _, v := range vips {

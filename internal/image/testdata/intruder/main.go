@@ -1,5 +1,5 @@
-// Intruder stands in the place of /bin/sh in a hostile image. It tries what leads from a chroot onto the machine around it,
-// and prints a line for each attempt: "in" if it failed, "OUT" if it succeeded. None does harm if it succeeds.
+// Intruder takes the place of /bin/sh in a hostile image. It tries known ways to escape from a chroot to the machine, and
+// prints a line for each attempt: "in" if it failed, "OUT" if it succeeded. An attempt that succeeds does no damage.
 package main
 
 import (
@@ -65,7 +65,7 @@ func main() {
 	os.Exit(42)
 }
 
-// try reports an attempt whose success is a nil error.
+// try reports an attempt. A nil error means that it succeeded.
 func try(what string, err error) {
 	if err == nil {
 		fmt.Println("OUT", what)
@@ -89,7 +89,7 @@ func open(path string, flags int) error {
 	return err
 }
 
-// identity looks at this process's capabilities and session.
+// identity checks this process's capabilities and session.
 func identity() {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -115,7 +115,7 @@ func identity() {
 	}
 }
 
-// processes looks for others than this one.
+// processes searches for processes other than this one.
 func processes(victim int) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	err := errNothing
@@ -131,7 +131,7 @@ func processes(victim int) {
 	try("trace a process", err)
 }
 
-// descriptors reads what was leaked to this process.
+// descriptors reads from descriptors that were leaked to this process.
 func descriptors() {
 	err := errNothing
 	for fd := 4; fd < 64; fd++ {
@@ -175,7 +175,7 @@ func devices() {
 	try("write to the terminal", open("/dev/tty", unix.O_RDWR))
 }
 
-// rewrite writes to a disk what it has there, and asks its loop device for what it could then change.
+// rewrite writes a block of a disk back unchanged, and tries to change its loop device.
 func rewrite(name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
@@ -195,7 +195,8 @@ func rewrite(name string) error {
 	return err
 }
 
-// calls are refused before their arguments are looked at if the capability is missing, and are wrong otherwise.
+// calls makes system calls with invalid arguments. If the capability is missing, the kernel refuses them before it checks
+// the arguments.
 func calls() {
 	raw := func(what string, number uintptr, args ...uintptr) {
 		var a [3]uintptr
@@ -251,13 +252,14 @@ func namespaces() {
 	try("enter a namespace", err)
 }
 
-// doubleChroot leaves a chroot: the working directory stays above the new one, and ".." leads to the top.
+// doubleChroot escapes from a chroot: after a second chroot, the working directory is above the root, and ".." leads to the
+// top.
 func doubleChroot(file string) error {
 	if err := os.MkdirAll("/inner", 0o755); err != nil {
 		return err
 	}
 	if err := unix.Chroot("/inner"); err != nil {
-		// Without the capability: there is nothing above the root anyhow.
+		// If chroot is not permitted, try "..", although there is nothing above the root.
 		return readable(strings.Repeat("../", 64) + strings.TrimPrefix(file, "/"))
 	}
 	for range 64 {
