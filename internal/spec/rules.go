@@ -48,7 +48,7 @@ var (
 	loginRule = newRule(`[a-z_][a-z0-9_-]*`, 32, `lower-case letters, digits, "-" and "_", 32 at most, a letter or "_" first`)
 	// A user of HTTP's basic authentication has no ":" (RFC 7617).
 	statsUserRule = newRule(`[A-Za-z0-9][A-Za-z0-9._@+-]*`, 64, `letters, digits, ".", "_", "@", "+" and "-", 64 at most`)
-	checkRule     = newRule(`(GET|HEAD|OPTIONS|POST|PUT|DELETE|PATCH) /[A-Za-z0-9._~!&()*+,;=:@%/?-]*`, 1024, `a method and a path, as in "GET /health"`)
+	checkRule     = newRule(`[A-Z]{3,20} (/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*|\*)`, 1024, `a method and a path, as in "GET /health"`)
 	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
 	// A path of a request, or what it begins with (RFC 3986, 3.3).
 	uriRule = newRule(`/[A-Za-z0-9._~!$&()*+,;=:@%/-]*`, 1024, `a path as in "/health"`)

@@ -10,7 +10,7 @@ import (
 
 // pool writes what concerns the servers.
 func (l *layout) pool(p *spec.Pool) {
-	if len(p.Servers) > 0 {
+	if len(p.Servers) > 0 || p.Balance != "roundrobin" {
 		l.line("balance", "balance", l.words(p.Balance))
 	}
 	l.timeouts(&p.Timeouts, false)
