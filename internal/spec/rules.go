@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hapair/hapair/internal/release"
 )
@@ -84,7 +85,8 @@ type algorithm struct {
 }
 
 // algorithms that every supported version of haproxy has, unless it says otherwise (configuration.txt, balance).
-func algorithms() []algorithm {
+// A spec may have many services: the expressions are compiled once.
+var algorithms = sync.OnceValue(func() []algorithm {
 	arguments := func(s string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + s + `)$`) }
 	return []algorithm{
 		{name: "roundrobin", rule: arguments("")},
@@ -99,7 +101,7 @@ func algorithms() []algorithm {
 		{name: "hdr", rule: arguments(`\([A-Za-z0-9-]+\)( use_domain_only)?`), http: true},
 		{name: "hash", rule: arguments(` [a-z0-9_.]+(\([A-Za-z0-9_.-]*\))?(,[a-z0-9_]+(\([A-Za-z0-9_.-]*\))?)*`), since: release.Version{2, 6, 0}},
 	}
-}
+})
 
 // checkBalance tells what keeps haproxy of a version from balancing so.
 func checkBalance(balance string, mode Mode, v release.Version) (message, hint string) {
