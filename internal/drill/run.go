@@ -35,7 +35,7 @@ func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 		r.Machine = machine()
 		c.live.now("", "")
 	}()
-	r.Problems = c.checkHealth(ctx, drilled{}, "")
+	r.Problems = append(c.checkHealth(ctx, drilled{}, ""), c.askAll(ctx)...)
 	for _, p := range r.Problems {
 		c.Tell("NOT OK: " + p)
 	}
@@ -143,6 +143,7 @@ func (c *Cluster) try(ctx context.Context, f drilled, h *lab.Host, doing string,
 	err := c.settle(ctx)
 	w.to = time.Now()
 	run.Problems = append(run.Problems, c.checkHealth(ctx, f, h.Name)...)
+	run.Problems = append(run.Problems, c.askAll(ctx)...)
 	run.Stretch = Stretch{w.at(w.from), w.at(w.to)}
 	c.see(&run, w)
 	c.judge(&run, f, o, err)

@@ -305,9 +305,12 @@ func (j *session) missing() diag.Problems {
 	}
 	h := j.spec.HAProxy
 	if j.haproxy == (release.Version{}) {
-		for _, field := range []struct{ path, text string }{{"haproxy.global", h.Global}, {"haproxy.defaults", h.Defaults}, {"haproxy.extra", h.Extra}, {"haproxy.config", h.Config}} {
-			if strings.TrimSpace(field.text) != "" {
-				warn(srcmap.Origin{Path: field.path, Text: field.path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+		for _, field := range append([]spec.RawText{{Path: "haproxy.config", Text: h.Config}}, j.spec.RawTexts()...) {
+			if strings.TrimSpace(field.Text) != "" {
+				warn(srcmap.Origin{Path: field.Path, Text: field.Path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+				if !strings.HasPrefix(field.Path, "haproxy.") {
+					break // one warning is enough for the lines of all services
+				}
 			}
 		}
 	}

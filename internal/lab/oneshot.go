@@ -16,11 +16,18 @@ import (
 type oneShot struct {
 	client *Client
 	tls    *tls.Config
+	first  []byte // what is sent before all else
 }
 
 // Transport makes each request over a connection of its own from the client. Everything that belongs to a request ends
 // with its context. config is for https; nil means the default.
-func (c *Client) Transport(config *tls.Config) http.RoundTripper { return &oneShot{c, config} }
+func (c *Client) Transport(config *tls.Config) http.RoundTripper { return &oneShot{c, config, nil} }
+
+// TransportAfter is like Transport and sends something before all else on each connection, such as the header of the PROXY
+// protocol.
+func (c *Client) TransportAfter(first []byte, config *tls.Config) http.RoundTripper {
+	return &oneShot{c, config, first}
+}
 
 func (o *oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
@@ -43,6 +50,9 @@ func (o *oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (o *oneShot) exchange(ctx context.Context, conn net.Conn, req *http.Request) (*http.Response, error) {
+	if _, err := conn.Write(o.first); err != nil {
+		return nil, err
+	}
 	if req.URL.Scheme == "https" {
 		config := o.tls.Clone()
 		if config == nil {

@@ -19,7 +19,7 @@ const aboutReload = `How long it takes from saving a haproxy.cfg until the virtu
 as soon as the one before is in force. Meanwhile one client takes a new connection for each of 100 requests a second, and four
 clients ask 100 times a second each over connections that they keep for 100 requests; nothing is asked twice.
 
-*ha-agent* waits until the file has been left alone for 100 ms, tests it, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
+*ha-agent* waits until the file has been left alone for 50 ms and tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
 reloads, and calls it done. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and calls
 ` + "`systemctl reload`" + `; the store is played by the bench and answers at once. For these
 two, haproxy.cfg is without what hapair adds for reloads (close-spread-time, hard-stop-after).`

@@ -50,7 +50,7 @@ var floors = [][]string{
 	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"units"},
-	{"internal/durable", "internal/exitstatus", "internal/wellknown", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version"},
+	{"internal/durable", "internal/exitstatus", "internal/wellknown", "internal/hush", "internal/redact", "internal/regular", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/internal/wellknown"
 )
@@ -114,26 +115,12 @@ func (m *Machine) sysctlFile(path string) step {
 			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
 		}
 		for _, key := range nonlocalBind {
-			if sysctlValue(b, key) != "1" {
+			if sysctl.Value(string(b), key) != "1" {
 				return "", not("write "+key+" = 1 to "+path, "%s does not set %s to 1", path, key)
 			}
 		}
 		return path, nil
 	}}
-}
-
-// sysctlValue returns the value that a sysctl.d file sets a key to. The last line for the key counts. A leading "-" only
-// means that errors are ignored, and a key may be written with slashes.
-func sysctlValue(file []byte, key string) string {
-	value := ""
-	for line := range bytes.Lines(file) {
-		name, v, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
-		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
-		if ok && name == key {
-			value = strings.TrimSpace(v)
-		}
-	}
-	return value
 }
 
 func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) tool.Answer) step {
