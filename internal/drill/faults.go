@@ -11,15 +11,16 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// fault is something that goes wrong on the node that holds a VIP, and how it is put right again.
+// fault is a fault of the node that holds a VIP, and its repair.
 type fault struct {
 	name   string
 	title  string
-	parted bool // a node cannot know that it is not alone: two holders are right until the repair
+	parted bool // a node cannot know that there is another holder, so two holders are allowed until the repair
 	lasts  time.Duration
-	// tracked: the node must react by its track file, which ha-agent writes; the track_script is only the backstop.
+	// tracked means that the node must react because of its track file, which ha-agent writes. The track_script is only the
+	// fallback.
 	tracked bool
-	// restarts are the units of the node struck that the fault may have started again.
+	// restarts are the units of the struck node that the fault may restart.
 	restarts []string
 	strike   func(ctx context.Context, c *Cluster, h *lab.Host) error
 	repair   func(ctx context.Context, c *Cluster, h *lab.Host) error
@@ -29,7 +30,7 @@ func faults() []fault {
 	return []fault{
 		{name: "haproxy-kill", title: "haproxy killed", tracked: true, restarts: []string{haproxyUnit}, strike: sh("systemctl kill --signal=KILL haproxy.service"), repair: nothing},
 		{name: "haproxy-stop", title: "haproxy stuck (SIGSTOP)", tracked: true, restarts: []string{haproxyUnit}, strike: sh("systemctl kill --signal=STOP haproxy.service"),
-			repair: sh("systemctl kill --signal=CONT haproxy.service || true")}, // the agent may have restarted it meanwhile
+			repair: sh("systemctl kill --signal=CONT haproxy.service || true")}, // the agent may have restarted it in the meantime
 		{name: "node-crash", title: "node's power cut", strike: crash, repair: start},
 		{name: "link-cut", title: "links of the VIPs' networks cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
 		{name: "partition", title: "nodes cut from each other for 3 s", parted: true, lasts: 3 * time.Second, strike: isolate(true), repair: isolate(false)},
@@ -44,10 +45,11 @@ func faults() []fault {
 	}
 }
 
-// killKeepalived kills the youngest process first: one that saw its parent die would say goodbye to the other nodes.
+// killKeepalived kills the newest process first. A process that sees its parent die would announce priority 0 to the other
+// nodes.
 const killKeepalived = `kill -KILL $(sort -rn "/sys/fs/cgroup$(systemctl show -P ControlGroup keepalived.service)/cgroup.procs")`
 
-// FaultNames are the faults in the order in which they are gone through.
+// FaultNames returns the names of all faults, in the order of a drill.
 func FaultNames() []string {
 	var names []string
 	for _, f := range faults() {
@@ -56,7 +58,7 @@ func FaultNames() []string {
 	return names
 }
 
-// chosen are the faults of these names, in the order of the names; none means all.
+// chosen returns the faults with these names, in the order of the names. No names means all faults.
 func chosen(names []string) ([]fault, error) {
 	if len(names) == 0 {
 		return faults(), nil
@@ -70,12 +72,12 @@ next:
 				continue next
 			}
 		}
-		return nil, fmt.Errorf("cannot find the fault %q: known are %s", name, strings.Join(FaultNames(), ", "))
+		return nil, fmt.Errorf("cannot find the fault %q: must be one of %s", name, strings.Join(FaultNames(), ", "))
 	}
 	return out, nil
 }
 
-// CheckFaults finds names of faults that there are not.
+// CheckFaults returns an error if a name is not the name of a fault.
 func CheckFaults(names []string) error {
 	_, err := chosen(names)
 	return err
@@ -101,7 +103,7 @@ func shutdown(ctx context.Context, _ *Cluster, h *lab.Host) error { return h.Sto
 func freeze(_ context.Context, _ *Cluster, h *lab.Host) error     { return h.Pause() }
 func resume(_ context.Context, _ *Cluster, h *lab.Host) error     { return h.Resume() }
 
-// link does something to the interfaces of the VIPs that a node holds.
+// link applies do to the interfaces of the VIPs that a node holds.
 func link(do func(h *lab.Host, iface string) error) func(context.Context, *Cluster, *lab.Host) error {
 	return func(_ context.Context, c *Cluster, h *lab.Host) error {
 		var err error
@@ -112,7 +114,7 @@ func link(do func(h *lab.Host, iface string) error) func(context.Context, *Clust
 	}
 }
 
-// vipInterfaces are the interfaces of a host that take VIPs.
+// vipInterfaces returns the interfaces of a host that carry VIPs.
 func (c *Cluster) vipInterfaces(h *lab.Host) []string {
 	seen := map[string]bool{}
 	var names []string
@@ -131,7 +133,7 @@ func (c *Cluster) vipInterfaces(h *lab.Host) []string {
 	return names
 }
 
-// isolate keeps all nodes from seeing each other on their own network; clients and servers are reached.
+// isolate disconnects all nodes from each other on their own network. Clients and servers can still reach them.
 func isolate(isolated bool) func(context.Context, *Cluster, *lab.Host) error {
 	return func(_ context.Context, c *Cluster, _ *lab.Host) error {
 		var err error
@@ -144,13 +146,13 @@ func isolate(isolated bool) func(context.Context, *Cluster, *lab.Host) error {
 
 const (
 	haproxyCfg = "/etc/haproxy/haproxy.cfg"
-	kept       = haproxyCfg + ".drill" // no name that haproxy or the agent would look at
+	kept       = haproxyCfg + ".drill" // haproxy and the agent ignore files with this extension
 )
 
-// save writes a file as an editor does: another one takes its place, with the same owner and mode.
+// save writes a file as an editor does: a new file with the same owner and mode replaces it.
 const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$1"`
 
-// change appends to haproxy.cfg and waits for the agent's verdict.
+// change appends text to haproxy.cfg, and waits for the agent's verdict.
 func change(text string, want control.Verdict) func(context.Context, *Cluster, *lab.Host) error {
 	return func(ctx context.Context, c *Cluster, h *lab.Host) error {
 		before, err := lastChange(ctx, h)
@@ -169,7 +171,7 @@ func change(text string, want control.Verdict) func(context.Context, *Cluster, *
 	}
 }
 
-// restore puts the haproxy.cfg of before back. It is what haproxy runs on, so it is no change.
+// restore restores the previous haproxy.cfg. haproxy already runs it, so this is not a change for the agent.
 func restore(ctx context.Context, c *Cluster, h *lab.Host) error {
 	if _, err := h.Must(ctx, "mv", kept, haproxyCfg); err != nil {
 		return err
@@ -180,7 +182,7 @@ func restore(ctx context.Context, c *Cluster, h *lab.Host) error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
-				err = fmt.Errorf("%s of %s is not what it runs on", t.Name, h.Name)
+				err = fmt.Errorf("the files of %s on %s are not those that it runs", t.Name, h.Name)
 			}
 		}
 		return err
@@ -195,7 +197,7 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 	return s.LastChange.Number, nil
 }
 
-// verdict waits for the verdict on a change that comes after another one.
+// verdict waits for the verdict on a change with a number higher than before.
 func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict) error {
 	var got control.Change
 	err := waitFor(ctx, 50*time.Millisecond, func() error {
@@ -210,7 +212,7 @@ func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict)
 		return nil
 	})
 	if err == nil && got.Verdict != want {
-		err = fmt.Errorf("ha-agent of %s says %q of the change, and not %q: %s", h.Name, got.Verdict, want, got.Reason)
+		err = fmt.Errorf("ha-agent of %s reports %q for the change, want %q: %s", h.Name, got.Verdict, want, got.Reason)
 	}
 	return err
 }

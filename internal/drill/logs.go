@@ -8,8 +8,8 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// shownLogs returns log lines of a host as they may be shown: haproxy and keepalived quote lines of their configuration, which
-// can hold secrets.
+// shownLogs returns log lines of a host without secrets: haproxy and keepalived quote lines of their configuration, which
+// can contain secrets.
 func shownLogs(h *lab.Host, logs string) string {
 	var files [][]byte
 	for _, path := range []string{recipe.HAProxyConfig, recipe.KeepalivedConfig} {

@@ -11,49 +11,50 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// plan is what the lab needs for a spec: who is on which network, who serves what, who asks for what.
+// plan is the plan of the lab for a spec: which machine is on which network, which servers exist, and what clients request.
 type plan struct {
 	nodes   []node
 	servers []server
 	targets []target
-	notes   []string // what is left out, and why
+	notes   []string // what cannot be simulated, and why
 }
 
-// node is a load balancer and its cables.
+// node is a load balancer and its network connections.
 type node struct {
 	name       string // in the spec
-	host       string // in the lab: the name of the host
-	vrrp       string // the interface that speaks VRRP
+	host       string // the name of the host in the lab
+	vrrp       string // the interface on which it speaks VRRP
 	interfaces []lab.Interface
 }
 
-// server is one of those behind the load balancers: on a node, or on a network of the lab.
+// server is a server behind the load balancers: on a node, or on a network of the lab.
 type server struct {
 	name    string
 	address netip.AddrPort
-	status  int // of its answers
+	status  int // HTTP status of its answers
 	node    string
 	network string
 }
 
-// target is an address of a VIP, and what a client asks of it.
+// target is an address of a VIP, with the requests of its client.
 type target struct {
 	vip     string
-	name    string // the VIP's; with the family where it has two addresses
+	name    string // name of the VIP, with the address family if it has two addresses
 	address netip.Addr
-	home    string // the host that is to hold it under preempt; empty: any
+	home    string // the host that must hold the VIP under preempt; empty means any
 
-	// The client. Without a network there is none: only the holder is followed.
+	// The client. If network is empty, there is no client, and only the holder is watched.
 	network string
 	client  netip.Prefix
 	url     string
-	why     string // there is no client
+	why     string // why there is no client
 }
 
-// nodesNetwork is the one that the nodes' own interfaces are on.
+// nodesNetwork is the network of the nodes' own interfaces.
 const nodesNetwork = "nodes"
 
-// networkOf is the network of an interface of a node: that of all nodes for its own, and one for each other name.
+// networkOf returns the network of an interface of a node. The nodes' own interfaces share a network, and each other name
+// has a separate network.
 func networkOf(n *spec.Node, iface string) string {
 	if iface == n.Interface {
 		return nodesNetwork
@@ -67,7 +68,7 @@ func newPlan(s *spec.Spec) (*plan, error) {
 		p.nodes = append(p.nodes, planNode(s, &s.Nodes[i]))
 	}
 	taken := addressesIn(s)
-	played := map[string]bool{} // services with a server that is played
+	played := map[string]bool{} // services with a simulated server
 	for i := range s.Services {
 		p.planServers(s, &s.Services[i], played)
 	}
@@ -75,7 +76,7 @@ func newPlan(s *spec.Spec) (*plan, error) {
 		p.planTargets(s, &s.VIPs[i], played, taken)
 	}
 	if !slices.ContainsFunc(p.targets, func(t target) bool { return t.url != "" }) {
-		return nil, fmt.Errorf("cannot drill: no client can ask for a service of this spec:\n  %s", strings.Join(p.notes, "\n  "))
+		return nil, fmt.Errorf("cannot drill: no service of this spec can be tested by a client:\n  %s", strings.Join(p.notes, "\n  "))
 	}
 	return p, nil
 }
@@ -104,7 +105,7 @@ func planNode(s *spec.Spec, n *spec.Node) node {
 	return out
 }
 
-// planServers finds a place for each server of a service. One that no network of the nodes reaches is left out.
+// planServers finds a place for each server of a service. It skips servers that are not on a network of the nodes.
 func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bool) {
 	for _, srv := range svc.Servers {
 		port := srv.Port
@@ -119,11 +120,11 @@ func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bo
 		switch {
 		case known >= 0:
 			if p.servers[known].status != out.status {
-				p.note("%s of %s is left out: %s answers for another service, with status %d", srv.Name, svc.Name, out.address, p.servers[known].status)
+				p.note("server %s of %s is not simulated: %s answers for another service, with status %d", srv.Name, svc.Name, out.address, p.servers[known].status)
 				continue
 			}
 		case !p.place(s, &out):
-			p.note("%s of %s is left out: %s is on no network of the nodes", srv.Name, svc.Name, srv.Address)
+			p.note("server %s of %s is not simulated: %s is not on a network of the nodes", srv.Name, svc.Name, srv.Address)
 			continue
 		default:
 			p.servers = append(p.servers, out)
@@ -132,7 +133,7 @@ func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bo
 	}
 }
 
-// place finds where a server stands.
+// place finds the node or network of a server. It reports whether it found one.
 func (p *plan) place(s *spec.Spec, out *server) bool {
 	addr := out.address.Addr()
 	for i := range s.Nodes {
@@ -145,7 +146,7 @@ func (p *plan) place(s *spec.Spec, out *server) bool {
 	return out.network != ""
 }
 
-// networkWith is the network that an address is on; empty where none is known.
+// networkWith returns the network that contains an address, or "" if there is none.
 func networkWith(s *spec.Spec, addr netip.Addr) string {
 	for i := range s.Nodes {
 		for _, a := range s.Nodes[i].Addresses {
@@ -164,7 +165,7 @@ func networkWith(s *spec.Spec, addr netip.Addr) string {
 	return ""
 }
 
-// prefixOf is the prefix that a node's address has in the drill; see Prepare.
+// prefixOf returns the prefix of a node's address in the drill; see Prepare.
 func prefixOf(a spec.Address) netip.Prefix {
 	if a.Bits != 0 {
 		return a.Prefix()
@@ -179,7 +180,7 @@ func usualBits(a netip.Addr) int {
 	return 64
 }
 
-// planTargets has a client ask for the first service of a VIP that can be played.
+// planTargets adds clients for the first service of a VIP that can be simulated.
 func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
 	var svc *spec.Service
 	for i := range s.Services {
@@ -195,21 +196,21 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		if s.VRRP.Preempt {
 			t.home = home(s, v)
 		}
-		if t.why = "it has no service with a server that the drill can play"; svc != nil {
+		if t.why = "it has no service with a server that the drill can simulate"; svc != nil {
 			t.why = p.planClient(s, v, svc, a, &t, taken)
 		}
 		if t.why != "" {
-			p.note("no client asks %s at %s: %s; only its holder is followed", v.Name, a.Addr, t.why)
+			p.note("no client tests %s at %s: %s; the drill only watches its holder", v.Name, a.Addr, t.why)
 		}
 		p.targets = append(p.targets, t)
 	}
 }
 
-// planClient gives a target its client, or returns why it has none.
+// planClient adds a client to a target, or returns the reason why it cannot.
 func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.Address, t *target, taken map[netip.Addr]bool) (why string) {
 	subnet, ok := subnetOf(s, v, a)
 	if !ok {
-		return "its network is not known; give it a prefix"
+		return "its network is unknown: give the address a prefix length"
 	}
 	addr, ok := freeAddress(subnet, taken)
 	if !ok {
@@ -221,7 +222,8 @@ func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.A
 	return ""
 }
 
-// urlOf is what a client asks for. Behind a service of mode tcp an HTTP server stands too: the answer comes all the way.
+// urlOf returns the URL that a client requests. A service of mode tcp has an HTTP server too, so an answer always comes from
+// the server.
 func urlOf(svc *spec.Service, addr netip.Addr) string {
 	scheme, path := "http", "/"
 	if svc.TLS != nil {
@@ -235,7 +237,7 @@ func urlOf(svc *spec.Service, addr netip.Addr) string {
 	return scheme + "://" + netip.AddrPortFrom(addr, uint16(svc.Port)).String() + path
 }
 
-// home is the host that has the highest priority for a VIP.
+// home returns the host that has the highest priority for a VIP.
 func home(s *spec.Spec, v *spec.VIP) string {
 	best := &s.Nodes[0]
 	for i := range s.Nodes {
