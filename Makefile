@@ -7,7 +7,7 @@ export TIMEOUT ?= 45m
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: bake
 bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE=NAME insists on a release)
@@ -19,9 +19,19 @@ build: ## build bake, ha-agent and packer-plugin-hapair, in bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## run every test; needs root (by sudo)
+test: ## run every test; needs root (by sudo). Without root: go test ./...
 	@scripts/setup test
 	@scripts/test
+
+.PHONY: test-lab
+test-lab: ## run the unit tests, and those of the real daemons and tools; needs root
+	@scripts/setup test
+	@scripts/test lab
+
+.PHONY: test-cluster
+test-cluster: ## run the tests of whole clusters; needs root
+	@scripts/setup test
+	@scripts/test cluster
 
 .PHONY: race
 race: ## run the tests of everything but whole clusters with the race detector; needs root

@@ -15,8 +15,11 @@ import (
 
 func tool(t *testing.T, name string) string {
 	t.Helper()
+	needs.Programs(t, name)
 	path, err := exec.LookPath(name)
-	needs.That(t, err == nil, "%s is missing", name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return path
 }
 

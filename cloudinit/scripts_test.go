@@ -56,7 +56,7 @@ func volume(t *testing.T, dir string) string {
 }
 
 func TestAgentFromVolume(t *testing.T) {
-	needs.That(t, os.Getuid() == 0, "%s is missing", "root")
+	needs.Lab(t)
 	content := t.TempDir()
 	empty := volume(t, content)
 	if err := os.WriteFile(filepath.Join(content, "ha-agent"), []byte("program"), 0o600); err != nil {
@@ -75,7 +75,7 @@ func TestAgentFromVolume(t *testing.T) {
 }
 
 func TestAgentFromSeed(t *testing.T) {
-	needs.That(t, os.Getuid() == 0, "%s is missing", "root")
+	needs.Lab(t)
 	seed := filepath.Join(t.TempDir(), "ha-agent")
 	if err := os.WriteFile(seed, []byte("program"), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 var update = flag.Bool("update", false, "write the generated documentation anew")
@@ -26,6 +28,9 @@ func components() []struct{ folder, page, web string } {
 // TestDocs generates the documentation elsewhere and compares. packer-sdc takes the nearest folder above a file that is
 // named packer-plugin-… for the project's top, and does nothing below one that is named packer: hence the copies.
 func TestDocs(t *testing.T) {
+	if !*update {
+		needs.Programs(t) // packer-sdc must be built
+	}
 	top := filepath.Join(t.TempDir(), "packer-plugin-hapair")
 	for _, c := range components() {
 		copyFile(t, filepath.Join(c.folder, "config.go"), filepath.Join(top, c.folder, "config.go"))
@@ -44,6 +49,7 @@ func TestDocs(t *testing.T) {
 
 // TestConfigSpecs generates the HCL shape of each Config anew, beside a copy of it in this module, and compares.
 func TestConfigSpecs(t *testing.T) {
+	needs.Programs(t) // as above
 	for _, c := range components() {
 		dir, err := os.MkdirTemp(".", "_generated-")
 		if err != nil {

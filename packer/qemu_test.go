@@ -13,15 +13,14 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/testing/packertest"
 )
 
-// emulation ends the test unless HAPAIR_TEST_QEMU is true: it takes many minutes, and is no part of `make test`.
+// emulation says that a test is of the qemu tier, and needs QEMU.
 func emulation(t *testing.T) {
 	t.Helper()
-	if os.Getenv("HAPAIR_TEST_QEMU") != "true" {
-		t.Skip("under software emulation this takes minutes: make test-qemu runs it")
-	}
+	needs.Emulation(t)
 	labtest.Need(t)
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
 		t.Fatalf("%v: apt-get install qemu-system-x86", err)

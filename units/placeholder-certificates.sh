@@ -1,9 +1,21 @@
 #!/bin/sh
 # placeholder-certificates LIST: for each path in LIST, one a line, where nothing is yet, makes a self-signed certificate
 # with a key of this machine's own, so that haproxy starts before the real one has come. It never touches what is there.
+# A path that ends with "/" is a directory, which gets one if it is empty. "ca PATH" gets a certificate without its key.
 set -eu
 
 while IFS= read -r path; do
+	ca=${path%%/*}
+	path=${path#"ca "}
+	case $path in
+	*/)
+		if [ -d "$path" ] && [ -n "$(ls -- "$path")" ]; then
+			continue
+		fi
+		# haproxy's default certificate is the first by name
+		path=${path}zz-placeholder.pem
+		;;
+	esac
 	if [ -z "$path" ] || [ -e "$path" ] || [ -L "$path" ]; then
 		continue
 	fi
@@ -17,7 +29,10 @@ while IFS= read -r path; do
 		cat -- "$work/log" >&2
 		exit 1
 	}
-	cat -- "$work/crt" "$work/key" >"$work/pem"
+	cat -- "$work/crt" >"$work/pem"
+	if [ -z "$ca" ]; then
+		cat -- "$work/key" >>"$work/pem"
+	fi
 	chown root:haproxy -- "$work/pem"
 	chmod 0640 -- "$work/pem"
 	# a link is made only where nothing is: what came meanwhile stays

@@ -26,7 +26,7 @@ func TestDrillActiveActive(t *testing.T) {
 	pair, three := exampleText(t, "active-active"), exampleText(t, "three-active")
 	b := cluster.Build(t, []byte(pair))
 	golden := filepath.Join(b.Dir, "golden.raw")
-	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
+	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", golden)
 	sticky := strings.Replace(pair, "preempt: true", "preempt: false", 1)
 	for name, test := range map[string]struct {
 		text   string
@@ -133,7 +133,7 @@ func parseSpec(t *testing.T, text string) *spec.Spec {
 
 func imageOf(t *testing.T, s *spec.Spec) recipe.Recipe {
 	t.Helper()
-	r, err := release.Get("trixie")
+	r, err := release.Get("noble")
 	if err != nil {
 		t.Fatal(err)
 	}

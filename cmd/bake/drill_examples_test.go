@@ -35,7 +35,7 @@ func TestDrillExamples(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden.once.Do(func() { own.Run(t, "image", own.Spec, "--release", "trixie", "--format", "raw", "-o", golden.path) })
+			golden.once.Do(func() { own.Run(t, "image", own.Spec, "--release", "noble", "--format", "raw", "-o", golden.path) })
 			drillExample(t, own, golden.path)
 		})
 	}

@@ -32,7 +32,7 @@ func TestDrill(t *testing.T) {
 	}
 	b := cluster.Build(t, example)
 	golden := filepath.Join(b.Dir, "golden.raw")
-	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", golden)
+	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", golden)
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
 	t.Run("interrupted", func(t *testing.T) { drillInterrupted(t, b, golden) })
 	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
@@ -143,7 +143,7 @@ func startDrill(t *testing.T, b *cluster.Bake, golden string, args ...string) *d
 func startDrillIn(t *testing.T, tmp string, b *cluster.Bake, golden string, args ...string) *drillProcess {
 	t.Helper()
 	p := &drillProcess{tmp: tmp, image: golden, stderr: &lockedBuffer{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(b.Dir, "bake"), append([]string{"drill", b.Spec, "--release", "trixie", "--image", golden}, args...)...)
+	p.cmd = exec.Command(filepath.Join(b.Dir, "bake"), append([]string{"drill", b.Spec, "--release", "noble", "--image", golden}, args...)...)
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+p.tmp)
 	p.cmd.Stderr = p.stderr
 	if err := p.cmd.Start(); err != nil {

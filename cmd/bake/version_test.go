@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/version"
 )
 
 // TestOneVersion builds all programs with a commit, and checks the version that each prints in both ways.
 func TestOneVersion(t *testing.T) {
+	needs.Programs(t) // building the programs takes too long for a unit test
 	dir := t.TempDir()
 	const flag = "-X github.com/hapair/hapair/internal/version.commit=3f2a9c4"
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", flag, "-o", dir+"/", "../...").CombinedOutput(); err != nil {

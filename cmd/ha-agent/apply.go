@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -38,7 +39,7 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 		return exitstatus.With(exitstatus.No, fmt.Errorf("apply: %s", done.Refused))
 	case c == nil:
 		fmt.Fprintln(e.stdout, "nothing to do: the node already runs these files")
-	case c.Verdict != control.Proven:
+	case c.Verdict != journal.Proven:
 		return exitstatus.With(exitstatus.No, fmt.Errorf("change %d of %s was %s, and no file was changed: %s", c.Number, strings.Join(c.Targets, ", "), c.Verdict, c.Reason))
 	default:
 		fmt.Fprintf(e.stdout, "change %d of %s was proven in %s\n", c.Number, strings.Join(c.Targets, ", "), c.Took)

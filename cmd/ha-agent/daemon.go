@@ -68,7 +68,7 @@ func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 	}
 }
 
-// daemon returns the daemon for this machine. It can also report the state of the machine without running.
+// daemon returns the daemon for this machine.
 func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
 		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,

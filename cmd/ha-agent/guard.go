@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/guard"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
@@ -25,8 +26,8 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	name := flags.Arg(0)
-	if !slices.Contains(agent.GuardTargets[:], name) {
-		return usage("guard: unknown target %q: must be one of %s", name, strings.Join(agent.GuardTargets[:], ", "))
+	if !slices.Contains(target.Names[:], name) {
+		return usage("guard: unknown target %q: must be one of %s", name, strings.Join(target.Names[:], ", "))
 	}
 	log := logger(e)
 	c, err := config.Load(*conf)
@@ -39,14 +40,21 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 		log.Error(err.Error())
 		c = usual()
 	}
-	g := &agent.Guard{Conf: c, Run: tool.Run, Now: time.Now, Log: log, Paths: agent.Paths{Store: store.Dir, ProcSys: "/proc/sys"}}
+	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(store.Dir), Run: tool.Run}.Target(name)
+	if err != nil {
+		return err
+	}
+	g := &guard.Guard{Target: t, Store: store.Dir, Now: time.Now, Log: log}
+	if name == "sysctl" { // it has no service that reads the files when it starts
+		g.Applied = func(ctx context.Context) error { return target.ApplySysctl(ctx, tool.Run, c.Sysctl.File) }
+	}
 	if *reload {
-		if err := g.BeforeReload(ctx, name); err != nil {
+		if err := g.BeforeReload(ctx); err != nil {
 			return exitstatus.With(exitstatus.No, err)
 		}
 		return nil
 	}
-	if err := g.BeforeStart(ctx, name); err != nil {
+	if err := g.BeforeStart(ctx); err != nil {
 		log.Warn(err.Error())
 	}
 	return nil

@@ -8,7 +8,12 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/maintenance"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // handover is the time limit for the daemon. The daemon waits for a peer twice, each time for at most six advertisement
@@ -70,7 +75,7 @@ func maintain(ctx context.Context, conf string, req control.MaintenanceRequest) 
 	if err != nil {
 		return done, err
 	}
-	d := daemon(c, conf)
-	defer d.Bus.Close()
-	return d.Maintain(ctx, req)
+	runs := func() keepalived.File { return target.RunningKeepalived(store.At(store.Dir), c.Keepalived) }
+	result, err := maintenance.Offline(c, health.MaintenanceMark, runs, time.Now).Answer(ctx, maintenance.Request(req))
+	return control.Maintenance(result), err
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/keepalived"
 )
@@ -23,7 +24,8 @@ func cmdRelease(_ context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	released, err := agent.Release(c, store.At(store.Dir), func() (int, error) { return keepalived.Running("/proc") })
+	runs := func() keepalived.File { return target.RunningKeepalived(store.At(store.Dir), c.Keepalived) }
+	released, err := vrrp.Release(c, runs, func() (int, error) { return keepalived.Running("/proc") })
 	for _, r := range released {
 		fmt.Fprintln(e.stdout, r)
 	}

@@ -7,7 +7,14 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/status"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/systemd"
+	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/version"
 )
 
 func cmdStatus(ctx context.Context, e *env, args []string) error {
@@ -49,9 +56,10 @@ func askStatus(ctx context.Context, conf string, timeout time.Duration) (control
 	if err != nil {
 		return s, err
 	}
-	d := daemon(c, conf)
-	defer d.Bus.Close()
-	s = d.Observe(ctx)
+	bus, st := systemd.System(), store.At(store.Dir)
+	defer bus.Close()
+	targets := target.Node{Conf: c, ProcSys: "/proc/sys", Store: st, Run: tool.Run, Units: bus}.Targets()
+	s = (&status.Observer{Conf: c, Mark: health.MaintenanceMark, Store: st, Targets: targets, Units: bus, Run: tool.Run, Version: version.String()}).Observe(ctx)
 	s.Daemon.Why = why.Error()
 	return s, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 func aStatus() control.Status {
@@ -24,7 +25,7 @@ func aStatus() control.Status {
 		VIPs: []control.VIP{{Name: "public", Interface: "eth4", Held: true, Addresses: []string{"192.168.1.32/24"},
 			HeldAddresses: []string{"192.168.1.32"}, Instances: []string{"VI_public"}}},
 		Instances: []control.Instance{{Name: "VI_public", State: "MASTER", Priority: 254, Since: at, Kernel: "held"}},
-		Changes:   []control.Change{{Number: 4, Time: at, Targets: []string{"haproxy"}, Verdict: control.Proven, Took: "210ms"}},
+		Changes:   []journal.Change{{Number: 4, Time: at, Targets: []string{"haproxy"}, Verdict: journal.Proven, Took: "210ms"}},
 	}
 }
 
@@ -90,6 +91,10 @@ func TestStatusShowsProblems(t *testing.T) {
 		{"an unknown state", func(s *control.Status) {
 			s.Instances[0] = control.Instance{Name: "VI_public", State: control.Unknown, Why: "keepalived does not run"}
 		}, "VI_public is unknown: keepalived does not run"},
+		{"a command that is done", func(s *control.Status) { s.VIPs[0].OnChange = &control.OnChange{State: "MASTER", Runs: 3} }, "on_change is done for MASTER"},
+		{"a command that failed", func(s *control.Status) {
+			s.VIPs[0].OnChange = &control.OnChange{State: "BACKUP", Runs: 3, Why: "it ended with status 1"}
+		}, `on_change FAILED for BACKUP: it ended with status 1`},
 		{"drift", func(s *control.Status) {
 			s.Targets[0].Drift, s.Targets[0].Digest = true, "ffffffffffffffff"
 		}, "ffffffffffff  DRIFT: the service runs generation 4, digest 0123456789ab"},
@@ -103,7 +108,7 @@ func TestStatusShowsProblems(t *testing.T) {
 			s.Targets[0].Files = []control.File{{Path: "/etc/haproxy/haproxy.cfg", State: "drift", Digest: "eeeeeeeeeeeeeeee"}}
 		}, "eeeeeeeeeeee  /etc/haproxy/haproxy.cfg"},
 		{"a refusal", func(s *control.Status) {
-			s.Changes[0].Verdict, s.Changes[0].Reason = control.Refused, "haproxy: no such\nkeyword"
+			s.Changes[0].Verdict, s.Changes[0].Reason = journal.Refused, "haproxy: no such\nkeyword"
 		}, "REFUSED: haproxy: no such keyword"},
 	} {
 		s := aStatus()

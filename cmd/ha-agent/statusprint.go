@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
@@ -127,11 +128,27 @@ func printVIPs(w io.Writer, s control.Status) {
 			t.row(name, prefix, v.Interface, map[bool]string{true: "held", false: "not held"}[held], said, otherHolders(s, v, address, held))
 		}
 	}
+	for _, v := range s.VIPs {
+		if v.OnChange != nil {
+			t.row(v.Name, "", "", "", onChange(*v.OnChange))
+		}
+	}
 	for _, i := range s.Instances {
 		if i.Why != "" && s.Daemon.Running {
 			t.row("", "", "", "", i.Name+" is unknown: "+i.Why)
 		}
 	}
+}
+
+// onChange describes the last run of a VIP's command.
+func onChange(o control.OnChange) string {
+	switch {
+	case o.Why != "":
+		return "on_change FAILED for " + o.State + ": " + o.Why
+	case o.Runs == 0:
+		return "on_change has not run"
+	}
+	return "on_change is done for " + o.State
 }
 
 // saying returns the states that keepalived reports for the instances of a VIP.
@@ -198,7 +215,7 @@ func printTargets(w io.Writer, targets []control.Target) {
 	}
 }
 
-func printChanges(w io.Writer, changes []control.Change) {
+func printChanges(w io.Writer, changes []journal.Change) {
 	if len(changes) == 0 {
 		return
 	}
@@ -208,7 +225,7 @@ func printChanges(w io.Writer, changes []control.Change) {
 	t.row("CHANGE", "AT", "TOOK", "TARGETS", "VERDICT")
 	for _, c := range changes[:min(shownChanges, len(changes))] {
 		verdict := string(c.Verdict)
-		if c.Verdict != control.Proven {
+		if c.Verdict != journal.Proven {
 			verdict = strings.ToUpper(verdict)
 		}
 		if c.Reason != "" {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 const (
@@ -77,8 +77,9 @@ func testKeepalivedKilled(t *testing.T, n *node) {
 		before := strings.Count(n.journal(), tookOff)
 		began := time.Now()
 		// Stopped first: the child hears of its parent's end, and might have the time to clean up. Not by systemctl kill:
-		// its SIGKILL goes to the whole control group, and systemd 257's ExecStopPost= in there dies of it too.
-		n.must("sh", "-euc", `all=$(cat /sys/fs/cgroup$(systemctl show -P ControlGroup keepalived)/cgroup.procs)
+		// its SIGKILL goes to the whole control group, and systemd 257's ExecStopPost= in there dies of it too. The child dies
+		// first: it may hear of its parent's end before the signal that stops it.
+		n.must("sh", "-euc", `all=$(tac /sys/fs/cgroup$(systemctl show -P ControlGroup keepalived)/cgroup.procs)
 			kill -STOP $all
 			kill -"$1" $all
 			kill -CONT $all 2>/dev/null || true`, "sh", signal)
@@ -208,10 +209,10 @@ func testMissingAndEmpty(t *testing.T, n *node) {
 	n.eventually("it is in the status", func() error { return n.lastIs("keepalived", "empty") })
 }
 
-// lastIs tells whether the last change is a guard's.
+// lastIs reports whether the last change is a guard's.
 func (n *node) lastIs(target, reason string) error {
 	s, err := n.status()
-	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != control.RolledBack || fmt.Sprint(s.LastChange.Targets) != "["+target+"]" || !strings.Contains(s.LastChange.Reason, reason)) {
+	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.RolledBack || fmt.Sprint(s.LastChange.Targets) != "["+target+"]" || !strings.Contains(s.LastChange.Reason, reason)) {
 		err = fmt.Errorf("the last change is %+v", s.LastChange)
 	}
 	return err
@@ -226,7 +227,7 @@ func testBrokenInclude(t *testing.T, n *node) {
 	n.must("mkdir", "-p", "/etc/keepalived/conf.d")
 	n.write("/etc/keepalived/conf.d/a.conf", 0o600, []byte("# nothing yet\n"))
 	n.save(keepalivedConf, n.read(keepalivedConf)+"\ninclude conf.d/*.conf\n")
-	if c := n.change(before.LastChange.Number); c.Verdict != control.Proven {
+	if c := n.change(before.LastChange.Number); c.Verdict != journal.Proven {
 		t.Fatalf("%+v", c)
 	}
 	const extra = "/etc/keepalived/conf.d/b.conf"

@@ -14,10 +14,12 @@ import (
 
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -54,7 +56,7 @@ func nodesIn(t *testing.T, l *lab.Lab, releaseName string, count int) []*node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := agentBinary(t)
+	binary := agentBinary(t, "faultpoints")
 	var nodes []*node
 	for i := range count {
 		nodes = append(nodes, startNode(t, l, base, releaseName, i, binary))
@@ -122,10 +124,10 @@ func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 }
 
 // agentBinary is the agent of this source, static, so that it runs in any root.
-func agentBinary(t *testing.T) []byte {
+func agentBinary(t *testing.T, tags string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "faultpoints", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -186,25 +188,13 @@ func (n *node) status() (control.Status, error) {
 // eventually waits until done says nil.
 func (n *node) eventually(what string, done func() error) {
 	n.t.Helper()
-	end := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := done()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			n.t.Fatalf("%s: %v\n%s", what, err, n.Logs(n.t.Context(), 80))
-		}
-		<-tick.C
-	}
+	eventually.Nil(n.t, limit, done, func() string { return what + "\n" + n.Logs(n.t.Context(), 80) })
 }
 
 // change waits for the verdict on the change after number.
-func (n *node) change(after int) control.Change {
+func (n *node) change(after int) journal.Change {
 	n.t.Helper()
-	var c control.Change
+	var c journal.Change
 	n.eventually("a change", func() error {
 		s, err := n.status()
 		if err != nil {

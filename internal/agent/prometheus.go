@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/metrics"
 	"github.com/hapair/hapair/internal/agent/store"
 )
@@ -16,10 +16,10 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	count := &tally{store: d.changer.store}
+	count := &tally{store: store.At(d.Paths.Store)}
 	s := &metrics.Server{Address: m.Address, Allow: m.Allow, Log: d.Log, Collect: func(ctx context.Context) (page metrics.Snapshot) {
-		err := d.panics.contain("the metrics", func() error {
-			page = metrics.Snapshot{Status: d.status(ctx), Changes: count.changes(), Process: metrics.Self()}
+		err := d.panics.Contain("the metrics", func() error {
+			page = metrics.Snapshot{Status: d.observer.Observe(ctx), Changes: count.changes(), Process: metrics.Self()}
 			return nil
 		})
 		if err != nil {
@@ -36,15 +36,15 @@ type tally struct {
 
 	mu     sync.Mutex
 	last   int // the number of the last change that was counted
-	counts map[control.Verdict]int
+	counts map[journal.Verdict]int
 }
 
 // changes are the counts, with those changes that came since they were last asked for.
-func (t *tally) changes() map[control.Verdict]int {
+func (t *tally) changes() map[journal.Verdict]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts == nil {
-		t.counts = map[control.Verdict]int{}
+		t.counts = map[journal.Verdict]int{}
 	}
 	all, _ := t.store.Changes() // what cannot be read now is counted later
 	for _, c := range all {
@@ -53,7 +53,7 @@ func (t *tally) changes() map[control.Verdict]int {
 			t.last = c.Number
 		}
 	}
-	counts := map[control.Verdict]int{}
+	counts := map[journal.Verdict]int{}
 	for v, n := range t.counts {
 		counts[v] = n
 	}

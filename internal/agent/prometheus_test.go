@@ -3,7 +3,7 @@ package agent
 import (
 	"testing"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 )
 
@@ -12,18 +12,18 @@ func TestChangesAreCountedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, v := range []control.Verdict{control.Proven, control.Refused, control.Proven} {
-		if err := s.Append(control.Change{Number: n + 1, Verdict: v}); err != nil {
+	for n, v := range []journal.Verdict{journal.Proven, journal.Refused, journal.Proven} {
+		if err := s.Append(journal.Change{Number: n + 1, Verdict: v}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	count := &tally{store: s}
 	count.changes()
-	if err := s.Append(control.Change{Number: 4, Verdict: control.RolledBack}); err != nil {
+	if err := s.Append(journal.Change{Number: 4, Verdict: journal.RolledBack}); err != nil {
 		t.Fatal(err)
 	}
 	got := count.changes()
-	if got[control.Proven] != 2 || got[control.Refused] != 1 || got[control.RolledBack] != 1 || got[control.Failed] != 0 {
+	if got[journal.Proven] != 2 || got[journal.Refused] != 1 || got[journal.RolledBack] != 1 || got[journal.Failed] != 0 {
 		t.Errorf("%v", got)
 	}
 }

@@ -1,24 +1,37 @@
 package agent
 
-import "errors"
+import (
+	"errors"
+	"log/slog"
 
-// report tells what became of a round. What keeps it from a verdict is told once, and again when it is something else.
-func (d *Daemon) report(err error) {
-	if err == nil {
-		d.told = ""
-		return
-	}
-	d.reportOnce(err)
+	"github.com/hapair/hapair/internal/agent/change"
+)
+
+// reporter logs what keeps the loop from a verdict, once, and again when it is something else.
+type reporter struct {
+	log  *slog.Logger
+	open bool   // something keeps it from one
+	last string // what was logged of it
 }
 
-func (d *Daemon) reportOnce(err error) {
-	if d.told == err.Error() {
+// round notes how a round ended.
+func (r *reporter) round(err error) {
+	if err == nil {
+		r.open, r.last = false, ""
 		return
 	}
-	d.told = err.Error()
-	if errors.Is(err, errNoVerdict) {
-		d.Log.Info(err.Error())
+	r.problem(err)
+}
+
+// problem notes what is wrong until the next round ends well.
+func (r *reporter) problem(err error) {
+	if r.open && r.last == err.Error() {
 		return
 	}
-	d.Log.Error(err.Error())
+	r.open, r.last = true, err.Error()
+	if errors.Is(err, change.ErrNoVerdict) {
+		r.log.Info(r.last)
+		return
+	}
+	r.log.Error(r.last)
 }

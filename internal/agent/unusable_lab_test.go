@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // TestUnusableFilesOfANode puts FIFOs, devices and a huge file in the places of a real node's files, while it runs and
@@ -78,7 +78,7 @@ func testUnusableWhileItRuns(t *testing.T, n *node) {
 				if err != nil {
 					return err
 				}
-				if s.Healthy || s.LastChange.Verdict != control.Refused || !strings.Contains(s.LastChange.Reason, path) {
+				if s.Healthy || s.LastChange.Verdict != journal.Refused || !strings.Contains(s.LastChange.Reason, path) {
 					return fmt.Errorf("healthy %t, last change %+v", s.Healthy, s.LastChange)
 				}
 				return nil

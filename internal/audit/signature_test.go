@@ -15,8 +15,7 @@ import (
 // newKey makes a key and a line for a file of allowed signers.
 func newKey(t *testing.T, name, passphrase string) (key, line string) {
 	t.Helper()
-	_, err := exec.LookPath("ssh-keygen")
-	needs.That(t, err == nil, "ssh-keygen is missing")
+	needs.Programs(t, "ssh-keygen")
 	key = filepath.Join(t.TempDir(), name)
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", key).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -8,7 +8,7 @@ import (
 
 // TestAuditPage runs the command blocks of docs/audit.md, which bake an image.
 func TestAuditPage(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	tree := copyTree(t, "../..")
 	for _, b := range blocks(t, "docs/audit.md") {
 		runBlock(t, tree, b)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // block is a command block of a page, with the expected output below it.
@@ -28,6 +30,7 @@ func pages() []string { return []string{"README.md", "docs/cloud-init.md"} }
 // TestCommandBlocks runs every ```sh block of the pages in a copy of the project. A ```text block right after it is the
 // expected output, in which "…" matches any text.
 func TestCommandBlocks(t *testing.T) {
+	needs.Programs(t, "sh", "xorriso")
 	tree := copyTree(t, "../..")
 	for _, page := range pages() {
 		for _, b := range blocks(t, page) {
@@ -46,6 +49,7 @@ func runBlock(t *testing.T, tree string, b block) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-euc", b.script)
 	cmd.Dir = tree
+	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath") // what was built elsewhere need not be built again
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s:%d: %v:\n%s\n%s", b.page, b.line, err, b.script, out)

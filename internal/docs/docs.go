@@ -5,6 +5,7 @@ package docs
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,14 +32,26 @@ func Spec() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	b.WriteString(specIntroduction)
-	object(&b, "", s)
+	page{&b, map[string]string{}}.object("", s)
 	return b.Bytes(), nil
 }
 
+// page is where the tables go.
+type page struct {
+	b *bytes.Buffer
+	// seen holds the mappings that were written, as JSON, with the path of each.
+	seen map[string]string
+}
+
 // object writes a table of a mapping's keys, followed by the tables of the mappings in it.
-func object(b *bytes.Buffer, path string, s *jsonschema.Schema) {
+func (pg page) object(path string, s *jsonschema.Schema) {
+	b := pg.b
 	if path != "" {
 		fmt.Fprintf(b, "\n## `%s`\n", path)
+		if same, ok := pg.again(path, s); ok {
+			fmt.Fprintf(b, "\nAs `%s`.\n", same)
+			return
+		}
 	}
 	b.WriteString("\n| key | takes | |\n|---|---|---|\n")
 	for _, key := range s.PropertyOrder {
@@ -58,9 +71,24 @@ func object(b *bytes.Buffer, path string, s *jsonschema.Schema) {
 			if list {
 				child += "[]"
 			}
-			object(b, child, inner)
+			pg.object(child, inner)
 		}
 	}
+}
+
+// again returns the path under which the same mapping was written before.
+func (pg page) again(path string, s *jsonschema.Schema) (string, bool) {
+	inner := *s
+	inner.Description = ""
+	key, err := json.Marshal(&inner)
+	if err != nil {
+		return "", false
+	}
+	if same, ok := pg.seen[string(key)]; ok {
+		return same, true
+	}
+	pg.seen[string(key)] = path
+	return "", false
 }
 
 // mapping returns the schema of the mapping that a value is, contains as list entries, or may be. It returns nil if there is none.
@@ -119,6 +147,10 @@ func plural(s string) string {
 		return "texts"
 	case "text, or a mapping":
 		return "texts or mappings"
+	case "1 to 65535, or text, or a mapping":
+		return "ports, ranges or mappings"
+	case "100 to 599, or text":
+		return "statuses or ranges"
 	}
 	return s
 }

@@ -62,10 +62,16 @@ func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 		for _, a := range v.Addresses {
 			taken[a.Addr] = true
 		}
+		for _, g := range v.Gateway {
+			taken[g] = true
+		}
+		for _, r := range v.Routes {
+			taken[r.Via] = true
+		}
 	}
-	for _, svc := range s.Services {
-		for _, srv := range svc.Servers {
-			taken[srv.Address] = true
+	for _, p := range s.Pools() {
+		for _, srv := range p.Servers {
+			taken[srv.Address.Addr] = true
 		}
 	}
 	return taken

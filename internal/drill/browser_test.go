@@ -178,6 +178,7 @@ func browse(t *testing.T, url string) string {
 // browser returns the path of Chromium, which has different names.
 func browser(t *testing.T) string {
 	t.Helper()
+	needs.Programs(t)
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

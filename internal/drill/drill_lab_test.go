@@ -56,11 +56,11 @@ func TestDrillFindsWhatDoesNotRun(t *testing.T) {
 	}
 	b := cluster.Build(t, text)
 	image, seeds := filepath.Join(b.Dir, "golden.raw"), filepath.Join(b.Dir, "seeds")
-	b.Run(t, "image", b.Spec, "--release", "trixie", "--format", "raw", "-o", image)
-	b.Run(t, "cloud-init", b.Spec, "--release", "trixie", "-o", seeds)
+	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", image)
+	b.Run(t, "cloud-init", b.Spec, "--release", "noble", "-o", seeds)
 	s := parse(t, string(text))
 	var log drillLog
-	o := Options{Spec: s, Image: image, Release: "trixie", Tell: log.tell, Live: log.show, Seeds: map[string]string{},
+	o := Options{Spec: s, Image: image, Release: "noble", Tell: log.tell, Live: log.show, Seeds: map[string]string{},
 		limits: usualLimits()}
 	for _, n := range s.Nodes {
 		o.Seeds[n.Name] = filepath.Join(seeds, n.Name, "seed.iso")

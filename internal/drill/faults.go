@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 )
 
@@ -35,8 +35,8 @@ func faults() []fault {
 		{name: "link-cut", title: "links of the VIPs' networks cut", strike: link((*lab.Host).Cut), repair: link((*lab.Host).Heal)},
 		{name: "partition", title: "nodes cut from each other for 3 s", parted: true, lasts: 3 * time.Second, strike: isolate(true), repair: isolate(false)},
 		{name: "maintenance", title: "maintenance on, and off", tracked: true, strike: sh("ha-agent maintenance on"), repair: sh("ha-agent maintenance off")},
-		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", control.Proven), repair: nothing},
-		{name: "bad-config", title: "haproxy.cfg broken", strike: change("\nfrontend drill\n    bind nonsense\n", control.Refused), repair: restore},
+		{name: "reload", title: "haproxy.cfg changed and reloaded", strike: change("# drill\n", journal.Proven), repair: nothing},
+		{name: "bad-config", title: "haproxy.cfg broken", strike: change("\nfrontend drill\n    bind nonsense\n", journal.Refused), repair: restore},
 		{name: "reboot", title: "node rebooted", strike: reboot, repair: nothing},
 		{name: "shutdown", title: "node shut down", strike: shutdown, repair: start},
 		{name: "keepalived-stop", title: "keepalived stopped", restarts: []string{keepalivedUnit}, strike: sh("systemctl stop keepalived.service"), repair: sh("systemctl start keepalived.service")},
@@ -153,7 +153,7 @@ const (
 const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$1"`
 
 // change appends text to haproxy.cfg, and waits for the agent's verdict.
-func change(text string, want control.Verdict) func(context.Context, *Cluster, *lab.Host) error {
+func change(text string, want journal.Verdict) func(context.Context, *Cluster, *lab.Host) error {
 	return func(ctx context.Context, c *Cluster, h *lab.Host) error {
 		before, err := lastChange(ctx, h)
 		if err != nil {
@@ -198,8 +198,8 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 }
 
 // verdict waits for the verdict on a change with a number higher than before.
-func verdict(ctx context.Context, h *lab.Host, before int, want control.Verdict) error {
-	var got control.Change
+func verdict(ctx context.Context, h *lab.Host, before int, want journal.Verdict) error {
+	var got journal.Change
 	err := waitFor(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		if err != nil {

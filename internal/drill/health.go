@@ -246,7 +246,7 @@ func complaints(ctx context.Context, h *lab.Host, since time.Time, allowed []str
 		if slices.Contains(allowed, name) {
 			continue
 		}
-		for _, line := range journal(ctx, h, name, since) {
+		for _, line := range logged(ctx, h, name, since) {
 			if complaint[name].MatchString(line) {
 				out = append(out, fmt.Sprintf("%s on %s: %s", strings.TrimSuffix(name, ".service"), h.Name, line))
 				break
@@ -256,8 +256,8 @@ func complaints(ctx context.Context, h *lab.Host, since time.Time, allowed []str
 	return out
 }
 
-// journal returns the messages of a unit since a time, or since the boot if the time is zero.
-func journal(ctx context.Context, h *lab.Host, unit string, since time.Time) []string {
+// logged returns the messages of a unit since a time, or since the boot if the time is zero.
+func logged(ctx context.Context, h *lab.Host, unit string, since time.Time) []string {
 	args := []string{"--quiet", "--no-pager", "--boot", "--output=cat", "--unit=" + unit}
 	if !since.IsZero() {
 		args = append(args, fmt.Sprintf("--since=@%d.%06d", since.Unix(), since.Nanosecond()/1000))

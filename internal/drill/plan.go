@@ -2,7 +2,6 @@ package drill
 
 import (
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -112,10 +111,7 @@ func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bo
 		if port == 0 {
 			port = svc.Port
 		}
-		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address, uint16(port)), status: http.StatusOK}
-		if svc.Check != nil && svc.Check.Expect != 0 {
-			out.status = svc.Check.Expect
-		}
+		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address.Addr, uint16(port)), status: svc.Check.FirstStatus()}
 		known := slices.IndexFunc(p.servers, func(have server) bool { return have.address == out.address })
 		switch {
 		case known >= 0:
@@ -184,7 +180,7 @@ func usualBits(a netip.Addr) int {
 func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
 	var svc *spec.Service
 	for i := range s.Services {
-		if s.Services[i].VIP == v.Name && played[s.Services[i].Name] && svc == nil {
+		if slices.Contains(s.Services[i].VIPs, v.Name) && played[s.Services[i].Name] && svc == nil {
 			svc = &s.Services[i]
 		}
 	}
@@ -192,6 +188,9 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		t := target{vip: v.Name, name: v.Name, address: a.Addr}
 		if len(v.Addresses) > 1 {
 			t.name = fmt.Sprintf("%s (IPv%d)", v.Name, spec.FamilyOf(a.Addr))
+		}
+		if several(v, spec.FamilyOf(a.Addr)) {
+			t.name = fmt.Sprintf("%s (%s)", v.Name, a.Addr)
 		}
 		if s.VRRP.Preempt {
 			t.home = home(s, v)
@@ -204,6 +203,17 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		}
 		p.targets = append(p.targets, t)
 	}
+}
+
+// several reports whether a VIP has more than one address of a family.
+func several(v *spec.VIP, f spec.Family) bool {
+	n := 0
+	for _, a := range v.Addresses {
+		if spec.FamilyOf(a.Addr) == f {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // planClient adds a client to a target, or returns the reason why it cannot.

@@ -141,7 +141,7 @@ func (r reaction) way(node string, strike time.Time) (way, problem string) {
 
 // react determines how the struck node reacted to a fault for which the track file is required.
 func (c *Cluster) react(ctx context.Context, run *Run, h *lab.Host, strike, fault time.Time) {
-	r := reaction{fault: fault, logged: loggedCause(journal(ctx, h, keepalivedUnit, strike))}
+	r := reaction{fault: fault, logged: loggedCause(logged(ctx, h, keepalivedUnit, strike))}
 	for _, t := range c.targets {
 		for _, s := range t.holders.Spans() {
 			if s.Host == h.Name && s.To.After(strike) && (r.lost.IsZero() || s.To.Before(r.lost)) {

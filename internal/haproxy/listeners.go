@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hapair/hapair/internal/haproxy/syntax"
 )
 
 // Listener is an address and a range of TCP ports that a configuration listens on.
@@ -23,11 +25,11 @@ func Listeners(conf, local string) (all []Listener, complete bool) {
 	section, proxy, n := "", "", 0
 	for line := range strings.Lines(conf) {
 		n++
-		f := Words(line)
+		f := syntax.Words(line)
 		if len(f) == 0 {
 			continue
 		}
-		if isSection(f[0]) {
+		if syntax.IsSection(f[0]) {
 			section, proxy = f[0], strings.Join(f[:min(len(f), 2)], " ")
 			continue
 		}
@@ -55,48 +57,6 @@ func Listeners(conf, local string) (all []Listener, complete bool) {
 	}
 	return all, complete
 }
-
-// Words cuts a line of haproxy.cfg into its words, without quotes, escapes and comment (configuration.txt, "2.2. Quoting
-// and escaping"). Variables stay as they are written.
-func Words(line string) []string {
-	var out []string
-	var word strings.Builder
-	quote, has := rune(0), false
-	flush := func() {
-		if has {
-			out = append(out, word.String())
-		}
-		word.Reset()
-		has = false
-	}
-	escaped := false
-	for _, c := range strings.TrimRight(line, "\r\n") {
-		switch {
-		case escaped:
-			word.WriteRune(c)
-			escaped = false
-		case c == '\\' && quote != '\'':
-			escaped, has = true, true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote, has = c, true
-		case quote == 0 && c == '#':
-			flush()
-			return out
-		case quote == 0 && (c == ' ' || c == '\t'):
-			flush()
-		default:
-			word.WriteRune(c)
-			has = true
-		}
-	}
-	flush()
-	return out
-}
-
-// isSection reports whether a word begins a section of haproxy.cfg.
-func isSection(word string) bool { return section(word) || word == "acme" || word == "log-profile" }
 
 // after returns the word that follows a keyword.
 func after(words []string, keyword string) string {

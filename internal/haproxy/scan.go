@@ -5,17 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// section tells whether a word begins a section of haproxy.cfg.
-func section(word string) bool {
-	switch word {
-	case "global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "resolvers", "mailers", "cache",
-		"program", "http-errors", "ring", "log-forward", "fcgi-app", "crt-store", "traces":
-		return true
-	}
-	return false
-}
+	"github.com/hapair/hapair/internal/haproxy/syntax"
+)
 
 // LogTargets are the targets of the log lines of the global section.
 func LogTargets(conf string) []string {
@@ -26,7 +18,7 @@ func LogTargets(conf string) []string {
 		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		if section(f[0]) {
+		if syntax.IsSection(f[0]) {
 			global = f[0] == "global"
 		}
 		if global && f[0] == "log" && len(f) > 1 {
@@ -97,7 +89,7 @@ func UnixSockets(conf string) []string {
 		if len(f) == 0 {
 			continue
 		}
-		if section(f[0]) {
+		if syntax.IsSection(f[0]) {
 			global = f[0] == "global"
 		}
 		if global && f[0] == "unix-bind" && slices.Contains(f, "prefix") {
@@ -123,7 +115,7 @@ func Chroot(conf string) string {
 		if len(f) == 0 {
 			continue
 		}
-		if section(f[0]) {
+		if syntax.IsSection(f[0]) {
 			global = f[0] == "global"
 		}
 		if global && f[0] == "chroot" && len(f) > 1 && strings.HasPrefix(f[1], "/") {
@@ -141,7 +133,7 @@ func bindLines(conf string, each func(proxy string, words []string)) {
 		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		if section(f[0]) {
+		if syntax.IsSection(f[0]) {
 			proxy = ""
 			if f[0] == "frontend" || f[0] == "listen" {
 				proxy = strings.Join(f[:min(len(f), 2)], " ")

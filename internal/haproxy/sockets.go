@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hapair/hapair/internal/haproxy/syntax"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -76,7 +77,7 @@ func StatsSockets(conf string) []StatsSocket {
 			conditions++
 		case w[0] == ".endif":
 			conditions--
-		case section(w[0]):
+		case syntax.IsSection(w[0]):
 			global = w[0] == "global"
 		}
 		if !global || conditions > 0 || len(w) < 3 || w[0] != "stats" || w[1] != "socket" {

@@ -13,7 +13,7 @@ import (
 // cacheOf returns a cache that contains one base image.
 func cacheOf(t *testing.T) (o Options, base string) {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	o = Options{CacheDir: filepath.Join(t.TempDir(), "cache")}
 	if err := os.Mkdir(o.CacheDir, 0o755); err != nil {
 		t.Fatal(err)

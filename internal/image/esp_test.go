@@ -70,7 +70,7 @@ func runTool(t *testing.T, name string, args ...string) string {
 // The EFI system partition must have the signed boot loaders where firmware and vendor expect them, and grub must find the
 // root file system by its UUID.
 func TestESP(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	for distribution, files := range map[string]map[string]string{
 		"ubuntu": {
 			"usr/lib/shim/shimx64.efi.signed":                   "-> /etc/alternatives/shimx64.efi.signed",

@@ -153,7 +153,7 @@ func TestNeedsRecovery(t *testing.T) {
 
 // A qcow2 image can name another file as its backing file, which could be any file of this machine.
 func TestBackingFileIsRefused(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "secret"), strings.Repeat("of this machine\n", 1000))
 	base := filepath.Join(dir, "base.qcow2")
@@ -178,7 +178,7 @@ func TestOtherRelease(t *testing.T) {
 
 // A partition table without partitions cannot be enlarged.
 func TestEmptyPartitionTable(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	base := filepath.Join(t.TempDir(), "base.raw")
 	disk, err := os.Create(base)
 	if err != nil {
@@ -199,7 +199,7 @@ func TestEmptyPartitionTable(t *testing.T) {
 }
 
 func TestNoPartitions(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	base := filepath.Join(t.TempDir(), "base.raw")
 	write(t, base, strings.Repeat("no disk ", 1<<16))
 	_, err := Bake(context.Background(), toyOptions(t, base), put("never"))

@@ -64,7 +64,7 @@ func TestMissingToolsAreNamedAtOnce(t *testing.T) {
 }
 
 func TestBaseOfAnotherDigest(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	base := filepath.Join(t.TempDir(), "base.raw")
 	write(t, base, "these bytes")
 	o := toyOptions(t, base)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Name resolution must work while an image is open, whatever its /etc/resolv.conf is, and afterwards that must be unchanged.
@@ -37,6 +39,7 @@ func TestResolver(t *testing.T) {
 		"a package writes a file":  {file("old\n"), file("new\n"), "new\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			needs.Lab(t)
 			top := t.TempDir()
 			if err := os.Mkdir(filepath.Join(top, "etc"), 0o755); err != nil {
 				t.Fatal(err)

@@ -69,10 +69,7 @@ var snapshots = map[string]string{"20260131T000000Z": "1", "20260228T000000Z": "
 
 func newMirror(t *testing.T) *mirror {
 	t.Helper()
-	for _, tool := range []string{"gpg", "dpkg-deb", "mmdebstrap"} {
-		_, err := exec.LookPath(tool)
-		needs.That(t, err == nil, "%s is missing", tool)
-	}
+	needs.Programs(t, "gpg", "dpkg-deb", "mmdebstrap")
 	m := &mirror{dir: t.TempDir()}
 	home, err := os.MkdirTemp("", "gpg") // the path of gpg's socket must be short
 	if err != nil {
@@ -135,7 +132,7 @@ func (m *mirror) suite(t *testing.T, at, name, version string) {
 
 // Packages come from the requested snapshot, although its package lists have expired.
 func TestSnapshotOfAMirror(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	m := newMirror(t)
 	server := httptest.NewServer(http.FileServer(http.Dir(m.dir)))
 	t.Cleanup(server.Close)

@@ -26,7 +26,7 @@ const toySize = 128 << 20
 // it run in parallel, because most of their time they wait for the disk.
 func toyBase(t *testing.T, more ...func(dir string)) string {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	t.Parallel()
 	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "base.raw")

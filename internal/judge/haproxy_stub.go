@@ -20,7 +20,7 @@ var firstKeywords = map[string]kind{
 }
 
 // leftOut are lines of which the path is all that there is to judge, and which other lines do not rely on.
-var leftOut = map[string]bool{"ssl-dh-param-file": true, "issuers-chain-path": true, "server-state-file": true, "server-state-base": true}
+var leftOut = map[string]bool{"ssl-dh-param-file": true, "issuers-chain-path": true, "server-state-file": true, "parse-resolv-conf": true, "server-state-base": true}
 
 var (
 	// inCall finds the file of a converter or an action that is written as a call: map(/path,default), add-acl(/path).

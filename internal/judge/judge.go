@@ -185,8 +185,21 @@ func stageHAProxy(sc *script, st *stubs, config string, beside []recipe.File, n 
 	for name, content := range contents {
 		sc.put(name, content)
 	}
-	fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -L %s -f \"$dir/haproxy.cfg\"%s\n", install.Quote(n.Hostname), more)
+	if !namesItself(config) {
+		more += " -L " + install.Quote(n.Hostname)
+	}
+	fmt.Fprintf(sc, "say haproxy haproxy -Ws -c -f \"$dir/haproxy.cfg\"%s\n", more)
 	return &judged{config: config, stubs: st, unsure: unsure, redact: redact.NewConfig(redacted...)}, nil
+}
+
+// namesItself reports whether a file says how haproxy finds itself among its peers. It then takes no -L beside that.
+func namesItself(config string) bool {
+	for line := range strings.Lines(config) {
+		if ws := cutHAProxy(strings.TrimRight(line, "\n")); len(ws) > 1 && ws[0].text == "localpeer" {
+			return true
+		}
+	}
+	return false
 }
 
 // stageKeepalived adds to a script what it takes to have keepalived judge a file.
@@ -297,12 +310,8 @@ func (j *session) missing() diag.Problems {
 			}
 		}
 	}
-	if extra := j.spec.Keepalived.Extra; j.keepalived == (release.Version{}) && strings.TrimSpace(extra) != "" {
-		if line, what := unbalanced(strings.Split(extra, "\n")); line >= 0 {
-			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: line}, "", what, "keepalived is not installed on this machine to judge it")
-		} else {
-			warn(srcmap.Origin{Path: "keepalived.extra", Text: true, Line: -1}, "keepalived", "cannot be judged: keepalived is not installed on this machine", "")
-		}
+	if j.keepalived == (release.Version{}) {
+		problems = append(problems, j.keepalivedUnjudged()...)
 	}
 	return problems
 }

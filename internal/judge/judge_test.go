@@ -107,7 +107,7 @@ func TestExamplesAreTaken(t *testing.T) {
 		if err != nil || len(examples) < 10 {
 			t.Fatalf("%d examples, %v", len(examples), err)
 		}
-		for _, example := range append(examples, "../recipe/testdata/everything.yaml") {
+		for _, example := range append(examples, "../recipe/testdata/everything.yaml", "../recipe/testdata/services.yaml") {
 			s := load(t, example)
 			for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
 				if problems, err := judge(t.Context(), sh, s, r); err != nil || len(problems) > 0 {

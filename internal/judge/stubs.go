@@ -41,14 +41,18 @@ type stubs struct {
 	// declared reports whether a node makes a user or group when it first boots.
 	declared func(name string) bool
 
+	// delivered returns the content of a file that the spec brings; nil if it brings none of that path.
+	delivered func(path string) []byte
+
 	asked map[string]bool   // paths, users and groups that were looked for
 	files map[string]string // path → name of the stub in dir
 	kinds map[string]kind   // name of the stub → what it holds
+	own   map[string][]byte // name of the stub → what the spec brings
 	lua   string            // content of the first Lua file
 }
 
 func (j *session) newStubs() *stubs {
-	return &stubs{dir: j.dir, exists: j.exists, declared: j.declares, asked: map[string]bool{}, files: map[string]string{}, kinds: map[string]kind{}}
+	return &stubs{dir: j.dir, exists: j.exists, declared: j.declares, delivered: j.spec.Delivers, asked: map[string]bool{}, files: map[string]string{}, kinds: map[string]kind{}, own: map[string][]byte{}}
 }
 
 // has reports whether something exists on the machine, and notes that it was looked for.
@@ -65,7 +69,11 @@ func (st *stubs) absent(what string) bool {
 
 // file returns the path of what stands in for a file: its own if it exists.
 func (st *stubs) file(path string, k kind) string {
-	if strings.HasPrefix(path, "/") && k != anyFile && st.has(path) {
+	var own []byte
+	if st.delivered != nil {
+		own = st.delivered(path)
+	}
+	if own == nil && strings.HasPrefix(path, "/") && k != anyFile && st.has(path) {
 		return path
 	}
 	key := string(k) + " " + path
@@ -74,6 +82,9 @@ func (st *stubs) file(path string, k kind) string {
 		name = fmt.Sprintf("stub%d.%s", len(st.files), k)
 		st.files[key] = name
 		st.kinds[name] = k
+		if own != nil {
+			st.own[name] = own
+		}
 	}
 	return st.dir + "/" + name
 }
@@ -93,6 +104,10 @@ func (st *stubs) contents() (map[string]string, error) {
 	out := map[string]string{}
 	firstLua := true
 	for _, name := range slices.Sorted(maps.Keys(st.kinds)) {
+		if own, ok := st.own[name]; ok {
+			out[name] = string(own)
+			continue
+		}
 		switch st.kinds[name] {
 		case pemFile, caFile, crlFile, crtList:
 			if err := addCertificates(out); err != nil {

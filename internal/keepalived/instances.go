@@ -15,6 +15,13 @@ type File struct {
 	// TrackFiles are the track_file blocks, by name.
 	TrackFiles map[string]TrackedFile
 	Grouped    []string // the names of the instances that are in a vrrp_sync_group
+	Groups     []Group
+}
+
+// Group is a vrrp_sync_group: instances that move together.
+type Group struct {
+	Name    string
+	Members []string // names of instances
 }
 
 // Instance is a vrrp_instance.
@@ -94,6 +101,9 @@ func (r *reader) opened(head []string) {
 	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_instance" {
 		r.file.Instances = append(r.file.Instances, Instance{Name: head[1], AdvertInt: time.Second})
 	}
+	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_sync_group" {
+		r.file.Groups = append(r.file.Groups, Group{Name: head[1]})
+	}
 	r.openedTrackFile()
 }
 
@@ -133,6 +143,9 @@ func (r *reader) entry(ws []string) {
 		}
 	case r.within("vrrp_sync_group", "group"):
 		r.file.Grouped = append(r.file.Grouped, ws...)
+		if n := len(r.file.Groups); n > 0 {
+			r.file.Groups[n-1].Members = append(r.file.Groups[n-1].Members, ws...)
+		}
 	default:
 		r.transport(ws)
 	}

@@ -55,7 +55,7 @@ func running(t *testing.T) int {
 // inNetwork runs f on a thread with a network of its own: what else runs on the machine is in another one.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

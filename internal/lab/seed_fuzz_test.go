@@ -13,9 +13,7 @@ import (
 // FuzzSeed reads any bytes as the volume of a seed, beginning with a real one. Whatever it holds, nothing is written outside
 // of the folder.
 func FuzzSeed(f *testing.F) {
-	if _, err := exec.LookPath("xorriso"); err != nil {
-		needs.That(f, false, "it needs xorriso")
-	}
+	needs.Programs(f, "xorriso")
 	dir := f.TempDir()
 	content := filepath.Join(dir, "content")
 	if err := os.Mkdir(content, 0o755); err != nil {

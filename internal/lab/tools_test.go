@@ -9,7 +9,7 @@ import (
 
 // What is missing is named, with the packages that have it.
 func TestMissing(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	t.Setenv("PATH", t.TempDir())
 	want := "cannot run the lab: unshare, nsenter, mmdebstrap, systemd-nspawn, xorriso, sfdisk, qemu-img not found; " +
 		"apt install util-linux mmdebstrap systemd-container xorriso fdisk qemu-utils"

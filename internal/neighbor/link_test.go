@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -15,6 +14,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // host is a network namespace with eth0 on the test's one link.
@@ -40,12 +41,7 @@ func (h host) within(f func()) {
 // link makes n hosts on one bridge. All of it goes with its namespaces.
 func link(t *testing.T, n int) []host {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("cannot make network namespaces: only root may; run it by sudo")
-		}
-		t.Skip("network namespaces need root; run it by sudo")
-	}
+	needs.Lab(t)
 	ok := make(chan error)
 	var hosts []host
 	go func() {
@@ -187,18 +183,4 @@ func (h host) answered(t *testing.T, addr string, want ...string) {
 		}
 	}
 	t.Errorf("%v answer for %s, want %v", got, addr, want)
-}
-
-func eventually(t *testing.T, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(5 * time.Second)
-	for !is() {
-		select {
-		case <-end:
-			t.Fatal("it has not come about in 5 s")
-		case <-tick.C:
-		}
-	}
 }

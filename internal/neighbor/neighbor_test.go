@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
 func TestAsk(t *testing.T) {
@@ -29,7 +31,7 @@ func TestAsk(t *testing.T) {
 					conn.Close()
 				}
 			})
-			eventually(t, func() bool { return client.neighbour(t, vip) == b.mac })
+			eventually.True(t, 5*time.Second, "the client has the neighbour", func() bool { return client.neighbour(t, vip) == b.mac })
 			// Two who hold it, and the holder itself asks.
 			c.give(t, vip+bits)
 			a.answered(t, vip, b.mac, c.mac)
@@ -61,7 +63,7 @@ func TestAskWithoutAnAddress(t *testing.T) {
 	b.give(t, "192.168.1.32/24")
 	b.give(t, "fd00::32/64")
 	for _, vip := range []string{"192.168.1.32", "fd00::32"} {
-		eventually(t, func() bool { // the kernel makes a link-local address when the link comes up
+		eventually.True(t, 5*time.Second, "the link has no address", func() bool { // the kernel makes a link-local address when the link comes up
 			addrs, err := nl.AddrList(eth0, netlink.FAMILY_ALL)
 			for _, addr := range addrs {
 				nl.AddrDel(eth0, &addr)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
 // state is that of an address in a host's cache, 0 if it is not there.
@@ -61,13 +63,13 @@ func TestGreetHasBothLearn(t *testing.T) {
 				return lost
 			}
 			want := []Entry{{"eth0", peer}}
-			eventually(t, func() bool { return slices.Equal(send(), want) })
-			eventually(t, func() bool { return hosts[0].state(t, tt.peer) == unix.NUD_FAILED }) // the kernel asks no more
+			eventually.True(t, 5*time.Second, "the peers get it", func() bool { return slices.Equal(send(), want) })
+			eventually.True(t, 5*time.Second, "the kernel asks no more", func() bool { return hosts[0].state(t, tt.peer) == unix.NUD_FAILED }) // the kernel asks no more
 			hosts[1].give(t, tt.peer+tt.bits)
 			if got := hosts[1].neighbour(t, tt.own); got != "" {
 				t.Fatalf("the peer knows %s already: %s", tt.own, got)
 			}
-			eventually(t, func() bool {
+			eventually.True(t, 5*time.Second, "the peer knows the address", func() bool {
 				hosts[0].within(func() {
 					if err := Greet(Entry{"eth0", peer}, own); err != nil {
 						t.Error(err)
@@ -76,7 +78,7 @@ func TestGreetHasBothLearn(t *testing.T) {
 				<-time.After(50 * time.Millisecond)
 				return hosts[1].neighbour(t, tt.own) == hosts[0].mac
 			})
-			eventually(t, func() bool { return len(send()) == 0 })
+			eventually.True(t, 5*time.Second, "nobody is told", func() bool { return len(send()) == 0 })
 		})
 	}
 }

@@ -46,11 +46,11 @@ func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	if err != nil {
 		return out, err
 	}
-	agent, err := agentConfig(s, n, r)
+	agent, err := agentConfig(s, n, r, string(hap))
 	if err != nil {
 		return out, err
 	}
-	out.Files = []File{haproxyConfig(hap), keepalivedConfig(keep), agent}
+	out.Files = append(specFiles(s), haproxyConfig(hap), keepalivedConfig(keep), agent)
 	sockets, err := haproxycfg.Sockets(s)
 	if err != nil {
 		return out, err

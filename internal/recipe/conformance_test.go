@@ -168,11 +168,12 @@ func (h *host) agentIsSandboxed(t *testing.T) {
 	h.must(t, "systemd-analyze", "security", "--offline=yes", "--threshold=30", "/usr/lib/systemd/system/ha-agent.service")
 }
 
-// unexpected leaves out what haproxy says of a state that no reload has saved yet.
+// unexpected leaves out what haproxy says of a state that no reload has saved yet, and of DNS names, which nothing resolves
+// in a sandbox: their servers start without an address.
 func unexpected(messages []string) []string {
 	var out []string
 	for _, m := range messages {
-		if !strings.Contains(m, "server-state") {
+		if !strings.Contains(m, "server-state") && !strings.HasSuffix(m, "disabling server.") && !strings.Contains(m, " for nameserver ") {
 			out = append(out, m)
 		}
 	}
@@ -205,8 +206,11 @@ func (h *host) must(t *testing.T, name string, args ...string) string {
 	return out
 }
 
+// patience is how long a host may take to do what a test waits for.
+const patience = time.Minute
+
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

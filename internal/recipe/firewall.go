@@ -24,6 +24,7 @@ type firewall struct {
 	Peers4, Peers6   string // who may speak VRRP
 	Routed4, Routed6 string // those of them whose packets may have a TTL below 255, because they are behind a router, say
 	Stats, Metrics   []portRule
+	Tables           []portRule // of sticky services
 }
 
 // portRule lets some networks, and nobody else, reach a port of the node.
@@ -35,13 +36,11 @@ type portRule struct {
 
 // newFirewall is /etc/nftables.d/hapair.nft: a table of hapair's own, which says nothing about other traffic.
 func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
-	var peers, routed []netip.Prefix
-	for _, peer := range s.Peers(n) {
-		for _, a := range peer.Addresses {
-			peers = append(peers, host(a.Addr))
-			if behindRouter(n, a.Addr) || lowHopLimit(s, a.Addr) {
-				routed = append(routed, host(a.Addr))
-			}
+	var routed []netip.Prefix
+	peers := peerHosts(s, n)
+	for _, p := range peers {
+		if behindRouter(n, p.Addr()) || lowHopLimit(s, p.Addr()) {
+			routed = append(routed, p)
 		}
 	}
 	if s.VRRP.Transport == spec.Multicast {
@@ -50,6 +49,9 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	}
 	f := firewall{Node: n.Name, Interface: n.Interface, Stats: statsRules(s, n), Metrics: metricsRules(s, n),
 		Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Routed4: set(routed, spec.IPv4), Routed6: set(routed, spec.IPv6)}
+	if s.SharesTables() && s.HAProxy.Config == "" {
+		f.Tables = []portRule{newPortRule(n, s.PeersAt(n), peerHosts(s, n))}
+	}
 	t, err := template.New("hapair.nft").Parse(firewallTemplate)
 	if err != nil {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
@@ -59,6 +61,17 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
 	}
 	return system(units.FirewallPath, out.Bytes()), nil
+}
+
+// peerHosts are the addresses of the other nodes.
+func peerHosts(s *spec.Spec, n *spec.Node) []netip.Prefix {
+	var out []netip.Prefix
+	for _, peer := range s.Peers(n) {
+		for _, a := range peer.Addresses {
+			out = append(out, host(a.Addr))
+		}
+	}
+	return out
 }
 
 // behindRouter reports whether an address is outside the node's own networks of that family, as far as the spec has them.

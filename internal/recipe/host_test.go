@@ -16,6 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -48,7 +49,7 @@ func TestABootedHost(t *testing.T) {
 			}
 			s := parseBytes(t, "spec.yaml", []byte(hostSpec))
 			h := bootHost(t, s, &s.Nodes[0], r)
-			eventually(t, "it holds the VIP", h.holdsVIP)
+			eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 
 			for _, unit := range []string{"hapair-firewall", "haproxy", "ha-agent", "keepalived"} {
 				if out := h.must(t, "systemctl", "is-active", unit); strings.TrimSpace(out) != "active" {
@@ -67,11 +68,11 @@ func TestABootedHost(t *testing.T) {
 			h.steadilyHoldsVIP(t)
 
 			h.must(t, "systemctl", "kill", "-s", "KILL", "keepalived")
-			eventually(t, "keepalived runs again", func() bool {
+			eventually.True(t, patience, "keepalived runs again", func() bool {
 				out, _, err := h.Run(deadline(t), "systemctl", "is-active", "keepalived")
 				return err == nil && strings.TrimSpace(out) == "active"
 			})
-			eventually(t, "it holds the VIP again", h.holdsVIP)
+			eventually.True(t, patience, "it holds the VIP again", h.holdsVIP)
 
 			h.firewallFails(t)
 			if out := h.must(t, "journalctl", "-b", "-p", "warning", "-u", "haproxy", "-u", "keepalived", "-u", "ha-agent", "-o", "cat"); strings.Contains(out, "denied") || strings.Contains(out, "not permitted") {
@@ -120,7 +121,7 @@ func (h *bootedHost) firewallFails(t *testing.T) {
 		t.Errorf("verify does not report that the firewall is not loaded:\n%s", out)
 	}
 	h.must(t, "systemctl", "restart", "keepalived") // a node that boots like this must serve
-	eventually(t, "it holds the VIP", h.holdsVIP)
+	eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 	if err := h.WriteFile(rules, 0o644, good); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -49,7 +50,7 @@ func TestTheVIPStaysUnderAnyNetworkID(t *testing.T) {
 				}
 				s := interfaceSpec(t, strings.ReplaceAll(node.spec, "\t", " "))
 				h := bootHost(t, s, &s.Nodes[0], r)
-				eventually(t, "it holds the VIP", h.holdsVIP)
+				eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 				if out := h.must(t, "cat", "/sys/class/net/eth4/address"); strings.TrimSpace(out) != "52:54:00:12:34:04" {
 					t.Errorf("the host in the lab has the MAC %s", out)
 				}

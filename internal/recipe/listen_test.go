@@ -8,6 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/test/cluster"
@@ -53,7 +54,7 @@ func (h *host) acceptsHAProxy(t *testing.T, what string) {
 	}
 	h.must(t, "rm", "-rf", "/etc/haproxy")
 	for _, f := range h.recipe.Files {
-		if dir := filepath.Dir(f.Path); dir != "/etc/haproxy" && dir != "/etc/ha-agent" && dir != "/usr/lib/hapair" {
+		if dir := filepath.Dir(f.Path); !strings.HasPrefix(f.Path, "/etc/haproxy/") && dir != "/etc/ha-agent" && dir != "/usr/lib/hapair" {
 			continue
 		}
 		if err := h.WriteFile(deadline(t), f.Path, f.Mode, f.Owner+":"+f.Group, f.Content); err != nil {
@@ -122,7 +123,7 @@ func testBackend(t *testing.T, name, title, text string) {
 		h.startHAProxy(t)
 		for address, want := range map[string]string{"192.0.2.10:80": "proto http for 1", "127.0.0.1:8082": "proto own for 0"} {
 			got := ""
-			eventually(t, address+" is served", func() bool {
+			eventually.True(t, patience, address+" is served", func() bool {
 				out, _, err := h.Run(deadline(t), "sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | socat -t 5 - "TCP:$1"`, "sh", address)
 				if err != nil {
 					t.Fatal(err)

@@ -3,6 +3,7 @@ package recipe
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
@@ -22,13 +23,13 @@ func logins(s *spec.Spec) []Login {
 }
 
 // agentConfig is /etc/ha-agent/agent.yaml.
-func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
+func agentConfig(s *spec.Spec, n *spec.Node, r release.Release, haproxyConfig string) (File, error) {
 	c := config.Config{
 		APIVersion: config.APIVersion, Cluster: s.Cluster, Node: n.Name, Release: r.Name,
 		HAProxy: config.HAProxy{
 			Config: HAProxyConfig, Unit: "haproxy.service",
 			MasterSocket: "/run/haproxy-master.sock", CheckSocket: haproxy.CheckSocket,
-			Certificates: certificates(s),
+			Certificates: watchedCertificates(s), Files: filePaths(s),
 		},
 		Keepalived: config.Keepalived{
 			Config: KeepalivedConfig, Unit: "keepalived.service",
@@ -53,6 +54,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release) (File, error) {
 	if err := addVIPs(&c, s, n); err != nil {
 		return File{}, err
 	}
+	addListeners(&c, s, n, haproxyConfig)
 	content, err := c.Marshal()
 	if err != nil {
 		return File{}, fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
@@ -72,28 +74,44 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 			return fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 		}
 		v.Instances = []string{router.Name}
-		c.VIPs = append(c.VIPs, v)
-	}
-	if s.HAProxy.Config != "" {
-		return nil // where haproxy listens is then the business of that file alone
-	}
-	for _, svc := range s.Services {
-		for _, a := range s.VIP(svc.VIP).Addresses {
-			c.Listeners = append(c.Listeners, config.Listener{Service: svc.Name, Address: netip.AddrPortFrom(a.Addr, uint16(svc.Port))})
+		if o := vip.OnChange; o != nil {
+			v.OnChange = &config.OnChange{Command: o.Command, User: o.User, Timeout: o.Timeout}
 		}
+		c.VIPs = append(c.VIPs, v)
 	}
 	return nil
 }
 
-// certificates are the paths that services name, each once, in the order of the spec.
-func certificates(s *spec.Spec) []string {
-	var paths []string
-	seen := map[string]bool{}
-	for _, svc := range s.Services {
-		if svc.TLS != nil && !seen[svc.TLS.Certificate] {
-			seen[svc.TLS.Certificate] = true
-			paths = append(paths, svc.TLS.Certificate)
+// addListeners lists where haproxy must listen on every node: for the services, and as the lines say that are passed
+// through. Where it listens on a file of the user's own is the business of that file alone; the stats page has a key of its
+// own.
+func addListeners(c *config.Config, s *spec.Spec, n *spec.Node, haproxyConfig string) {
+	if s.HAProxy.Config != "" {
+		return
+	}
+	seen := map[netip.AddrPort]bool{}
+	if s.Stats != nil {
+		for _, a := range n.Addresses {
+			seen[netip.AddrPortFrom(a.Addr, uint16(s.Stats.Port))] = true
 		}
 	}
-	return paths
+	add := func(service string, addr netip.Addr, low, high int) {
+		for port := low; port <= high; port++ {
+			if at := netip.AddrPortFrom(addr, uint16(port)); !seen[at] {
+				seen[at] = true
+				c.Listeners = append(c.Listeners, config.Listener{Service: service, Address: at})
+			}
+		}
+	}
+	for i := range s.Services {
+		svc := &s.Services[i]
+		for _, e := range s.Endpoints(svc) {
+			add(svc.Name, e.Addr, e.Low, e.High)
+		}
+	}
+	more, _ := haproxy.Listeners(haproxyConfig, n.Hostname)
+	for _, l := range more {
+		_, name, _ := strings.Cut(l.Proxy, " ")
+		add(name, l.Addr, int(l.Low), int(l.High))
+	}
 }

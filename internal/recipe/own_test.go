@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -61,30 +63,30 @@ func TestOwnConfigOnAHost(t *testing.T) {
 					t.Fatal(err)
 				}
 				h := bootHost(t, s, &s.Nodes[0], r)
-				eventually(t, "it holds the VIP", h.holdsVIP)
-				eventually(t, "all is proven", func() bool { return h.status(t).LastChange != nil })
+				eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
+				eventually.True(t, patience, "all is proven", func() bool { return h.status(t).LastChange != nil })
 				h.verify(t)
 				h.must(t, "systemctl", "restart", "haproxy")
-				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 
-				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", control.Proven, "")
-				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", control.Refused, "unknown keyword")
+				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", journal.Proven, "")
+				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", journal.Refused, "unknown keyword")
 				h.edit(t, "the check's socket twice", recipe.HAProxyConfig, config+"global\n"+
-					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), control.Refused, "stats socket /run/haproxy/check.sock")
-				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", control.Proven, "")
+					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), journal.Refused, "stats socket /run/haproxy/check.sock")
+				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", journal.Proven, "")
 				h.edit(t, "no worker starts on it", recipe.HAProxyConfig, strings.Replace(config, "global\n", "global\n    stats socket /proc/x.sock\n", 1),
-					control.RolledBack, "")
+					journal.RolledBack, "")
 				if strings.Contains(config, "check.sock") {
 					without := strings.ReplaceAll(config, "    stats socket /run/haproxy/check.sock mode 666 level user\n", "")
-					h.edit(t, "without the check's socket", recipe.HAProxyConfig, without, control.Refused, "no \"stats socket /run/haproxy/check.sock\"")
+					h.edit(t, "without the check's socket", recipe.HAProxyConfig, without, journal.Refused, "no \"stats socket /run/haproxy/check.sock\"")
 				} else {
-					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", control.Refused, "no \"stats socket")
+					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", journal.Refused, "no \"stats socket")
 				}
 				// What is refused stays, until haproxy is started on it: then the guard puts the last good files back.
 				h.must(t, "rm", "-f", "/etc/haproxy/hapair.cfg")
 				h.must(t, "systemctl", "restart", "haproxy")
-				eventually(t, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
-				eventually(t, "it holds the VIP", h.holdsVIP)
+				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+				eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 				h.must(t, "ha-agent", "check")
 			})
 		}
@@ -119,14 +121,14 @@ func (h *bootedHost) status(t *testing.T) control.Status {
 }
 
 // edit saves a file, waits for the agent's verdict, and looks whether the VIP stays.
-func (h *bootedHost) edit(t *testing.T, what, path, content string, want control.Verdict, reason string) {
+func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal.Verdict, reason string) {
 	t.Helper()
 	before := h.status(t).LastChange
 	if err := h.WriteFile(path, 0o644, []byte(content)); err != nil {
 		t.Fatal(err)
 	}
-	var got control.Change
-	eventually(t, what+" has a verdict", func() bool {
+	var got journal.Change
+	eventually.True(t, patience, what+" has a verdict", func() bool {
 		last := h.status(t).LastChange
 		if last == nil || last.Number == before.Number {
 			return false
@@ -137,6 +139,6 @@ func (h *bootedHost) edit(t *testing.T, what, path, content string, want control
 	if got.Verdict != want || !strings.Contains(got.Reason, reason) {
 		t.Errorf("%s: %s, want %s because of %q: %s", what, got.Verdict, want, reason, fmt.Sprint(got.Reason))
 	}
-	eventually(t, what+": haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
-	eventually(t, what+": the node holds the VIP", h.holdsVIP)
+	eventually.True(t, patience, what+": haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
+	eventually.True(t, patience, what+": the node holds the VIP", h.holdsVIP)
 }

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -76,7 +76,7 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 	before := h.ask(t, "show info")
 	h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
 	h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
-	eventually(t, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
+	eventually.True(t, patience, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
 
 	servers := serversOf(t, h.ask(t, "show servers state"))
 	for name, want := range map[string]string{
@@ -131,7 +131,7 @@ func (h *host) startHAProxy(t *testing.T) {
 			t.Log(out.String())
 		}
 	})
-	eventually(t, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
+	eventually.True(t, patience, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
 }
 
 // ask asks haproxy's admin socket; an answer of nothing means that it does not answer.
@@ -145,19 +145,6 @@ func (h *host) ask(t *testing.T, command string) string {
 		return ""
 	}
 	return out
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for end := deadline(t); !f(); {
-		select {
-		case <-end.Done():
-			t.Fatalf("it never came to pass that %s", what)
-		case <-ticker.C:
-		}
-	}
 }
 
 // pidOf reads the worker's pid out of "show info".

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -87,7 +88,7 @@ func TestStatsPageUnderAttackOnAHost(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := bootHost(t, s, &s.Nodes[0], r)
-			eventually(t, "it holds the VIP", h.holdsVIP)
+			eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo")
 			h.must(t, "sh", "-c", asCheckUser+"ha-agent check")
 			if out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"ha-agent check"); err != nil || status != 1 || !strings.Contains(out, "permission denied") {
@@ -261,7 +262,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 				t.Errorf("the master's line to its worker does not answer while all connections of the check's socket are taken: %s", out)
 			}
 			letGo()
-			eventually(t, "the check answers again", func() bool {
+			eventually.True(t, patience, "the check answers again", func() bool {
 				_, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check")
 				return err == nil && status == 0
 			})

@@ -57,6 +57,12 @@ func YAMLLine(line string) string {
 	return line[:from] + Mask
 }
 
+// assignment matches a key that announces a secret with its value, as programs print them: token=x, "password": "x".
+var assignment = regexp.MustCompile(`(?i)([\w-]*` + secretWord + `[\w-]*["']?\s*[=:]\s*)("[^"]*"?|'[^']*'?|[^\s,;&]+)`)
+
+// Assignments returns a line of a program's output without the values of keys that announce a secret.
+func Assignments(line string) string { return assignment.ReplaceAllString(line, "${1}"+Mask) }
+
 // From replaces the characters of a line from a column on, counted from 1.
 func From(line string, column int) string {
 	if kept := First(line, column-1); kept != line {

@@ -102,6 +102,17 @@ func All() []Release {
 	}
 }
 
+// Since lists the releases whose haproxy is not older than a version.
+func Since(haproxy Version) []Release {
+	var out []Release
+	for _, r := range All() {
+		if r.HAProxy.AtLeast(haproxy[0], haproxy[1], haproxy[2]) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // Names lists the releases' names, in the order of All.
 func Names() []string {
 	var names []string

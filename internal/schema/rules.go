@@ -16,14 +16,22 @@ import (
 // required lists the keys without which an entry of a type is refused.
 func required(t reflect.Type) []string {
 	return map[reflect.Type][]string{
-		reflect.TypeFor[spec.Spec]():      {"apiVersion", "cluster", "nodes", "vips"},
-		reflect.TypeFor[spec.Node]():      {"name", "address", "interface"},
-		reflect.TypeFor[spec.VIP]():       {"name", "address"},
-		reflect.TypeFor[spec.Interface](): {"name"},
-		reflect.TypeFor[spec.Service]():   {"name", "vip", "port", "servers"},
-		reflect.TypeFor[spec.TLS]():       {"certificate"},
-		reflect.TypeFor[spec.Server]():    {"name", "address"},
-		reflect.TypeFor[spec.User]():      {"name", "ssh_authorized_keys"},
+		reflect.TypeFor[spec.Spec]():        {"apiVersion", "cluster", "nodes", "vips"},
+		reflect.TypeFor[spec.Node]():        {"name", "address", "interface"},
+		reflect.TypeFor[spec.VIP]():         {"name", "address"},
+		reflect.TypeFor[spec.VIPRoute]():    {"to"},
+		reflect.TypeFor[spec.TrackScript](): {"name", "command"},
+		reflect.TypeFor[spec.OnChange]():    {"command"},
+		reflect.TypeFor[spec.Interface]():   {"name"},
+		reflect.TypeFor[spec.Service]():     {"name", "vip"},
+		reflect.TypeFor[spec.Port]():        {"port"},
+		reflect.TypeFor[spec.Backend]():     {"name"},
+		reflect.TypeFor[spec.Route]():       {"backend"},
+		reflect.TypeFor[spec.ErrorFile]():   {"status", "path"},
+		reflect.TypeFor[spec.ServerTLS]():   {"verify"},
+		reflect.TypeFor[spec.Server]():      {"name", "address"},
+		reflect.TypeFor[spec.File]():        {"path"},
+		reflect.TypeFor[spec.User]():        {"name", "ssh_authorized_keys"},
 	}[t]
 }
 
@@ -36,6 +44,12 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Spec.VIPs":              atLeast(1),
 		"Image.Release":          words(release.Names()...),
 		"VIP.VirtualRouterID":    between(1, 255),
+		"VIP.Addresses":          atMost(spec.MaxVIPAddresses),
+		"VIPRoute.Table":         between(1, 1<<32-1),
+		"VIPRoute.Metric":        between(1, 1<<32-1),
+		"TrackScript.Rise":       between(1, 1000),
+		"TrackScript.Fall":       between(1, 1000),
+		"TrackScript.Weight":     between(-253, 253),
 		"Interface.MAC":          pattern(`^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$`),
 		"Interface.Bond":         atLeast(1),
 		"Interface.Mode":         words(spec.BondModes()...),
@@ -46,9 +60,23 @@ func rules() map[string]func(*jsonschema.Schema) {
 		"Log.Facility":           words(spec.Facilities()...),
 		"Service.Port":           port,
 		"Service.Mode":           words(string(spec.HTTP), string(spec.TCP)),
-		"Service.Servers":        atLeast(1),
-		"Check.Expect":           between(100, 599),
+		"Service.Ports":          atLeast(1),
+		"Service.MaxConn":        positive,
+		"Service.Allow":          atLeast(1),
+		"Backend.Mode":           words(string(spec.HTTP), string(spec.TCP)),
+		"Check.Version":          words("1.0", "1.1"),
+		"Check.Protocol":         words(spec.CheckProtocols()...),
+		"Check.Port":             port,
+		"Check.Rise":             positive,
+		"Check.Fall":             positive,
+		"CheckTimes.Rise":        positive,
+		"CheckTimes.Fall":        positive,
+		"TLS.ClientVerify":       words("required", "optional"),
 		"Server.Port":            port,
+		"Server.Weight":          between(0, 256),
+		"Server.MaxConn":         positive,
+		"Server.SendProxy":       words("v1", "v2"),
+		"HAProxy.MaxConn":        positive,
 		"User.SSHAuthorizedKeys": atLeast(1),
 	}
 }
@@ -67,6 +95,8 @@ func words(list ...string) func(*jsonschema.Schema) {
 	}
 }
 
+func positive(s *jsonschema.Schema) { s.Minimum = jsonschema.Ptr(1.0) }
+
 func pattern(p string) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Pattern = p }
 }
@@ -75,17 +105,28 @@ func between(least, most float64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum, s.Maximum = &least, &most }
 }
 
+func atMost(n int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MaxItems = &n }
+}
+
 func atLeast(n int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.MinItems = &n }
 }
 
 // comments reads what Go source says of the fields of its structs: Type.Field → comment in one line.
-func comments(source string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
+func comments(sources ...string) (map[string]string, error) {
 	docs := map[string]string{}
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		addComments(docs, file)
+	}
+	return docs, nil
+}
+
+func addComments(docs map[string]string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		t, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -100,5 +141,4 @@ func comments(source string) (map[string]string, error) {
 		}
 		return false
 	})
-	return docs, nil
 }

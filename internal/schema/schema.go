@@ -17,7 +17,7 @@ import (
 
 // Spec is the schema of a spec, of draft 2020-12.
 func Spec() (*jsonschema.Schema, error) {
-	docs, err := comments(spec.Source)
+	docs, err := comments(spec.SchemaSources()...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the comments of the schema: %w", err)
 	}
@@ -62,7 +62,7 @@ func (g generator) object(t reflect.Type) *jsonschema.Schema {
 			rule(p)
 		}
 		if f.Tag.Get("strictyaml") == "one" {
-			p = oneOrTwo(p)
+			p = oneOrMore(p, f.Type.Elem())
 		}
 		s.Properties[name] = p
 		s.PropertyOrder = append(s.PropertyOrder, name)
@@ -84,11 +84,14 @@ func describe(comment, field, key string) string {
 // none is the schema that nothing satisfies.
 func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
 
-// oneOrTwo is the schema of a key that takes one value, or one of each address family.
-func oneOrTwo(list *jsonschema.Schema) *jsonschema.Schema {
+// oneOrMore is the schema of a key that takes one value or a list: of addresses one of each family, unless a rule allows more.
+func oneOrMore(list *jsonschema.Schema, element reflect.Type) *jsonschema.Schema {
 	description := list.Description
 	list.Description = ""
-	list.MinItems, list.MaxItems = jsonschema.Ptr(1), jsonschema.Ptr(2)
+	list.MinItems = jsonschema.Ptr(1)
+	if list.MaxItems == nil && (element == reflect.TypeFor[spec.Address]() || element == reflect.TypeFor[netip.Addr]()) {
+		list.MaxItems = jsonschema.Ptr(2)
+	}
 	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}
 }
 
@@ -105,8 +108,23 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]*\.?[0-9]+(ms|s|m|h))+$`}
 	case reflect.TypeFor[spec.Secret]():
 		return secret()
-	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface]():
+	case reflect.TypeFor[spec.Log](), reflect.TypeFor[spec.Interface](), reflect.TypeFor[spec.OnChange]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, g.object(t)}}
+	case reflect.TypeFor[spec.Check](), reflect.TypeFor[spec.CheckTLS]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{g.object(t), {Type: "boolean"}}}
+	case reflect.TypeFor[spec.PortRange]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{number(1, 65535), {Type: "string", Pattern: `^[0-9]+-[0-9]+$`}}}
+	case reflect.TypeFor[spec.Port]():
+		return &jsonschema.Schema{AnyOf: append(g.value(reflect.TypeFor[spec.PortRange]()).AnyOf, g.object(t))}
+	case reflect.TypeFor[spec.Status]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{number(100, 599), {Type: "string", Pattern: `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`}}}
+	case reflect.TypeFor[spec.Expect]():
+		one := g.value(reflect.TypeFor[spec.Status]())
+		return &jsonschema.Schema{AnyOf: append(one.AnyOf, &jsonschema.Schema{Type: "array", Items: one}, g.object(t))}
+	case reflect.TypeFor[spec.Headers]():
+		return &jsonschema.Schema{Type: "object"}
+	case reflect.TypeFor[spec.ServerAddress]():
+		return &jsonschema.Schema{Type: "string"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -125,6 +143,11 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "integer"}
 	}
 	panic("schema: no schema for " + t.String())
+}
+
+// number is the schema of a whole number in a range.
+func number(least, most float64) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "integer", Minimum: &least, Maximum: &most}
 }
 
 // secret is a reference to a value: {file: PATH} or {env: NAME}.

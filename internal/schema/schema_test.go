@@ -95,7 +95,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"nobody may look":  {"user: admin, password: {env: PW}", "port: 1936"},
 		"two secrets":      {"{env: PW}", "{env: PW, file: pw}"},
 		"address":          {"192.0.2.10/24", "www.example.org"},
-		"three addresses":  {"address: 192.0.2.10/24", "address: [192.0.2.10, 192.0.2.11, 192.0.2.12]"},
+		"three addresses":  {"address: 192.0.2.1/24", "address: [192.0.2.1, 192.0.2.3, 192.0.2.4]"},
+		"heavy script":     {"address: 192.0.2.10/24", "address: 192.0.2.10/24, track_scripts: [{name: a, command: /bin/a, weight: 300}]"},
+		"no destination":   {"address: 192.0.2.10/24", "address: 192.0.2.10/24, routes: [{via: 192.0.2.3}]"},
+		"no command":       {"address: 192.0.2.10/24", "address: 192.0.2.10/24, on_change: {user: nobody}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := strings.Replace(good, c.old, c.new, 1)

@@ -64,7 +64,7 @@ func (c check) metrics(path, target string) {
 		}
 	}
 	for _, svc := range c.s.Services {
-		if at.Addr().IsUnspecified() && !own && svc.Port == int(at.Port()) {
+		if at.Addr().IsUnspecified() && !own && svc.has(int(at.Port())) {
 			c.Problem(path, fmt.Sprintf("port %d is that of service %s", at.Port(), quote(svc.Name)), "give the metrics another port, or an address of the node")
 			return
 		}

@@ -64,6 +64,16 @@ func (i *Interface) DecodeYAML(n *strictyaml.Node) {
 	}
 }
 
+// DecodeYAML takes a command alone, or a mapping with it.
+func (o *OnChange) DecodeYAML(n *strictyaml.Node) {
+	if !n.IsMapping() {
+		n.Decode(&o.Command)
+		return
+	}
+	type plain OnChange
+	n.Decode((*plain)(o))
+}
+
 // DecodeYAML takes {file: PATH} or {env: NAME}. What else is there may be the secret itself and is not repeated.
 func (s *Secret) DecodeYAML(n *strictyaml.Node) {
 	const hint = "refer to it: {file: secrets/stats} or {env: STATS_PASSWORD}"

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -26,18 +27,59 @@ func (s *Spec) fillIn(doc *strictyaml.Document) {
 		s.Nodes[i].Interface = s.Nodes[i].Device.Name
 	}
 	for i := range s.VIPs {
-		s.VIPs[i].Interface = s.VIPs[i].Device.Name
+		s.VIPs[i].fillIn(doc, fmt.Sprintf("vips[%d]", i))
 	}
 	for i := range s.Services {
 		s.Services[i].fillIn(doc, fmt.Sprintf("services[%d]", i))
+	}
+	s.fillInBackends(doc)
+}
+
+func (v *VIP) fillIn(doc *strictyaml.Document, path string) {
+	v.Interface = v.Device.Name
+	for i := range v.TrackScripts {
+		script, p := &v.TrackScripts[i], fmt.Sprintf("%s.track_scripts[%d]", path, i)
+		set(doc, p+".interval", &script.Interval, 2*time.Second)
+		set(doc, p+".timeout", &script.Timeout, script.Interval)
+		set(doc, p+".rise", &script.Rise, 2)
+		set(doc, p+".fall", &script.Fall, 2)
+	}
+	if v.OnChange != nil {
+		set(doc, path+".on_change.timeout", &v.OnChange.Timeout, 10*time.Second)
 	}
 }
 
 func (svc *Service) fillIn(doc *strictyaml.Document, path string) {
 	set(doc, path+".mode", &svc.Mode, TCP)
 	set(doc, path+".balance", &svc.Balance, "roundrobin")
+	set(doc, path+".forwarded", &svc.Forwarded, true)
 	for i := range svc.Servers {
-		set(doc, fmt.Sprintf("%s.servers[%d].port", path, i), &svc.Servers[i].Port, svc.Port)
+		set(doc, fmt.Sprintf("%s.servers[%d].port", path, i), &svc.Servers[i].Port, svc.onlyPort())
+	}
+}
+
+// onlyPort is the service's port; 0 if it has several.
+func (svc *Service) onlyPort() int {
+	if len(svc.Ports) == 1 && svc.Port == 0 && svc.Ports[0].Port.Low == svc.Ports[0].Port.High {
+		return svc.Ports[0].Port.Low
+	}
+	return svc.Port
+}
+
+// fillInBackends gives each backend what was left out, and the mode of the first service that uses it.
+func (s *Spec) fillInBackends(doc *strictyaml.Document) {
+	used := map[string]Mode{}
+	for _, svc := range s.Services {
+		for _, name := range svc.backendNames() {
+			if _, known := used[name]; !known {
+				used[name] = svc.Mode
+			}
+		}
+	}
+	for i := range s.Backends {
+		b, path := &s.Backends[i], fmt.Sprintf("backends[%d]", i)
+		set(doc, path+".mode", &b.Mode, cmp.Or(used[b.Name], TCP))
+		set(doc, path+".balance", &b.Balance, "roundrobin")
 	}
 }
 

@@ -66,7 +66,7 @@ func wordsOf(s *Spec) []string {
 		words = append(words, v.Name, v.InterfaceOn(&s.Nodes[0]))
 	}
 	for _, svc := range s.Services {
-		words = append(words, svc.Name, svc.VIP, string(svc.Mode))
+		words = append(words, svc.Name, strings.Join(svc.VIPs, "+"), string(svc.Mode))
 		words = append(words, strings.Split(svc.Balance, " ")...)
 		if svc.TLS != nil {
 			words = append(words, svc.TLS.Certificate)

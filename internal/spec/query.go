@@ -2,6 +2,7 @@ package spec
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // LocalLog is the log target of the machine's own journal or syslog.
@@ -77,6 +78,46 @@ func ofFamily(addresses []Address, f Family) netip.Addr {
 	return netip.Addr{}
 }
 
+// GatewayOf is the router of the VIP's addresses of a family; the zero Addr if they have none.
+func (v *VIP) GatewayOf(f Family) netip.Addr {
+	for _, g := range v.Gateway {
+		if g.IsValid() && FamilyOf(g) == f {
+			return g
+		}
+	}
+	return netip.Addr{}
+}
+
+// Group returns the VIPs of a group, in the order of the spec.
+func (s *Spec) Group(name string) []*VIP {
+	var all []*VIP
+	for i := range s.VIPs {
+		if name != "" && s.VIPs[i].Group == name {
+			all = append(all, &s.VIPs[i])
+		}
+	}
+	return all
+}
+
+// Groups are the names of the groups of two VIPs or more, in the order of the spec.
+func (s *Spec) Groups() []string {
+	var names []string
+	for _, v := range s.VIPs {
+		if len(s.Group(v.Group)) > 1 && !slices.Contains(names, v.Group) {
+			names = append(names, v.Group)
+		}
+	}
+	return names
+}
+
+// MovesWith returns the VIPs that move together with a VIP, itself among them.
+func (s *Spec) MovesWith(v *VIP) []*VIP {
+	if v.Group == "" {
+		return []*VIP{v}
+	}
+	return s.Group(v.Group)
+}
+
 // VRRPFamily is the family in which VRRP is spoken for a VIP: that of its first address which every node has one of too.
 // Under multicast VRRP over IPv6 needs no address but the link-local one, which every interface has. False: no family will do.
 //
@@ -115,7 +156,7 @@ const maxPriority = 254
 
 // PriorityOf is a node's priority for a VIP: highest for the one that the VIP prefers, then in the order of the nodes.
 // Priorities are high and close together because the time that a backup waits before it takes over grows with its
-// distance from 256. It is that of a holder: see HolderBonus. It is 0 for a node that the spec does not have.
+// distance from 256. It is that of a holder (see HolderBonus), without what track scripts add. It is 0 for a node that the spec does not have.
 func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 	position := -1
 	for i := range s.Nodes {
@@ -136,7 +177,29 @@ func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 			}
 		}
 	}
-	return maxPriority - s.priorityStep()*position
+	return maxPriority - s.priorityStep()*position - s.raisedBy(v)
+}
+
+// raisedBy is what track scripts add to the priority for a VIP while all of them are good.
+func (s *Spec) raisedBy(v *VIP) int {
+	sum := 0
+	for _, member := range s.MovesWith(v) {
+		for _, script := range member.TrackScripts {
+			sum += max(script.Weight, 0)
+		}
+	}
+	return sum
+}
+
+// LowestPriority is the least that a node's priority for a VIP can fall to by track scripts, before keepalived limits it to 1.
+func (s *Spec) LowestPriority(v *VIP) int {
+	lowest := maxPriority - s.priorityStep()*(len(s.Nodes)-1) - s.raisedBy(v)
+	for _, member := range s.MovesWith(v) {
+		for _, script := range member.TrackScripts {
+			lowest += min(script.Weight, 0)
+		}
+	}
+	return lowest
 }
 
 // priorityStep is what lies between the priorities of two nodes.

@@ -38,6 +38,9 @@ var (
 	interfaceRule = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 15, `as "ip link" names it: letters, digits, "-", "_" and ".", 15 at most`)
 	// hostname(5): labels of letters, digits and hyphens; the kernel takes 64 bytes.
 	hostnameRule = newRule(`[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*`, 64, "")
+	// RFC 1123, with "_" as in the names of services.
+	dnsRule    = newRule(`[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*`, 253, `labels of letters, digits and hyphens, as in www.example.org`)
+	socketRule = newRule(`(unix@)?/[A-Za-z0-9._/-]+|abns@[A-Za-z0-9._/-]+`, 107, "")
 	// Debian policy, 5.6.1, less what apt-get(8) takes as something else if the package does not exist: a name with "-" at its
 	// end is a removal, and one with "." before another sign can be a pattern. The archives have no such names.
 	packageRule = newRule(`[a-z0-9](?:-*(?:[a-z0-9+]|\.[a-z0-9]))+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."; "-" and "." not at the end`)
@@ -47,7 +50,20 @@ var (
 	statsUserRule = newRule(`[A-Za-z0-9][A-Za-z0-9._@+-]*`, 64, `letters, digits, ".", "_", "@", "+" and "-", 64 at most`)
 	checkRule     = newRule(`(GET|HEAD|OPTIONS|POST|PUT|DELETE|PATCH) /[A-Za-z0-9._~!&()*+,;=:@%/?-]*`, 1024, `a method and a path, as in "GET /health"`)
 	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
-	envName       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// A path of a request, or what it begins with (RFC 3986, 3.3).
+	uriRule = newRule(`/[A-Za-z0-9._~!$&()*+,;=:@%/-]*`, 1024, `a path as in "/health"`)
+	// A token of HTTP (RFC 9110, 5.6.2).
+	tokenRule = newRule(`[A-Za-z0-9!$&*+.^_~-]+`, 128, "letters, digits, \"-\" and \"_\"")
+	mimeRule  = newRule(`[A-Za-z0-9!$&^_.+-]+/[A-Za-z0-9!$&^_.+*-]+`, 128, "a MIME type as in text/html")
+	alpnRule  = newRule(`[A-Za-z0-9./_-]+`, 255, "h2, http/1.1 or another protocol's name")
+	hexRule   = newRule(`([0-9A-Fa-f]{2})+`, 4096, "pairs of hexadecimal digits")
+	sizeRule  = newRule(`[1-9][0-9]*[kmgKMG]?`, 16, "a number with an optional suffix k, m or g")
+	// What a user of a database or an SMTP greeting can be.
+	accountRule = newRule(`[A-Za-z0-9_.@-]+`, 64, `letters, digits, "_", "-", "." and "@"`)
+	helloRule   = newRule(`(HELO|EHLO) [A-Za-z0-9.-]+`, 255, `as in "EHLO lb.example.org"`)
+	cookieRule  = newRule(`[a-z]+( [A-Za-z0-9._:/=-]+)*`, 512, "as in haproxy's manual under cookie: insert indirect nocache")
+	hostRule    = newRule(`[A-Za-z0-9._:\[\]-]+`, 255, "a host name, with a port if need be")
+	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // IsPackageName reports whether apt takes a text as the name of a package and as nothing else.
@@ -103,7 +119,7 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 		case a.http && mode == TCP:
 			return fmt.Sprintf("%q needs mode http", name), "in mode tcp haproxy would fall back to roundrobin"
 		case v != release.Version{} && !v.AtLeast(a.since[0], a.since[1], a.since[2]):
-			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), ""
+			return fmt.Sprintf("%q needs haproxy %d.%d; this release has %s", name, a.since[0], a.since[1], v), haveIt(release.Since(a.since))
 		}
 		return "", ""
 	}

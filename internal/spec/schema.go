@@ -2,6 +2,7 @@ package spec
 
 import (
 	_ "embed"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -33,6 +34,8 @@ type Spec struct {
 	Log Log `yaml:"log"`
 	// Services are what is balanced.
 	Services []Service `yaml:"services"`
+	// Backends are groups of servers that several services or routes share.
+	Backends []Backend `yaml:"backends"`
 	// Firewall makes an nftables table of hapair's own: VRRP only from peers on its own link and interface, stats only from stats.allow. It touches nothing else.
 	Firewall bool `yaml:"firewall"`
 	// Access says who may log in. Without it nobody can.
@@ -41,6 +44,8 @@ type Spec struct {
 	CloudConfig map[string]any `yaml:"cloud_config"`
 	// HAProxy passes lines through to haproxy.cfg.
 	HAProxy HAProxy `yaml:"haproxy"`
+	// Files are further files of the nodes, such as maps, error pages and Lua scripts. They are watched, proven and rolled back with haproxy.cfg.
+	Files []File `yaml:"files"`
 	// Keepalived passes lines through to keepalived.conf.
 	Keepalived Keepalived `yaml:"keepalived"`
 	// Digest is derived: the SHA-256 of the file's bytes, in hex.
@@ -108,7 +113,7 @@ type Interface struct {
 type VIP struct {
 	// Name of the VIP, by which services name it.
 	Name string `yaml:"name"`
-	// Addresses with their prefixes; one, or one of each family.
+	// Addresses with their prefixes: one, or a list of any of both families. VRRP advertises the first one; the others move with it.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// The interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
 	Device Interface `yaml:"interface"`
@@ -116,8 +121,66 @@ type VIP struct {
 	VirtualRouterID int `yaml:"virtual_router_id"`
 	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
 	Prefer string `yaml:"prefer"`
+	// Group is a name that VIPs share which move together: if one of them cannot stay on a node, all of the group leave it. They prefer the same node.
+	Group string `yaml:"group"`
+	// PreemptDelay is how long the preferred node waits before it takes the VIP back, up to 1000s. It needs vrrp.preempt. Default: 0.
+	PreemptDelay time.Duration `yaml:"preempt_delay"`
+	// Gateway is the router of the VIP's own subnet; one, or one of each family. With it the replies of the VIP leave by the VIP's interface, also those to clients outside of all subnets of the node.
+	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
+	// Routes are routes that only the node has which holds the VIP.
+	Routes []VIPRoute `yaml:"routes"`
+	// TrackScripts are further conditions under which a node may hold the VIP, or is preferred for it.
+	TrackScripts []TrackScript `yaml:"track_scripts"`
+	// OnChange is a command of one's own that the agent runs on every node when the VIP comes or goes, and every 10s on the node that holds it. See docs/vips.md.
+	OnChange *OnChange `yaml:"on_change"`
+	// Lines are lines of the VIP's vrrp_instance in keepalived.conf; keepalived itself checks them.
+	Lines string `yaml:"lines" strictyaml:"raw"`
 	// Interface is derived: the name of Device; empty for the node's own interface.
 	Interface string `yaml:"-"`
+}
+
+// VIPRoute is a route that only the node has which holds a VIP.
+type VIPRoute struct {
+	// To is the destination, a network with its prefix: 10.0.0.0/8; 0.0.0.0/0 is the default route.
+	To netip.Prefix `yaml:"to"`
+	// Via is the router. Default: none, the destination is on the link.
+	Via netip.Addr `yaml:"via"`
+	// Interface by which the destination is reached. Default: the VIP's.
+	Interface string `yaml:"interface"`
+	// Table is the number of the routing table, 1 to 4294967295. Default: the main table.
+	Table int `yaml:"table"`
+	// Metric of the route, 1 to 4294967295. Default: the kernel's.
+	Metric int `yaml:"metric"`
+}
+
+// TrackScript is a command whose exit status keepalived reads: 0 is good. It must exist on the node, and only root may be able to change it.
+type TrackScript struct {
+	// Name of the script, unique in its VIP.
+	Name string `yaml:"name"`
+	// Command is an absolute path, with arguments that are separated by single spaces.
+	Command string `yaml:"command"`
+	// User who runs it. Default: hapair-check.
+	User string `yaml:"user"`
+	// Interval between two runs, 1s to 1000s; a fraction of a second needs keepalived 2.3.2. Default: 2s.
+	Interval time.Duration `yaml:"interval"`
+	// Timeout after which a run counts as failed, at most the interval. Default: the interval.
+	Timeout time.Duration `yaml:"timeout"`
+	// Rise is the number of good runs after which the script is good. Default: 2.
+	Rise int `yaml:"rise"`
+	// Fall is the number of failed runs after which the script is bad. Default: 2.
+	Fall int `yaml:"fall"`
+	// Weight is added to the node's priority while the script is good if it is positive, and subtracted while it is bad if it is negative, -253 to 253. It needs vrrp.preempt. Default: 0, a node whose script is bad does not hold the VIP at all.
+	Weight int `yaml:"weight"`
+}
+
+// OnChange is a command that the agent runs when a VIP comes or goes. Its command alone stands for it.
+type OnChange struct {
+	// Command is an absolute path, with arguments that are separated by single spaces. INSTANCE, the name of the VIP's vrrp_instance, its state (MASTER, BACKUP, FAULT or STOP) and its priority follow them, as in a notify script of keepalived.
+	Command string `yaml:"command"`
+	// User who runs it, with no privileges of root. Default: one that exists only while the command runs.
+	User string `yaml:"user"`
+	// Timeout after which it is killed, 1s to 5m. Default: 10s.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Transport is how VRRP advertisements travel.
@@ -167,58 +230,6 @@ type Log struct {
 	Facility string `yaml:"facility"`
 }
 
-// Mode is what haproxy understands of a connection.
-type Mode string
-
-const (
-	HTTP Mode = "http"
-	TCP  Mode = "tcp"
-)
-
-// Service is one port of a VIP, balanced over all of its servers.
-type Service struct {
-	// Name of the service: letters, digits, "-", "_", "." and ":".
-	Name string `yaml:"name"`
-	// VIP names the virtual IP.
-	VIP string `yaml:"vip"`
-	// Port on the VIP, 1 to 65535.
-	Port int `yaml:"port"`
-	// Mode is http or tcp. Default: tcp.
-	Mode Mode `yaml:"mode"`
-	// Balance is HAProxy's name of an algorithm. Default: roundrobin.
-	Balance string `yaml:"balance"`
-	// Check says how a server's health is asked. Default: a connection.
-	Check *Check `yaml:"check"`
-	// TLS is terminated by haproxy where it is given.
-	TLS *TLS `yaml:"tls"`
-	// Servers share the load.
-	Servers []Server `yaml:"servers"`
-}
-
-// Check says how a server's health is asked.
-type Check struct {
-	// HTTP is a method and a path: "GET /v3".
-	HTTP string `yaml:"http"`
-	// Expect is the status that says healthy. Default: any 2xx or 3xx.
-	Expect int `yaml:"expect"`
-}
-
-// TLS is terminated by haproxy.
-type TLS struct {
-	// Certificate is a path on the node: a PEM file of certificate, chain and key.
-	Certificate string `yaml:"certificate"`
-}
-
-// Server is one of those that do a service's work.
-type Server struct {
-	// Name of the server, unique in its service.
-	Name string `yaml:"name"`
-	// Address of the server.
-	Address netip.Addr `yaml:"address"`
-	// Port of the server. Default: the service's.
-	Port int `yaml:"port"`
-}
-
 // Access says who may log in.
 type Access struct {
 	// Users are people, each with keys of their own.
@@ -235,8 +246,14 @@ type User struct {
 	Sudo bool `yaml:"sudo"`
 }
 
-// HAProxy passes lines through to haproxy.cfg; haproxy itself checks them.
+// HAProxy sets what holds for all services, and passes lines through to haproxy.cfg, which haproxy itself checks.
 type HAProxy struct {
+	// MaxConn is the most connections that haproxy takes, of all services together. Default: what the limit of open files allows.
+	MaxConn int `yaml:"maxconn"`
+	// Timeouts of every service that does not set its own.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// Check is how often every server is checked whose service does not say so itself.
+	Check CheckTimes `yaml:"check"`
 	// Global are lines of the global section.
 	Global string `yaml:"global" strictyaml:"raw"`
 	// Defaults are lines of the defaults section.
@@ -249,13 +266,33 @@ type HAProxy struct {
 	ConfigContent []byte `yaml:"-"`
 }
 
+// File is a file of every node, the same on all. It belongs to root.
+type File struct {
+	// Path on the node.
+	Path string `yaml:"path"`
+	// From names a file beside the spec with the content.
+	From string `yaml:"from"`
+	// Content of the file, instead of from.
+	Content string `yaml:"content" strictyaml:"raw"`
+	// Mode is the file's permissions, in quotes: "0640" lets haproxy's group read it, and no other user. Default: "0644".
+	Mode string `yaml:"mode"`
+	// Data is derived: the content, wherever it comes from.
+	Data []byte `yaml:"-"`
+	// Perm is derived: the mode as a number.
+	Perm fs.FileMode `yaml:"-"`
+}
+
 // Keepalived passes lines through to keepalived.conf; keepalived itself checks them.
 type Keepalived struct {
 	// Extra are whole blocks.
 	Extra string `yaml:"extra" strictyaml:"raw"`
 }
 
-// Source is this package's schema.go, out of whose comments editors are told what a key means.
-//
+// SchemaSources are the files of this package with the types of the spec. Editors show their comments.
+func SchemaSources() []string { return []string{schemaSource, servicesSource} }
+
 //go:embed schema.go
-var Source string
+var schemaSource string
+
+//go:embed schema_services.go
+var servicesSource string

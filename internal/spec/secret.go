@@ -103,10 +103,17 @@ func (s *Spec) resolve(doc *strictyaml.Document, src Sources) {
 	if s.HAProxy.Config != "" {
 		s.HAProxy.ConfigContent = readConfig(doc, "haproxy.config", s.HAProxy.Config, src)
 	}
+	for i := range s.Files {
+		f := &s.Files[i]
+		f.Data = []byte(f.Content)
+		if path := fmt.Sprintf("files[%d].from", i); f.From != "" && f.Content == "" && !doc.Told(path) {
+			f.Data = readBeside(doc, path, f.From, src)
+		}
+	}
 }
 
-// readConfig reads a file of the user's own that replaces a generated one.
-func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte {
+// readBeside reads a file that the spec names.
+func readBeside(doc *strictyaml.Document, path, name string, src Sources) []byte {
 	if src.ReadFile == nil {
 		doc.Problem(path, "no file can be read here", "")
 		return nil
@@ -117,6 +124,17 @@ func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte
 		doc.Problem(path, "cannot read the file: "+err.Error(), "its path is relative to the spec")
 	case len(data) > maxFile:
 		doc.Problem(path, fmt.Sprintf("the file has %d bytes, which is more than the limit of %d MiB", len(data), maxFile>>20), "")
+	default:
+		return data
+	}
+	return nil
+}
+
+// readConfig reads a file of the user's own that replaces a generated one.
+func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte {
+	data := readBeside(doc, path, name, src)
+	switch {
+	case doc.Told(path):
 	case strings.TrimSpace(string(data)) == "":
 		doc.Problem(path, "the file is empty", "")
 	case strings.ContainsRune(string(data), 0):

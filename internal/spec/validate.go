@@ -44,6 +44,7 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 	c.agent()
 	c.log()
 	c.services()
+	c.files()
 	c.access()
 	c.passthrough()
 	c.machineNames()
@@ -154,12 +155,22 @@ func (c check) addresses(path string, addresses []Address) bool {
 	if !c.required(path) {
 		return false
 	}
-	switch {
-	case len(addresses) == 0:
-		c.Problem(path, "has no address", "one, or one of each family")
-		return false
-	case len(addresses) > 2:
+	if len(addresses) > 2 {
 		c.Problem(path, fmt.Sprintf("has %d addresses", len(addresses)), "one, or one of each family")
+		return false
+	}
+	ok := c.eachAddress(path, addresses)
+	if len(addresses) == 2 && addresses[0].Addr.IsValid() && addresses[1].Addr.IsValid() && FamilyOf(addresses[0].Addr) == FamilyOf(addresses[1].Addr) {
+		c.Problem(c.addressPath(path, 1), "both addresses are of one family", "one, or one of each family")
+		ok = false
+	}
+	return ok
+}
+
+// eachAddress validates addresses with their prefixes, one by one.
+func (c check) eachAddress(path string, addresses []Address) bool {
+	if len(addresses) == 0 {
+		c.Problem(path, "has no address", "one, or one of each family")
 		return false
 	}
 	ok := true
@@ -168,10 +179,6 @@ func (c check) addresses(path string, addresses []Address) bool {
 		if c.Told(p) || !c.usable(p, a.Addr, false) {
 			ok = false
 			continue
-		}
-		if i == 1 && addresses[0].Addr.IsValid() && FamilyOf(addresses[0].Addr) == FamilyOf(a.Addr) {
-			c.Problem(p, "both addresses are of one family", "one, or one of each family")
-			ok = false
 		}
 		if end := networkEnd(a); end != "" {
 			c.Problem(p, fmt.Sprintf("%s is the %s address of its network", a.Prefix(), end), "")

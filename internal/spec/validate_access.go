@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hapair/hapair/internal/diag"
 )
 
 // reserved are accounts that are not a person's.
@@ -50,6 +52,9 @@ func (c check) passthrough() {
 	} {
 		if strings.ContainsRune(field.text, 0) {
 			c.Problem(field.path, "holds a NUL character", "")
+		}
+		if section, ok := map[string]string{"haproxy.global": "global", "haproxy.defaults": "defaults", "haproxy.extra": ""}[field.path]; ok {
+			c.keywords(diag.Warning, field.path, section, field.text) // haproxy may come from elsewhere
 		}
 		if strings.HasPrefix(field.path, "haproxy.") && field.path != "haproxy.config" && field.text != "" && h.Config != "" {
 			c.Problem(field.path, "has no effect: haproxy.config replaces the whole file", "write it into "+quote(h.Config))

@@ -2,98 +2,17 @@ package spec
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-
-	"github.com/hapair/hapair/internal/release"
+	"strings"
+	"time"
 )
-
-func (c check) stats() {
-	s := c.s.Stats
-	if s == nil || c.Told("stats") {
-		return
-	}
-	c.port("stats.port", s.Port)
-	c.statsLogin(s)
-	c.statsExposed(s)
-	for i, p := range s.Allow {
-		if p.IsValid() && p != p.Masked() {
-			c.Problem(fmt.Sprintf("stats.allow[%d]", i), fmt.Sprintf("%s is an address in a network", p), "write the network: "+p.Masked().String())
-		}
-	}
-}
-
-// statsExposed warns of a page that clients of every network may open. The firewall lets in what stats.allow lists: without
-// it, it does not protect the page.
-func (c check) statsExposed(s *Stats) {
-	if len(s.Allow) > 0 || c.Told("stats.allow") || c.s.HAProxy.Config != "" {
-		return
-	}
-	message, hint := "the stats page is open to every network: only its password protects it", "list the networks that may open it in stats.allow"
-	if !c.s.Firewall {
-		hint += ", and keep the others out with firewall: true"
-	}
-	c.Warning("stats", message, hint)
-}
-
-// statsLogin demands a user with a password, unless networks are allowed instead.
-func (c check) statsLogin(s *Stats) {
-	user, password := c.Has("stats.user"), c.Has("stats.password")
-	if len(s.Allow) > 0 && !user && !password {
-		return
-	}
-	if c.required("stats.user") {
-		c.name("stats.user", s.User, statsUserRule)
-	}
-	if !c.required("stats.password") {
-		return
-	}
-	for path, value := range map[string]string{"stats.password.file": s.Password.File, "stats.password.env": s.Password.Env} {
-		if c.written(path) && value == "" {
-			c.Problem(path, "is empty", "")
-		}
-	}
-}
-
-func (c check) log() {
-	l, path := c.s.Log, "log.address"
-	if !c.Has(path) {
-		path = "log"
-	}
-	switch {
-	case c.Told("log") || c.Told("log.address"):
-	case l.Target == LocalLog || l.Target == "node":
-	default:
-		if !c.logAddress(path, l.Target) {
-			c.Problem(path, quote(l.Target)+" is no target of a log", "write /dev/log, node, or an IP address with an optional port")
-		}
-	}
-	if !c.Told("log.facility") && !slices.Contains(Facilities(), l.Facility) {
-		c.Problem("log.facility", quote(l.Facility)+" is no facility of syslog", meant(l.Facility, Facilities()))
-	}
-}
-
-// logAddress tells whether a target is an address, and validates it.
-func (c check) logAddress(path, target string) bool {
-	addr, err := netip.ParseAddr(target)
-	if err != nil {
-		ap, err := netip.ParseAddrPort(target)
-		if err != nil {
-			return false
-		}
-		c.port(path, int(ap.Port()))
-		addr = ap.Addr()
-	}
-	c.usable(path, addr, true)
-	return true
-}
 
 func (c check) services() {
 	s := c.s
 	if len(s.Services) == 0 && s.HAProxy.Config == "" && s.HAProxy.Extra == "" && !c.Told("services") {
 		c.Problem("services", "there is nothing to balance", "list services, or write them yourself under haproxy")
 	}
-	names, ports := map[string]string{}, map[string]string{}
+	names, ports := map[string]string{}, map[portOf]string{}
 	for i := range s.Services {
 		svc, path := &s.Services[i], fmt.Sprintf("services[%d]", i)
 		if c.Told(path) {
@@ -102,110 +21,300 @@ func (c check) services() {
 		if c.required(path+".name") && c.name(path+".name", svc.Name, proxyRule) {
 			c.unique(names, path+".name", svc.Name, "services")
 		}
+		c.mode(path, svc.Mode)
 		c.listens(svc, path, ports)
-		c.balances(svc, path)
-		c.checks(svc, path+".check")
-		if svc.TLS != nil && !c.Told(path+".tls") && c.required(path+".tls.certificate") {
-			if message, hint := checkPath(svc.TLS.Certificate); message != "" {
-				c.Problem(path+".tls.certificate", message, hint)
-			}
-		}
-		c.servers(svc, path+".servers")
+		c.clients(svc, path)
+		c.pages(svc, path)
+		c.tls(svc, path)
+		c.timeouts(path+".timeouts", &svc.Timeouts)
+		c.leads(svc, path)
+		p := svc.pool(path)
+		c.pool(&p)
+		c.serviceLines(svc, path)
 	}
+	c.redirects(ports)
+	c.backends(names)
+	c.haproxyDefaults()
 }
 
+// portOf is a port of a VIP.
+type portOf struct {
+	vip  string
+	port int
+}
+
+// maxPorts is how many ports a range may have: haproxy makes a socket for each.
+const maxPorts = 4096
+
 // listens validates where a service is reached.
-func (c check) listens(svc *Service, path string, ports map[string]string) {
-	if c.required(path + ".port") {
-		c.port(path+".port", svc.Port)
+func (c check) listens(svc *Service, path string, ports map[portOf]string) {
+	switch has := c.Has(path + ".ports"); {
+	case has && c.Has(path+".port"):
+		c.Problem(path+".ports", "port and ports are both given", "list all of them in ports")
+	case !has:
+		if c.required(path + ".port") {
+			c.port(path+".port", svc.Port)
+		}
+	case !c.Told(path+".ports") && len(svc.Ports) == 0:
+		c.Problem(path+".ports", "has no port", "")
+	}
+	for i, p := range svc.Ports {
+		c.portRange(svc, fmt.Sprintf("%s.ports[%d]", path, i), p)
 	}
 	if !c.required(path + ".vip") {
 		return
 	}
-	if c.s.VIP(svc.VIP) == nil {
-		var names []string
-		for _, v := range c.s.VIPs {
-			names = append(names, v.Name)
+	if len(svc.VIPs) == 0 {
+		c.Problem(path+".vip", "has no VIP", "")
+	}
+	seen := map[string]string{}
+	for i, name := range svc.VIPs {
+		p := c.addressPath(path+".vip", i)
+		if c.s.VIP(name) == nil {
+			c.Problem(p, "there is no VIP "+quote(name), meant(name, c.s.vipNames()))
+			continue
 		}
-		c.Problem(path+".vip", "there is no VIP "+quote(svc.VIP), meant(svc.VIP, names))
+		c.unique(seen, p, name, "VIPs of the service")
+	}
+	c.takesPorts(svc, path, ports)
+}
+
+func (s *Spec) vipNames() []string {
+	var names []string
+	for _, v := range s.VIPs {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// portRange validates an entry of ports.
+func (c check) portRange(svc *Service, path string, p Port) {
+	if c.Told(path) || c.Told(path+".port") {
 		return
 	}
-	where := fmt.Sprintf("%s:%d", svc.VIP, svc.Port)
-	if first, twice := ports[where]; twice && svc.Port > 0 {
-		c.Problem(path+".port", fmt.Sprintf("service %s has port %d of VIP %s already", quote(first), svc.Port, quote(svc.VIP)), "")
+	at := path
+	if c.Has(path + ".port") {
+		at = path + ".port"
 	}
-	ports[where] = svc.Name
-	if svc.Port == 22 {
-		c.Warning(path+".port", "sshd listens on port 22 of every address, so that haproxy cannot", "let sshd listen on the node's own address alone (ListenAddress)")
+	c.port(at, p.Port.Low)
+	c.port(at, p.Port.High)
+	switch {
+	case p.Port.High < p.Port.Low:
+		c.Problem(at, fmt.Sprintf("the range ends with %d, before it begins", p.Port.High), "write the lower port first")
+	case p.Port.High-p.Port.Low >= maxPorts:
+		c.Problem(at, fmt.Sprintf("the range has %d ports", p.Port.High-p.Port.Low+1), fmt.Sprintf("must be %d at most: haproxy makes a socket for each", maxPorts))
+	}
+	if p.TLS != nil && *p.TLS && svc.TLS == nil {
+		c.Problem(path+".tls", "the service has no tls", "give it tls with a certificate")
+	}
+	c.words(path+".lines", "bind address", p.Lines)
+}
+
+// takesPorts finds ports of a VIP that another service has.
+func (c check) takesPorts(svc *Service, path string, ports map[portOf]string) {
+	for i, p := range svc.PortList() {
+		at := path + ".port"
+		if len(svc.Ports) > 0 {
+			at = fmt.Sprintf("%s.ports[%d]", path, i)
+		}
+		if c.Told(at) || p.Port.Low < 1 || p.Port.High > 65535 {
+			continue
+		}
+		for _, vip := range svc.VIPs {
+			c.takesRange(svc, at, vip, p.Port, ports)
+		}
 	}
 }
 
-func (c check) balances(svc *Service, path string) {
-	if !c.Told(path+".mode") && svc.Mode != HTTP && svc.Mode != TCP {
-		c.Problem(path+".mode", quote(string(svc.Mode))+" is no mode", meant(string(svc.Mode), []string{string(HTTP), string(TCP)}))
-	}
-	if c.Told(path + ".balance") {
-		return
-	}
-	r, _ := release.Get(c.s.Image.Release) // an unknown one is told already
-	if message, hint := checkBalance(svc.Balance, svc.Mode, r.HAProxy); message != "" {
-		c.Problem(path+".balance", message, hint)
-	}
-}
-
-func (c check) checks(svc *Service, path string) {
-	if svc.Check == nil || c.Told(path) {
-		return
-	}
-	if c.written(path + ".http") {
-		c.name(path+".http", svc.Check.HTTP, checkRule)
-	}
-	if !c.written(path + ".expect") {
-		return
-	}
-	if !c.Has(path + ".http") {
-		c.Problem(path+".expect", "has no effect without http", "")
-	} else if svc.Check.Expect < 100 || svc.Check.Expect > 599 {
-		c.Problem(path+".expect", fmt.Sprintf("%d is no status of HTTP", svc.Check.Expect), "they go from 100 to 599")
+func (c check) takesRange(svc *Service, at, vip string, r PortRange, ports map[portOf]string) {
+	for port := r.Low; port <= r.High; port++ {
+		first, twice := ports[portOf{vip, port}]
+		if twice {
+			c.Problem(at, fmt.Sprintf("service %s has port %d of VIP %s already", quote(first), port, quote(vip)), "")
+			return
+		}
+		ports[portOf{vip, port}] = svc.Name
+		if port == 22 {
+			c.Warning(at, "sshd listens on port 22 of every address, so that haproxy cannot", "let sshd listen on the node's own address alone (ListenAddress)")
+		}
 	}
 }
 
-func (c check) servers(svc *Service, path string) {
-	if c.required(path) && len(svc.Servers) == 0 {
-		c.Problem(path, "a service has at least one server", "")
+// redirects validates redirect_http, once all ports are known.
+func (c check) redirects(ports map[portOf]string) {
+	for i := range c.s.Services {
+		svc, path := &c.s.Services[i], fmt.Sprintf("services[%d].redirect_http", i)
+		if !svc.RedirectHTTP || c.Told(path) {
+			continue
+		}
+		if svc.TLS == nil {
+			c.Problem(path, "the service has no tls to redirect to", "give it tls with a certificate, or leave redirect_http out")
+			continue
+		}
+		for _, vip := range svc.VIPs {
+			at := portOf{vip, 80}
+			if first, twice := ports[at]; twice {
+				c.Problem(path, fmt.Sprintf("service %s has port 80 of VIP %s already", quote(first), quote(vip)), "the redirect needs that port")
+			}
+			ports[at] = svc.Name
+		}
 	}
-	names, addresses := map[string]string{}, map[netip.AddrPort]string{}
-	for i := range svc.Servers {
-		server, p := &svc.Servers[i], fmt.Sprintf("%s[%d]", path, i)
+}
+
+func (c check) mode(path string, mode Mode) {
+	if !c.Told(path+".mode") && mode != HTTP && mode != TCP {
+		c.Problem(path+".mode", quote(string(mode))+" is no mode", meant(string(mode), []string{string(HTTP), string(TCP)}))
+	}
+}
+
+// needsHTTP finds a key that has an effect in mode http alone.
+func (c check) needsHTTP(mode Mode, path string) {
+	if mode == TCP && c.written(path) {
+		c.Problem(path, "needs mode http", "the service's mode is tcp")
+	}
+}
+
+// clients validates who may connect, and how.
+func (c check) clients(svc *Service, path string) {
+	for i, p := range svc.Allow {
+		if p.IsValid() && p != p.Masked() {
+			c.Problem(fmt.Sprintf("%s.allow[%d]", path, i), fmt.Sprintf("%s is an address in a network", p), "write the network: "+p.Masked().String())
+		}
+	}
+	if c.written(path+".allow") && len(svc.Allow) == 0 {
+		c.Problem(path+".allow", "lists no network: nobody could connect", "leave it out to let everybody connect")
+	}
+	c.atLeast(path+".maxconn", svc.MaxConn, 1)
+	c.needsHTTP(svc.Mode, path+".forwarded")
+}
+
+// atLeast holds a number that was written against its lower bound.
+func (c check) atLeast(path string, n, least int) {
+	if c.written(path) && n < least {
+		c.Problem(path, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("must be at least %d", least))
+	}
+}
+
+// pages validates what haproxy itself answers, and how it changes answers.
+func (c check) pages(svc *Service, path string) {
+	c.needsHTTP(svc.Mode, path+".health_page")
+	if c.written(path + ".health_page") {
+		c.name(path+".health_page", svc.HealthPage, uriRule)
+	}
+	c.needsHTTP(svc.Mode, path+".compression")
+	for i, mime := range svc.Compression {
+		if p := fmt.Sprintf("%s.compression[%d]", path, i); c.written(p) {
+			c.name(p, mime, mimeRule)
+		}
+	}
+	c.needsHTTP(svc.Mode, path+".error_files")
+	for i, e := range svc.ErrorFiles {
+		p := fmt.Sprintf("%s.error_files[%d]", path, i)
 		if c.Told(p) {
 			continue
 		}
-		if c.required(p+".name") && c.name(p+".name", server.Name, proxyRule) {
-			c.unique(names, p+".name", server.Name, "servers of the service")
+		// configuration.txt, errorfile
+		known := []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504}
+		if c.required(p+".status") && !slices.Contains(known, e.Status) {
+			c.Problem(p+".status", fmt.Sprintf("haproxy has no page for status %d", e.Status), "it has 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429 and 500 to 504")
 		}
-		if c.Has(p + ".port") {
-			c.port(p+".port", server.Port)
+		if c.required(p + ".path") {
+			c.path(p+".path", e.Path)
 		}
-		if !c.required(p+".address") || !c.usable(p+".address", server.Address, true) {
-			continue
-		}
-		where := netip.AddrPortFrom(server.Address, uint16(server.Port))
-		if first, twice := addresses[where]; twice {
-			c.Problem(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "")
-		}
-		addresses[where] = server.Name
-		c.statsPort(server, p)
 	}
 }
 
-// statsPort finds servers that cannot be there: on a node's own address the stats page has its port.
-func (c check) statsPort(server *Server, path string) {
-	if c.s.Stats == nil || server.Port != c.s.Stats.Port || server.Port == 0 {
+// path validates a path on the node.
+func (c check) path(path, value string) {
+	if message, hint := checkPath(value); message != "" {
+		c.Problem(path, message, hint)
+	}
+}
+
+// directoryOrFile validates a path on the node that may end with "/".
+func (c check) directoryOrFile(path, value string) {
+	if value != "/" {
+		value = strings.TrimSuffix(value, "/")
+	}
+	c.path(path, value)
+}
+
+func (c check) tls(svc *Service, path string) {
+	t := svc.TLS
+	if path += ".tls"; t == nil || c.Told(path) {
 		return
 	}
-	for i := range c.s.Nodes {
-		if n := &c.s.Nodes[i]; n.Addr(FamilyOf(server.Address)) == server.Address {
-			c.Problem(path+".port", fmt.Sprintf("port %d of node %s is that of the stats page", server.Port, quote(n.Name)), "give stats another port")
+	if !c.Has(path+".certificates") && c.required(path+".certificate") {
+		c.path(path+".certificate", t.Certificate)
+	} else if c.written(path + ".certificate") {
+		c.path(path+".certificate", t.Certificate)
+	}
+	if c.written(path+".certificates") && len(t.Certificates) == 0 {
+		c.Problem(path+".certificates", "lists no certificate", "")
+	}
+	for i, cert := range t.Certificates {
+		if p := fmt.Sprintf("%s.certificates[%d]", path, i); c.written(p) {
+			c.directoryOrFile(p, cert)
 		}
 	}
+	c.alpn(path+".alpn", t.ALPN)
+	if c.written(path + ".client_ca") {
+		c.path(path+".client_ca", t.ClientCA)
+	}
+	if !c.written(path + ".client_verify") {
+		return
+	}
+	if words := []string{"required", "optional"}; !slices.Contains(words, t.ClientVerify) {
+		c.Problem(path+".client_verify", quote(t.ClientVerify)+" is not taken here", meant(t.ClientVerify, words))
+	} else if !c.Has(path + ".client_ca") {
+		c.Problem(path+".client_verify", "has no effect without client_ca", "")
+	}
+}
+
+func (c check) alpn(path string, protocols []string) {
+	for i, name := range protocols {
+		if p := fmt.Sprintf("%s[%d]", path, i); c.written(p) {
+			c.name(p, name, alpnRule)
+		}
+	}
+}
+
+// longest is the longest timeout that haproxy takes: 2^31 - 1 milliseconds (configuration.txt, 2.5).
+const longest = (1<<31 - 1) * time.Millisecond
+
+func (c check) timeouts(path string, t *Timeouts) {
+	for _, f := range t.Fields() {
+		p := path + "." + f.Key
+		if f.Value == nil || c.Told(p) {
+			continue
+		}
+		if d := *f.Value; d < 0 || d > longest || d%time.Millisecond != 0 {
+			c.Problem(p, fmt.Sprintf("haproxy has no timeout of %s", d), "must be 0 (none) to 24 days, in whole milliseconds")
+		}
+	}
+}
+
+// TimeoutField is one of the timeouts.
+type TimeoutField struct {
+	Key, Keyword string // in the spec, and in haproxy.cfg behind "timeout"
+	Value        *time.Duration
+	Client       bool // it concerns the clients alone
+}
+
+// Fields are all timeouts, in the order of the spec.
+func (t *Timeouts) Fields() []TimeoutField {
+	return []TimeoutField{
+		{"connect", "connect", t.Connect, false}, {"client", "client", t.Client, true}, {"server", "server", t.Server, false},
+		{"tunnel", "tunnel", t.Tunnel, false}, {"queue", "queue", t.Queue, false}, {"check", "check", t.Check, false},
+		{"http_request", "http-request", t.HTTPRequest, true}, {"http_keep_alive", "http-keep-alive", t.HTTPKeepAlive, true},
+		{"client_fin", "client-fin", t.ClientFin, true}, {"server_fin", "server-fin", t.ServerFin, false},
+	}
+}
+
+// haproxyDefaults validates what holds for all services.
+func (c check) haproxyDefaults() {
+	h := &c.s.HAProxy
+	c.atLeast("haproxy.maxconn", h.MaxConn, 1)
+	c.timeouts("haproxy.timeouts", &h.Timeouts)
+	c.checkTimes("haproxy.check", h.Check)
 }

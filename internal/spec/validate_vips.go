@@ -28,10 +28,23 @@ func (c check) vips() {
 			c.Problem(path+".prefer", "there is no node "+quote(v.Prefer), meant(v.Prefer, s.nodeNames()))
 		}
 		c.routerID(i, v, path+".virtual_router_id")
-		if c.addresses(path+".address", v.Addresses) {
+		if c.required(path+".address") && c.vipAddressCount(v, path+".address") && c.eachAddress(path+".address", v.Addresses) {
 			c.vipAddresses(v, path+".address", taken)
 		}
+		c.vipOptions(i, v, path)
 	}
+	c.vipGroups()
+}
+
+// MaxVIPAddresses limits the addresses of one VIP: the agent asks the link about each of them.
+const MaxVIPAddresses = 128
+
+func (c check) vipAddressCount(v *VIP, path string) bool {
+	if n := len(v.Addresses); n > MaxVIPAddresses {
+		c.Problem(path, fmt.Sprintf("has %d addresses", n), fmt.Sprintf("%d are the most; several VIPs of one group move together", MaxVIPAddresses))
+		return false
+	}
+	return true
 }
 
 func (s *Spec) nodeNames() []string {
@@ -71,11 +84,12 @@ func (c check) taken() map[netip.Addr]string {
 			taken[g] = "the gateway of node " + quote(n.Name)
 		}
 	}
-	for _, svc := range c.s.Services {
-		for _, server := range svc.Servers {
-			taken[server.Address] = "server " + quote(server.Name) + " of service " + quote(svc.Name)
+	for _, p := range c.s.Pools() {
+		for _, server := range p.Servers {
+			taken[server.Address.Addr] = "server " + quote(server.Name) + " of service " + quote(p.Name)
 		}
 	}
+	delete(taken, netip.Addr{}) // servers with DNS names
 	for _, n := range c.s.Nodes {
 		for _, a := range n.Addresses {
 			taken[a.Addr] = "node " + quote(n.Name)
@@ -120,6 +134,9 @@ func (c check) subnet(v *VIP, a Address, path string) {
 		}
 		if !interfaceRule.accepts(iface) || !validAddresses(n.Addresses) {
 			continue // told already
+		}
+		if v.GatewayOf(FamilyOf(a.Addr)).IsValid() {
+			continue // clients reach it through its router
 		}
 		if v.Interface == "" || a.Bits == 0 {
 			c.Problem(path, fmt.Sprintf("%s is in no subnet that is known of %s on node %s", a.Addr, iface, quote(n.Name)),

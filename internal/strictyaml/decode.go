@@ -19,6 +19,12 @@ import (
 // `strictyaml:"one"` takes a single value for a list of one.
 func (n *Node) Decode(out any) { n.decode(reflect.ValueOf(out).Elem()) }
 
+// DecodeOne is Decode for a list for which a single value may stand.
+func (n *Node) DecodeOne(out any) {
+	n.one = true
+	n.Decode(out)
+}
+
 func (n *Node) decode(v reflect.Value) {
 	if !n.enter() {
 		return

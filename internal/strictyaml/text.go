@@ -38,6 +38,12 @@ func (d *Document) PlaceInText(path string, n int) diag.Problem {
 	return problem
 }
 
+// ProblemInText adds an error, or a warning, about line n, from 0, of the text at a path. See PlaceInText.
+func (d *Document) ProblemInText(severity diag.Severity, path string, n int, message, hint string) {
+	p := d.PlaceInText(path, n)
+	d.at(severity, place{p.Line, p.Column}, path, message, hint)
+}
+
 // Beside returns the path of a file that the document names relative to itself.
 func (d *Document) Beside(name string) string {
 	if d == nil || filepath.IsAbs(name) || !strings.ContainsRune(d.file, filepath.Separator) {

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Password is that of the stats page: the tests' own secret.
@@ -30,13 +31,12 @@ const (
 	settled     = 1500 * time.Millisecond // how long one holder must stay the only one
 )
 
-// Releases are those that HAPAIR_RELEASES names, or else the given ones: stand-ins for Ubuntu's, whose archive cannot be
-// reached from everywhere. Where it can, HAPAIR_RELEASES=noble tests the real thing.
-func Releases(t testing.TB, standIns ...string) []string {
+// Releases returns those that HAPAIR_RELEASES names, separated by commas, or else the given ones.
+func Releases(t testing.TB, defaults ...string) []string {
 	t.Helper()
 	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(names) == 0 {
-		return standIns
+		return defaults
 	}
 	for _, name := range names {
 		if _, err := release.Get(name); err != nil {
@@ -56,6 +56,7 @@ type Bake struct {
 // Build builds the programs, with flags of go build, and lays a spec down as a newcomer would have it.
 func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	t.Helper()
+	needs.Cluster(t)
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
 	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as the Makefile does
@@ -230,7 +231,7 @@ func (c *Cluster) Settle(t testing.TB) (holder, other *lab.Host) {
 	return c.Nodes[name], other
 }
 
-// Eventually polls until f gives no error.
+// Eventually is eventually.Nil with a context.
 func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, limit)

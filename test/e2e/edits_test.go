@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -92,7 +92,7 @@ func proven(ctx context.Context, h *lab.Host) error {
 // refused tells whether the last change was.
 func refused(ctx context.Context, h *lab.Host) error {
 	s, err := cluster.Status(ctx, h)
-	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != control.Refused) {
+	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.Refused) {
 		err = fmt.Errorf("status does not say that the change was refused: %+v", s.LastChange)
 	}
 	return err

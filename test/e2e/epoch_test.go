@@ -22,7 +22,7 @@ import (
 func TestSameImageAgain(t *testing.T) {
 	const epoch = 1_700_000_000
 	t.Setenv("SOURCE_DATE_EPOCH", fmt.Sprint(epoch))
-	for _, release := range cluster.Releases(t, "trixie") {
+	for _, release := range cluster.Releases(t, "noble") {
 		t.Run(release, func(t *testing.T) {
 			b := buildFamily(t, cluster.IPv4)
 			var images []string

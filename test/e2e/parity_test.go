@@ -18,7 +18,7 @@ import (
 // TestParity boots one base in two ways: as a golden image with its seed, and as a stock image whose user-data installs
 // the rest. Both must end as the same machine. inventory.go lists what is compared, allowed_test.go what may differ.
 func TestParity(t *testing.T) {
-	for _, name := range cluster.Releases(t, "trixie") {
+	for _, name := range cluster.Releases(t, "noble") {
 		t.Run(name, func(t *testing.T) {
 			b := build(t)
 			base := plainImage(t, b, name)

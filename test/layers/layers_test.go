@@ -19,7 +19,8 @@ var floors = [][]string{
 	// Support of tests. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/needs", "internal/testing/gotool"},
+	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
@@ -30,10 +31,12 @@ var floors = [][]string{
 	{"internal/haproxy/haproxycfg", "internal/keepalived/keepalivedconf"},
 	// The agent.
 	{"internal/agent"},
-	{"internal/agent/maintenance", "internal/agent/metrics", "internal/agent/reach", "internal/agent/rivals", "internal/agent/store",
-		"internal/agent/verify"},
-	{"internal/agent/vip", "internal/agent/watch"},
-	{"internal/agent/config", "internal/agent/control"},
+	{"internal/agent/status"},
+	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/verify"},
+	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
+	{"internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/store"},
+	{"internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
+	{"internal/agent/config", "internal/agent/journal"},
 	// The daemons of a node, and the system below them.
 	{"internal/advert"},
 	{"internal/haproxy", "internal/keepalived", "internal/systemd"},
@@ -43,6 +46,7 @@ var floors = [][]string{
 	{"internal/spec", "examples"},
 	{"internal/release", "internal/srcmap", "internal/strictyaml"},
 	// What knows nothing of load balancers.
+	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"internal/durable", "internal/exitstatus", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version",
 		"units"},

@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestGoldenBoots boots the golden image of the default release as a machine with UEFI and its seed, and the node's own
 // report is that every step of the job holds. It is the shortest of the tests of `make test-qemu`.
 func TestGoldenBoots(t *testing.T) {
-	emulation(t)
+	needs.Emulation(t)
 	Need(t, UEFI)
 	w := newWorld(t, twoSegments())
 	for _, release := range cluster.Releases(t, "noble") {
@@ -42,7 +43,7 @@ func (w *world) verify(t *testing.T, n *node) {
 // has, mount the EFI system partition, grow its root, and come up again on what a kernel's package makes of grub's
 // configuration.
 func TestQEMUBoots(t *testing.T) {
-	emulation(t)
+	needs.Emulation(t)
 	w := newWorld(t, twoSegments())
 	for _, release := range cluster.Releases(t, "noble", "resolute", "jammy", "trixie", "bookworm") {
 		image := w.Image(t, release)

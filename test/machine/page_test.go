@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -24,7 +25,7 @@ var qemuBlock = regexp.MustCompile("(?ms)^```sh qemu\n(.*?)^```$")
 // TestQEMUPage runs the QEMU commands of docs/machines.md on what bake makes of examples/controllers.yaml, and reads on the
 // consoles that both nodes verified themselves.
 func TestQEMUPage(t *testing.T) {
-	emulation(t)
+	needs.Emulation(t)
 	Need(t, UEFI)
 	page, err := os.ReadFile("../../docs/machines.md")
 	if err != nil {

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestQEMUPair boots the pair of a release and breaks it as machines break.
 func TestQEMUPair(t *testing.T) {
-	emulation(t)
+	needs.Emulation(t)
 	for _, release := range cluster.Releases(t, "noble", "trixie") {
 		t.Run(release, func(t *testing.T) { testPair(t, twoSegments(), release, UEFI) })
 	}
@@ -23,7 +24,7 @@ func TestQEMUPair(t *testing.T) {
 
 // TestQEMUPairOnBond is the same with bonded cards, and the VIP in a VLAN on them.
 func TestQEMUPairOnBond(t *testing.T) {
-	emulation(t)
+	needs.Emulation(t)
 	for _, release := range cluster.Releases(t, "noble") {
 		t.Run(release, func(t *testing.T) { testPair(t, bondAndVLAN(), release, BIOS) })
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,14 +27,6 @@ const (
 	bootLimit = 8 * time.Minute
 	moveLimit = 2 * time.Minute
 )
-
-// emulation skips a test unless HAPAIR_TEST_QEMU is true.
-func emulation(t *testing.T) {
-	t.Helper()
-	if os.Getenv("HAPAIR_TEST_QEMU") != "true" {
-		t.Skip("under software emulation this takes minutes: make test-qemu runs it")
-	}
-}
 
 // node is a machine of the pair and what its spec says.
 type node struct {

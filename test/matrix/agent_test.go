@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -222,7 +223,7 @@ func noBus(ctx context.Context, r *run) error {
 	if err := r.serves(ctx, "no-bus"); err != nil {
 		return err
 	}
-	_, err = r.saying(ctx, n, control.Proven)
+	_, err = r.saying(ctx, n, journal.Proven)
 	r.end = "the new one serves"
 	return err
 }
@@ -261,7 +262,7 @@ umount /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full;
 
 // noRoom is what status says of a change that runs and could not be kept.
 func noRoom(s control.Status) (string, error) {
-	if s.LastChange == nil || s.LastChange.Verdict != control.Proven || s.LastChange.Reason == "" {
+	if s.LastChange == nil || s.LastChange.Verdict != journal.Proven || s.LastChange.Reason == "" {
 		return "", fmt.Errorf("status does not say that there is no room: %+v", s.LastChange)
 	}
 	return fmt.Sprintf("%s: %s", s.LastChange.Verdict, s.LastChange.Reason), nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -60,7 +60,7 @@ func refused(e cluster.Edit, path string, breaks func(string) string) func(conte
 		if err := r.save(ctx, e, path, content); err != nil {
 			return err
 		}
-		if _, err := r.saying(ctx, n, control.Refused); err != nil {
+		if _, err := r.saying(ctx, n, journal.Refused); err != nil {
 			return err
 		}
 		now, err := r.holder.ReadFile(path)
@@ -79,7 +79,7 @@ func removed(path string) func(context.Context, *run) error {
 			err = sh(ctx, r.holder, `rm "$1"`, path)
 		}
 		if err == nil {
-			_, err = r.saying(ctx, n, control.Refused)
+			_, err = r.saying(ctx, n, journal.Refused)
 		}
 		r.end = "the old one serves"
 		return err
@@ -103,7 +103,7 @@ func bothBroken(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.holder, `cat /run/h >"$1"; cat /run/k >"$2"`, haproxyCfg, keepalivedConf); err != nil {
 		return err
 	}
-	c, err := r.saying(ctx, n, control.Refused)
+	c, err := r.saying(ctx, n, journal.Refused)
 	if err == nil && len(c.Targets) != 2 {
 		err = fmt.Errorf("not both were in one change: %+v", c)
 	}
@@ -122,14 +122,14 @@ func halfWritten(ctx context.Context, r *run) error {
 	if err := cluster.Pipe(ctx, r.holder, content[:half], `cat >"$1"`, haproxyCfg); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, n, control.Refused); err != nil {
+	if _, err := r.saying(ctx, n, journal.Refused); err != nil {
 		return err
 	}
 	said := r.said
 	if err := cluster.Pipe(ctx, r.holder, content[half:], `sleep 2; cat >>"$1"`, haproxyCfg); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, n, control.Proven); err != nil {
+	if _, err := r.saying(ctx, n, journal.Proven); err != nil {
 		return err
 	}
 	r.said = said + "; then " + r.said
@@ -167,7 +167,7 @@ func unstartable(ctx context.Context, r *run) error {
 	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, content); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, n, control.RolledBack); err != nil {
+	if _, err := r.saying(ctx, n, journal.RolledBack); err != nil {
 		return err
 	}
 	now, err := r.holder.ReadFile(haproxyCfg)
@@ -190,7 +190,7 @@ mv /etc/haproxy /etc/haproxy.1; ln -s haproxy.2 /etc/haproxy`
 	if err := cluster.Pipe(ctx, r.holder, cluster.Marked(original, "swapped"), second); err != nil {
 		return err
 	}
-	c, err := r.saying(ctx, n, control.Proven)
+	c, err := r.saying(ctx, n, journal.Proven)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ ln -s haproxy.3 /etc/haproxy.new; mv -T /etc/haproxy.new /etc/haproxy`
 	if err := cluster.Pipe(ctx, r.holder, original+nonsense, third); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, c.Number, control.Refused); err != nil {
+	if _, err := r.saying(ctx, c.Number, journal.Refused); err != nil {
 		return err
 	}
 	if err := r.serves(ctx, "swapped"); err != nil {
@@ -263,11 +263,11 @@ func hundred(ctx context.Context, r *run) error {
 		if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], mark)); err != nil {
 			return err
 		}
-		if err := r.judged(ctx, n, control.Proven); err != nil {
+		if err := r.judged(ctx, n, journal.Proven); err != nil {
 			return err
 		}
 	}
-	if _, err := r.saying(ctx, 0, control.Proven); err != nil {
+	if _, err := r.saying(ctx, 0, journal.Proven); err != nil {
 		return err
 	}
 	r.end = "the last one serves"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -38,7 +38,7 @@ func maintenance(ctx context.Context, r *run) error {
 	if err := r.Holders.WaitHolder(ctx, r.other.Name, time.Second); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, n, control.Proven); err != nil {
+	if _, err := r.saying(ctx, n, journal.Proven); err != nil {
 		return err
 	}
 	s, err := cluster.Status(ctx, r.holder)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
@@ -55,8 +55,8 @@ func (b bytesOf) find(ctx context.Context) error {
 }
 
 // lastChange is the last one in a host's journal of changes, which costs the host nothing to read.
-func lastChange(h *lab.Host) (control.Change, error) {
-	var c control.Change
+func lastChange(h *lab.Host) (journal.Change, error) {
+	var c journal.Change
 	data, err := h.ReadFile(store.Dir + "/journal.jsonl")
 	if err != nil {
 		return c, err
@@ -72,7 +72,7 @@ func number(h *lab.Host) (int, error) {
 }
 
 // judged waits for a change after number n that has a verdict.
-func (r *run) judged(ctx context.Context, n int, want control.Verdict) error {
+func (r *run) judged(ctx context.Context, n int, want journal.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return poll(ctx, func() error {
@@ -85,16 +85,16 @@ func (r *run) judged(ctx context.Context, n int, want control.Verdict) error {
 }
 
 // saying waits for a change after number n that has a verdict, and notes what status says of it.
-func (r *run) saying(ctx context.Context, n int, want control.Verdict) (control.Change, error) {
+func (r *run) saying(ctx context.Context, n int, want journal.Verdict) (journal.Change, error) {
 	if err := r.judged(ctx, n, want); err != nil {
-		return control.Change{}, err
+		return journal.Change{}, err
 	}
 	s, err := cluster.Status(ctx, r.holder)
 	if err == nil && (s.LastChange == nil || s.LastChange.Number <= n || s.LastChange.Verdict != want) {
 		err = fmt.Errorf("on %s: status says %+v of a change after number %d that was %s", r.holder.Name, s.LastChange, n, want)
 	}
 	if err != nil {
-		return control.Change{}, err
+		return journal.Change{}, err
 	}
 	r.said = strings.TrimSuffix(string(s.LastChange.Verdict)+": "+s.LastChange.Reason, ": ")
 	return *s.LastChange, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -88,7 +89,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, few); err != nil {
 		return err
 	}
-	if _, err := r.saying(ctx, n, control.Proven); err != nil {
+	if _, err := r.saying(ctx, n, journal.Proven); err != nil {
 		return err
 	}
 	var idle []io.Closer
@@ -146,7 +147,7 @@ func (r *run) breakBoth(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = r.saying(ctx, n, control.Refused)
+	_, err = r.saying(ctx, n, journal.Refused)
 	return err
 }
 

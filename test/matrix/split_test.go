@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -68,7 +68,7 @@ func (r *run) parts(ctx context.Context, h *lab.Host, edit func(string) string) 
 		return err
 	}
 	r.said = fmt.Sprintf("%s: %s", c.Verdict, c.Reason)
-	if c.Verdict != control.RolledBack || !strings.Contains(c.Reason, "another machine") {
+	if c.Verdict != journal.RolledBack || !strings.Contains(c.Reason, "another machine") {
 		return fmt.Errorf("on %s, the change is %+v, want it rolled back because another machine answers", h.Name, c)
 	}
 	if now, err := h.ReadFile(keepalivedConf); err != nil || string(now) != string(good) {
@@ -80,24 +80,24 @@ func (r *run) parts(ctx context.Context, h *lab.Host, edit func(string) string) 
 }
 
 // edit edits keepalived.conf of a node and returns the change.
-func (r *run) edit(ctx context.Context, h *lab.Host, edit func(string) string) (control.Change, error) {
+func (r *run) edit(ctx context.Context, h *lab.Host, edit func(string) string) (journal.Change, error) {
 	now, err := h.ReadFile(keepalivedConf)
 	if err != nil {
-		return control.Change{}, err
+		return journal.Change{}, err
 	}
 	content := edit(string(now))
 	if content == string(now) {
-		return control.Change{}, errors.New("the edit changes nothing")
+		return journal.Change{}, errors.New("the edit changes nothing")
 	}
 	r.users = append(r.users, bytesAt(h, keepalivedConf, content))
 	return change(ctx, h, content)
 }
 
 // change saves keepalived.conf and waits for the verdict.
-func change(ctx context.Context, h *lab.Host, content string) (c control.Change, err error) {
+func change(ctx context.Context, h *lab.Host, content string) (c journal.Change, err error) {
 	n, err := number(h)
 	if now, readErr := h.ReadFile(keepalivedConf); readErr == nil && string(now) == content {
-		return control.Change{Verdict: control.Proven}, err
+		return journal.Change{Verdict: journal.Proven}, err
 	}
 	if err == nil {
 		err = cluster.ByRename().Save(ctx, h, keepalivedConf, content)
@@ -144,7 +144,7 @@ func (p *pair) both(ctx context.Context, edit func(string) string) error {
 			content = edit(content)
 		}
 		c, err := change(ctx, h, content)
-		if err == nil && c.Verdict != control.Proven {
+		if err == nil && c.Verdict != journal.Proven {
 			err = fmt.Errorf("on %s, the change is %+v, want it proven", h.Name, c)
 		}
 		if err != nil {
@@ -166,7 +166,7 @@ func provenPriority(ctx context.Context, r *run) error {
 // proves edits keepalived.conf of a node and wants that proven.
 func (r *run) proves(ctx context.Context, h *lab.Host, edit func(string) string) error {
 	c, err := r.edit(ctx, h, edit)
-	if err == nil && c.Verdict != control.Proven {
+	if err == nil && c.Verdict != journal.Proven {
 		err = fmt.Errorf("on %s, the change is %+v, want it proven", h.Name, c)
 	}
 	r.said = string(c.Verdict)

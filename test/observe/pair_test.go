@@ -19,11 +19,12 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
 const (
-	theRelease = "trixie"
+	theRelease = "noble"
 	limit      = 40 * time.Second // of what is waited for: the machine may be busy
 	settled    = 1500 * time.Millisecond
 )
@@ -167,20 +168,7 @@ func (p *pair) must(h *lab.Host, script string) string {
 // eventually waits until done says nil.
 func (p *pair) eventually(what string, done func() error) {
 	p.t.Helper()
-	end := time.Now().Add(limit)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := done()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			p.logs()
-			p.t.Fatalf("%s: %v", what, err)
-		}
-		<-tick.C
-	}
+	eventually.Nil(p.t, limit, done, func() string { p.logs(); return what })
 }
 
 // logs tells what the nodes logged.

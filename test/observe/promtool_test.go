@@ -21,6 +21,7 @@ import (
 // taken out of that package, once.
 func promtool(t *testing.T) string {
 	t.Helper()
+	needs.Cluster(t)
 	if path, err := exec.LookPath("promtool"); err == nil {
 		return path
 	}

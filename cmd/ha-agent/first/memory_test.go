@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // mostMemory is the limit for the memory of a check, in KiB. keepalived runs one every second.
@@ -65,6 +67,7 @@ func TestMemory(t *testing.T) {
 // build builds the agent with the flags that are used for nodes.
 func build(t *testing.T) string {
 	t.Helper()
+	needs.Programs(t) // building the program takes too long for a unit test
 	bin := t.TempDir() + "/ha-agent"
 	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/hapair/hapair/cmd/ha-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -1,7 +1,10 @@
 // Package config is /etc/ha-agent/agent.yaml: what the agent must know of its node. bake writes it, the agent reads it.
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Path is where the agent looks for its configuration.
 const Path = "/etc/ha-agent/agent.yaml"
@@ -27,11 +30,13 @@ type Config struct {
 
 // HAProxy is the target haproxy.
 type HAProxy struct {
-	Config       string   `yaml:"config"`        // /etc/haproxy/haproxy.cfg
-	Unit         string   `yaml:"unit"`          // haproxy.service
-	MasterSocket string   `yaml:"master_socket"` // /run/haproxy-master.sock
-	CheckSocket  string   `yaml:"check_socket"`  // /run/haproxy/check.sock
+	Config       string `yaml:"config"`        // /etc/haproxy/haproxy.cfg
+	Unit         string `yaml:"unit"`          // haproxy.service
+	MasterSocket string `yaml:"master_socket"` // /run/haproxy-master.sock
+	CheckSocket  string `yaml:"check_socket"`  // /run/haproxy/check.sock
+	// Certificates are files, or directories that end with "/".
 	Certificates []string `yaml:"certificates,omitempty"`
+	Files        []string `yaml:"files,omitempty"` // others that haproxy.cfg names: maps, error pages, scripts
 	Stats        *Stats   `yaml:"stats,omitempty"`
 }
 
@@ -71,6 +76,14 @@ type VIP struct {
 	Interface string         `yaml:"interface"`
 	Addresses []netip.Prefix `yaml:"addresses"`
 	Instances []string       `yaml:"instances"` // vrrp_instance names, one or one of each family
+	OnChange  *OnChange      `yaml:"on_change,omitempty"`
+}
+
+// OnChange is a command that runs when a VIP comes or goes.
+type OnChange struct {
+	Command string        `yaml:"command"`        // an absolute path and arguments, separated by single spaces
+	User    string        `yaml:"user,omitempty"` // empty: one that exists only while the command runs
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Listener is a port of a service on a virtual IP, where haproxy must listen on every node.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // panicAge is how long after a panic its part counts as broken. What still panics is tried again every 5 minutes at least.
@@ -35,6 +37,9 @@ func (s *Status) Judge(now time.Time) {
 		if len(v.OtherHolders) > 0 {
 			add("VIP %s has another holder: %s", v.Name, v.OtherHolders[0].HardwareAddress)
 		}
+		if v.OnChange != nil && v.OnChange.Why != "" {
+			add("the on_change command of VIP %s failed: %s", v.Name, v.OnChange.Why)
+		}
 	}
 	s.Healthy = len(s.Problems) == 0
 }
@@ -59,18 +64,18 @@ func orUnknown(state string) string {
 
 // targetProblem returns what is wrong with the files of a target, or "".
 func (s *Status) targetProblem(t Target) string {
-	var last Change // of the target
-	if i := slices.IndexFunc(s.Changes, func(c Change) bool { return slices.Contains(c.Targets, t.Name) }); i >= 0 {
+	var last journal.Change // of the target
+	if i := slices.IndexFunc(s.Changes, func(c journal.Change) bool { return slices.Contains(c.Targets, t.Name) }); i >= 0 {
 		last = s.Changes[i]
 	}
 	because := ""
-	if last.Verdict != "" && last.Verdict != Proven {
+	if last.Verdict != "" && last.Verdict != journal.Proven {
 		because = fmt.Sprintf("; change %d was %s: %s", last.Number, last.Verdict, strings.Join(strings.Fields(last.Reason), " "))
 	}
 	switch {
 	case t.Drift:
 		return fmt.Sprintf("the files are not those that it runs on (generation %d)%s", t.Generation, because)
-	case last.Verdict == Failed || last.Verdict == Interrupted:
+	case last.Verdict == journal.Failed || last.Verdict == journal.Interrupted:
 		return "it is not known to run on its files" + because
 	case t.Generation == 0 && because != "":
 		return "no files were ever proven" + because

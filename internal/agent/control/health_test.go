@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 func healthy() Status {
@@ -15,7 +17,7 @@ func healthy() Status {
 			{Name: "keepalived", Unit: "keepalived.service", Active: "active", Generation: 2},
 		},
 		VIPs:    []VIP{{Name: "public"}},
-		Changes: []Change{{Number: 4, Targets: []string{"haproxy"}, Verdict: Proven}},
+		Changes: []journal.Change{{Number: 4, Targets: []string{"haproxy"}, Verdict: journal.Proven}},
 	}
 }
 
@@ -26,8 +28,8 @@ func TestJudge(t *testing.T) {
 			s.Daemon.Panics = []Panic{{Part: "round", Reason: "index out of range", Last: now.Add(-ago)}}
 		}
 	}
-	refused := func(s *Status, v Verdict) {
-		s.Changes = append([]Change{{Number: 5, Targets: []string{"haproxy"}, Verdict: v, Reason: "no such\nkeyword"}}, s.Changes...)
+	refused := func(s *Status, v journal.Verdict) {
+		s.Changes = append([]journal.Change{{Number: 5, Targets: []string{"haproxy"}, Verdict: v, Reason: "no such\nkeyword"}}, s.Changes...)
 	}
 	for name, tt := range map[string]struct {
 		make func(s *Status)
@@ -39,18 +41,23 @@ func TestJudge(t *testing.T) {
 		"maintenance":              {func(s *Status) { s.Maintenance = true }, ""},
 		"keepalived reloads":       {func(s *Status) { s.Targets[2].Active = "reloading" }, ""},
 		"nothing proven yet":       {func(s *Status) { s.Targets[1].Generation, s.Changes = 0, nil }, ""},
-		"refused, and taken back":  {func(s *Status) { refused(s, Refused) }, ""},
-		"rolled back":              {func(s *Status) { refused(s, RolledBack) }, ""},
-		"failed, and proven since": {func(s *Status) { refused(s, Failed); s.Changes[0], s.Changes[1] = s.Changes[1], s.Changes[0] }, ""},
-		"dead daemon":              {func(s *Status) { s.Daemon = Daemon{Why: "no answer"} }, "the agent's daemon does not run: no answer"},
-		"haproxy is dead":          {func(s *Status) { s.HAProxy = HAProxy{Why: "no answer"} }, "haproxy does not answer: no answer"},
-		"keepalived is dead":       {func(s *Status) { s.Targets[2].Active = "failed" }, "keepalived does not run: keepalived.service is failed"},
-		"keepalived is not seen":   {func(s *Status) { s.Targets[2].Active = "" }, "keepalived does not run: keepalived.service is unknown: systemd does not answer"},
-		"drift":                    {func(s *Status) { s.Targets[0].Drift = true }, "sysctl: the files are not those that it runs on (generation 1)"},
-		"refused": {func(s *Status) { refused(s, Refused); s.Targets[1].Drift = true },
+		"refused, and taken back":  {func(s *Status) { refused(s, journal.Refused) }, ""},
+		"rolled back":              {func(s *Status) { refused(s, journal.RolledBack) }, ""},
+		"failed, and proven since": {func(s *Status) { refused(s, journal.Failed); s.Changes[0], s.Changes[1] = s.Changes[1], s.Changes[0] }, ""},
+		"a command":                {func(s *Status) { s.VIPs = []VIP{{Name: "v", OnChange: &OnChange{Runs: 1}}} }, ""},
+		"a command that failed": {func(s *Status) {
+			s.VIPs = []VIP{{Name: "v", OnChange: &OnChange{Runs: 1, Failures: 1, Why: "it ended with status 3"}}}
+		},
+			"the on_change command of VIP v failed: it ended with status 3"},
+		"dead daemon":            {func(s *Status) { s.Daemon = Daemon{Why: "no answer"} }, "the agent's daemon does not run: no answer"},
+		"haproxy is dead":        {func(s *Status) { s.HAProxy = HAProxy{Why: "no answer"} }, "haproxy does not answer: no answer"},
+		"keepalived is dead":     {func(s *Status) { s.Targets[2].Active = "failed" }, "keepalived does not run: keepalived.service is failed"},
+		"keepalived is not seen": {func(s *Status) { s.Targets[2].Active = "" }, "keepalived does not run: keepalived.service is unknown: systemd does not answer"},
+		"drift":                  {func(s *Status) { s.Targets[0].Drift = true }, "sysctl: the files are not those that it runs on (generation 1)"},
+		"refused": {func(s *Status) { refused(s, journal.Refused); s.Targets[1].Drift = true },
 			"haproxy: the files are not those that it runs on (generation 4); change 5 was refused: no such keyword"},
-		"failed":         {func(s *Status) { refused(s, Failed) }, "haproxy: it is not known to run on its files; change 5 was failed: no such keyword"},
-		"refused, first": {func(s *Status) { refused(s, Refused); s.Targets[1].Generation = 0 }, "haproxy: no files were ever proven; change 5 was refused: no such keyword"},
+		"failed":         {func(s *Status) { refused(s, journal.Failed) }, "haproxy: it is not known to run on its files; change 5 was failed: no such keyword"},
+		"refused, first": {func(s *Status) { refused(s, journal.Refused); s.Targets[1].Generation = 0 }, "haproxy: no files were ever proven; change 5 was refused: no such keyword"},
 		"two holders": {func(s *Status) { s.VIPs[0].OtherHolders = []OtherHolder{{HardwareAddress: "02:00:00:00:00:09"}} },
 			"VIP public has another holder: 02:00:00:00:00:09"},
 		"the daemon's own": {func(s *Status) { s.Problems = []string{"it panicked"} }, "it panicked"},

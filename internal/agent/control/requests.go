@@ -3,6 +3,8 @@ package control
 import (
 	"io/fs"
 	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // MaintenanceRequest has this node give its virtual IPs away and stay away, or come back.
@@ -34,7 +36,7 @@ type ApplyFile struct {
 
 // Applied is what became of an ApplyRequest.
 type Applied struct {
-	Unchanged bool    `json:"unchanged,omitempty"` // the services run on these files already
-	Refused   string  `json:"refused,omitempty"`   // nothing was judged, and why
-	Change    *Change `json:"change,omitempty"`
+	Unchanged bool            `json:"unchanged,omitempty"` // the services run on these files already
+	Refused   string          `json:"refused,omitempty"`   // nothing was judged, and why
+	Change    *journal.Change `json:"change,omitempty"`
 }

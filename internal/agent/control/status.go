@@ -1,6 +1,10 @@
 package control
 
-import "time"
+import (
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+)
 
 // Status is what an operator wants to know of a node.
 type Status struct {
@@ -9,15 +13,15 @@ type Status struct {
 	Daemon      Daemon `json:"daemon"`
 	Maintenance bool   `json:"maintenance"`
 	// MaintenanceUntil is when the daemon ends the maintenance; zero: it has no end.
-	MaintenanceUntil time.Time  `json:"maintenance_until,omitzero"`
-	Versions         Versions   `json:"versions"`
-	Targets          []Target   `json:"targets"`
-	VIPs             []VIP      `json:"vips"`
-	Instances        []Instance `json:"instances,omitempty"`
-	HAProxy          HAProxy    `json:"haproxy"`
-	Firewall         *Firewall  `json:"firewall,omitempty"` // nil: the node has none
-	LastChange       *Change    `json:"last_change,omitempty"`
-	Changes          []Change   `json:"changes,omitempty"` // the last ones, the newest first
+	MaintenanceUntil time.Time        `json:"maintenance_until,omitzero"`
+	Versions         Versions         `json:"versions"`
+	Targets          []Target         `json:"targets"`
+	VIPs             []VIP            `json:"vips"`
+	Instances        []Instance       `json:"instances,omitempty"`
+	HAProxy          HAProxy          `json:"haproxy"`
+	Firewall         *Firewall        `json:"firewall,omitempty"` // nil: the node has none
+	LastChange       *journal.Change  `json:"last_change,omitempty"`
+	Changes          []journal.Change `json:"changes,omitempty"` // the last ones, the newest first
 	// Healthy reports whether there are no Problems. `ha-agent status` exits with 1 if it is false.
 	Healthy bool `json:"healthy"`
 	// Problems are what an operator has to look after, a sentence each.
@@ -92,6 +96,8 @@ type VIP struct {
 	OtherHolders []OtherHolder `json:"other_holders,omitempty"`
 	// OtherHoldersUnknown is why the link could not be asked. It is not asked where the daemon is dead.
 	OtherHoldersUnknown string `json:"other_holders_unknown,omitempty"`
+	// OnChange is what became of the command that runs when it comes or goes; nil: it has none, or the daemon is dead.
+	OnChange *OnChange `json:"on_change,omitempty"`
 }
 
 // OtherHolder is a machine that answers for an address.
@@ -123,24 +129,12 @@ type HAProxy struct {
 	PID     int    `json:"pid,omitempty"` // of its worker
 }
 
-// Change is what became of new bytes.
-type Change struct {
-	Number  int       `json:"number"`
-	Time    time.Time `json:"time"`
-	Targets []string  `json:"targets"`
-	Verdict Verdict   `json:"verdict"`
-	Reason  string    `json:"reason,omitempty"`
-	Took    string    `json:"took"` // from the first event to the verdict
+// OnChange is what became of the command that runs when a VIP comes or goes.
+type OnChange struct {
+	Command  string    `json:"command"`
+	State    string    `json:"state,omitempty"` // for which it ran last: MASTER, BACKUP, FAULT or STOP
+	Last     time.Time `json:"last,omitzero"`   // when that run ended
+	Why      string    `json:"why,omitempty"`   // that run failed
+	Runs     int       `json:"runs"`            // since the agent was started
+	Failures int       `json:"failures"`        // those of them that failed
 }
-
-// Verdict is how a change ended.
-type Verdict string
-
-const (
-	Proven     Verdict = "proven"      // it runs, and it is the last known good one
-	Refused    Verdict = "refused"     // it was not tried: the files stay, the service runs on
-	RolledBack Verdict = "rolled back" // it did not prove: it was set aside, the last known good one runs
-	// Interrupted: the agent ended in the middle of it. What lies there now is the next change.
-	Interrupted Verdict = "interrupted"
-	Failed      Verdict = "failed" // it did not prove, and there was nothing to go back to, or going back failed
-)

@@ -1,4 +1,5 @@
-// Package maintenance is the mark that says that this node is to hold no virtual IP, now or after a reboot. The check only
+// Package maintenance takes a node out of service and back. A mark says that the node is to hold no virtual IP, now or after a
+// reboot. The check only
 // looks whether the file is there; the daemon takes it off when its time is over. While the daemon is dead nobody does: a
 // node that stays out of service is safer than one that comes back unwatched.
 package maintenance
@@ -21,8 +22,8 @@ type Mark struct {
 	For   time.Duration `json:"for,omitempty"` // nanoseconds
 }
 
-// New is a mark that begins now; with a duration of 0 it has no end.
-func New(now time.Time, d time.Duration) Mark {
+// NewMark is a mark that begins now; with a duration of 0 it has no end.
+func NewMark(now time.Time, d time.Duration) Mark {
 	m := Mark{Since: now.UTC()}
 	if d > 0 {
 		m.Until, m.For = m.Since.Add(d), d

@@ -13,7 +13,7 @@ func TestMark(t *testing.T) {
 		t.Fatalf("%v, %v", m, err)
 	}
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	if err := Set(path, New(now, time.Hour)); err != nil {
+	if err := Set(path, NewMark(now, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	m, err := Read(path)

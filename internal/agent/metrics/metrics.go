@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // Metric is what one name means.
@@ -34,6 +35,8 @@ func All() []Metric {
 		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot ask the link who else answers for it.", []string{"vip"}},
 		{"hapair_vrrp_state", gauge, "1 for the state that the keepalived that runs now says the instance is in, 0 for all others.", []string{"vrrp_instance", "state"}},
 		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"vrrp_instance"}},
+		{"hapair_on_change_runs_total", counter, "Runs of the VIP's on_change command, by how they ended.", []string{"vip", "result"}},
+		{"hapair_on_change_failed", gauge, "1 while the last run of the VIP's on_change command has failed.", []string{"vip"}},
 		{"hapair_haproxy_up", gauge, "1 while haproxy of this node answers.", nil},
 		{"hapair_keepalived_up", gauge, "1 while keepalived of this node runs.", nil},
 		{"hapair_maintenance", gauge, "1 while this node is in maintenance: it holds no VIP.", nil},
@@ -53,7 +56,7 @@ func All() []Metric {
 // Snapshot is what the metrics are computed from.
 type Snapshot struct {
 	Status  control.Status
-	Changes map[control.Verdict]int
+	Changes map[journal.Verdict]int
 	Process Process
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // everything is a snapshot that has a value for each metric.
@@ -24,12 +25,12 @@ func everything() Snapshot {
 			Daemon: control.Daemon{Running: true, Since: at, Panics: []control.Panic{{Part: "a", Count: 2}, {Part: "b", Count: 3}}}, Maintenance: true, MaintenanceUntil: at,
 			Versions: control.Versions{Agent: "v1.2.3", HAProxy: "3.0.11", Keepalived: `a "\` + "\n"},
 			Targets:  []control.Target{{Name: "keepalived", Active: "active", Generation: 3, Drift: true}},
-			VIPs: []control.VIP{{Name: "public", Addresses: []string{"192.0.2.10/24", "fd00::10/64"}, HeldAddresses: []string{"192.0.2.10"},
+			VIPs: []control.VIP{{Name: "public", OnChange: &control.OnChange{Runs: 7, Failures: 2, Why: "it ended with status 1"}, Addresses: []string{"192.0.2.10/24", "fd00::10/64"}, HeldAddresses: []string{"192.0.2.10"},
 				OtherHolders: []control.OtherHolder{{Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:01"}, {Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:02"}}}},
 			Instances: []control.Instance{{Name: "VI_a", State: "MASTER", Priority: 254}, {Name: "VI_b", State: control.Unknown}},
-			HAProxy:   control.HAProxy{Answers: true}, LastChange: &control.Change{Time: at},
+			HAProxy:   control.HAProxy{Answers: true}, LastChange: &journal.Change{Time: at},
 		},
-		Changes: map[control.Verdict]int{control.RolledBack: 2},
+		Changes: map[journal.Verdict]int{journal.RolledBack: 2},
 		Process: Process{OK: true, CPU: 1500 * time.Millisecond, Resident: 1 << 20, OpenFiles: 12},
 	}
 }
@@ -54,6 +55,9 @@ func TestWrite(t *testing.T) {
 		`hapair_vip_held{vip="public",address="192.0.2.10"} 1`,
 		`hapair_vip_held{vip="public",address="fd00::10"} 0`,
 		`hapair_vip_other_holders{vip="public",address="192.0.2.10"} 2`,
+		`hapair_on_change_runs_total{vip="public",result="ok"} 5`,
+		`hapair_on_change_runs_total{vip="public",result="failed"} 2`,
+		`hapair_on_change_failed{vip="public"} 1`,
 		`hapair_vrrp_state{vrrp_instance="VI_a",state="master"} 1`,
 		`hapair_vrrp_state{vrrp_instance="VI_a",state="backup"} 0`,
 		`hapair_vrrp_state{vrrp_instance="VI_b",state="unknown"} 1`,

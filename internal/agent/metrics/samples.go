@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -38,7 +39,7 @@ func samples(s Snapshot) map[string][]sample {
 	if !st.MaintenanceUntil.IsZero() {
 		add("hapair_maintenance_until_timestamp_seconds", seconds(st.MaintenanceUntil))
 	}
-	verdicts := []control.Verdict{control.Proven, control.Refused, control.RolledBack, control.Failed}
+	verdicts := []journal.Verdict{journal.Proven, journal.Refused, journal.RolledBack, journal.Failed}
 	for _, v := range slices.Sorted(maps.Keys(s.Changes)) {
 		if !slices.Contains(verdicts, v) {
 			verdicts = append(verdicts, v)
@@ -82,6 +83,11 @@ func addVIPs(vips []control.VIP, add func(name string, value float64, labels ...
 			add("hapair_vip_other_holders", float64(others), v.Name, address)
 		}
 		add("hapair_vip_other_holders_unknown", truth(v.OtherHoldersUnknown != ""), v.Name)
+		if o := v.OnChange; o != nil {
+			add("hapair_on_change_runs_total", float64(o.Runs-o.Failures), v.Name, "ok")
+			add("hapair_on_change_runs_total", float64(o.Failures), v.Name, "failed")
+			add("hapair_on_change_failed", truth(o.Why != ""), v.Name)
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 var when = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
@@ -72,7 +72,7 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 	if err != nil || len(found) != 3 {
 		t.Fatalf("got %v, %v", found, err)
 	}
-	if err := s.Append(control.Change{Number: 1}); err != nil {
+	if err := s.Append(journal.Change{Number: 1}); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(s.staged(), []byte("{"), 0o600); err != nil {

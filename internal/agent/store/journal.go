@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/regular"
 )
@@ -21,7 +21,7 @@ func (s *Store) journal() string { return filepath.Join(s.dir, "journal.jsonl") 
 
 // Changes are the changes of the journal, the oldest first. A line that is damaged, as the last one after a power cut, is
 // passed over.
-func (s *Store) Changes() ([]control.Change, error) {
+func (s *Store) Changes() ([]journal.Change, error) {
 	b, err := regular.ReadFile(s.journal(), regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -29,9 +29,9 @@ func (s *Store) Changes() ([]control.Change, error) {
 	if err != nil {
 		return nil, unreadable("the journal of changes", err)
 	}
-	var changes []control.Change
+	var changes []journal.Change
 	for line := range bytes.Lines(b) {
-		var c control.Change
+		var c journal.Change
 		if json.Unmarshal(line, &c) == nil && c.Number > 0 {
 			changes = append(changes, c)
 		}
@@ -40,7 +40,7 @@ func (s *Store) Changes() ([]control.Change, error) {
 }
 
 // Append adds a change that has a number to the journal.
-func (s *Store) Append(c control.Change) error {
+func (s *Store) Append(c journal.Change) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *Store) Append(c control.Change) error {
 	return s.write(c)
 }
 
-func (s *Store) write(c control.Change) error {
+func (s *Store) write(c journal.Change) error {
 	line, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("cannot write the journal of changes: %w", err)

@@ -5,11 +5,11 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 // Record gives a change the number after the last one, adds it to the journal, and returns the number.
-func (s *Store) Record(c control.Change) (int, error) {
+func (s *Store) Record(c journal.Change) (int, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return 0, err

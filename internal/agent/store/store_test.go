@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/agent/journal"
 )
 
 func open(t *testing.T) *Store {
@@ -100,7 +100,7 @@ func TestJournalSurvivesALineThatACrashCutOff(t *testing.T) {
 	s := open(t)
 	append1 := func(n int) {
 		t.Helper()
-		if err := s.Append(control.Change{Number: n, Verdict: control.Proven}); err != nil {
+		if err := s.Append(journal.Change{Number: n, Verdict: journal.Proven}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestJournalIsBounded(t *testing.T) {
 	s := open(t)
 	long := string(bytes.Repeat([]byte("x"), 4096))
 	for n := 1; n <= 3*maxJournal/4096; n++ {
-		if err := s.Append(control.Change{Number: n, Reason: long}); err != nil {
+		if err := s.Append(journal.Change{Number: n, Reason: long}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 // Each file that hapair ships is damaged in every way. verify must report it each time.
 func TestEveryShippedFileIsChecked(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	spoil := map[string]func(path string, mode fs.FileMode) error{
 		" is missing":                     func(p string, _ fs.FileMode) error { return os.Remove(p) },
 		" belongs to user 1, not to root": func(p string, _ fs.FileMode) error { return os.Chown(p, 1, 0) },
@@ -73,7 +73,7 @@ func fifo(t *testing.T, beside string) string {
 }
 
 func TestDropInMatchesNetworkdsFile(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	dropIn := units.Network("10-netplan-uplink.network").Path
 	for name, tt := range map[string]struct {
 		spoil func(m *Machine)
@@ -101,7 +101,7 @@ func TestDropInMatchesNetworkdsFile(t *testing.T) {
 
 // Both are reported, but neither is a failure.
 func TestMaintenanceAndAnotherReleaseAreWarnings(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	m := machine(t)
 	c := nodeOf(t, m)
 	put(t, m, m.Mark, "", 0o644)

@@ -46,8 +46,11 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	}})
 	for _, v := range c.VIPs {
 		steps = append(steps, m.vip(v))
+		if v.OnChange != nil {
+			steps = append(steps, m.onChange(v))
+		}
 	}
-	return m.carryOut(ctx, steps)
+	return m.carryOut(ctx, append(steps, m.groups(c)...))
 }
 
 func (m *Machine) has(path string) bool {

@@ -88,7 +88,7 @@ func wrong(rs Results) []string {
 }
 
 func TestImage(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	tests := map[string]struct {
 		spoil func(t *testing.T, m *Machine)
 		want  string // text of the one failed step; empty if all succeed
@@ -182,8 +182,10 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	}
 }
 
+const groupConf = "global_defs {\nrouter_id controller_1\n}\nvrrp_sync_group edge {\n  group {\n    VI_a\n    VI_b\n  }\n}\n"
+
 func TestNode(t *testing.T) {
-	needs.Root(t)
+	needs.Lab(t)
 	held := func() ([]vip.Held, error) {
 		return []vip.Held{{Interface: "eth4", Address: netip.MustParseAddr("192.0.2.1")}}, nil
 	}
@@ -200,6 +202,33 @@ func TestNode(t *testing.T) {
 			"keepalived is MASTER, but the kernel has only"},
 		"a backup with the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("BACKUP") },
 			"keepalived is not MASTER, but the kernel has"},
+		"a group that is together": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, keepalivedConf, groupConf, 0o600)
+			m.States = func(context.Context) (map[string]string, error) {
+				return map[string]string{"VI_a": "BACKUP", "VI_b": "FAULT"}, nil
+			}
+		}, ""},
+		"a group that is not together": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, keepalivedConf, groupConf, 0o600)
+			m.States = func(context.Context) (map[string]string, error) {
+				return map[string]string{"VI_a": "MASTER", "VI_b": "BACKUP"}, nil
+			}
+		}, "the VIPs of group edge are together: VI_a are MASTER, but VI_b are not"},
+		"a command": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o755)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip --id 7"}
+		}, ""},
+		"a command that is missing": {func(_ *testing.T, _ *Machine, c *config.Config) {
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip --id 7"}
+		}, "/usr/local/sbin/eip does not exist"},
+		"a command that others can change": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o777)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip"}
+		}, "others than root can change /usr/local/sbin/eip"},
+		"a command that is no program": {func(t *testing.T, m *Machine, c *config.Config) {
+			put(t, m, "/usr/local/sbin/eip", "#!/bin/sh\n", 0o644)
+			c.VIPs[0].OnChange = &config.OnChange{Command: "/usr/local/sbin/eip"}
+		}, "/usr/local/sbin/eip is not an executable file"},
 		"not in force": {func(t *testing.T, m *Machine, _ *config.Config) {
 			put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "0\n", 0o644)
 		}, "net.ipv4.ip_nonlocal_bind is 0"},

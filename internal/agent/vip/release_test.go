@@ -18,7 +18,7 @@ import (
 // inNetwork runs f on a thread with a network of its own, which has the interfaces eth3 and eth4.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
-	needs.Root(t)
+	needs.Lab(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

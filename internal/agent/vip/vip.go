@@ -2,11 +2,16 @@
 package vip
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/keepalived"
 )
 
 // Held is an address that the kernel has on an interface.
@@ -15,27 +20,65 @@ type Held struct {
 	Address   netip.Addr
 }
 
-// Addresses are all that the kernel has.
+// Addresses returns all addresses of this machine's interfaces.
 func Addresses() ([]Held, error) {
+	all, err := list()
+	if err != nil {
+		return nil, err
+	}
+	var held []Held
+	for _, a := range all {
+		held = append(held, Held{a.name, a.prefix.Addr()})
+	}
+	return held, nil
+}
+
+// address is an address as the kernel lists it.
+type address struct {
+	netlink.Addr
+	name   string // of its interface
+	prefix netip.Prefix
+}
+
+// mostDumps is how often the kernel is asked again because addresses changed while it listed them.
+const mostDumps = 5
+
+// list asks the kernel for all addresses. It asks once for all interfaces: the daemon does so every few seconds.
+func list() ([]address, error) {
+	var all []netlink.Addr
+	err := error(netlink.ErrDumpInterrupted)
+	for n := 0; n < mostDumps && errors.Is(err, netlink.ErrDumpInterrupted); n++ {
+		all, err = netlink.AddrList(nil, netlink.FAMILY_ALL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the addresses: %w", err)
+	}
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the interfaces: %w", err)
 	}
-	var held []Held
+	names := map[int]string{}
 	for _, i := range interfaces {
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue // the interface went away meanwhile, and its addresses with it
-		}
-		for _, a := range addrs {
-			if n, ok := a.(*net.IPNet); ok {
-				if addr, ok := netip.AddrFromSlice(n.IP); ok {
-					held = append(held, Held{i.Name, addr.Unmap()})
-				}
-			}
+		names[i.Index] = i.Name
+	}
+	var found []address
+	for _, a := range all {
+		name, there := names[a.LinkIndex] // an interface may have gone meanwhile, and its addresses with it
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && there {
+			found = append(found, address{a, name, netip.PrefixFrom(ip.Unmap(), prefixLength(a))})
 		}
 	}
-	return held, nil
+	return found, nil
+}
+
+// prefixLength returns the prefix length of an address, which for a point-to-point link is that of the peer's.
+func prefixLength(a netlink.Addr) int {
+	mask := a.Mask
+	if a.Peer != nil {
+		mask = a.Peer.Mask
+	}
+	n, _ := mask.Size()
+	return n
 }
 
 // Of are the addresses of a VIP, each with whether it is held on the VIP's interface.
@@ -54,4 +97,15 @@ func Of(v config.VIP, all []Held) (held, missing []netip.Addr) {
 		}
 	}
 	return held, missing
+}
+
+// OfInstance returns the addresses of an instance that this machine has.
+func OfInstance(in keepalived.Instance, held []Held) []Held {
+	var on []Held
+	for _, v := range in.VIPs {
+		if h := (Held{Interface: v.Interface, Address: v.Address.Addr()}); slices.Contains(held, h) {
+			on = append(on, h)
+		}
+	}
+	return on
 }

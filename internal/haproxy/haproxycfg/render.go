@@ -10,7 +10,6 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
@@ -33,28 +32,21 @@ type config struct {
 	Sockets  []string // lines of the global section
 	MaxStats int
 
+	MaxConn  int
+	Timeouts []string // lines of the defaults section
+	Times    string   // of checks: words of default-server
+
 	Stats    *statsPage
-	Services []service
+	Services string // their sections, laid out and marked
+
+	LocalPeer     string // how this node is named among Peers
+	Peers         []peer // the nodes, if they share tables
+	ResolvesNames bool   // servers have DNS names
+	Nameservers   []netip.Addr
 }
 
-type service struct {
-	Path                string // in the spec
-	Name, Mode, Balance string
-	HTTP                bool
-	Binds               []netip.AddrPort
-	Certificate         string
-	Check               *check
-	Servers             []server
-	// Split makes a frontend and a backend of it instead of a listen section. haproxy 3.2 warns that both have one name.
-	Split bool
-}
-
-type check struct {
-	Method, URI, Host, Expect string
-}
-
-type server struct {
-	Path    string // in the spec
+// peer is a node that shares tables with the others.
+type peer struct {
 	Name    string
 	Address netip.AddrPort
 }
@@ -98,6 +90,9 @@ func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 		Defaults:        passed("haproxy.defaults", s.HAProxy.Defaults, indent),
 		Extra:           passed("haproxy.extra", s.HAProxy.Extra, func(t string) string { return strings.Trim(t, "\n") }),
 		Sockets:         socketLines(takenPaths(s)),
+		MaxConn:         s.HAProxy.MaxConn,
+		Timeouts:        defaultTimeouts(&s.HAProxy.Timeouts),
+		Times:           defaultTimes(s.HAProxy.Check),
 	}
 	if problems := SocketProblems(s); problems.HasErrors() {
 		return nil, problems
@@ -109,37 +104,12 @@ func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	if c.Stats, err = newStatsPage(s, n); err != nil {
 		return nil, err
 	}
-	for i := range s.Services {
-		svc, err := newService(s, &s.Services[i])
-		if err != nil {
-			return nil, err
-		}
-		svc.Path = fmt.Sprintf("services[%d]", i)
-		for j := range svc.Servers {
-			svc.Servers[j].Path = fmt.Sprintf("%s.servers[%d]", svc.Path, j)
-		}
-		c.Services = append(c.Services, svc)
+	if c.Services, err = services(s); err != nil {
+		return nil, err
 	}
+	c.Peers, c.LocalPeer = peers(s, n)
+	c.Nameservers, c.ResolvesNames = nameservers(n, v), s.ResolvesNames()
 	return execute(c)
-}
-
-// routed reports whether lines of the spec lead requests to or past a service's servers. A listen section would inherit the
-// default_backend of the defaults section and never use its own servers; and what it does to the requests of its own
-// clients, it would also do to those of a frontend that uses it as a backend.
-func routed(in spec.HAProxy, service string) bool {
-	for line := range strings.Lines(in.Defaults) {
-		if words := haproxy.Words(line); len(words) > 0 && words[0] == "default_backend" {
-			return true
-		}
-	}
-	for line := range strings.Lines(in.Extra) {
-		words := haproxy.Words(line)
-		if len(words) > 1 && (words[0] == "default_backend" || words[0] == "use_backend") &&
-			(words[1] == service || strings.Contains(words[1], "%") || strings.Contains(words[1], "$")) {
-			return true
-		}
-	}
-	return false
 }
 
 // passed is a text that is passed through, as layOut lays it out, marked with its origin. Empty stays empty.
@@ -154,8 +124,8 @@ func passed(path, text string, layOut func(string) string) string {
 func execute(c config) ([]byte, error) {
 	c.MaxStats = maxStats
 	t, err := template.New("haproxy.cfg").Funcs(template.FuncMap{
-		"word": word, "balance": words, "bind": bind, "at": srcmap.Field,
-		"on": func(path ...string) string { return srcmap.Line(strings.Join(path, "")) },
+		"word": word, "bind": bind, "at": srcmap.Field, "on": srcmap.Line,
+		"nameserver": func(a netip.Addr) string { return netip.AddrPortFrom(a, 53).String() },
 	}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
@@ -194,39 +164,4 @@ func isAddressOf(n *spec.Node, addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func newService(s *spec.Spec, in *spec.Service) (service, error) {
-	out := service{Name: in.Name, Mode: string(in.Mode), Balance: in.Balance, HTTP: in.Mode == spec.HTTP, Split: routed(s.HAProxy, in.Name)}
-	vip := s.VIP(in.VIP)
-	if vip == nil || len(vip.Addresses) == 0 {
-		return out, fmt.Errorf("service %s names the VIP %q, which has no address", in.Name, in.VIP)
-	}
-	for _, a := range vip.Addresses {
-		out.Binds = append(out.Binds, netip.AddrPortFrom(a.Addr, uint16(in.Port)))
-	}
-	if in.TLS != nil {
-		out.Certificate = in.TLS.Certificate
-	}
-	if in.Check != nil && in.Check.HTTP != "" {
-		out.Check = newCheck(in.Check, out.Binds[0])
-	}
-	for _, srv := range in.Servers {
-		port := srv.Port
-		if port == 0 {
-			port = in.Port
-		}
-		out.Servers = append(out.Servers, server{Name: srv.Name, Address: netip.AddrPortFrom(srv.Address, uint16(port))})
-	}
-	return out, nil
-}
-
-// newCheck asks as a client of the service would: HTTP/1.1 demands a Host, and the VIP is what clients write there.
-func newCheck(in *spec.Check, vip netip.AddrPort) *check {
-	method, uri, _ := strings.Cut(in.HTTP, " ")
-	c := &check{Method: method, URI: strings.TrimSpace(uri), Host: vip.String(), Expect: "200-399"}
-	if in.Expect != 0 {
-		c.Expect = fmt.Sprint(in.Expect)
-	}
-	return c
 }

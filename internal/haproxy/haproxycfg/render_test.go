@@ -22,8 +22,8 @@ func pair() *spec.Spec {
 		VIPs:    []spec.VIP{{Name: "v", Addresses: address("192.0.2.10/24")}},
 		Log:     spec.Log{Target: "/dev/log", Facility: "local0"},
 		Services: []spec.Service{{
-			Name: "web", VIP: "v", Port: 80, Mode: spec.HTTP, Balance: "url_param id",
-			Servers: []spec.Server{{Name: "w", Address: netip.MustParseAddr("192.0.2.20")}},
+			Name: "web", VIPs: []string{"v"}, Port: 80, Mode: spec.HTTP, Balance: "url_param id",
+			Servers: []spec.Server{{Name: "w", Address: spec.ServerAddress{Addr: netip.MustParseAddr("192.0.2.20")}, Port: 80}},
 		}},
 	}
 }
@@ -56,7 +56,7 @@ func TestRenderService(t *testing.T) {
 		s := pair()
 		s.HAProxy.Defaults, s.HAProxy.Extra = c.defaults, c.extra
 		out := mustRender(t, s, release.Version{3, 2, 25})
-		if !strings.Contains(out, c.want) || strings.Contains(out, "\nfrontend web\n") == strings.Contains(out, "\nlisten web\n") {
+		if !strings.Contains(out, c.want) || strings.Contains(out, "\nfrontend web-frontend\n") == strings.Contains(out, "\nlisten web\n") {
 			t.Errorf("%+v: no %q in\n%s", c, c.want, out)
 		}
 	}

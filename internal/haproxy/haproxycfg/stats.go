@@ -74,16 +74,5 @@ func origin(s spec.Secret) string {
 	return ""
 }
 
-// statsName is free among the services' names.
-func statsName(s *spec.Spec) string {
-	name := "hapair-stats"
-	for taken := true; taken; {
-		taken = false
-		for i := range s.Services {
-			if s.Services[i].Name == name {
-				name, taken = name+"-", true
-			}
-		}
-	}
-	return name
-}
+// statsName is free among the names of the spec.
+func statsName(s *spec.Spec) string { return newNames(s).free("hapair-stats") }

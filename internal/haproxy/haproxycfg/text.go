@@ -47,12 +47,15 @@ func indent(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// bind is the address of a bind line with the options that it needs. The kernel makes a socket that is bound to one IPv6 address
-// v6only (IPV6_V6ONLY). At a reload haproxy takes over only listeners whose options are those of the line: without the word it
-// binds a new one each time, and connections that wait in the old one are reset (seen with 3.0).
+// bind is the address of a bind line with the options that it needs.
 func bind(at netip.AddrPort) string {
-	if a := at.Addr(); a.Is6() && !a.Is4In6() && !a.IsUnspecified() {
+	if needsV6Only(at.Addr()) {
 		return at.String() + " v6only"
 	}
 	return at.String()
 }
+
+// needsV6Only reports whether the bind line of an address must say v6only. The kernel makes a socket that is bound to one
+// IPv6 address v6only (IPV6_V6ONLY). At a reload haproxy takes over only listeners whose options are those of the line:
+// without the word it binds a new one each time, and connections that wait in the old one are reset (seen with 3.0).
+func needsV6Only(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && !a.IsUnspecified() }

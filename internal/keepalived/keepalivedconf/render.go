@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 
@@ -35,6 +34,8 @@ type config struct {
 	AdvertInt            string // seconds
 	Preempt              bool
 	Unicast              bool
+	Scripts              []script
+	Groups               []group
 	Instances            []instance
 	Extra                string
 }
@@ -52,7 +53,12 @@ type instance struct {
 	Source       netip.Addr
 	Peers        []netip.Addr
 	VIPInterface string
-	Track        bool // the VIP's interface is another than VRRP's, which is tracked anyway
+	Track        []string // the VIP's interfaces other than VRRP's, which is tracked anyway
+	Scripts      []string // names of the track scripts of the spec
+	PreemptDelay string   // seconds; empty: none
+	Routes       []route
+	Rules        []rule
+	Lines        string
 }
 
 // Render writes a node's keepalived.conf for a version of keepalived. The spec has been validated; a value that could
@@ -67,7 +73,7 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 	c := config{
 		Node: n.Name, Cluster: s.Cluster,
 		Interface: n.Interface,
-		AdvertInt: strconv.FormatFloat(s.VRRP.AdvertInt.Seconds(), 'f', -1, 64),
+		AdvertInt: seconds(s.VRRP.AdvertInt),
 		Preempt:   s.VRRP.Preempt,
 		Unicast:   s.VRRP.Transport == spec.Unicast,
 		NodePath:  "nodes",
@@ -80,6 +86,7 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 	if extra := strings.Trim(s.Keepalived.Extra, "\n"); extra != "" {
 		c.Extra = srcmap.Text("keepalived.extra", s.Keepalived.Extra) + extra
 	}
+	c.Scripts, c.Groups = scripts(s), groups(s)
 	grouped := keepalived.Read([]byte(s.Keepalived.Extra)).Grouped
 	for i := range s.VIPs {
 		in, err := newInstance(s, n, &s.VIPs[i], grouped)
@@ -87,6 +94,9 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 			return nil, nil, fmt.Errorf("cannot render keepalived.conf of node %s: %w", n.Name, err)
 		}
 		in.Path = fmt.Sprintf("vips[%d]", i)
+		if lines := strings.Trim(s.VIPs[i].Lines, "\n"); lines != "" {
+			in.Lines = srcmap.Text(in.Path+".lines", s.VIPs[i].Lines) + lines
+		}
 		c.Instances = append(c.Instances, in)
 	}
 	out, err := execute(c, v)
@@ -113,7 +123,7 @@ func execute(c config, v release.Version) ([]byte, error) {
 	c.ReloadCheck = !c.TestDiesByScriptUser
 	c.YieldsWhenLate = v.AtLeast(2, 2, 8) && !c.Preempt
 	t, err := template.New("keepalived.conf").Funcs(template.FuncMap{
-		"word": word, "at": srcmap.Field,
+		"word": word, "command": command, "at": srcmap.Field,
 		"on": func(path ...string) string { return srcmap.Line(strings.Join(path, "")) },
 	}).Parse(configTemplate)
 	if err != nil {
@@ -126,8 +136,9 @@ func execute(c config, v release.Version) ([]byte, error) {
 	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n'), nil
 }
 
-// newInstance gives an instance that is in a vrrp_sync_group no holder's bonus: keepalived ignores a weighted track_file
-// there, and a test of the file fails with status 5 ("ignoring tracked file ... due to SYNC group").
+// newInstance gives an instance that is in a vrrp_sync_group of keepalived.extra no holder's bonus: without
+// sync_group_tracking_weight keepalived ignores a weighted track_file there, and a test of the file fails with status 5
+// ("ignoring tracked file ... due to SYNC group"). The groups of the spec have it.
 func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (instance, error) {
 	router, err := NewVirtualRouter(s, vip)
 	if err != nil {
@@ -139,7 +150,14 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (i
 		out.HolderBonus, out.Grouped = 0, true
 	}
 	out.Priority = s.PriorityOf(n, vip) - out.HolderBonus
-	out.Track = out.VIPInterface != n.Interface
+	if out.VIPInterface != n.Interface {
+		out.Track = []string{out.VIPInterface}
+	}
+	if vip.PreemptDelay > 0 {
+		out.PreemptDelay = seconds(vip.PreemptDelay)
+	}
+	out.Scripts = scriptsOf(s, vip)
+	out.Routes, out.Rules = policy(vip, out.VIPInterface)
 	if router.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
 		out.Source = n.Addr(router.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)
 	}
@@ -160,6 +178,16 @@ func word(s string) (string, error) {
 	for _, r := range s {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'\\#!{}$@~<>|", r) {
 			return "", fmt.Errorf("%q cannot stand in keepalived.conf: it holds %q", s, r)
+		}
+	}
+	return s, nil
+}
+
+// command lets through words that single spaces separate, to stand in quotes.
+func command(s string) (string, error) {
+	for _, w := range strings.Split(s, " ") {
+		if _, err := word(strings.ReplaceAll(w, "@", "at")); err != nil { // only a line can begin with a condition
+			return "", err
 		}
 	}
 	return s, nil

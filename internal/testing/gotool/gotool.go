@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Path of a program whose main package is that of a module, which is built where the cache has none. The cache is the
 // project's own in the user's cache directory; XDG_CACHE_HOME moves that.
 func Path(t testing.TB, module, version string) string {
 	t.Helper()
+	needs.Programs(t)
 	root, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatalf("cannot find a place for the cache: %v; set XDG_CACHE_HOME", err)

@@ -11,9 +11,11 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Need skips the test where the lab cannot run, and says what is missing. With CI=true that is a failure.
+// Need says that a test is of the lab tier. It ends the test if the lab cannot run here, and says what is missing: see package
+// needs.
 func Need(t testing.TB) {
 	t.Helper()
+	needs.Lab(t)
 	err := lab.Missing()
 	needs.That(t, err == nil, "%v", err)
 }

@@ -1,13 +1,63 @@
-// Package needs ends tests that lack something: skipped on a developer's machine, failed with CI=true.
+// Package needs says which tier a test is of, and ends it if the tier was not chosen or something is missing.
+//
+// Tests that say nothing are unit tests: they need neither root nor a program other than Go and a shell. The variable
+// HAPAIR_TEST chooses more: with lab, tests of the lab tier run too; with cluster, these and those of whole clusters; with
+// qemu, all. Tests of higher tiers are skipped. In a chosen tier, a test without root fails; if something else is missing
+// it is skipped, or fails with CI=true.
 package needs
 
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"testing"
 )
 
-// That ends a test unless something is there; the format says what is missing.
+// tier is how much a test needs. A higher tier needs all that a lower one needs.
+type tier int
+
+const (
+	unit    tier = iota
+	lab          // the real daemons and tools, in sandboxes and on hosts booted in namespaces
+	cluster      // pairs of nodes that were baked
+	qemu         // whole machines under emulation, which takes hours
+)
+
+var names = []string{unit: "", lab: "lab", cluster: "cluster", qemu: "qemu"}
+
+// Lab says that a test is of the lab tier and needs root.
+func Lab(t testing.TB) {
+	t.Helper()
+	need(t, lab)
+	root(t)
+}
+
+// Cluster says that a test is of the cluster tier and needs root.
+func Cluster(t testing.TB) {
+	t.Helper()
+	need(t, cluster)
+	root(t)
+}
+
+// Emulation says that a test boots machines under software emulation, and needs root.
+func Emulation(t testing.TB) {
+	t.Helper()
+	need(t, qemu)
+	root(t)
+}
+
+// Programs says that a test is of the lab tier, although it does not need root: it runs these programs, or builds some.
+func Programs(t testing.TB, names ...string) {
+	t.Helper()
+	need(t, lab)
+	for _, name := range names {
+		_, err := exec.LookPath(name)
+		That(t, err == nil, "%s is missing: scripts/setup test installs it", name)
+	}
+}
+
+// That ends a test of a chosen tier unless something is there; the format says what is missing.
 func That(t testing.TB, there bool, format string, args ...any) {
 	t.Helper()
 	if there {
@@ -20,8 +70,29 @@ func That(t testing.TB, there bool, format string, args ...any) {
 	t.Skip(missing)
 }
 
-// Root ends a test that a plain user cannot run.
-func Root(t testing.TB) {
+func need(t testing.TB, least tier) {
 	t.Helper()
-	That(t, os.Geteuid() == 0, "it needs root: make test runs it by sudo")
+	chosen, err := parse(os.Getenv("HAPAIR_TEST"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chosen < least {
+		t.Skipf("a test of the %s tier: HAPAIR_TEST=%s chooses it", names[least], names[least])
+	}
+}
+
+// parse reads the value of HAPAIR_TEST.
+func parse(value string) (tier, error) {
+	i := slices.Index(names, value)
+	if i < 0 {
+		return 0, fmt.Errorf("HAPAIR_TEST is %q: must be lab, cluster or qemu", value)
+	}
+	return tier(i), nil
+}
+
+func root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("cannot test: it needs root; make test-lab and make test-cluster run it by sudo")
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/testing/gotool"
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 // Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
@@ -53,6 +54,7 @@ func Qemu(t testing.TB, env []string) {
 // Binary builds one of the project's commands and returns its path.
 func Binary(t testing.TB, command string) string {
 	t.Helper()
+	needs.Programs(t)
 	bin := filepath.Join(t.TempDir(), command)
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/hapair/hapair/cmd/"+command)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

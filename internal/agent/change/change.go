@@ -1,0 +1,228 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/contain"
+	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+	"github.com/hapair/hapair/internal/systemd"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// validateTime bounds the judgement of one target's files.
+const validateTime = 20 * time.Second
+
+// ErrNoVerdict says that nothing was judged: the same files are looked at again later.
+var ErrNoVerdict = errors.New("no verdict yet")
+
+// ErrEnds is a change that is broken off. At its next start the agent finds it begun.
+var ErrEnds = fmt.Errorf("%w: the agent ends", ErrNoVerdict)
+
+// step reports a step of a change to the test.
+func (c *Changer) step(name string) {
+	if c.point != nil {
+		c.point(name)
+	}
+}
+
+// change carries out one change of all targets that have new files: all or none. It returns ErrNoVerdict if a service
+// does not run, or if the agent panicked, and a change otherwise. known are the answers that the files already have; nil: none.
+// since is when the first of the new files was noticed.
+func (c *Changer) change(ctx context.Context, changed []pending, known *judgement, since time.Time) (ch journal.Change, err error) {
+	c.begun = nil
+	err = c.panics.Contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
+		ch, err = c.attempt(ctx, changed, known, since)
+		return err
+	})
+	if contain.IsPanic(err) {
+		c.interrupted(changed)
+		return journal.Change{}, fmt.Errorf("%w: %w", ErrNoVerdict, err)
+	}
+	return ch, err
+}
+
+// interrupted leaves a change that panicked as an agent finds one that died in the middle of it: see recall.
+func (c *Changer) interrupted(changed []pending) {
+	if c.begun == nil {
+		return // the services run on what they ran on
+	}
+	for _, p := range changed {
+		p.leave(interruption(c.begun))
+	}
+}
+
+// interruption is the event of a change that was begun and has no verdict.
+func interruption(b *store.Begun) event {
+	if b.Back {
+		return interruptedReturn
+	}
+	return interrupted
+}
+
+// attempt is change, which contains its panics.
+func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgement, since time.Time) (journal.Change, error) {
+	failing, err := c.ready(ctx, changed)
+	if err != nil {
+		return journal.Change{}, err
+	}
+	ch := journal.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
+	verdict, reason, good := tool.Bad, failing, map[string]bool(nil)
+	if failing == "" {
+		verdict, reason, good = c.validate(ctx, changed, known)
+	}
+	c.step("validated")
+	switch {
+	case verdict == tool.None || verdict == tool.Bad && changed[0].refusal == reason:
+		return journal.Change{}, fmt.Errorf("%w: %s", ErrNoVerdict, reason)
+	case verdict == tool.Good:
+		if err := c.carryOut(ctx, changed, &ch); err != nil {
+			return journal.Change{}, err
+		}
+	case anyOf(changed, (*state).loose):
+		// The services run on bytes that were never proven: bad ones are no reason to leave it at that.
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch, errors.New(reason))
+	default:
+		ch.Verdict, ch.Reason = journal.Refused, reason
+		c.refuse(changed, good, reason)
+	}
+	if ctx.Err() != nil && ch.Verdict == journal.Failed {
+		return journal.Change{}, ErrEnds
+	}
+	if again := c.sameFailure(changed, ch); again != nil {
+		return journal.Change{}, again
+	}
+	c.number = ch.Number
+	ch.Took = c.now().Sub(since).Round(time.Millisecond).String()
+	c.tell(ch)
+	c.step("written")
+	if err := c.store.End(); err != nil {
+		c.log.Error(err.Error())
+	}
+	return ch, nil
+}
+
+// ready returns why the services can take nothing over now. One that does not stay up on files which were never proven, or
+// was on its way back when the last agent ended, must go back whatever it does now: then failing is the reason.
+func (c *Changer) ready(ctx context.Context, changed []pending) (failing string, err error) {
+	if anyOf(changed, func(s *state) bool { return s.phase == returning }) {
+		return "the agent ended while it went back", nil
+	}
+	for _, p := range changed {
+		switch err := p.Ready(ctx); {
+		case errors.Is(err, target.ErrFailing) && p.loose() && p.hold == nil:
+			failing = fmt.Sprintf("%s: %v on files that were never proven", p.Name(), err)
+		case err != nil:
+			return "", fmt.Errorf("%s: %w: %w", p.Name(), ErrNoVerdict, err)
+		}
+	}
+	return failing, nil
+}
+
+// carryOut makes the services run on files that were found good, and fills in what became of it.
+func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.Change) error {
+	c.begin(*ch, false)
+	c.step("begun")
+	taken, err := c.take(ctx, changed)
+	switch {
+	case ctx.Err() != nil:
+		return ErrEnds
+	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost), errors.Is(err, target.ErrNotRunning):
+		// It says nothing about the files. What was taken before it runs on them by now, and so may the one that was lost:
+		// they stay together until they have come to an end of it.
+		if taken > 0 || errors.Is(err, systemd.ErrLost) {
+			leave(changed, breaksOff)
+		}
+		return fmt.Errorf("%s: %w: %w", changed[taken].Name(), ErrNoVerdict, err)
+	case err != nil:
+		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, *ch, fmt.Errorf("%s: %w", changed[taken].Name(), err))
+		return nil
+	}
+	if same, err := c.unchanged(changed); err != nil || !same {
+		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
+		leave(changed, breaksOff)
+		return fmt.Errorf("%w: the files changed again meanwhile", ErrNoVerdict)
+	}
+	c.step("proven")
+	ch.Verdict, ch.Reason = c.commit(changed, ch.Number)
+	c.step("committed")
+	return nil
+}
+
+// validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
+// cannot be judged leaves all of it unjudged.
+func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict tool.Verdict, reason string, good map[string]bool) {
+	verdict, good = tool.Good, map[string]bool{}
+	var reasons []string
+	for _, p := range changed {
+		a := known.of(ctx, p)
+		if a.Verdict == tool.Good {
+			good[p.Name()] = true
+			continue
+		}
+		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.Name(), a.Verdict, target.Shorten(a.Reason())))
+		if verdict == tool.Good || a.Verdict == tool.Bad {
+			verdict = a.Verdict
+		}
+	}
+	if ctx.Err() != nil {
+		return tool.None, "the agent ends", nil
+	}
+	return verdict, strings.Join(reasons, "; "), good
+}
+
+// take makes the services run on the new files, one after the other, and tells how many do. The one after them is that of
+// the error.
+func (c *Changer) take(ctx context.Context, changed []pending) (taken int, err error) {
+	for i, p := range changed {
+		since := p.snapshot.Changed
+		if p.phase != fresh || since.After(c.now()) {
+			since = time.Time{} // it runs on others; and what is of the future was written before the clock was set back
+		}
+		tctx, cancel := context.WithTimeout(ctx, target.TakeTime)
+		err := p.Take(tctx, since)
+		cancel()
+		if err != nil {
+			return i, err
+		}
+		c.step("taken " + p.Name())
+	}
+	return len(changed), nil
+}
+
+// unchanged reports whether the files are still those that were judged.
+func (c *Changer) unchanged(changed []pending) (bool, error) {
+	for _, p := range changed {
+		s, err := target.Read(p.Paths())
+		if err != nil || s.Digest != p.snapshot.Digest {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func names(changed []pending) []string {
+	var all []string
+	for _, p := range changed {
+		all = append(all, p.Name())
+	}
+	return all
+}
+
+// anyOf reports whether something is true of one of the targets.
+func anyOf(changed []pending, is func(*state) bool) bool {
+	return slices.ContainsFunc(changed, func(p pending) bool { return is(&p.state) })
+}
+
+// leave notes an event of all targets after which nobody knows what their services run on.
+func leave(changed []pending, e event) {
+	for _, p := range changed {
+		p.leave(e)
+	}
+}

@@ -1,0 +1,130 @@
+package change
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+)
+
+// refuse remembers files that are bad, so that they are not looked at again, unless their target is fresh.
+func (c *Changer) refuse(changed []pending, good map[string]bool, reason string) {
+	if first := changed[0]; first.phase == fresh {
+		first.refusal = reason
+		return
+	}
+	for _, p := range changed {
+		p.refuse(p.digest(), good[p.Name()])
+	}
+}
+
+// later has targets tried again.
+func (c *Changer) later(changed []pending) {
+	for _, p := range changed {
+		s, err := target.Read(p.Paths())
+		if err != nil {
+			p.leave(fails) // it is tried again at once
+			continue
+		}
+		p.fail(digest(s.Digest), c.now())
+	}
+}
+
+// sameFailure is an error where a change failed for the reason for which it failed before: that is told once.
+func (c *Changer) sameFailure(changed []pending, ch journal.Change) error {
+	if ch.Verdict != journal.Failed {
+		return nil
+	}
+	same := false
+	for _, p := range changed {
+		if h := p.hold; h != nil {
+			same = same || h.reason == ch.Reason
+			h.reason = ch.Reason
+		}
+	}
+	if !same {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrNoVerdict, ch.Reason)
+}
+
+// debts are what could not be written.
+type debts struct {
+	goods   map[string]store.Good
+	changes []journal.Change
+}
+
+// mostDebts bounds the changes that wait to be written to the journal.
+const mostDebts = 1000
+
+// commit makes the proven files the last known good ones.
+func (c *Changer) commit(changed []pending, number int) (journal.Verdict, string) {
+	states := map[string]store.Good{}
+	for _, p := range changed {
+		p.prove(p.digest())
+		states[p.Name()] = store.Good{Generation: number, Time: c.now().UTC(), Files: p.snapshot.Files}
+		delete(c.owed.goods, p.Name())
+	}
+	if err := c.store.Commit(states); err != nil {
+		// It runs and it is proven. Only the next start would lead further back than it should.
+		if c.owed.goods == nil {
+			c.owed.goods = map[string]store.Good{}
+		}
+		maps.Copy(c.owed.goods, states)
+		return journal.Proven, fmt.Sprintf("it could not yet be kept as the last known good: %v", err)
+	}
+	return journal.Proven, ""
+}
+
+// payDebts writes what could not be written when it was due.
+func (c *Changer) payDebts() {
+	if len(c.owed.goods) > 0 && c.store.Commit(c.owed.goods) == nil {
+		c.owed.goods = nil
+		c.log.Info("the last known good files are kept now")
+	}
+	for len(c.owed.changes) > 0 && c.store.Append(c.owed.changes[0]) == nil {
+		c.owed.changes = c.owed.changes[1:]
+	}
+}
+
+// begin writes down that services are about to be taken through a change. Where that cannot be written, only an agent that
+// is killed right now would not know of it.
+func (c *Changer) begin(ch journal.Change, back bool) {
+	c.begun = &store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back}
+	if err := c.store.Begin(*c.begun); err != nil {
+		c.log.Error(err.Error())
+	}
+}
+
+// next is the number of the next change. Others write to the journal, too: guard before a service starts.
+func (c *Changer) next() int {
+	last := c.number
+	if changes, err := c.store.Changes(); err == nil {
+		for _, ch := range changes {
+			last = max(last, ch.Number)
+		}
+	}
+	return last + 1
+}
+
+// tell writes a change to the journal and to the log.
+func (c *Changer) tell(ch journal.Change) {
+	c.payDebts()
+	if err := c.store.Append(ch); err != nil {
+		c.log.Error(err.Error())
+		if len(c.owed.changes) < mostDebts {
+			c.owed.changes = append(c.owed.changes, ch)
+		}
+	}
+	level := slog.LevelInfo
+	if ch.Verdict != journal.Proven {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, "change "+string(ch.Verdict), "number", ch.Number,
+		"targets", strings.Join(ch.Targets, ","), "reason", ch.Reason, "took", ch.Took)
+}

@@ -1,0 +1,178 @@
+package change
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+)
+
+// died is what a fault point of a test panics with.
+type died string
+
+// killedAt carries out what there is to do with an agent that dies when it comes to a point for the nth time. It tells
+// whether it came there.
+func (bn *bench) killedAt(point string, work func()) (died_ bool) {
+	bn.point = func(name string) {
+		if name == point {
+			panic(died(name))
+		}
+	}
+	defer func() {
+		bn.point = nil
+		switch r := recover().(type) {
+		case nil:
+		case died:
+			died_ = true
+		default:
+			panic(r)
+		}
+	}()
+	work()
+	return false
+}
+
+// restart is the agent's next start on the same store.
+func (bn *bench) restart() {
+	bn.t.Helper()
+	st, err := store.Open(bn.dir + "/store")
+	if err != nil {
+		bn.t.Fatal(err)
+	}
+	bn.Changer = New(Config{Targets: []target.Target{bn.a, bn.b}, Store: st, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if _, err := bn.Resume(); err != nil {
+		bn.t.Fatal(err)
+	}
+}
+
+// rest carries out all that there is to do.
+func (bn *bench) rest() {
+	bn.t.Helper()
+	for range 10 {
+		if ch, err := bn.round(); ch == nil && err == nil {
+			return
+		}
+	}
+	bn.t.Fatal("it does not come to rest")
+}
+
+// consistent reports whether services, files and store agree on one of the two states, and whether each change of the journal
+// has one number and one verdict.
+func (bn *bench) consistent(old, new string) {
+	bn.t.Helper()
+	if got := bn.a.runs + " " + bn.b.runs; got != old && got != new {
+		bn.t.Errorf("they run on %q, want %q or %q", got, old, new)
+	}
+	if got := bn.a.text() + " " + bn.b.text(); got != bn.a.runs+" "+bn.b.runs {
+		bn.t.Errorf("they run on %q %q, and the files are %q", bn.a.runs, bn.b.runs, got)
+	}
+	goods, err := bn.store.Goods()
+	if err != nil {
+		bn.t.Fatal(err)
+	}
+	for name, s := range map[string]*service{"a": bn.a, "b": bn.b} {
+		if goods[name].Files[0].Digest != store.Digest([]byte(s.runs)) {
+			bn.t.Errorf("the last known good %s is not what runs", name)
+		}
+	}
+	changes, err := bn.store.Changes()
+	if err != nil {
+		bn.t.Fatal(err)
+	}
+	for i, ch := range changes {
+		if ch.Number != i+1 || ch.Verdict == "" {
+			bn.t.Errorf("the journal has %+v as its entry %d", ch, i+1)
+		}
+	}
+	if b, err := bn.store.Begun(); b != nil || err != nil {
+		bn.t.Errorf("begun: %+v, %v", b, err)
+	}
+	if st, err := bn.store.Staged(); st != nil || err != nil {
+		bn.t.Errorf("staged: %+v, %v", st, err)
+	}
+	bn.nothing()
+}
+
+func TestAnAgentThatIsKilledAtAnyPointCarriesOn(t *testing.T) {
+	points := []string{"validated", "begun", "taken a", "taken b", "proven", "committed", "written", "set aside", "restored a",
+		"restored b", "restored", "taken back"}
+	for _, point := range points {
+		t.Run(point, func(t *testing.T) {
+			came := false
+			for _, edit := range []string{"a2 b2", "a2 broken", "broken b2", "a2 bad"} {
+				bn := newBench(t)
+				a, b, _ := strings.Cut(edit, " ")
+				bn.write(bn.a, a)
+				bn.write(bn.b, b)
+				if !bn.killedAt(point, func() { bn.round() }) {
+					continue
+				}
+				came = true
+				if point == "restored a" { // and again, where it was before
+					bn.restart()
+					bn.killedAt("begun", func() { bn.round() })
+				}
+				bn.restart()
+				bn.rest()
+				if edit == "a2 bad" && bn.b.text() == "bad" { // refused, it stays
+					if bn.a.runs != "a1" || bn.b.runs != "b1" {
+						t.Errorf("they run on %q and %q", bn.a.runs, bn.b.runs)
+					}
+					continue
+				}
+				bn.consistent("a1 b1", "a2 b2")
+				if edit == "a2 b2" && bn.a.runs != "a2" {
+					t.Errorf("a good edit was lost: it runs on %q", bn.a.runs)
+				}
+				if edit == "a2 broken" && fmt.Sprint(bn.aside(bn.a), bn.aside(bn.b)) != "[a2] [broken]" {
+					t.Errorf("set aside: %v %v", bn.aside(bn.a), bn.aside(bn.b))
+				}
+			}
+			if !came {
+				t.Error("no change comes there")
+			}
+		})
+	}
+}
+
+// A haproxy that does not stay up on what the last agent was about to prove must not be waited for.
+func TestAServiceThatDoesNotStayUpGoesBack(t *testing.T) {
+	for _, point := range []string{"begun", "set aside", "restored a"} {
+		bn := newBench(t)
+		bn.a.down = true
+		bn.write(bn.a, "a2")
+		bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a2 broken") } // the edit was bad all the time
+		if point == "begun" {
+			bn.killedAt(point, func() { bn.round() })
+			bn.write(bn.a, "a2 broken")
+		} else {
+			bn.a.down = false
+			bn.write(bn.a, "a2 broken")
+			bn.killedAt(point, func() { bn.round() })
+			bn.a.down = true
+		}
+		bn.a.onTake = nil
+		bn.restart()
+		bn.expect(journal.RolledBack, "a")
+		bn.consistent("a1 b1", "a1 b1")
+	}
+}
+
+func TestAGoodChangeThatNobodyWroteDownIsWrittenDown(t *testing.T) {
+	bn := newBench(t)
+	bn.write(bn.a, "a2")
+	if !bn.killedAt("committed", func() { bn.round() }) {
+		t.Fatal("it did not come there")
+	}
+	bn.restart()
+	changes, err := bn.store.Changes()
+	if last := changes[len(changes)-1]; err != nil || last.Verdict != journal.Proven || fmt.Sprint(last.Targets) != "[a]" {
+		t.Errorf("%+v, %v", last, err)
+	}
+	bn.consistent("a2 b1", "a2 b1")
+}

@@ -1,0 +1,51 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+)
+
+// leaving is a service that is stopped after it said that it is ready.
+type leaving struct {
+	*service
+	left bool
+}
+
+func (l *leaving) Take(ctx context.Context, changed time.Time) error {
+	if l.left {
+		return target.ErrNotRunning
+	}
+	return l.service.Take(ctx, changed)
+}
+
+// A service that is restarted while its files are taken over says nothing about them: neither about an edit, nor about the
+// first files of a node, which nobody would look at again.
+func TestNobodyIsBlamedForAServiceThatIsStoppedMeanwhile(t *testing.T) {
+	for name, first := range map[string]bool{"an edit": false, "the first files": true} {
+		t.Run(name, func(t *testing.T) {
+			bn := newBench(t)
+			l := &leaving{bn.a, true}
+			bn.targets[0].Target = l
+			if first {
+				bn.Changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
+				bn.targets[0].phase, bn.targets[0].runs = fresh, ""
+			}
+			bn.write(bn.a, "a2")
+			if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
+				t.Fatalf("%+v, %v", ch, err)
+			}
+			if bn.a.text() != "a2" || bn.aside(bn.a) != nil {
+				t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
+			}
+			l.left = false
+			bn.expect(journal.Proven, "a")
+		})
+	}
+}

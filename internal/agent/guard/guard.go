@@ -1,0 +1,172 @@
+// Package guard stands before a service's start and reload: bad files do not keep a service from starting, and are not loaded.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/store"
+	"github.com/hapair/hapair/internal/agent/target"
+	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// guardTime bounds all that a guard does: a start must not wait for it for long. systemd gives a start 90 seconds.
+const guardTime = 15 * time.Second
+
+// Guard judges a target's files. It is a process of its own and needs no daemon.
+type Guard struct {
+	Target target.Target
+	Store  string // /var/lib/ha-agent, which need not be there
+	// Applied is called when the files of the target were replaced; nil: it is not. Only a target without a service needs it.
+	Applied func(ctx context.Context) error
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// BeforeStart sets bad files of a target aside and puts the last known good ones in their place. It does so only where the
+// files fail their test and the last known good ones pass the same test now; else everything stays as it is. An error tells
+// why bad files stay, and is no reason not to start.
+func (g *Guard) BeforeStart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, guardTime)
+	defer cancel()
+	t, name := g.Target, g.Target.Name()
+	good, ok, err := g.good(name)
+	if err != nil || !ok {
+		return err
+	}
+	began := g.Now()
+	now, err := target.Read(all(t, good))
+	if err != nil {
+		return err
+	}
+	if now.Digest == target.DigestOf(good) {
+		return nil // there is nothing better to go back to
+	}
+	a := judge(ctx, t)
+	switch a.Verdict {
+	case tool.Good:
+		return nil
+	case tool.None:
+		return fmt.Errorf("%s stays as it is: no verdict: %s", name, a.Reason())
+	}
+	reason := target.Shorten(a.Reason())
+	if good, err = store.At(g.Store).Fill(good); err != nil {
+		return fmt.Errorf("%s is bad (%s) and stays: %w", name, reason, err)
+	}
+	r := target.Rehearse(ctx, t, good.Files, g.Store, judge)
+	if r.Answer.Verdict != tool.Good {
+		return fmt.Errorf("%s is bad (%s) and stays: the last known good files give %s now: %s", name, reason, r.Answer.Verdict, target.Shorten(r.Answer.Reason()))
+	}
+	if again, err := target.Read(all(t, good)); err != nil || again.Digest != now.Digest {
+		return errors.Join(fmt.Errorf("%s stays as it is: its files have changed meanwhile", name), err)
+	}
+	aside, err := g.restore(good, r.Extra, name)
+	if err == nil && g.Applied != nil {
+		err = g.Applied(ctx)
+	}
+	g.tell(journal.Change{Time: began.UTC(), Targets: []string{name}, Took: g.Now().Sub(began).Round(time.Millisecond).String()}, reason, aside, err)
+	return nil
+}
+
+// BeforeReload returns why a target's files must not be loaded, or nil. It changes nothing: the service has its old
+// configuration to stay on, and the files are the editor's.
+func (g *Guard) BeforeReload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, guardTime)
+	defer cancel()
+	if a := target.Judge(ctx, g.Target); a.Verdict == tool.Bad {
+		return fmt.Errorf("cannot reload %s: its files are bad: %s", g.Target.Name(), target.Shorten(a.Reason()))
+	}
+	return nil
+}
+
+// judge is the test of a target. Of a keepalived.conf whose only fault are interfaces that are not there it says nothing:
+// at boot they may still come.
+func judge(ctx context.Context, t target.Target) tool.Answer {
+	a := target.Judge(ctx, t)
+	if t.Name() == "keepalived" && keepalived.InterfacesAreMissing(a) {
+		a.Verdict = tool.None
+	}
+	return a
+}
+
+// good is the last known good state of a target, if there is one.
+func (g *Guard) good(name string) (store.Good, bool, error) {
+	goods, err := store.At(g.Store).Goods()
+	if err != nil {
+		return store.Good{}, false, err
+	}
+	good, ok := goods[name]
+	return good, ok && len(good.Files) > 0, nil
+}
+
+// all are the paths of a target's files and of those that were good.
+func all(t target.Target, good store.Good) []string {
+	paths := t.Paths()
+	for _, f := range good.Files {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// restore puts the last known good files in their places, takes the extra ones away, and returns under which names what
+// was there lies now.
+func (g *Guard) restore(good store.Good, extra []string, name string) (aside []string, err error) {
+	keep := func(path string) error {
+		as, err := target.SetAside(path, g.Now(), "bad-at-start")
+		if err == nil {
+			aside = append(aside, as)
+		}
+		return err
+	}
+	for _, f := range good.Files {
+		if now, _, err := target.ReadFile(f.Path); err == nil && now.Digest == f.Digest {
+			continue
+		}
+		if err := keep(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return aside, err
+		}
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			return aside, fmt.Errorf("cannot put back the last known good files of %s: %w", name, err)
+		}
+		if err := durable.WriteFile(f.Path, f.Data, f.Mode, f.UID, f.GID); err != nil {
+			return aside, err
+		}
+	}
+	for _, path := range extra {
+		if err := keep(path); err != nil {
+			return aside, err
+		}
+		if err := durable.Remove(path); err != nil {
+			return aside, err
+		}
+	}
+	return aside, nil
+}
+
+// tell writes what was done to the journal of changes and to the log.
+func (g *Guard) tell(c journal.Change, reason string, aside []string, err error) {
+	c.Verdict = journal.RolledBack
+	c.Reason = "before a start: " + reason
+	if len(aside) > 0 {
+		c.Reason += "; set aside as " + strings.Join(aside, ", ")
+	}
+	if err != nil {
+		c.Verdict = journal.Failed
+		c.Reason += "; " + err.Error()
+	}
+	number, err := store.At(g.Store).Record(c)
+	if err != nil {
+		g.Log.Error(err.Error())
+	}
+	g.Log.Error("change "+string(c.Verdict), "number", number, "targets", strings.Join(c.Targets, ","), "reason", c.Reason, "took", c.Took)
+}

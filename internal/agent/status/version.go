@@ -1,0 +1,40 @@
+package status
+
+import (
+	"context"
+	"regexp"
+	"time"
+)
+
+// versionAge is how long a version is told that a program was run to find out.
+const versionAge = time.Minute
+
+// keepalivedVersion is what keepalived said of itself lately.
+func (o *Observer) keepalivedVersion(ctx context.Context) string {
+	o.mu.Lock()
+	version, asked := o.said, o.asked
+	o.mu.Unlock()
+	if version != "" && time.Since(asked) < versionAge {
+		return version
+	}
+	version = o.askKeepalivedVersion(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.said, o.asked = version, time.Now()
+	return version
+}
+
+// askKeepalivedVersion is what keepalived says of itself: "Keepalived v2.2.8 (…)".
+func (o *Observer) askKeepalivedVersion(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	r, err := o.Run(ctx, "keepalived", "--version")
+	if err != nil {
+		return ""
+	}
+	m := regexp.MustCompile(`Keepalived v(\d+(?:\.\d+)+)`).FindStringSubmatch(r.Output)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}

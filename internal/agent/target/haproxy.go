@@ -1,0 +1,203 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/redact"
+	"github.com/hapair/hapair/internal/tool"
+)
+
+// proofTime is how long a service may take to show that it runs on its new files.
+const proofTime = 15 * time.Second
+
+// checkTime is how long haproxy may take to answer the check.
+const checkTime = 500 * time.Millisecond
+
+// HAProxy is haproxy.cfg with its certificates, and the file with hapair's sockets if it is there.
+type HAProxy struct {
+	conf  config.HAProxy
+	units Units
+	run   tool.Runner
+}
+
+func (t *HAProxy) Name() string { return "haproxy" }
+func (t *HAProxy) Unit() string { return t.conf.Unit }
+
+func (t *HAProxy) Paths() []string {
+	all := haproxy.Files(t.conf.Config)
+	for _, path := range t.conf.Certificates {
+		all = append(all, certificateFiles(path)...)
+	}
+	return append(all, t.conf.Files...)
+}
+
+// certificateFiles are the files that haproxy reads for a path: the path itself, or the files of a directory that do not
+// begin with a dot (configuration.txt, crt).
+func certificateFiles(path string) []string {
+	if !strings.HasSuffix(path, "/") {
+		return []string{path}
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil // haproxy itself says what is wrong with it
+	}
+	var files []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	return files
+}
+
+func (t *HAProxy) Validate(ctx context.Context) tool.Answer {
+	a := haproxy.Check(ctx, t.run, haproxy.Files(t.conf.Config)...)
+	conf, err := haproxy.Read(t.conf.Config)
+	if a.Verdict != tool.Good {
+		return a
+	}
+	if err != nil {
+		return tool.Answer{Messages: []string{err.Error()}}
+	}
+	if t.conf.CheckSocket != "" {
+		if err := haproxy.CheckSocketError(conf, t.conf.CheckSocket); err != nil {
+			return Bad("%v", err)
+		}
+	}
+	if err := bindable(conf); err != nil {
+		return Bad("%v", err)
+	}
+	return a
+}
+
+func (t *HAProxy) Ready(ctx context.Context) error {
+	_, err := running(ctx, t.units, t.conf.Unit)
+	return err
+}
+
+func (t *HAProxy) master() haproxy.Socket { return haproxy.Socket(t.conf.MasterSocket) }
+
+func (t *HAProxy) Take(ctx context.Context, changed time.Time) error {
+	u, err := running(ctx, t.units, t.conf.Unit)
+	if err != nil {
+		return err
+	}
+	before, err := t.procs(ctx)
+	if err != nil {
+		return err
+	}
+	// A reload that failed leaves a worker on older files, even if the master is younger than the newest.
+	if startedOn(u, changed) && before.Failed <= 0 && before.Reloads == 0 {
+		return t.proveWorker(ctx, before)
+	}
+	if err := t.units.Reload(ctx, t.conf.Unit); err != nil {
+		return err
+	}
+	return t.proveReload(ctx, before)
+}
+
+// procs asks the master until it answers: while it executes itself anew its socket refuses.
+func (t *HAProxy) procs(ctx context.Context) (procs haproxy.Procs, err error) {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	err = poll.Until(ctx, 10*time.Millisecond, func() (bool, error) {
+		procs, err = t.master().ShowProc(ctx)
+		return err == nil, err
+	})
+	return procs, err
+}
+
+// proveReload waits until a worker that was not there before serves. That systemd calls the reload done proves nothing:
+// the master keeps the old worker when the new one fails.
+func (t *HAProxy) proveReload(ctx context.Context, before haproxy.Procs) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	return poll.Until(ctx, 10*time.Millisecond, func() (bool, error) {
+		now, err := t.master().ShowProc(ctx)
+		if err != nil {
+			// A master whose new worker dies as it starts ends with it (exit-on-failure), and its old one, too.
+			if _, why := running(ctx, t.units, t.conf.Unit); errors.Is(why, ErrFailing) {
+				return true, t.refused(ctx)
+			}
+			return false, err
+		}
+		if now.Master == before.Master && now.Reloads <= before.Reloads {
+			return false, errors.New("haproxy's master has not reloaded")
+		}
+		w, ok := now.Worker()
+		if ok && !known(before, w.PID) {
+			if err := t.proveWorker(ctx, now); err != nil {
+				return false, err
+			}
+			return true, nil
+		}
+		// The counter is up. Where haproxy counts failures it is one of them; where it does not (2.4) a failure has left no
+		// current worker.
+		if now.Failed > 0 || !ok {
+			return true, t.refused(ctx)
+		}
+		return false, errors.New("haproxy's new worker has not started")
+	})
+}
+
+// proveWorker asks the worker itself: one that has only been forked does not answer yet.
+func (t *HAProxy) proveWorker(ctx context.Context, p haproxy.Procs) error {
+	w, ok := p.Worker()
+	if !ok {
+		return errors.New("haproxy has no worker")
+	}
+	info, err := t.master().ShowInfo(ctx, w.PID)
+	if err != nil {
+		return err
+	}
+	if info.PID != w.PID || info.Stopping {
+		return fmt.Errorf("haproxy's worker %d does not serve", w.PID)
+	}
+	return t.proveCheck()
+}
+
+// proveCheck returns why `ha-agent check` cannot ask haproxy, or nil. A socket that does not answer in time is no reason:
+// others may have taken all its connections, and no other configuration would help.
+func (t *HAProxy) proveCheck() error {
+	if t.conf.CheckSocket == "" {
+		return nil
+	}
+	if _, err := health.Ask(t.conf.CheckSocket, time.Now().Add(checkTime)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the check would fail: %w", err)
+	}
+	return nil
+}
+
+// known reports whether a process was one of haproxy's workers.
+func known(p haproxy.Procs, pid int) bool {
+	for _, w := range append(p.Workers, p.OldWorkers...) {
+		if w.PID == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// refused says what haproxy itself said to the files, where it keeps that.
+func (t *HAProxy) refused(ctx context.Context) error {
+	logs, err := t.master().StartupLogs(ctx)
+	if err == nil {
+		for line := range strings.Lines(logs) {
+			if strings.Contains(line, "[ALERT]") {
+				conf, _ := haproxy.Read(t.conf.Config)
+				return fmt.Errorf("haproxy could not start a worker on it: %s", redact.NewConfig([]byte(conf)).Message(line))
+			}
+		}
+	}
+	return fmt.Errorf("haproxy could not start a worker on it: `journalctl -u %s` tells why", t.conf.Unit)
+}

@@ -1,0 +1,101 @@
+package vrrp
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/testing/eventually"
+)
+
+// tell writes to a fifo as keepalived does: opened for both ways, without blocking.
+func tell(t *testing.T, path, line string) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if _, err := f.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify.fifo")
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { v.Run(ctx); close(ended) }()
+	exists := func() bool { _, err := os.Stat(path); return err == nil }
+	eventually.True(t, 10*time.Second, "the fifo is made", exists)
+	if fi, err := os.Stat(path); err != nil || fi.Mode() != os.ModeNamedPipe|0o600 {
+		t.Fatalf("mode %v, %v", fi.Mode(), err)
+	}
+	tell(t, path, `INSTANCE "VI_public" MASTER 100`)
+	eventually.True(t, 10*time.Second, "MASTER", func() bool { return v.Map()["VI_public"] == keepalived.Master })
+	tell(t, path, "nonsense")
+	tell(t, path, `INSTANCE "VI_public" MASTER_RX_LOWER_PRI 100`)
+	tell(t, path, `INSTANCE "VI_other" BACKUP 90`)
+	eventually.True(t, 10*time.Second, "BACKUP", func() bool { return v.Map()["VI_other"] == keepalived.Backup })
+	if v.Map()["VI_public"] != keepalived.Master {
+		t.Errorf("%v", v.Map())
+	}
+
+	// keepalived removes a fifo that it made, and makes another when it starts.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	eventually.True(t, 10*time.Second, "another fifo", exists)
+	tell(t, path, `INSTANCE "VI_public" FAULT 100`)
+	eventually.True(t, 10*time.Second, "FAULT", func() bool { return v.Map()["VI_public"] == keepalived.Fault })
+	tell(t, path, `INSTANCE "VI_other" DELETED 90`)
+	eventually.True(t, 10*time.Second, "it is gone", func() bool { _, ok := v.Map()["VI_other"]; return !ok })
+	cancel()
+	<-ended
+}
+
+func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify.fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
+	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { v.Run(ctx); close(ended) }()
+	eventually.True(t, 10*time.Second, "BACKUP", func() bool { return v.Map()["VI_public"] == keepalived.Backup })
+	cancel()
+	<-ended
+}
+
+func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vrrp.json")
+	fresh := func() *States { return &States{Kept: path, Log: slog.New(slog.DiscardHandler), Now: time.Now} }
+	first := fresh()
+	first.take(keepalived.Event{Type: "INSTANCE", Name: "a", State: keepalived.Master, Priority: 100})
+	first.take(keepalived.Event{Type: "INSTANCE", Name: "b", State: keepalived.Master, Priority: 100})
+	first.keep()
+	second := fresh()
+	second.Recall(func(i Instance) bool { return i.Name == "a" })
+	if got := second.Map(); len(got) != 1 || got["a"] != keepalived.Master {
+		t.Fatalf("recalled %v", got)
+	}
+	for _, damaged := range []string{"", "{", `{"a": {"name": "b", "state": "MASTER"}}`, `{"a": {"name": "a", "state": "KING"}}`} {
+		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		third := fresh()
+		third.Recall(func(Instance) bool { return true })
+		if got := third.Map(); len(got) != 0 {
+			t.Errorf("%q: recalled %v", damaged, got)
+		}
+	}
+}

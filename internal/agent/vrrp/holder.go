@@ -1,0 +1,96 @@
+package vrrp
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"time"
+
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/regular"
+)
+
+// holderAfter is how long this node is MASTER before it says so to keepalived. One that comes back from a pause is it for a
+// moment, until the holder answers its first advertisement, and must not get the bonus for that.
+const holderAfter = time.Second
+
+// TellHolder tells keepalived of which instances this node is MASTER, so that it advertises them with the holder's bonus, and
+// which ones are weakened. If its configuration does not ask for that, there is no file.
+func (v *States) TellHolder() { _ = v.tell() }
+
+func (v *States) tell() error {
+	v.telling.Lock()
+	defer v.telling.Unlock()
+	now := v.Now()
+	words := map[string]string{}
+	for name, i := range v.List() {
+		words[name] = "0\n"
+		if i.State == keepalived.Master && now.Sub(i.Since) >= holderAfter {
+			words[name] = "1\n"
+		}
+	}
+	maps.Copy(words, v.weak)
+	var failed error
+	for name, word := range words {
+		file := keepalived.HolderFile(v.Track, name)
+		said, err := regular.ReadFile(file, regular.MaxState)
+		if err != nil || string(said) == word {
+			continue
+		}
+		if err := keepalived.WriteTrackFile(file, word); err != nil {
+			v.Log.Error("cannot tell keepalived who holds its VIPs", "instance", name, "error", err)
+			failed = fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)
+		}
+	}
+	return failed
+}
+
+// Weaken tells keepalived what weakens instances, until it is called with nil.
+func (v *States) Weaken(words map[string]string) error {
+	v.telling.Lock()
+	v.weak = words
+	v.telling.Unlock()
+	return v.tell()
+}
+
+// Weakener writes the holder's files for an agent whose daemon is dead, and what they said before with nil.
+func Weakener(track string) func(words map[string]string) error {
+	before := map[string]string{}
+	return func(words map[string]string) error {
+		if words == nil {
+			words = before
+		}
+		for name, word := range words {
+			file := keepalived.HolderFile(track, name)
+			said, err := regular.ReadFile(file, regular.MaxState)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err == nil {
+				err = keepalived.WriteTrackFile(file, word)
+			}
+			if err != nil {
+				return fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)
+			}
+			if _, ok := before[name]; !ok {
+				before[name] = string(said)
+			}
+		}
+		return nil
+	}
+}
+
+// Holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false: it is of none.
+func (v *States) Holding() (since time.Duration, ok bool) {
+	now := sinceBoot()
+	for _, i := range v.List() {
+		if i.State != keepalived.Master {
+			continue
+		}
+		if held := now - i.SinceBoot; !ok || held < since {
+			since, ok = held, true
+		}
+	}
+	return since, ok
+}

@@ -1,0 +1,132 @@
+package vrrp
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/agent/config"
+	"github.com/hapair/hapair/internal/agent/vip"
+	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/systemd"
+)
+
+// sinceBoot is the time on CLOCK_MONOTONIC, in which systemd tells when a process was started.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Instance is what keepalived has told of a vrrp_instance. It is kept as JSON for the agent's next start.
+type Instance struct {
+	Name     string           `json:"name"`
+	State    keepalived.State `json:"state"`
+	Priority int              `json:"priority,omitempty"`
+	Since    time.Time        `json:"since,omitzero"`
+	// SinceBoot is Since on the kernel's monotonic clock, which nobody can set, in nanoseconds.
+	SinceBoot time.Duration `json:"since_boot,omitempty"`
+}
+
+// lateAddress is how long keepalived may take to add the addresses of an instance that it reported as MASTER.
+const lateAddress = 2 * time.Second
+
+// Of returns what keepalived reported of a VIP's first instance. A MASTER without the VIP's addresses is returned as stopped:
+// its keepalived has died since.
+func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instance, bool) {
+	if len(c.Instances) == 0 {
+		return Instance{}, false
+	}
+	in, ok := v.List()[c.Instances[0]]
+	if !ok || in.State != keepalived.Master || sinceBoot()-in.SinceBoot < lateAddress {
+		return in, ok
+	}
+	held, err := addresses()
+	if err != nil {
+		return in, true
+	}
+	if on, _ := vip.Of(c, held); len(on) == 0 {
+		in.State = keepalived.Stopped
+	}
+	return in, true
+}
+
+// Presence is how many of an instance's addresses the kernel has.
+type Presence int
+
+const (
+	PresenceUnknown Presence = iota
+	NotHeld
+	HeldInPart
+	Held
+)
+
+// String returns the word that the status has for it; "" if it is unknown.
+func (p Presence) String() string { return [...]string{"", "not held", "held in part", "held"}[p] }
+
+// Observed is an instance as far as the keepalived that runs now has told it.
+type Observed struct {
+	Instance
+	Doubt  string // why only the name of the Instance is known; "": all of it is
+	Kernel Presence
+}
+
+// Observe returns the node's instances as the keepalived that runs now has told them, in the order of their names. What an
+// earlier one told is in doubt: a stale MASTER is worse than none. unit is keepalived's, or unitErr why it is not known.
+func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit systemd.Unit, unitErr error) []Observed {
+	names := slices.Collect(maps.Keys(told))
+	for _, v := range vips {
+		names = append(names, v.Instances...)
+	}
+	slices.Sort(names)
+	var all []Observed
+	for _, name := range slices.Compact(names) {
+		o := Observed{Instance: Instance{Name: name}, Doubt: "keepalived has not told", Kernel: inKernel(vips, name, held)}
+		if i, ok := told[name]; ok {
+			if o.Doubt = doubt(i, o.Kernel, unit, unitErr); o.Doubt == "" {
+				o.Instance = i
+			}
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// doubt returns why what was told of an instance need not hold now, or nothing.
+func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
+	switch {
+	case err != nil:
+		// Without systemd the kernel alone can bear it out.
+		if master := i.State == keepalived.Master; master == (kernel == Held) && kernel != PresenceUnknown {
+			return ""
+		}
+		return "keepalived said " + string(i.State) + ", which nothing bears out: " + err.Error()
+	case !unit.Running() || unit.MainPID == 0:
+		return "keepalived does not run"
+	case i.SinceBoot < unit.StartedSinceBoot:
+		return "keepalived was started anew and has not told yet"
+	}
+	return ""
+}
+
+// inKernel reports whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
+// those of this instance or not, which only keepalived.conf tells apart: then it is not known here.
+func inKernel(vips []config.VIP, name string, held []vip.Held) Presence {
+	for _, v := range vips {
+		if len(v.Instances) != 1 || v.Instances[0] != name {
+			continue
+		}
+		switch on, missing := vip.Of(v, held); {
+		case len(missing) == 0:
+			return Held
+		case len(on) == 0:
+			return NotHeld
+		}
+		return HeldInPart
+	}
+	return PresenceUnknown
+}

@@ -1,0 +1,200 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hapair/hapair/internal/spec"
+)
+
+// check writes how a pool's servers are checked.
+func (l *layout) check(p *spec.Pool, k *spec.Check) {
+	switch {
+	case k.HTTP != "":
+		l.checkHTTP(p, k)
+	case len(k.TCP) > 0:
+		l.checkTCP(k)
+	case k.Protocol != "":
+		l.line("check.protocol", "option", l.checkProtocol(k))
+	}
+	var words []string
+	if k.Interval != 0 {
+		words = append(words, intervals(k.Interval))
+	}
+	if k.Fall != 0 {
+		words = append(words, "fall", strconv.Itoa(k.Fall))
+	}
+	if k.Rise != 0 {
+		words = append(words, "rise", strconv.Itoa(k.Rise))
+	}
+	if k.Port != 0 {
+		words = append(words, "port", strconv.Itoa(k.Port))
+	}
+	if k.TLS != nil {
+		words = append(words, l.checkTLS(p, k.TLS)...)
+	}
+	if len(words) > 0 {
+		l.line("check", append([]string{"default-server"}, words...)...)
+	}
+}
+
+// checkHTTP asks as a client of the service would: HTTP/1.1 demands a Host, and the VIP is what clients write there.
+func (l *layout) checkHTTP(p *spec.Pool, k *spec.Check) {
+	method, uri, _ := strings.Cut(k.HTTP, " ")
+	version := k.Version
+	if version == "" {
+		version = "1.1"
+	}
+	l.line("check", "option httpchk")
+	words := []string{"http-check send meth", l.word(method), "uri", l.word(strings.TrimSpace(uri)), "ver HTTP/" + l.word(version)}
+	if host := k.Host; host != "" || version != "1.0" {
+		if host == "" {
+			host = l.host(p)
+		}
+		words = append(words, "hdr Host", l.word(host))
+	}
+	for _, h := range k.Headers {
+		words = append(words, "hdr", l.word(h.Name), escape(strings.ReplaceAll(h.Value, "%", "%%"))) // a log-format
+	}
+	l.line("check.http", words...)
+	expect := "status 200-399"
+	switch e := k.Expect; {
+	case e.Text != "":
+		expect = "string " + escape(e.Text)
+	case e.Regex != "":
+		expect = "rstring " + escape(e.Regex)
+	case len(e.Status) > 0:
+		var list []string
+		for _, s := range e.Status {
+			list = append(list, l.word(string(s)))
+		}
+		expect = "status " + strings.Join(list, ",")
+	}
+	l.line("check", "http-check expect", expect)
+}
+
+// host is what clients of a pool write as the host: the first address of the service that has it, or uses it.
+func (l *layout) host(p *spec.Pool) string {
+	svc := p.Service
+	for i := 0; svc == nil && i < len(l.spec.Services); i++ {
+		if l.spec.Services[i].Uses(p.Name) {
+			svc = &l.spec.Services[i]
+		}
+	}
+	if svc != nil {
+		if endpoints := l.spec.Endpoints(svc); len(endpoints) > 0 {
+			return endpoints[0].AddrPort().String()
+		}
+	}
+	return "localhost"
+}
+
+func (l *layout) checkTCP(k *spec.Check) {
+	l.line("check.tcp", "option tcp-check")
+	for i, s := range k.TCP {
+		on := fmt.Sprintf("check.tcp[%d]", i)
+		switch {
+		case s.Send != "":
+			l.line(on, "tcp-check send", escape(unescape(s.Send)))
+		case s.SendBinary != "":
+			l.line(on, "tcp-check send-binary", l.word(s.SendBinary))
+		case s.Expect != "":
+			l.line(on, "tcp-check expect string", escape(unescape(s.Expect)))
+		case s.ExpectRegex != "":
+			l.line(on, "tcp-check expect rstring", escape(s.ExpectRegex))
+		case s.ExpectBinary != "":
+			l.line(on, "tcp-check expect binary", l.word(s.ExpectBinary))
+		}
+	}
+}
+
+// checkProtocol is the option that asks in a protocol of haproxy's own.
+func (l *layout) checkProtocol(k *spec.Check) string {
+	switch k.Protocol {
+	case "mysql":
+		if k.User != "" {
+			return "mysql-check user " + l.word(k.User)
+		}
+		return "mysql-check"
+	case "pgsql":
+		return "pgsql-check user " + l.word(k.User)
+	case "smtp":
+		if k.Hello != "" {
+			return "smtpchk " + l.words(k.Hello)
+		}
+		return "smtpchk"
+	case "ssl":
+		return "ssl-hello-chk"
+	}
+	return l.word(k.Protocol) + "-check"
+}
+
+func (l *layout) checkTLS(p *spec.Pool, t *spec.CheckTLS) []string {
+	words := []string{"check-ssl"}
+	serverHasTLS := false
+	for _, s := range p.Servers {
+		serverHasTLS = serverHasTLS || s.TLS != nil
+	}
+	if t.Verify != "" || !serverHasTLS {
+		words = append(words, l.verify(t.Verify)...)
+	}
+	if t.SNI != "" {
+		words = append(words, "check-sni", l.word(t.SNI))
+	}
+	if len(t.ALPN) > 0 {
+		words = append(words, "check-alpn", l.word(strings.Join(t.ALPN, ",")))
+	}
+	return words
+}
+
+// escape writes any text as one word (configuration.txt, "2.2. Quoting and escaping").
+func escape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case strings.IndexByte(` \#'"`, c) >= 0:
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// unescape puts bytes for \r, \n, \t, \\ and \xHH, as haproxy does: people write them in YAML without double quotes, too.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		switch c := s[i+1]; c {
+		case 'r', 'n', 't', '\\':
+			b.WriteByte(map[byte]byte{'r': '\r', 'n': '\n', 't': '\t', '\\': '\\'}[c])
+			i++
+		case 'x':
+			if i+4 <= len(s) {
+				if n, err := strconv.ParseUint(s[i+2:i+4], 16, 8); err == nil && n != 0 {
+					b.WriteByte(byte(n))
+					i += 3
+					continue
+				}
+			}
+			b.WriteByte('\\')
+		default:
+			b.WriteByte('\\')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,175 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Endpoint is where a service is reached: an address of a VIP, and a range of ports.
+type Endpoint struct {
+	Addr      netip.Addr
+	Low, High int
+	TLS       bool
+	Lines     string // more words of the bind line
+	Path      string // of the port, in the service: port or ports[1]
+}
+
+// AddrPort is the endpoint's first port.
+func (e Endpoint) AddrPort() netip.AddrPort { return netip.AddrPortFrom(e.Addr, uint16(e.Low)) }
+
+// PortList are the service's ports, whichever way they are written.
+func (svc *Service) PortList() []Port {
+	if len(svc.Ports) > 0 {
+		return svc.Ports
+	}
+	return []Port{{Port: PortRange{svc.Port, svc.Port}}}
+}
+
+// has reports whether a port is one of the service's.
+func (svc *Service) has(port int) bool {
+	for _, p := range svc.PortList() {
+		if p.Port.Low <= port && port <= p.Port.High {
+			return true
+		}
+	}
+	return svc.RedirectHTTP && port == 80
+}
+
+// Endpoints are all that a service binds, in the order of its ports and VIPs. A VIP that the spec does not have is left out.
+func (s *Spec) Endpoints(svc *Service) []Endpoint {
+	var out []Endpoint
+	for i, p := range svc.PortList() {
+		path := "port"
+		if len(svc.Ports) > 0 {
+			path = fmt.Sprintf("ports[%d]", i)
+		}
+		for _, name := range svc.VIPs {
+			vip := s.VIP(name)
+			if vip == nil {
+				continue
+			}
+			for _, a := range vip.Addresses {
+				out = append(out, Endpoint{Addr: a.Addr, Low: p.Port.Low, High: p.Port.High, Lines: p.Lines, Path: path,
+					TLS: svc.TLS != nil && (p.TLS == nil || *p.TLS)})
+			}
+		}
+	}
+	return out
+}
+
+// Pool is a group of servers: a service's own, or a backend.
+type Pool struct {
+	Path     string // in the spec: services[0] or backends[1]
+	Name     string
+	Mode     Mode
+	Balance  string
+	Check    *Check // nil: a connection
+	Sticky   *Sticky
+	Timeouts Timeouts
+	Servers  []Server
+	Service  *Service // whose own it is; nil: a backend's
+	// Lines of the section, words for every server, and their keys in the spec.
+	Lines, LinesKey string
+	ServerLines     string
+}
+
+// Pools are all groups of servers: those of the services that have some, and the backends.
+func (s *Spec) Pools() []Pool {
+	var out []Pool
+	for i := range s.Services {
+		if svc := &s.Services[i]; len(svc.Servers) > 0 {
+			out = append(out, svc.pool(fmt.Sprintf("services[%d]", i)))
+		}
+	}
+	for i := range s.Backends {
+		out = append(out, s.Backends[i].pool(fmt.Sprintf("backends[%d]", i)))
+	}
+	return out
+}
+
+func (svc *Service) pool(path string) Pool {
+	return Pool{Path: path, Name: svc.Name, Mode: svc.Mode, Balance: svc.Balance, Check: svc.Check, Sticky: svc.Sticky,
+		Timeouts: svc.Timeouts, Servers: svc.Servers, Service: svc,
+		Lines: svc.Lines.Backend, LinesKey: path + ".lines.backend", ServerLines: svc.Lines.Server}
+}
+
+func (b *Backend) pool(path string) Pool {
+	return Pool{Path: path, Name: b.Name, Mode: b.Mode, Balance: b.Balance, Check: b.Check, Sticky: b.Sticky,
+		Timeouts: b.Timeouts, Servers: b.Servers, Lines: b.Lines, LinesKey: path + ".lines"}
+}
+
+// ServicePool is the pool of the service with an index.
+func (s *Spec) ServicePool(i int) Pool { return s.Services[i].pool(fmt.Sprintf("services[%d]", i)) }
+
+// Uses reports whether a service names a backend.
+func (svc *Service) Uses(backend string) bool { return slices.Contains(svc.backendNames(), backend) }
+
+// PeersPort is where haproxy shares its tables with the other nodes, on the node's own address.
+const PeersPort = 9737
+
+// PeersAt is where a node shares its tables: on its address of a family that all nodes have, IPv4 if they can.
+func (s *Spec) PeersAt(n *Node) netip.AddrPort {
+	for _, f := range []Family{IPv4, IPv6} {
+		if s.speaks(f) {
+			return netip.AddrPortFrom(n.Addr(f), PeersPort)
+		}
+	}
+	return netip.AddrPortFrom(first(n.Addresses), PeersPort)
+}
+
+// Checks reports whether the pool's servers are checked.
+func (p *Pool) Checks() bool { return p.Check == nil || !p.Check.Off }
+
+// backendNames are the backends that a service names.
+func (svc *Service) backendNames() []string {
+	var names []string
+	if svc.Backend != "" {
+		names = append(names, svc.Backend)
+	}
+	for _, r := range svc.Routes {
+		names = append(names, r.Backend)
+	}
+	return names
+}
+
+// CertificatePaths are the files, or directories that end with "/", with haproxy's certificates for clients.
+func (t *TLS) CertificatePaths() []string {
+	if t.Certificate != "" {
+		return append([]string{t.Certificate}, t.Certificates...)
+	}
+	return t.Certificates
+}
+
+// SharesTables reports whether some pool has a table that the nodes share.
+func (s *Spec) SharesTables() bool {
+	for _, p := range s.Pools() {
+		if p.Sticky != nil && p.Sticky.Source != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ResolvesNames reports whether some server has a DNS name.
+func (s *Spec) ResolvesNames() bool {
+	for _, p := range s.Pools() {
+		for _, server := range p.Servers {
+			if server.Address.Name != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// IsIP reports whether the address is an IP address, or missing.
+func (a ServerAddress) IsIP() bool { return a.Name == "" && a.Socket == "" }
+
+// String is the address, the name or the socket.
+func (a ServerAddress) String() string {
+	if a.IsIP() {
+		return a.Addr.String()
+	}
+	return a.Name + a.Socket
+}

@@ -1,0 +1,61 @@
+package spec
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+
+	"github.com/hapair/hapair/units"
+)
+
+// fileMode is a mode that nobody but root can write with.
+var fileMode = regexp.MustCompile(`^0?[0-7][0145][0145]$`)
+
+// files validates the files that the spec brings.
+func (c check) files() {
+	taken := map[string]string{}
+	for _, f := range units.All(units.Features{Node: true, Firewall: true, Certificates: true}) {
+		taken[f.Path] = "hapair's own"
+	}
+	for i := range c.s.Files {
+		f, path := &c.s.Files[i], fmt.Sprintf("files[%d]", i)
+		f.Perm = 0o644
+		if c.Told(path) {
+			continue
+		}
+		if c.required(path + ".path") {
+			c.path(path+".path", f.Path)
+			if whose, twice := taken[f.Path]; twice {
+				c.Problem(path+".path", quote(f.Path)+" is "+whose, "give it another path")
+			}
+			taken[f.Path] = "written by another entry of files already"
+		}
+		switch from, content := c.Has(path+".from"), c.Has(path+".content"); {
+		case from && content:
+			c.Problem(path+".content", "from and content are both given", "a file has one of them")
+		case !from && !content:
+			c.Problem(path, "has neither from nor content", "name a file beside the spec in from, or write its content")
+		}
+		if !c.written(path + ".mode") {
+			continue
+		}
+		if !fileMode.MatchString(f.Mode) {
+			c.Problem(path+".mode", quote(f.Mode)+" is not taken here", `write "0644", or "0640" for what not every user may read; root alone may write it`)
+			continue
+		}
+		if perm, err := strconv.ParseUint(f.Mode, 8, 16); err == nil {
+			f.Perm = fs.FileMode(perm)
+		}
+	}
+}
+
+// Delivers returns the content of a file that the spec brings; nil if it brings none of that path.
+func (s *Spec) Delivers(path string) []byte {
+	for i := range s.Files {
+		if s.Files[i].Path == path {
+			return append([]byte{}, s.Files[i].Data...)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/release"
+	specs "github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const aboutBake = `How long ` + "`bake image`" + ` takes to make a golden image of a release from a cached base, beside its floor: a script that copies the same
+base, has apt install the same packages in it, and writes a compressed qcow2, with nothing checked, sealed or confined. Both have
+apt's lists and packages from the run before. They take turns, %d times each, after one run that is not counted. Where the time
+goes is from the run in the middle.`
+
+// bakes of each way.
+const bakes = 5
+
+//go:embed floor.sh
+var floorScript string
+
+// BenchmarkBake bakes golden images beside the floor of it.
+func BenchmarkBake(b *testing.B) {
+	table := found.table(Table{Name: "bake", Title: "Baking a golden image", Unit: "ms", What: "release", About: fmt.Sprintf(aboutBake, bakes)})
+	bake := cluster.Build(b, spec("250ms"))
+	for _, name := range []string{"noble"} {
+		b.Run(name, func(b *testing.B) {
+			r, err := release.Get(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ways := []bakeWay{{name: "bake image", run: func(ctx context.Context) (steps, error) { return bakeGolden(ctx, bake, name) }}}
+			if _, err := ways[0].run(b.Context()); err != nil { // which caches the base
+				b.Fatal(err)
+			}
+			f := newFloor(b, bake, r)
+			ways = append(ways, bakeWay{name: "floor", run: f.run})
+			if _, err := f.run(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			for range bakes {
+				for i := range ways {
+					if err := ways[i].measure(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			for _, w := range ways {
+				table.add(name, w.name, w.sample())
+				tell("%s of %s: %s ms: %s", w.name, name, cell(w.sample()), w.sample().Note)
+				b.ReportMetric(w.sample().Median(), strings.ReplaceAll(w.name, " ", "-")+"-ms")
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(ways[0].sample().Median()/ways[1].sample().Median(), "times-the-floor")
+		})
+	}
+}
+
+// steps are what a bake did, with the time that each took.
+type steps []step
+
+type step struct {
+	name string
+	took time.Duration
+}
+
+// bakeWay is a way to an image, and how long it took.
+type bakeWay struct {
+	name string
+	run  func(context.Context) (steps, error)
+	took []time.Duration
+	did  []steps
+}
+
+func (w *bakeWay) measure(ctx context.Context) error {
+	start := time.Now()
+	did, err := w.run(ctx)
+	w.took, w.did = append(w.took, time.Since(start)), append(w.did, did)
+	return err
+}
+
+// sample notes the longest steps of the run in the middle.
+func (w *bakeWay) sample() Sample {
+	var s Sample
+	for _, d := range w.took {
+		s.Values = append(s.Values, milliseconds(d))
+	}
+	middle := slices.Index(w.took, slices.Sorted(slices.Values(w.took))[len(w.took)/2])
+	longest := slices.Clone(w.did[middle])
+	slices.SortStableFunc(longest, func(a, b step) int { return int(b.took - a.took) })
+	var notes []string
+	for _, st := range longest[:min(len(longest), 6)] {
+		notes = append(notes, fmt.Sprintf("%s %.1f s", st.name, st.took.Seconds()))
+	}
+	s.Note = strings.Join(notes, ", ")
+	return s
+}
+
+// stepLine is a step that is done, as bake image shows it where there is no terminal.
+var stepLine = regexp.MustCompile(`^ *([0-9.]+)s  (.*)$`)
+
+func bakeGolden(ctx context.Context, bake *cluster.Bake, releaseName string) (steps, error) {
+	out, err := exec.CommandContext(ctx, filepath.Join(bake.Dir, "bake"), "image", bake.Spec, "--release", releaseName,
+		"-o", filepath.Join(bake.Dir, "golden.qcow2")).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("bake image: %w\n%s", err, out)
+	}
+	var did steps
+	for s := bufio.NewScanner(strings.NewReader(string(out))); s.Scan(); {
+		m := stepLine.FindStringSubmatch(s.Text())
+		if m == nil || strings.HasSuffix(m[2], " ...") {
+			continue
+		}
+		took, err := time.ParseDuration(m[1] + "s")
+		if err != nil {
+			return nil, err
+		}
+		did = append(did, step{strings.Fields(m[2])[0] + " " + lastWord(m[2]), took})
+	}
+	return did, nil
+}
+
+// lastWord shortens the name of a step, which may end in a path.
+func lastWord(s string) string {
+	fields := strings.Fields(s)
+	return filepath.Base(fields[len(fields)-1])
+}
+
+// floor makes an image by a script.
+type floor struct {
+	base        string
+	start, size int64 // of the root's partition, in bytes
+	kept, work  string
+	packages    []string
+}
+
+func newFloor(b *testing.B, bake *cluster.Bake, r release.Release) *floor {
+	b.Helper()
+	s, problems := specs.Load(bake.Spec)
+	if s == nil {
+		b.Fatal(problems)
+	}
+	image, err := recipe.Image(s, r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	bases, err := filepath.Glob(filepath.Join(cache, "hapair", "bootstrap-"+r.Name+"-*.raw"))
+	if err != nil || len(bases) == 0 {
+		b.Fatalf("the base of %s is not in %s: %v", r.Name, cache, err)
+	}
+	f := &floor{base: bases[len(bases)-1], kept: b.TempDir(), packages: image.Packages}
+	if f.start, f.size, err = largestPartition(b.Context(), f.base); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// largestPartition returns where it lies, in bytes.
+func largestPartition(ctx context.Context, disk string) (start, size int64, err error) {
+	out, err := exec.CommandContext(ctx, "sfdisk", "--json", disk).Output()
+	if err != nil {
+		return 0, 0, fmt.Errorf("sfdisk: %w", err)
+	}
+	var table struct {
+		PartitionTable struct {
+			SectorSize int64
+			Partitions []struct{ Start, Size int64 }
+		}
+	}
+	if err := json.Unmarshal(out, &table); err != nil {
+		return 0, 0, err
+	}
+	sector := table.PartitionTable.SectorSize
+	for _, p := range table.PartitionTable.Partitions {
+		if p.Size*sector > size {
+			start, size = p.Start*sector, p.Size*sector
+		}
+	}
+	return start, size, nil
+}
+
+func (f *floor) run(ctx context.Context) (steps, error) {
+	work, err := os.MkdirTemp("", "hapair-floor-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	args := append([]string{"--mount", "--propagation", "private", "sh", "-c", floorScript, "sh", f.base,
+		fmt.Sprint(f.start), fmt.Sprint(f.size), f.kept, work}, f.packages...)
+	out, err := exec.CommandContext(ctx, "unshare", args...).CombinedOutput()
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(work, "log"))
+		return nil, fmt.Errorf("the floor: %w\n%s\n%s", err, out, log)
+	}
+	var did steps
+	for line := range strings.Lines(string(out)) {
+		var name string
+		var took int64
+		if _, err := fmt.Sscan(line, &name, &took); err != nil {
+			return nil, fmt.Errorf("the floor printed %q: %w", line, err)
+		}
+		did = append(did, step{name, time.Duration(took)})
+	}
+	return did, nil
+}
