@@ -1,34 +1,34 @@
 package units
 
-// Paths of files whose content differs from node to node.
+// Paths of files whose content differs between nodes.
 const (
 	HAProxyPath     = "/etc/haproxy/haproxy.cfg"
 	KeepalivedPath  = "/etc/keepalived/keepalived.conf"
 	AgentConfigPath = "/etc/ha-agent/agent.yaml"
 	SyslogPath      = "/etc/rsyslog.d/60-hapair.conf"
-	// Beside a haproxy.cfg of the operator's own: hapair's sockets, and what makes haproxy load them.
+	// Files that are used with an operator's own haproxy.cfg: hapair's sockets, and the file that makes haproxy load them.
 	SocketsPath  = "/etc/haproxy/hapair.cfg"
 	DefaultsPath = "/etc/default/haproxy"
 )
 
-// Features are what a machine has besides what every machine has.
+// Features describe the optional parts of a machine.
 type Features struct {
-	Node         bool // it is a node, not an image that nodes are made of
+	Node         bool // it is a node, not an image for nodes
 	Firewall     bool
 	Certificates bool
 	// NetworkFiles are the names of systemd-networkd's files for the interfaces that take virtual IPs.
 	NetworkFiles []string
 }
 
-// All returns every file that hapair puts on a machine with these features. It is the list that `ha-agent verify` goes
-// through; a test of the recipes keeps it complete.
+// All returns every file that hapair installs on a machine with these features. `ha-agent verify` checks this list. A test
+// of the recipes checks that it is complete.
 func All(f Features) []File {
 	sysctl := Sysctl()
-	sysctl.Content = nil // it is the operator's to add to
+	sysctl.Content = nil // an operator may add lines
 	wait := WaitOnline()
 	wait.Optional = true // only some releases need it
 	all := append(Common(), sysctl, wait,
-		// It holds the hash of a password, which haproxy's group may read.
+		// The file contains a password hash, which haproxy's group may read.
 		File{Path: HAProxyPath, Mode: 0o640}, File{Path: KeepalivedPath, Mode: 0o640})
 	if f.Firewall {
 		all = append(all, Firewall())

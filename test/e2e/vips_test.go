@@ -221,7 +221,7 @@ func (c *vipPair) commandHangs(t *testing.T) {
 	}
 	t.Logf("the VIPs moved within %v while the command hangs", time.Since(began).Round(time.Millisecond))
 	if err := c.told(ctx, other, func(o control.OnChange) bool {
-		return o.State == "MASTER" && strings.Contains(o.Why, "its time was up") && o.Failures > 1
+		return o.State == "MASTER" && strings.Contains(o.Why, "exceeded its time limit") && o.Failures > 1
 	}); err != nil {
 		t.Errorf("it is killed, and tried again: %v", err)
 	}
