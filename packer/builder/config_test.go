@@ -27,7 +27,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-func TestOptionsTellEverything(t *testing.T) {
+func TestOptionsReportAllProblems(t *testing.T) {
 	c := Config{
 		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vdi", DiskSize: "4Q", CacheDir: "/cache", Snapshot: "2026-01-31",
 	}
@@ -40,7 +40,7 @@ func TestOptionsTellEverything(t *testing.T) {
 		`cannot use the snapshot "2026-01-31" with the base https://example.org/image.qcow2`,
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error lacks %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestSize(t *testing.T) {
 	}
 	for _, s := range []string{"0", "-1G", "G", "4GB", "1.5G", "9999999999G", " 4G"} {
 		if got, err := size(s); err == nil {
-			t.Errorf("%q was taken for %d", s, got)
+			t.Errorf("size(%q) = %d, want an error", s, got)
 		}
 	}
 }
