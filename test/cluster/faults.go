@@ -6,14 +6,14 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// Fault is something that goes wrong on the node that holds the VIP, and how it is put right again.
+// Fault is a fault of the node that holds the VIP, and its repair.
 type Fault struct {
 	Name   string
 	Strike func(ctx context.Context, h *lab.Host) error
 	Repair func(ctx context.Context, h *lab.Host) error
 }
 
-// Faults are what everybody's pair must stand. Each of them moves the VIP to the other node.
+// Faults returns the faults that every pair must survive. Each of them moves the VIP to the other node.
 func Faults() []Fault {
 	return []Fault{
 		{"haproxy killed, its unit masked",
@@ -29,7 +29,7 @@ func Faults() []Fault {
 	}
 }
 
-// On runs a shell script on a host.
+// On returns a function that runs a shell script on a host.
 func On(script string) func(context.Context, *lab.Host) error {
 	return func(ctx context.Context, h *lab.Host) error {
 		_, err := h.Must(ctx, "sh", "-euc", script)
