@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // agentFile is the name of the agent's program in a seed, beside user-data.
@@ -154,7 +155,7 @@ func applied(files []recipe.File) []any {
 func lastCommands(doc document, r recipe.Recipe, image Image) document {
 	agent := r.Agent
 	if image == Golden {
-		agent = recipe.AgentPath
+		agent = wellknown.Agent
 	}
 	if agent == "" {
 		return doc

@@ -28,3 +28,10 @@ func Get(name string) ([]byte, bool) {
 	data, err := files.ReadFile(name + ".yaml")
 	return data, err == nil
 }
+
+// Title is what an example shows: its first line, without the comment's sign and the full stop.
+func Title(name string) string {
+	data, _ := Get(name)
+	line, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(line, "#")), ".")
+}

@@ -1,15 +1,6 @@
 package units
 
-// Paths of files whose content differs between nodes.
-const (
-	HAProxyPath     = "/etc/haproxy/haproxy.cfg"
-	KeepalivedPath  = "/etc/keepalived/keepalived.conf"
-	AgentConfigPath = "/etc/ha-agent/agent.yaml"
-	SyslogPath      = "/etc/rsyslog.d/60-hapair.conf"
-	// Files that are used with an operator's own haproxy.cfg: hapair's sockets, and the file that makes haproxy load them.
-	SocketsPath  = "/etc/haproxy/hapair.cfg"
-	DefaultsPath = "/etc/default/haproxy"
-)
+import "github.com/hapair/hapair/internal/wellknown"
 
 // Features describe the optional parts of a machine.
 type Features struct {
@@ -29,12 +20,12 @@ func All(f Features) []File {
 	wait.Optional = true // only some releases need it
 	all := append(Common(), sysctl, wait,
 		// The file contains a password hash, which haproxy's group may read.
-		File{Path: HAProxyPath, Mode: 0o640}, File{Path: KeepalivedPath, Mode: 0o640})
+		File{Path: wellknown.HAProxyConfig, Mode: 0o640}, File{Path: wellknown.KeepalivedConfig, Mode: 0o640})
 	if f.Firewall {
 		all = append(all, Firewall())
 	}
 	if f.Certificates {
-		all = append(append(all, Certificates()...), File{Path: CertificatesListPath, Mode: 0o644})
+		all = append(append(all, Certificates()...), File{Path: wellknown.Certificates, Mode: 0o644})
 	}
 	for _, name := range f.NetworkFiles {
 		all = append(all, Network(name))
@@ -42,10 +33,10 @@ func All(f Features) []File {
 	if !f.Node {
 		return all
 	}
-	all = append(all, File{Path: AgentConfigPath, Mode: 0o644}, File{Path: SyslogPath, Mode: 0o644, Optional: true},
-		File{Path: SocketsPath, Mode: 0o644, Optional: true}, File{Path: DefaultsPath, Mode: 0o644, Optional: true})
+	all = append(all, File{Path: wellknown.AgentConfig, Mode: 0o644}, File{Path: wellknown.SyslogConfig, Mode: 0o644, Optional: true},
+		File{Path: wellknown.HAProxySockets, Mode: 0o644, Optional: true}, File{Path: wellknown.HAProxyDefaults, Mode: 0o644, Optional: true})
 	if f.Firewall {
-		all = append(all, File{Path: FirewallPath, Mode: 0o644})
+		all = append(all, File{Path: wellknown.FirewallRules, Mode: 0o644})
 	}
 	return all
 }

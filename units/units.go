@@ -6,6 +6,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 //go:embed *.service *.conf *.sh
@@ -20,15 +22,8 @@ type File struct {
 	Optional bool
 }
 
-// Paths that other packages use.
-const (
-	SysctlPath           = "/etc/sysctl.d/60-hapair.conf"
-	CertificatesListPath = "/etc/ha-agent/certificates"
-	FirewallPath         = "/etc/nftables.d/hapair.nft"
-)
-
 // Sysctl returns the file that allows haproxy to bind a virtual IP that the node does not hold.
-func Sysctl() File { return file(SysctlPath, "60-hapair.conf") }
+func Sysctl() File { return file(wellknown.SysctlConfig, "60-hapair.conf") }
 
 // Common returns the files that every node has, in addition to Sysctl.
 func Common() []File {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -16,12 +17,16 @@ import (
 
 func newInit(e *env) *cobra.Command {
 	var example, output string
+	var list bool
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Print a commented spec to start from",
 		Long:  "Print a commented spec to start from, or write it to a file.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if list {
+				return e.listExamples()
+			}
 			data, ok := examples.Get(example)
 			if !ok {
 				hint := "must be one of " + strings.Join(examples.Names(), ", ")
@@ -34,11 +39,24 @@ func newInit(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
+	c.Flags().BoolVar(&list, "list", false, "list the examples, each with a line about it")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // cannot happen: the flag is defined above
 	}
 	return c
+}
+
+// listExamples prints each example with what it shows.
+func (e *env) listExamples() error {
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	for _, name := range examples.Names() {
+		fmt.Fprintf(w, "%s\t%s\n", name, examples.Title(name))
+	}
+	if err := w.Flush(); err != nil {
+		return cannot("print the examples: %v", err)
+	}
+	return nil
 }
 
 // writeSpec prints a spec, or writes it to a new file. It never overwrites a file, because a person may have edited it.

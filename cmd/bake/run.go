@@ -27,6 +27,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+	strict         bool // warnings are errors
 
 	loaded *spec.Spec // the spec that problems without a file refer to
 }
@@ -62,11 +63,13 @@ func newRoot(e *env) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
+	root.PersistentFlags().BoolVar(&e.strict, "strict", false, "treat warnings about the spec as errors")
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newVersion(e))
 	root.AddCommand(newInit(e))
 	root.AddCommand(newValidate(e))
 	root.AddCommand(newRender(e))
+	root.AddCommand(newExplain(e))
 	root.AddCommand(newSchema(e))
 	root.AddCommand(newPacker(e))
 	root.AddCommand(newCloudInit(e))
@@ -93,7 +96,7 @@ func (e *env) load(path string) (*spec.Spec, error) {
 
 // tell prints problems. It returns an error if one of them is more than a warning.
 func (e *env) tell(problems diag.Problems) error {
-	problems = e.loaded.Place(problems)
+	problems = e.severe(e.loaded.Place(problems))
 	if e.json && problems.HasErrors() {
 		if err := problems.PrintJSON(termsafe.Writer(e.stdout)); err != nil {
 			return cannot("print the problems: %v", err)
@@ -105,6 +108,14 @@ func (e *env) tell(problems diag.Problems) error {
 		return exitstatus.With(exitstatus.No, nil)
 	}
 	return nil
+}
+
+// severe turns warnings into errors if --strict is set.
+func (e *env) severe(problems diag.Problems) diag.Problems {
+	if e.strict {
+		return problems.Strict()
+	}
+	return problems
 }
 
 // node returns the node of a spec with the given name.

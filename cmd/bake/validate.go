@@ -65,7 +65,7 @@ func (e *env) validate(ctx context.Context, path, releaseName, cloudName string)
 		problems = append(problems, refused...)
 		problems.Sort()
 	}
-	return e.tellValidity(path, s, problems)
+	return e.tellValidity(path, s, e.severe(problems))
 }
 
 // validity is what `bake validate --json` prints.

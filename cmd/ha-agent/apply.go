@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // maxApply is the size limit, in bytes, of the files that are sent to the daemon.
@@ -31,7 +32,7 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	var done control.Applied
-	if err := control.Ask(ctx, control.Path, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
+	if err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
 		return fmt.Errorf("cannot apply %s: %w", flags.Arg(0), err)
 	}
 	switch c := done.Change; {

@@ -11,17 +11,15 @@ import (
 
 	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/store"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/internal/version"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func cmdRun(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("run")
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
 		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,
 		Paths: agent.Paths{
-			Config: conf, Store: store.Dir, Control: control.Path, Mark: health.MaintenanceMark, ProcSys: "/proc/sys",
+			Config: conf, Store: wellknown.AgentState, Control: wellknown.AgentSocket, Mark: wellknown.Mark, ProcSys: "/proc/sys",
 		},
 	}
 }

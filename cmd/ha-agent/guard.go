@@ -13,14 +13,14 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // cmdGuard never prevents the start of a service: it reports errors and exits with 0. Only a reload can be refused.
 func cmdGuard(ctx context.Context, e *env, args []string) error {
 	flags := e.flags("guard")
-	conf := flags.String("config", config.Path, "the agent's configuration `FILE`")
+	conf := flags.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
 	reload := flags.Bool("reload", false, "before a reload: change nothing, and exit with 1 if the files are bad")
 	if err := e.parse(flags, args, 1); err != nil {
 		return err
@@ -40,11 +40,11 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 		log.Error(err.Error())
 		c = usual()
 	}
-	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(store.Dir), Run: tool.Run}.Target(name)
+	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(wellknown.AgentState), Run: tool.Run}.Target(name)
 	if err != nil {
 		return err
 	}
-	g := &guard.Guard{Target: t, Store: store.Dir, Now: time.Now, Log: log}
+	g := &guard.Guard{Target: t, Store: wellknown.AgentState, Now: time.Now, Log: log}
 	if name == "sysctl" { // it has no service that reads the files when it starts
 		g.Applied = func(ctx context.Context) error { return target.ApplySysctl(ctx, tool.Run, c.Sysctl.File) }
 	}
@@ -63,8 +63,8 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 // usual returns the paths that every generated agent.yaml contains.
 func usual() *config.Config {
 	return &config.Config{
-		HAProxy:    config.HAProxy{Config: "/etc/haproxy/haproxy.cfg", CheckSocket: health.Socket},
-		Keepalived: config.Keepalived{Config: "/etc/keepalived/keepalived.conf"},
-		Sysctl:     config.Sysctl{File: "/etc/sysctl.d/60-hapair.conf"},
+		HAProxy:    config.HAProxy{Config: wellknown.HAProxyConfig, CheckSocket: wellknown.CheckSocket},
+		Keepalived: config.Keepalived{Config: wellknown.KeepalivedConfig},
+		Sysctl:     config.Sysctl{File: wellknown.SysctlConfig},
 	}
 }

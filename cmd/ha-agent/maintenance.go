@@ -12,8 +12,8 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // handover is the time limit for the daemon. The daemon waits for a peer twice, each time for at most six advertisement
@@ -30,7 +30,7 @@ func cmdMaintenance(ctx context.Context, e *env, args []string) error {
 	}
 	word := args[0]
 	fs := e.flags("maintenance " + word)
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`, used if the daemon does not answer")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`, used if the daemon does not answer")
 	req := control.MaintenanceRequest{On: word == "on"}
 	if req.On {
 		fs.DurationVar(&req.For, "for", 0, "the `DURATION` after which the daemon ends maintenance")
@@ -67,7 +67,7 @@ func maintain(ctx context.Context, conf string, req control.MaintenanceRequest) 
 	ctx, cancel := context.WithTimeout(ctx, handover)
 	defer cancel()
 	var done control.Maintenance
-	err := control.Ask(ctx, control.Path, control.Request{Command: "maintenance", Maintenance: &req}, &done)
+	err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "maintenance", Maintenance: &req}, &done)
 	if !errors.Is(err, control.ErrNoDaemon) || ctx.Err() != nil {
 		return done, err
 	}
@@ -75,7 +75,7 @@ func maintain(ctx context.Context, conf string, req control.MaintenanceRequest) 
 	if err != nil {
 		return done, err
 	}
-	runs := func() keepalived.File { return target.RunningKeepalived(store.At(store.Dir), c.Keepalived) }
-	result, err := maintenance.Offline(c, health.MaintenanceMark, runs, time.Now).Answer(ctx, maintenance.Request(req))
+	runs := func() keepalived.File { return target.RunningKeepalived(store.At(wellknown.AgentState), c.Keepalived) }
+	result, err := maintenance.Offline(c, wellknown.Mark, runs, time.Now).Answer(ctx, maintenance.Request(req))
 	return control.Maintenance(result), err
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/tool"
 	"github.com/hapair/hapair/internal/version"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func cmdStatus(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("status")
 	asJSON := fs.Bool("json", false, "print the status as JSON")
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`, used if the daemon does not answer")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`, used if the daemon does not answer")
 	timeout := fs.Duration("timeout", 10*time.Second, "time limit for the daemon's answer")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
@@ -48,7 +48,7 @@ func askStatus(ctx context.Context, conf string, timeout time.Duration) (control
 	var s control.Status
 	askCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	why := control.Ask(askCtx, control.Path, control.Request{Command: "status"}, &s)
+	why := control.Ask(askCtx, wellknown.AgentSocket, control.Request{Command: "status"}, &s)
 	if why == nil {
 		return s, nil
 	}
@@ -56,10 +56,10 @@ func askStatus(ctx context.Context, conf string, timeout time.Duration) (control
 	if err != nil {
 		return s, err
 	}
-	bus, st := systemd.System(), store.At(store.Dir)
+	bus, st := systemd.System(), store.At(wellknown.AgentState)
 	defer bus.Close()
 	targets := target.Node{Conf: c, ProcSys: "/proc/sys", Store: st, Run: tool.Run, Units: bus}.Targets()
-	s = (&status.Observer{Conf: c, Mark: health.MaintenanceMark, Store: st, Targets: targets, Units: bus, Run: tool.Run, Version: version.String()}).Observe(ctx)
+	s = (&status.Observer{Conf: c, Mark: wellknown.Mark, Store: st, Targets: targets, Units: bus, Run: tool.Run, Version: version.String()}).Observe(ctx)
 	s.Daemon.Why = why.Error()
 	return s, nil
 }

@@ -11,20 +11,21 @@ import (
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func cmdVerify(ctx context.Context, e *env, args []string) error {
 	fs := e.flags("verify")
 	stage := fs.String("stage", "node", "`STAGE` to verify: node, or image (which is not a node yet, and runs no services)")
 	asJSON := fs.Bool("json", false, "print the steps as JSON")
-	conf := fs.String("config", config.Path, "the agent's configuration `FILE`")
+	conf := fs.String("config", wellknown.AgentConfig, "the agent's configuration `FILE`")
 	timeout := fs.Duration("timeout", 10*time.Second, "time limit for each step")
 	if err := e.parse(fs, args, 0); err != nil {
 		return err
 	}
 	m := &verify.Machine{
 		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
-		Mark: health.MaintenanceMark,
+		Mark: wellknown.Mark,
 		// The mark is not given, because maintenance is a separate step.
 		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
 		States: states, Drift: drift,

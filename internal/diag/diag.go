@@ -166,3 +166,12 @@ func (ps Problems) PrintJSON(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(ps)
 }
+
+// Strict returns the problems with errors for warnings.
+func (ps Problems) Strict() Problems {
+	out := append(Problems(nil), ps...)
+	for i := range out {
+		out[i].Severity = Error
+	}
+	return out
+}

@@ -99,6 +99,29 @@ func Prepare(s *spec.Spec) (notes []string) {
 	for i := range s.VIPs {
 		notes = append(notes, flatten(&s.VIPs[i].Device, "every node")...)
 	}
+	return append(notes, resolve(s)...)
+}
+
+// resolve gives servers with DNS names addresses on the nodes' network, where no nameserver answers.
+func resolve(s *spec.Spec) (notes []string) {
+	taken, known := addressesIn(s), map[string]netip.Addr{}
+	for _, pool := range s.Pools() {
+		for i := range pool.Servers {
+			a := &pool.Servers[i].Address
+			if a.Name == "" || len(s.Nodes[0].Addresses) == 0 {
+				continue
+			}
+			addr, ok := known[a.Name]
+			if !ok {
+				if addr, ok = freeAddress(prefixOf(s.Nodes[0].Addresses[0]).Masked(), taken); !ok {
+					continue
+				}
+				taken[addr], known[a.Name] = true, addr
+				notes = append(notes, a.Name+" is a DNS name in the spec, and here there is no nameserver: "+addr.String()+" is taken")
+			}
+			*a = spec.ServerAddress{Addr: addr}
+		}
+	}
 	return notes
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
@@ -57,8 +58,8 @@ func unwieldy() *Report {
 		failed = append(failed, bad)
 	}
 	r.Faults = nil
-	r.add(fault{name: "keepalived-stop", title: "keepalived stopped"}, runs)
-	r.add(fault{name: "node-freeze", title: "node paused for 3 s", parted: true}, failed)
+	r.add(drilled{Fault: fault.Fault{Name: "keepalived-stop", Title: "keepalived stopped"}}, runs)
+	r.add(drilled{Fault: fault.Fault{Name: "node-freeze", Title: "node paused for 3 s"}, parted: true}, failed)
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -65,7 +66,8 @@ type Cluster struct {
 type watched struct {
 	target
 	holders *lab.Holders
-	watch   *watch // nil if there is no client
+	client  *lab.Client // nil if there is none
+	watch   *watch
 }
 
 // Boot boots the cluster, and waits until every VIP has one holder and every client gets answers.
@@ -148,7 +150,7 @@ func (c *Cluster) build(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.watch = newWatch(ctx, client, t.url)
+		w.client, w.watch = client, newWatch(ctx, client, t.question)
 	}
 	c.live = startLive(c)
 	return nil
@@ -159,13 +161,14 @@ func (c *Cluster) serve(s server) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(s.status)
 		if s.status == http.StatusOK {
-			_, _ = io.WriteString(w, s.name+"\n")
+			_, _ = io.WriteString(w, s.name+"\n"+s.text+"\n")
 		}
 	})
+	wrap := func(l net.Listener) net.Listener { return play(l, s.talk) }
 	if s.node != "" {
-		return c.host(s.node).Serve(s.address, handler)
+		return c.host(s.node).ServeWrapped(s.address, wrap, handler)
 	}
-	return c.lab.Serve(s.network, c.prefixOn(s), s.address.Port(), handler)
+	return c.lab.ServeWrapped(s.network, c.prefixOn(s), s.address.Port(), wrap, handler)
 }
 
 // prefixOn returns a server's address with the prefix length of its network, so that answers find their way back.

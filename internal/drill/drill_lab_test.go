@@ -110,7 +110,7 @@ func (d *labDrill) calm(t *testing.T) {
 		if err := d.settle(ctx); err != nil {
 			return err
 		}
-		if found := d.checkHealth(ctx, fault{}, ""); len(found) > 0 {
+		if found := d.checkHealth(ctx, drilled{}, ""); len(found) > 0 {
 			return errors.New(strings.Join(found, "\n"))
 		}
 		return nil

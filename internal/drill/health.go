@@ -17,20 +17,17 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// The units that a working node needs.
-const (
-	agentUnit      = "ha-agent.service"
-	haproxyUnit    = "haproxy.service"
-	keepalivedUnit = "keepalived.service"
-)
-
-func watchedUnits() []string { return []string{agentUnit, haproxyUnit, keepalivedUnit} }
+// watchedUnits returns the units that a working node needs.
+func watchedUnits() []string {
+	return []string{wellknown.AgentUnit, wellknown.HAProxyUnit, wellknown.KeepalivedUnit}
+}
 
 // preparingUnits returns units that run once at each boot and must not fail.
 func preparingUnits() []string {
-	return []string{"hapair-firewall.service", "hapair-certificates.service"}
+	return []string{wellknown.FirewallUnit, wellknown.CertificatesUnit}
 }
 
 // health has the state of the nodes' units at the last check.
@@ -63,7 +60,7 @@ func (u unit) running() error {
 
 // checkHealth checks whether the agent, haproxy and keepalived work correctly on each node, and returns the problems. A unit
 // of the struck node may have been restarted if the fault causes that.
-func (c *Cluster) checkHealth(ctx context.Context, f fault, struck string) []string {
+func (c *Cluster) checkHealth(ctx context.Context, f drilled, struck string) []string {
 	now := health{checked: time.Now(), nodes: map[string]nodeUnits{}}
 	var mu sync.Mutex
 	found := map[string][]string{}
@@ -234,9 +231,9 @@ func restarted(node string, before, now nodeUnits, allowed []string) []string {
 
 // complaint matches lines in a unit's journal that a healthy unit never writes.
 var complaint = map[string]*regexp.Regexp{
-	agentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
-	haproxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
-	keepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
+	wellknown.AgentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
+	wellknown.HAProxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
+	wellknown.KeepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
 }
 
 // complaints returns, for each unit, the first matching line in its journal since the last check.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // As systemd 252 and 257 print it. The order of the properties is that of systemd.
@@ -30,25 +31,25 @@ InvocationID=487d8c591017452f8ce57793cfd54508
 func TestParseUnits(t *testing.T) {
 	got := parseUnits(shown)
 	want := map[string]unit{
-		agentUnit:   {active: "activating", sub: "auto-restart", result: "exit-code", restarts: 7, status: 2},
-		haproxyUnit: {active: "active", sub: "running", invocation: "487d8c591017452f8ce57793cfd54508", result: "success"},
+		wellknown.AgentUnit:   {active: "activating", sub: "auto-restart", result: "exit-code", restarts: 7, status: 2},
+		wellknown.HAProxyUnit: {active: "active", sub: "running", invocation: "487d8c591017452f8ce57793cfd54508", result: "success"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(unit{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if err := got[agentUnit].running(); err == nil || err.Error() != "is activating (auto-restart), result exit-code, last exit status 2" {
+	if err := got[wellknown.AgentUnit].running(); err == nil || err.Error() != "is activating (auto-restart), result exit-code, last exit status 2" {
 		t.Errorf("a unit that is being restarted: %v", err)
 	}
-	if err := got[haproxyUnit].running(); err != nil {
+	if err := got[wellknown.HAProxyUnit].running(); err != nil {
 		t.Errorf("a unit that runs: %v", err)
 	}
 }
 
 func TestRestarted(t *testing.T) {
 	node := func(leader, restarts int, invocation string) nodeUnits {
-		return nodeUnits{leader, map[string]unit{haproxyUnit: {invocation: invocation, restarts: restarts, result: "signal"}}}
+		return nodeUnits{leader, map[string]unit{wellknown.HAProxyUnit: {invocation: invocation, restarts: restarts, result: "signal"}}}
 	}
-	allowed := []string{haproxyUnit}
+	allowed := []string{wellknown.HAProxyUnit}
 	for name, test := range map[string]struct {
 		before, now nodeUnits
 		allowed     []string
@@ -109,7 +110,7 @@ func TestComplaints(t *testing.T) {
 		`level=INFO msg="track file" says=1 why="haproxy is stopped"`:           false,
 		`level=INFO msg="change proven" number=1 targets=sysctl reason="" took`: false,
 	} {
-		if got := complaint[agentUnit].MatchString(line); got != bad {
+		if got := complaint[wellknown.AgentUnit].MatchString(line); got != bad {
 			t.Errorf("ha-agent: %q: %v, want %v", line, got, bad)
 		}
 	}
@@ -117,7 +118,7 @@ func TestComplaints(t *testing.T) {
 		"VRRP child process(325) died: Respawning": true,
 		"(VI_www) Entering FAULT STATE":            false,
 	} {
-		if got := complaint[keepalivedUnit].MatchString(line); got != bad {
+		if got := complaint[wellknown.KeepalivedUnit].MatchString(line); got != bad {
 			t.Errorf("keepalived: %q: %v, want %v", line, got, bad)
 		}
 	}
@@ -125,7 +126,7 @@ func TestComplaints(t *testing.T) {
 		"[ALERT]    (305) : Current worker (307) exited with code 139 (Segmentation fault)": true,
 		"[WARNING]  (305) : Former worker (307) exited with code 0 (Exit)":                  false,
 	} {
-		if got := complaint[haproxyUnit].MatchString(line); got != bad {
+		if got := complaint[wellknown.HAProxyUnit].MatchString(line); got != bad {
 			t.Errorf("haproxy: %q: %v, want %v", line, got, bad)
 		}
 	}

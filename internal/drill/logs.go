@@ -4,15 +4,15 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/redact"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // shownLogs returns log lines of a host without secrets: haproxy and keepalived quote lines of their configuration, which
 // can contain secrets.
 func shownLogs(h *lab.Host, logs string) string {
 	var files [][]byte
-	for _, path := range []string{recipe.HAProxyConfig, recipe.KeepalivedConfig} {
+	for _, path := range []string{wellknown.HAProxyConfig, wellknown.KeepalivedConfig} {
 		if data, err := h.ReadFile(path); err == nil {
 			files = append(files, data)
 		}

@@ -30,7 +30,9 @@ type node struct {
 type server struct {
 	name    string
 	address netip.AddrPort
-	status  int // HTTP status of its answers
+	status  int    // HTTP status of its answers
+	text    string // in their bodies
+	talk    *dialogue
 	node    string
 	network string
 }
@@ -45,8 +47,9 @@ type target struct {
 	// The client. If network is empty, there is no client, and only the holder is watched.
 	network string
 	client  netip.Prefix
-	url     string
-	why     string // why there is no client
+	question
+	more []question // of the VIP's other services
+	why  string     // why there is no client
 }
 
 // nodesNetwork is the network of the nodes' own interfaces.
@@ -67,9 +70,9 @@ func newPlan(s *spec.Spec) (*plan, error) {
 		p.nodes = append(p.nodes, planNode(s, &s.Nodes[i]))
 	}
 	taken := addressesIn(s)
-	played := map[string]bool{} // services with a simulated server
-	for i := range s.Services {
-		p.planServers(s, &s.Services[i], played)
+	played := map[string]bool{} // services and backends with a simulated server
+	for _, pool := range s.Pools() {
+		p.planServers(s, &pool, played)
 	}
 	for i := range s.VIPs {
 		p.planTargets(s, &s.VIPs[i], played, taken)
@@ -102,31 +105,6 @@ func planNode(s *spec.Spec, n *spec.Node) node {
 		out.interfaces = append(out.interfaces, lab.Interface{Name: name, Network: networkOf(n, name)})
 	}
 	return out
-}
-
-// planServers finds a place for each server of a service. It skips servers that are not on a network of the nodes.
-func (p *plan) planServers(s *spec.Spec, svc *spec.Service, played map[string]bool) {
-	for _, srv := range svc.Servers {
-		port := srv.Port
-		if port == 0 {
-			port = svc.Port
-		}
-		out := server{name: srv.Name, address: netip.AddrPortFrom(srv.Address.Addr, uint16(port)), status: svc.Check.FirstStatus()}
-		known := slices.IndexFunc(p.servers, func(have server) bool { return have.address == out.address })
-		switch {
-		case known >= 0:
-			if p.servers[known].status != out.status {
-				p.note("server %s of %s is not simulated: %s answers for another service, with status %d", srv.Name, svc.Name, out.address, p.servers[known].status)
-				continue
-			}
-		case !p.place(s, &out):
-			p.note("server %s of %s is not simulated: %s is not on a network of the nodes", srv.Name, svc.Name, srv.Address)
-			continue
-		default:
-			p.servers = append(p.servers, out)
-		}
-		played[svc.Name] = true
-	}
 }
 
 // place finds the node or network of a server. It reports whether it found one.
@@ -176,14 +154,9 @@ func usualBits(a netip.Addr) int {
 	return 64
 }
 
-// planTargets adds clients for the first service of a VIP that can be simulated.
+// planTargets adds clients for each service of a VIP that can be simulated. A client requests the first service all the time,
+// and the others from time to time.
 func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
-	var svc *spec.Service
-	for i := range s.Services {
-		if slices.Contains(s.Services[i].VIPs, v.Name) && played[s.Services[i].Name] && svc == nil {
-			svc = &s.Services[i]
-		}
-	}
 	for _, a := range v.Addresses {
 		t := target{vip: v.Name, name: v.Name, address: a.Addr}
 		if len(v.Addresses) > 1 {
@@ -195,10 +168,11 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		if s.VRRP.Preempt {
 			t.home = home(s, v)
 		}
-		if t.why = "it has no service with a server that the drill can simulate"; svc != nil {
-			t.why = p.planClient(s, v, svc, a, &t, taken)
+		if t.why = p.planClient(s, v, a, &t, taken); t.why == "" {
+			p.planQuestions(s, v, a.Addr, &t, played)
 		}
 		if t.why != "" {
+			t.network, t.client = "", netip.Prefix{}
 			p.note("no client tests %s at %s: %s; the drill only watches its holder", v.Name, a.Addr, t.why)
 		}
 		p.targets = append(p.targets, t)
@@ -217,7 +191,7 @@ func several(v *spec.VIP, f spec.Family) bool {
 }
 
 // planClient adds a client to a target, or returns the reason why it cannot.
-func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.Address, t *target, taken map[netip.Addr]bool) (why string) {
+func (p *plan) planClient(s *spec.Spec, v *spec.VIP, a spec.Address, t *target, taken map[netip.Addr]bool) (why string) {
 	subnet, ok := subnetOf(s, v, a)
 	if !ok {
 		return "its network is unknown: give the address a prefix length"
@@ -228,23 +202,7 @@ func (p *plan) planClient(s *spec.Spec, v *spec.VIP, svc *spec.Service, a spec.A
 	}
 	taken[addr] = true
 	t.client, t.network = netip.PrefixFrom(addr, subnet.Bits()), networkOf(&s.Nodes[0], v.InterfaceOn(&s.Nodes[0]))
-	t.url = urlOf(svc, a.Addr)
 	return ""
-}
-
-// urlOf returns the URL that a client requests. A service of mode tcp has an HTTP server too, so an answer always comes from
-// the server.
-func urlOf(svc *spec.Service, addr netip.Addr) string {
-	scheme, path := "http", "/"
-	if svc.TLS != nil {
-		scheme = "https"
-	}
-	if svc.Check != nil {
-		if fields := strings.Fields(svc.Check.HTTP); len(fields) == 2 && strings.HasPrefix(fields[1], "/") {
-			path = fields[1]
-		}
-	}
-	return scheme + "://" + netip.AddrPortFrom(addr, uint16(svc.Port)).String() + path
 }
 
 // home returns the host that has the highest priority for a VIP.

@@ -30,7 +30,10 @@ func written(p *plan) string {
 		fmt.Fprintf(&b, "server %s: %s%s, %d\n", s.address, s.node, s.network, s.status)
 	}
 	for _, t := range p.targets {
-		fmt.Fprintf(&b, "client of %s: %s on %s asks %s, home %q\n", t.name, t.client, t.network, t.url, t.home)
+		fmt.Fprintf(&b, "client of %s: %s on %s asks %s, home %q\n", t.name, t.client, t.network, t.question, t.home)
+		for _, q := range t.more {
+			fmt.Fprintf(&b, "    and %s: %s\n", q.service, q)
+		}
 	}
 	for _, n := range p.notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
@@ -98,7 +101,9 @@ client of www (IPv6): 2001:db8:0:1:8000::1/64 on nodes asks http://[2001:db8:0:1
 func TestPlanOfEveryExample(t *testing.T) {
 	for _, name := range examples.Names() {
 		text, _ := examples.Get(name)
-		p, err := newPlan(parse(t, string(text)))
+		s := parse(t, string(text))
+		Prepare(s)
+		p, err := newPlan(s)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -161,8 +166,8 @@ func TestFaultNames(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"flood"`) || !strings.Contains(err.Error(), "bad-config") {
 		t.Errorf("error %v", err)
 	}
-	list, err := chosen([]string{"reboot", "reload"})
-	if err != nil || len(list) != 2 || list[0].name != "reboot" {
+	list, err := new(Cluster).chosen([]string{"reboot", "reload"})
+	if err != nil || len(list) != 2 || list[0].Name != "reboot" {
 		t.Errorf("chosen: %v, %v", list, err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // The ways in which a node learns that it must give up its VIPs.
@@ -38,7 +38,7 @@ func watchTrack(h *lab.Host) (*trackWatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := fmt.Sprintf("/proc/%d/root%s", leader, keepalived.TrackFile)
+	file := fmt.Sprintf("/proc/%d/root%s", leader, wellknown.TrackFile)
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the track file of %s: %w", h.Name, err)
@@ -141,7 +141,7 @@ func (r reaction) way(node string, strike time.Time) (way, problem string) {
 
 // react determines how the struck node reacted to a fault for which the track file is required.
 func (c *Cluster) react(ctx context.Context, run *Run, h *lab.Host, strike, fault time.Time) {
-	r := reaction{fault: fault, logged: loggedCause(logged(ctx, h, keepalivedUnit, strike))}
+	r := reaction{fault: fault, logged: loggedCause(logged(ctx, h, wellknown.KeepalivedUnit, strike))}
 	for _, t := range c.targets {
 		for _, s := range t.holders.Spans() {
 			if s.Host == h.Name && s.To.After(strike) && (r.lost.IsZero() || s.To.Before(r.lost)) {

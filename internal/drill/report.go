@@ -108,8 +108,8 @@ type VIPRun struct {
 }
 
 // summarize combines the runs of a fault.
-func summarize(f fault, runs []Run) Fault {
-	out := Fault{Name: f.name, Title: f.title, Parted: f.parted, Good: true, Runs: runs}
+func summarize(f drilled, runs []Run) Fault {
+	out := Fault{Name: f.Name, Title: f.Title, Parted: f.parted, Good: true, Runs: runs}
 	var gaps, moved, lost []Millis
 	for _, r := range runs {
 		out.Good = out.Good && len(r.Problems) == 0

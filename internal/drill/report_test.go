@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hapair/hapair/internal/lab/fault"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -44,8 +46,8 @@ func fixed() *Report {
 			{Name: "second", Struck: true, Before: "edge2", During: "edge1", After: "edge1", Moved: 804, Alone: 804, Asked: true, Requests: 4000, Lost: 170, Gap: 812,
 				Holdings: []Holding{{"edge2", Stretch{-500, 3}}, {"edge1", Stretch{804, 21000}}}, Gaps: []Stretch{{0, 812}}, Losses: []Loss{{Stretch{0, 810}, 170}}},
 		}}
-	r.add(fault{name: "haproxy-kill", title: "haproxy killed"}, []Run{kill, kill})
-	r.add(fault{name: "node-crash", title: "node's power cut"}, []Run{crash})
+	r.add(drilled{Fault: fault.Fault{Name: "haproxy-kill", Title: "haproxy killed"}}, []Run{kill, kill})
+	r.add(drilled{Fault: fault.Fault{Name: "node-crash", Title: "node's power cut"}}, []Run{crash})
 	r.judge()
 	return r
 }
@@ -100,7 +102,7 @@ func TestPrint(t *testing.T) {
 	}
 	for _, f := range fixed().Faults {
 		for _, run := range f.Runs {
-			b.WriteString(told(fault{name: f.Name}, run) + "\n")
+			b.WriteString(told(drilled{Fault: fault.Fault{Name: f.Name}}, run) + "\n")
 		}
 	}
 	golden(t, "report.txt", b.Bytes())

@@ -24,7 +24,7 @@ const lead = 500 * time.Millisecond // how much of the time before the strike a 
 
 // Run runs the faults. An error means that the drill could not continue; the report contains the results up to then.
 func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
-	list, err := chosen(o.Names)
+	list, err := c.chosen(o.Names)
 	if err != nil {
 		return nil, err
 	}
@@ -35,18 +35,18 @@ func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 		r.Machine = machine()
 		c.live.now("", "")
 	}()
-	r.Problems = c.checkHealth(ctx, fault{}, "")
+	r.Problems = append(c.checkHealth(ctx, drilled{}, ""), c.askAll(ctx)...)
 	for _, p := range r.Problems {
 		c.Tell("NOT OK: " + p)
 	}
 	for i, f := range list {
 		var runs []Run
 		for range max(1, o.Repeat) {
-			more, err := c.round(ctx, f, fmt.Sprintf("%s, %d of %d", f.name, i+1, len(list)), o)
+			more, err := c.round(ctx, f, fmt.Sprintf("%s, %d of %d", f.Name, i+1, len(list)), o)
 			runs = append(runs, more...)
 			if err != nil {
 				r.add(f, runs)
-				r.Ended = fmt.Sprintf("the drill ended at fault %d of %d, %s: %s", i+1, len(list), f.name, ending(err))
+				r.Ended = fmt.Sprintf("the drill ended at fault %d of %d, %s: %s", i+1, len(list), f.Name, ending(err))
 				r.judge()
 				return r, err
 			}
@@ -64,7 +64,7 @@ func ending(err error) string {
 	return strings.TrimSpace(err.Error())
 }
 
-func (r *Report) add(f fault, runs []Run) {
+func (r *Report) add(f drilled, runs []Run) {
 	if len(runs) > 0 {
 		r.Faults = append(r.Faults, summarize(f, runs))
 	}
@@ -79,7 +79,7 @@ func (r *Report) judge() {
 }
 
 // round strikes the holder of each VIP once. A node that holds several VIPs is struck once for all of them.
-func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (runs []Run, err error) {
+func (c *Cluster) round(ctx context.Context, f drilled, doing string, o Faults) (runs []Run, err error) {
 	covered := map[string]bool{}
 	for _, t := range c.targets {
 		if covered[t.name] {
@@ -99,7 +99,7 @@ func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (r
 		runs = append(runs, run)
 		c.Tell(told(f, run))
 		if err != nil {
-			return runs, fmt.Errorf("cannot continue after %s: %w", f.name, err)
+			return runs, fmt.Errorf("cannot continue after %s: %w", f.Name, err)
 		}
 		covered[t.name] = true
 	}
@@ -107,7 +107,7 @@ func (c *Cluster) round(ctx context.Context, f fault, doing string, o Faults) (r
 }
 
 // try strikes once. An error means that the cluster did not return to its previous state.
-func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o Faults) (Run, error) {
+func (c *Cluster) try(ctx context.Context, f drilled, h *lab.Host, doing string, o Faults) (Run, error) {
 	w := window{from: time.Now()}
 	c.live.now(doing, "")
 	for _, t := range c.targets {
@@ -117,7 +117,7 @@ func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o
 	}
 	pause(ctx, lead)
 	run := Run{Struck: h.Name, VIPs: c.before(h)}
-	c.live.now(doing+": "+f.title, h.Name)
+	c.live.now(doing+": "+f.Title, h.Name)
 	var track *trackWatch
 	if f.tracked {
 		var err error
@@ -126,7 +126,7 @@ func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o
 		}
 	}
 	w.strike = time.Now()
-	run.problem(f.strike(ctx, c, h))
+	run.problem(f.Strike(ctx, h))
 	if f.lasts > 0 {
 		pause(ctx, time.Until(w.strike.Add(f.lasts)))
 	}
@@ -139,10 +139,11 @@ func (c *Cluster) try(ctx context.Context, f fault, h *lab.Host, doing string, o
 	c.live.now(doing+": repair", "")
 	repairing, cancel := context.WithTimeout(ctx, c.limits.settle)
 	defer cancel()
-	run.problem(f.repair(repairing, c, h))
+	run.problem(f.Repair(repairing, h))
 	err := c.settle(ctx)
 	w.to = time.Now()
 	run.Problems = append(run.Problems, c.checkHealth(ctx, f, h.Name)...)
+	run.Problems = append(run.Problems, c.askAll(ctx)...)
 	run.Stretch = Stretch{w.at(w.from), w.at(w.to)}
 	c.see(&run, w)
 	c.judge(&run, f, o, err)
@@ -198,7 +199,7 @@ func (c *Cluster) see(run *Run, w window) {
 }
 
 // judge finds the problems of a run.
-func (c *Cluster) judge(run *Run, f fault, o Faults, settled error) {
+func (c *Cluster) judge(run *Run, f drilled, o Faults, settled error) {
 	if settled != nil {
 		run.Problems = append(run.Problems, "it did not settle: "+settled.Error())
 	}

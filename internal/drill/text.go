@@ -19,7 +19,7 @@ func show(m Millis) string {
 }
 
 // told returns the line about a run, with a part for each VIP.
-func told(f fault, r Run) string {
+func told(f drilled, r Run) string {
 	var parts []string
 	for _, v := range r.VIPs {
 		part := fmt.Sprintf("%s stays on %s", v.Name, v.After)
@@ -40,7 +40,7 @@ func told(f fault, r Run) string {
 	if r.By == byTrackScript {
 		parts = append(parts, "by the track_script")
 	}
-	head := fmt.Sprintf("%-15s  %s: ", f.name, r.Struck)
+	head := fmt.Sprintf("%-15s  %s: ", f.Name, r.Struck)
 	line := head + strings.Join(parts, "\n"+strings.Repeat(" ", len(head)))
 	for _, p := range r.Problems {
 		line += "\n                 NOT OK: " + strings.ReplaceAll(p, "\n", "\n                 ")

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -67,18 +68,18 @@ func TestJudge(t *testing.T) {
 	c := &Cluster{Options: Options{Spec: &spec.Spec{}}}
 	c.Spec.VRRP.AdvertInt = 250 * time.Millisecond
 	for name, test := range map[string]struct {
-		fault fault
+		fault drilled
 		until Millis // when the paused node stops holding
 		o     Faults
 		want  []string
 	}{
-		"together":     {fault{}, 900, Faults{}, []string{"two holders of www for 300 ms, longer than an advertisement interval"}},
-		"for a moment": {fault{}, 840, Faults{}, nil},
-		"apart":        {fault{parted: true}, 3240, Faults{}, nil},
-		"and not after": {fault{parted: true}, 3260, Faults{},
+		"together":     {drilled{}, 900, Faults{}, []string{"two holders of www for 300 ms, longer than an advertisement interval"}},
+		"for a moment": {drilled{}, 840, Faults{}, nil},
+		"apart":        {drilled{parted: true}, 3240, Faults{}, nil},
+		"and not after": {drilled{parted: true}, 3260, Faults{},
 			[]string{"two holders of www for 260 ms after the nodes could see each other again, longer than an advertisement interval"}},
-		"a long gap":  {fault{}, 600, Faults{MaxGap: 700 * time.Millisecond}, []string{"www gave no answer for 720 ms, longer than 700ms"}},
-		"a gap as is": {fault{}, 600, Faults{MaxGap: 720 * time.Millisecond}, nil},
+		"a long gap":  {drilled{}, 600, Faults{MaxGap: 700 * time.Millisecond}, []string{"www gave no answer for 720 ms, longer than 700ms"}},
+		"a gap as is": {drilled{}, 600, Faults{MaxGap: 720 * time.Millisecond}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := VIPRun{Name: "www", Gap: 720, Holdings: []Holding{{"a", Stretch{-500, test.until}}, {"b", Stretch{600, 4000}}}}
@@ -169,13 +170,13 @@ func TestSummarize(t *testing.T) {
 			{Name: "b", Asked: true, Gap: 900, Overlap: other},
 		}}
 	}
-	got := summarize(fault{name: "f", title: "F"}, []Run{run(100, 80, 0), run(50, 0, 3), run(60, 40, 0)})
+	got := summarize(drilled{Fault: fault.Fault{Name: "f", Title: "F"}}, []Run{run(100, 80, 0), run(50, 0, 3), run(60, 40, 0)})
 	got.Runs = nil
 	want := Fault{Name: "f", Title: "F", GapMedian: 60, GapWorst: 100, Lost: 12, LostWorst: 20, Moved: 2, MovedMedian: 60, MovedWorst: 80, Overlap: 3, Good: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if summarize(fault{}, []Run{run(1, 1, 0), run(1, 1, 0, "down")}).Good {
+	if summarize(drilled{}, []Run{run(1, 1, 0), run(1, 1, 0, "down")}).Good {
 		t.Error("a fault with a problem is reported as good")
 	}
 }

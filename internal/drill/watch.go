@@ -2,7 +2,6 @@ package drill
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,7 @@ const (
 
 // watch is a client that sends requests at a fixed interval, and records answers and failures.
 type watch struct {
-	url    string
+	question
 	client *http.Client
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -34,13 +33,9 @@ type watch struct {
 	why      string      // reason of the last failure
 }
 
-func newWatch(ctx context.Context, client *lab.Client, url string) *watch {
+func newWatch(ctx context.Context, client *lab.Client, q question) *watch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{url: url, cancel: cancel, done: make(chan struct{}), client: &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		// The certificate of an image is a placeholder that no authority has signed.
-		Transport: client.Transport(&tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)}),
-	}}
+	w := &watch{question: q, cancel: cancel, done: make(chan struct{}), client: q.httpClient(client)}
 	go w.run(ctx)
 	return w
 }
@@ -65,7 +60,7 @@ func (w *watch) ask(ctx context.Context) {
 	sent := time.Now()
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	err := w.get(asking)
+	err := get(asking, w.client, w.question)
 	if ctx.Err() != nil {
 		return
 	}
@@ -91,12 +86,13 @@ func reason(err error) string {
 }
 
 // get sends a request. A response of haproxy itself, because it has no server (502, 503, 504), does not count as an answer.
-func (w *watch) get(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+func get(ctx context.Context, client *http.Client, q question) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.url, nil)
 	if err != nil {
 		return err
 	}
-	res, err := w.client.Do(req)
+	req.Host = q.host
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -12,17 +12,8 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/haproxy/syntax"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/regular"
-)
-
-const (
-	// AdminSocket is haproxy's socket for root: the server state is saved over it before a reload.
-	AdminSocket = "/run/haproxy/admin.sock"
-	// CheckSocket is haproxy's socket for `ha-agent check`.
-	CheckSocket = health.Socket
-	// CheckUser is the user, and the group, that keepalived runs `ha-agent check` as.
-	CheckUser = "hapair-check"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // socketsFile is the name of the file with hapair's own sockets, beside a haproxy.cfg that has none. It exists only then.
@@ -153,9 +144,9 @@ func CheckSocketError(conf, socket string) error {
 		return fmt.Errorf("the global section has no \"stats socket %s\": the node could not hold a virtual IP", socket)
 	case len(found) > 1:
 		return fmt.Errorf("there are %d \"stats socket %s\": one must be removed", len(found), socket)
-	case !found[0].OpenTo(CheckUser):
+	case !found[0].OpenTo(wellknown.CheckUser):
 		return fmt.Errorf("%s cannot open \"stats socket %s\": its line must end with \"mode 660 user root group %s level user\"",
-			CheckUser, socket, CheckUser)
+			wellknown.CheckUser, socket, wellknown.CheckUser)
 	}
 	return nil
 }

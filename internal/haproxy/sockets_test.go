@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func TestStatsSocketsAreReadAsHAProxyReadsThem(t *testing.T) {
@@ -45,14 +47,14 @@ func TestCheckSocketError(t *testing.T) {
 		"mode 660 group haproxy":                           "cannot open",
 		"mode 640 group hapair-check":                      "cannot open",
 		"mode 660 gid 0":                                   "cannot open",
-		"mode 666\n  stats socket /var" + CheckSocket + " mode 666": "there are 2",
+		"mode 666\n  stats socket /var" + wellknown.CheckSocket + " mode 666": "there are 2",
 	} {
-		err := CheckSocketError("global\n  stats socket "+CheckSocket+" "+options+"\n", CheckSocket)
+		err := CheckSocketError("global\n  stats socket "+wellknown.CheckSocket+" "+options+"\n", wellknown.CheckSocket)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", options, err, want)
 		}
 	}
-	if err := CheckSocketError("global\n", CheckSocket); err == nil {
+	if err := CheckSocketError("global\n", wellknown.CheckSocket); err == nil {
 		t.Error("a configuration without the socket is no error")
 	}
 }

@@ -7,14 +7,6 @@ import (
 	"time"
 )
 
-// Where the check looks unless it is told otherwise.
-const (
-	// Socket is haproxy's socket for the check: whoever connects may read statistics and nothing else.
-	Socket = "/run/haproxy/check.sock"
-	// MaintenanceMark is the file that says that this node is to hold no VIP, now or after a reboot.
-	MaintenanceMark = "/var/lib/ha-agent/maintenance"
-)
-
 // pause between the two times that haproxy is asked: right after a reload the old worker may still answer.
 const pause = 20 * time.Millisecond
 

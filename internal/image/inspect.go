@@ -16,6 +16,7 @@ import (
 
 	"github.com/hapair/hapair/internal/dpkg"
 	"github.com/hapair/hapair/internal/install"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
@@ -180,7 +181,7 @@ func (t tree) shipped() ([]string, error) {
 			networks = append(networks, name+".network")
 		}
 	}
-	paths := []string{agentPath}
+	paths := []string{wellknown.Agent}
 	for _, f := range units.All(units.Features{Firewall: true, Certificates: true, NetworkFiles: networks}) {
 		paths = append(paths, f.Path)
 	}

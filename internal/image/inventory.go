@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/dpkg"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
@@ -170,33 +171,14 @@ func (t tree) sysctls() (map[string]string, error) {
 	return settings, nil
 }
 
-// readSysctls parses one file; see sysctl.d(5).
+// readSysctls reads one file. A line that cannot be read sets nothing.
 func readSysctls(content string, settings map[string]string) {
-	for line := range strings.Lines(content) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
+	all, _ := sysctl.Parse(content)
+	for _, s := range all {
+		settings[s.Key] = s.Value
+		if s.Excluded {
+			settings[s.Key] = "(left alone)" // an exception to a pattern
 		}
-		key, value, found := strings.Cut(line, "=")
-		key = strings.TrimSpace(key)
-		if strings.HasPrefix(key, "-") {
-			if key = strings.TrimSpace(key[1:]); !found {
-				value = "(left alone)" // an exception to a pattern
-			}
-		}
-		// The first separator in a key decides between "." and "/".
-		if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '/' {
-			key = strings.Map(func(r rune) rune {
-				switch r {
-				case '/':
-					return '.'
-				case '.':
-					return '/'
-				}
-				return r
-			}, key)
-		}
-		settings[key] = strings.TrimSpace(value)
 	}
 }
 

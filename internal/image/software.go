@@ -12,10 +12,8 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/sbom"
 	"github.com/hapair/hapair/internal/version"
+	"github.com/hapair/hapair/internal/wellknown"
 )
-
-// agentPath is the path of hapair's own program in an image.
-const agentPath = "/usr/bin/ha-agent"
 
 // software returns the list of an image's software as SPDX. Its time is the epoch, or the current time if the epoch is zero.
 func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time) ([]byte, error) {
@@ -30,8 +28,8 @@ func software(name string, m Manifest, installed []dpkg.Package, epoch time.Time
 		Name: filepath.Base(name), SHA256: strings.TrimPrefix(m.Image, "sha256:"), Distribution: distribution, Release: m.Release,
 		Tool: "hapair-" + version.Version, Created: epoch, Packages: installed,
 	}
-	if f, ok := m.Files[agentPath]; ok {
-		i.Files = []sbom.Program{{Name: agentPath, Version: cmp.Or(m.Version, version.Version), SHA256: strings.TrimPrefix(f.Digest, "sha256:")}}
+	if f, ok := m.Files[wellknown.Agent]; ok {
+		i.Files = []sbom.Program{{Name: wellknown.Agent, Version: cmp.Or(m.Version, version.Version), SHA256: strings.TrimPrefix(f.Digest, "sha256:")}}
 	}
 	return sbom.Marshal(i)
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // timeout bounds what the daemons take for one node.
@@ -160,7 +161,7 @@ func (j *session) besideHAProxy(n *spec.Node) ([]recipe.File, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(node.Files, func(f recipe.File) bool {
-		return f.Path == recipe.HAProxyConfig || path.Dir(f.Path) != path.Dir(recipe.HAProxyConfig) || path.Ext(f.Path) != ".cfg"
+		return f.Path == wellknown.HAProxyConfig || path.Dir(f.Path) != path.Dir(wellknown.HAProxyConfig) || path.Ext(f.Path) != ".cfg"
 	}), nil
 }
 
@@ -304,9 +305,12 @@ func (j *session) missing() diag.Problems {
 	}
 	h := j.spec.HAProxy
 	if j.haproxy == (release.Version{}) {
-		for _, field := range []struct{ path, text string }{{"haproxy.global", h.Global}, {"haproxy.defaults", h.Defaults}, {"haproxy.extra", h.Extra}, {"haproxy.config", h.Config}} {
-			if strings.TrimSpace(field.text) != "" {
-				warn(srcmap.Origin{Path: field.path, Text: field.path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+		for _, field := range append([]spec.RawText{{Path: "haproxy.config", Text: h.Config}}, j.spec.RawTexts()...) {
+			if strings.TrimSpace(field.Text) != "" {
+				warn(srcmap.Origin{Path: field.Path, Text: field.Path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+				if !strings.HasPrefix(field.Path, "haproxy.") {
+					break // one warning is enough for the lines of all services
+				}
 			}
 		}
 	}

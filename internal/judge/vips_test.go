@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/diag"
-	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
 

@@ -2,9 +2,6 @@ package keepalived
 
 import "path/filepath"
 
-// TrackFile is where the agent's daemon tells keepalived whether haproxy answers: 0, or 1 for FAULT.
-const TrackFile = "/run/ha-agent/haproxy.track"
-
 // HolderFile lies beside a track file: there the agent's daemon tells keepalived that this node is MASTER of an instance, by
 // 1, which raises its priority. keepalived makes it, with 0, where its configuration asks for it.
 func HolderFile(trackFile, instance string) string {

@@ -16,11 +16,17 @@ import (
 type oneShot struct {
 	client *Client
 	tls    *tls.Config
+	first  []byte // what is sent before all else
 }
 
 // Transport returns a RoundTripper that sends each request over a new connection from the client. Everything of a request
 // ends with its context. config is for https; nil means the default.
-func (c *Client) Transport(config *tls.Config) http.RoundTripper { return &oneShot{c, config} }
+func (c *Client) Transport(config *tls.Config) http.RoundTripper { return &oneShot{c, config, nil} }
+
+// TransportAfter is like Transport, but first sends some bytes on each connection, such as the header of the PROXY protocol.
+func (c *Client) TransportAfter(first []byte, config *tls.Config) http.RoundTripper {
+	return &oneShot{c, config, first}
+}
 
 func (o *oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
@@ -43,6 +49,9 @@ func (o *oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (o *oneShot) exchange(ctx context.Context, conn net.Conn, req *http.Request) (*http.Response, error) {
+	if _, err := conn.Write(o.first); err != nil {
+		return nil, err
+	}
 	if req.URL.Scheme == "https" {
 		config := o.tls.Clone()
 		if config == nil {

@@ -17,15 +17,24 @@ import (
 type service struct {
 	address netip.AddrPort
 	handler http.Handler
+	wrap    Wrap
 	server  *http.Server
 }
+
+// Wrap returns a listener whose connections speak HTTP, made from another one. A nil Wrap means that they already do.
+type Wrap func(net.Listener) net.Listener
 
 // Serve starts an HTTP server at an address of the host, whenever the host is on. It starts with the link, before the host
 // has the address.
 func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
+	return h.ServeWrapped(address, nil, handler)
+}
+
+// ServeWrapped is like Serve with a listener of one's own.
+func (h *Host) ServeWrapped(address netip.AddrPort, wrap Wrap, handler http.Handler) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &service{address: address, handler: handler}
+	s := &service{address: address, handler: handler, wrap: wrap}
 	h.services = append(h.services, s)
 	if h.boot == nil {
 		return nil
@@ -35,10 +44,15 @@ func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
 
 // Serve starts an HTTP server at an address of the lab on a network: a server behind the hosts.
 func (l *Lab) Serve(networkName string, prefix netip.Prefix, port uint16, handler http.Handler) error {
+	return l.ServeWrapped(networkName, prefix, port, nil, handler)
+}
+
+// ServeWrapped is like Serve with a listener of one's own.
+func (l *Lab) ServeWrapped(networkName string, prefix netip.Prefix, port uint16, wrap Wrap, handler http.Handler) error {
 	if err := l.AddAddress(networkName, prefix); err != nil {
 		return err
 	}
-	s := &service{address: netip.AddrPortFrom(prefix.Addr(), port), handler: handler}
+	s := &service{address: netip.AddrPortFrom(prefix.Addr(), port), handler: handler, wrap: wrap}
 	if err := s.start(l.space.netns()); err != nil {
 		return err
 	}
@@ -76,6 +90,9 @@ func (s *service) start(netns string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", s.address, err)
+	}
+	if s.wrap != nil {
+		listener = s.wrap(listener)
 	}
 	s.server = newServer(s.handler)
 	go func(server *http.Server) { _ = server.Serve(listener) }(s.server)

@@ -46,7 +46,7 @@ func TestRefused(t *testing.T) {
 		"a refused key":       {"cloud_config:\n  timezone: UTC\n  network: {a: b}", "", "", []string{"11:12 error cloud_config.network: cannot set"}},
 		"not a list":          {"cloud_config: {runcmd: x}", "", "", []string{"9:24 error cloud_config.runcmd: must be a list"}},
 		"a file of hapair's":  {"cloud_config:\n  write_files:\n  - {path: /a}\n  - {path: /etc/keepalived/../haproxy/haproxy.cfg}", "", "", []string{"12:5 error cloud_config.write_files[1]: hapair writes it"}},
-		"a user of hapair's":  {"cloud_config: {users: [{name: ops}]}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp]}]}", "", "", []string{"9:24 error cloud_config.users[0]: hapair writes it"}},
+		"a user of hapair's":  {"cloud_config: {users: [{name: ops}]}\naccess: {users: [{name: ops, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp]}]}", "", "", []string{"9:24 error cloud_config.users[0]: cannot write \"ops\": hapair writes it"}},
 		"several":             {"cloud_config: {hostname: x, network: y}", "", "", []string{"9:26 error cloud_config.hostname", "9:38 error cloud_config.network"}},
 		"a removal":           {"cloud_config: {packages: [jq, sudo-]}", "", "", []string{"9:31 error cloud_config.packages[1]: not the name of a package"}},
 		"a package's version": {"cloud_config: {packages: [jq=1.7, [curl, '8'], g++]}", "", "", nil},

@@ -5,19 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
-)
-
-// Where the daemons read their configuration.
-const (
-	HAProxyConfig    = "/etc/haproxy/haproxy.cfg"
-	KeepalivedConfig = "/etc/keepalived/keepalived.conf"
-	AgentPath        = "/usr/bin/ha-agent"
-	CheckUser        = haproxy.CheckUser
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // Image computes what every node of the spec has in common: packages, users, agent, units, sysctls, base configs. It
@@ -27,8 +19,8 @@ func Image(s *spec.Spec, r release.Release) (Recipe, error) {
 		Release:  r.Name,
 		Packages: packages(s),
 		Hold:     []string{"haproxy", "keepalived"},
-		Users:    []User{{Name: CheckUser, Home: "/nonexistent"}},
-		Agent:    AgentPath,
+		Users:    []User{{Name: wellknown.CheckUser, Home: "/nonexistent"}},
+		Agent:    wellknown.Agent,
 		Units:    imageUnits(s),
 	}
 	out.Files = append(imageFiles(s, r), haproxyConfig(haproxycfg.Base(r.HAProxy)), keepalivedConfig(keepalivedconf.Base(r.Keepalived)))

@@ -20,6 +20,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // testReleases lie on either side of noble; their archive can be reached wherever the tests run.
@@ -131,12 +132,12 @@ func (h *host) accepts(t *testing.T, s *spec.Spec) {
 	if h.has("/etc/ha-agent/certificates") {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
-	if a := haproxy.Check(ctx, h.run, h.file(recipe.HAProxyConfig)); a.Verdict != tool.Good {
+	if a := haproxy.Check(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != tool.Good {
 		t.Errorf("haproxy says %v: %s", a.Verdict, a.Reason())
 	} else if w := unexpected(a.Messages); len(w) > 0 {
 		t.Errorf("haproxy warns: %s", strings.Join(w, "; "))
 	}
-	if a := keepalived.Test(ctx, h.run, h.file(recipe.KeepalivedConfig)); a.Verdict != tool.Good || len(a.Messages) > 0 {
+	if a := keepalived.Test(ctx, h.run, h.file(wellknown.KeepalivedConfig)); a.Verdict != tool.Good || len(a.Messages) > 0 {
 		t.Errorf("keepalived says %v: %s", a.Verdict, a.Reason())
 	}
 	h.verifyUnits(t)

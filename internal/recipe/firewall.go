@@ -11,7 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/spec"
-	"github.com/hapair/hapair/units"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 //go:embed hapair.nft.tmpl
@@ -60,7 +60,7 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	if err := t.Execute(&out, f); err != nil {
 		return File{}, fmt.Errorf("cannot render the firewall of node %s: %w", n.Name, err)
 	}
-	return system(units.FirewallPath, out.Bytes()), nil
+	return system(wellknown.FirewallRules, out.Bytes()), nil
 }
 
 // peerHosts are the addresses of the other nodes.

@@ -8,6 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
@@ -37,14 +38,14 @@ func imageUnits(s *spec.Spec) []Unit {
 		enable("rsyslog.service")
 	}
 	if s.Firewall {
-		enable("hapair-firewall.service")
+		enable(wellknown.FirewallUnit)
 	}
 	if len(certificates(s)) > 0 {
-		enable("hapair-certificates.service")
+		enable(wellknown.CertificatesUnit)
 	}
-	enable("haproxy.service")
-	enable("ha-agent.service")
-	enable("keepalived.service")
+	enable(wellknown.HAProxyUnit)
+	enable(wellknown.AgentUnit)
+	enable(wellknown.KeepalivedUnit)
 	return out
 }
 
@@ -62,7 +63,7 @@ func imageFiles(s *spec.Spec, r release.Release) []File {
 		for _, f := range units.Certificates() {
 			out = append(out, shipped(f))
 		}
-		out = append(out, system(units.CertificatesListPath, []byte(strings.Join(paths, "\n")+"\n")))
+		out = append(out, system(wellknown.Certificates, []byte(strings.Join(paths, "\n")+"\n")))
 	}
 	if r.WaitsForNameserver {
 		out = append(out, shipped(units.WaitOnline()))
@@ -109,9 +110,9 @@ func system(path string, content []byte) File {
 
 // haproxyConfig holds the hash of a password: only root and haproxy read it. The group comes with the package.
 func haproxyConfig(content []byte) File {
-	return File{Path: HAProxyConfig, Mode: 0o640, Owner: "root", Group: "haproxy", Content: content, Package: "haproxy"}
+	return File{Path: wellknown.HAProxyConfig, Mode: 0o640, Owner: "root", Group: "haproxy", Content: content, Package: "haproxy"}
 }
 
 func keepalivedConfig(content []byte) File {
-	return File{Path: KeepalivedConfig, Mode: 0o600, Owner: "root", Group: "root", Content: content}
+	return File{Path: wellknown.KeepalivedConfig, Mode: 0o600, Owner: "root", Group: "root", Content: content}
 }

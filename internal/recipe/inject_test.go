@@ -10,6 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // injectable are the values of a spec that are text and reach a file of a node, with what is good in their place.
@@ -134,7 +135,7 @@ func sameLines(t *testing.T, field string, want, got []recipe.File, restore func
 			}
 			t.Errorf("%s: %s is gone", field, f.Path)
 		}
-		if f.Path == config.Path {
+		if f.Path == wellknown.AgentConfig {
 			if _, problems := config.Parse(f.Path, []byte(content)); problems.HasErrors() {
 				t.Errorf("%s: %v", field, problems)
 			}

@@ -7,11 +7,10 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/haproxy"
-	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
-	"github.com/hapair/hapair/units"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 func logins(s *spec.Spec) []Login {
@@ -27,15 +26,15 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release, haproxyConfig st
 	c := config.Config{
 		APIVersion: config.APIVersion, Cluster: s.Cluster, Node: n.Name, Release: r.Name,
 		HAProxy: config.HAProxy{
-			Config: HAProxyConfig, Unit: "haproxy.service",
-			MasterSocket: "/run/haproxy-master.sock", CheckSocket: haproxy.CheckSocket,
+			Config: wellknown.HAProxyConfig, Unit: wellknown.HAProxyUnit,
+			MasterSocket: wellknown.MasterSocket, CheckSocket: wellknown.CheckSocket,
 			Certificates: watchedCertificates(s), Files: filePaths(s),
 		},
 		Keepalived: config.Keepalived{
-			Config: KeepalivedConfig, Unit: "keepalived.service",
-			NotifyFIFO: "/run/ha-agent/notify.fifo", TrackFile: keepalived.TrackFile,
+			Config: wellknown.KeepalivedConfig, Unit: wellknown.KeepalivedUnit,
+			NotifyFIFO: wellknown.NotifyFIFO, TrackFile: wellknown.TrackFile,
 		},
-		Sysctl:   config.Sysctl{File: units.SysctlPath},
+		Sysctl:   config.Sysctl{File: wellknown.SysctlConfig},
 		Packages: packages(s),
 	}
 	if s.Stats != nil && s.HAProxy.Config == "" && len(n.Addresses) > 0 {
@@ -59,7 +58,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release, haproxyConfig st
 	if err != nil {
 		return File{}, fmt.Errorf("cannot write agent.yaml of node %s: %w", n.Name, err)
 	}
-	return system(config.Path, content), nil
+	return system(wellknown.AgentConfig, content), nil
 }
 
 func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {

@@ -8,10 +8,10 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/journal"
-	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -69,16 +69,16 @@ func TestOwnConfigOnAHost(t *testing.T) {
 				h.must(t, "systemctl", "restart", "haproxy")
 				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 
-				h.edit(t, "a good one", recipe.HAProxyConfig, config+"# more\n", journal.Proven, "")
-				h.edit(t, "a bad one", recipe.HAProxyConfig, config+"nonsense\n", journal.Refused, "unknown keyword")
-				h.edit(t, "the check's socket twice", recipe.HAProxyConfig, config+"global\n"+
+				h.edit(t, "a good one", wellknown.HAProxyConfig, config+"# more\n", journal.Proven, "")
+				h.edit(t, "a bad one", wellknown.HAProxyConfig, config+"nonsense\n", journal.Refused, "unknown keyword")
+				h.edit(t, "the check's socket twice", wellknown.HAProxyConfig, config+"global\n"+
 					strings.Repeat("    stats socket /run/haproxy/check.sock mode 666\n", 2), journal.Refused, "stats socket /run/haproxy/check.sock")
-				h.edit(t, "good again", recipe.HAProxyConfig, config+"# more again\n", journal.Proven, "")
-				h.edit(t, "no worker starts on it", recipe.HAProxyConfig, strings.Replace(config, "global\n", "global\n    stats socket /proc/x.sock\n", 1),
+				h.edit(t, "good again", wellknown.HAProxyConfig, config+"# more again\n", journal.Proven, "")
+				h.edit(t, "no worker starts on it", wellknown.HAProxyConfig, strings.Replace(config, "global\n", "global\n    stats socket /proc/x.sock\n", 1),
 					journal.RolledBack, "")
 				if strings.Contains(config, "check.sock") {
 					without := strings.ReplaceAll(config, "    stats socket /run/haproxy/check.sock mode 666 level user\n", "")
-					h.edit(t, "without the check's socket", recipe.HAProxyConfig, without, journal.Refused, "no \"stats socket /run/haproxy/check.sock\"")
+					h.edit(t, "without the check's socket", wellknown.HAProxyConfig, without, journal.Refused, "no \"stats socket /run/haproxy/check.sock\"")
 				} else {
 					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", journal.Refused, "no \"stats socket")
 				}

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -52,13 +52,13 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 		t.Fatal(err)
 	}
 	h := newHost(t, s, &s.Nodes[0], r)
-	cfg, err := h.ReadFile(recipe.HAProxyConfig)
+	cfg, err := h.ReadFile(wellknown.HAProxyConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	save := func(content []byte) {
 		t.Helper()
-		if err := h.WriteFile(deadline(t), recipe.HAProxyConfig, 0o640, "root:haproxy", content); err != nil {
+		if err := h.WriteFile(deadline(t), wellknown.HAProxyConfig, 0o640, "root:haproxy", content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,7 +74,7 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 	cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
 	save(cfg)
 	before := h.ask(t, "show info")
-	h.must(t, "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig) // as ExecReload does
+	h.must(t, "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig) // as ExecReload does
 	h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
 	eventually.True(t, patience, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
 
@@ -106,7 +106,7 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 	if err := h.WriteFile(deadline(t), state, 0o644, "", []byte("1\n")); err != nil {
 		t.Fatal(err)
 	}
-	out, status, err := h.Run(deadline(t), "/usr/lib/hapair/save-server-state", recipe.HAProxyConfig)
+	out, status, err := h.Run(deadline(t), "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig)
 	if err != nil || status == 0 {
 		t.Errorf("saving the state of no haproxy: status %d, %v\n%s", status, err, out)
 	}
@@ -118,7 +118,7 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 // startHAProxy runs haproxy as the unit does.
 func (h *host) startHAProxy(t *testing.T) {
 	t.Helper()
-	cmd := h.Command(t.Context(), "haproxy", "-Ws", "-f", recipe.HAProxyConfig, "-p", "/run/haproxy.pid", "-S", "/run/haproxy-master.sock")
+	cmd := h.Command(t.Context(), "haproxy", "-Ws", "-f", wellknown.HAProxyConfig, "-p", "/run/haproxy.pid", "-S", "/run/haproxy-master.sock")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

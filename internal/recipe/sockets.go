@@ -1,6 +1,9 @@
 package recipe
 
-import "github.com/hapair/hapair/internal/haproxy"
+import (
+	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/wellknown"
+)
 
 // haproxyDefaults is the environment of the packaged haproxy.service, which reads it whenever it starts haproxy.
 const haproxyDefaults = "/etc/default/haproxy"
@@ -9,7 +12,7 @@ const haproxyDefaults = "/etc/default/haproxy"
 // drop-in that systemd had to load first, so that they work on an image that was baked without them. The package has a
 // file of this name, too, which ours must replace.
 func ownSockets(content []byte) []File {
-	path := haproxy.SocketsFile(HAProxyConfig)
+	path := haproxy.SocketsFile(wellknown.HAProxyConfig)
 	sockets := system(path, content)
 	defaults := system(haproxyDefaults, []byte("# The packaged haproxy.service reads this: the master's socket, as in the unit, and hapair's sockets. Written by bake.\n"+
 		"EXTRAOPTS=\"-S /run/haproxy-master.sock -f "+path+"\"\n"))

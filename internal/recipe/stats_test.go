@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -134,7 +134,7 @@ func (p statsPage) attack(source func(n int) string) map[int]int {
 	start := time.Now()
 	for done := false; !done; {
 		began := time.Now()
-		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, haproxy.CheckSocket), "/nonexistent", 500*time.Millisecond)
+		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, wellknown.CheckSocket), "/nonexistent", 500*time.Millisecond)
 		switch {
 		case err == nil:
 			failing = 0
@@ -221,15 +221,15 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.startHAProxy(t)
 
-			for _, socket := range []string{haproxy.CheckSocket, haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+			for _, socket := range []string{wellknown.CheckSocket, wellknown.AdminSocket, "/run/haproxy-master.sock"} {
 				out, status, err := h.Run(deadline(t), "sh", "-c", noGroups+"socat -u /dev/null UNIX-CONNECT:"+socket)
 				if err != nil || status == 0 || !strings.Contains(out, "Permission denied") {
 					t.Errorf("a user without groups opens %s: status %d, %v\n%s", socket, status, err, out)
 				}
 			}
-			for _, socket := range []string{haproxy.AdminSocket, "/run/haproxy-master.sock"} {
+			for _, socket := range []string{wellknown.AdminSocket, "/run/haproxy-master.sock"} {
 				if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"socat -u /dev/null UNIX-CONNECT:"+socket); err != nil || status == 0 {
-					t.Errorf("%s opens %s: %v\n%s", haproxy.CheckUser, socket, err, out)
+					t.Errorf("%s opens %s: %v\n%s", wellknown.CheckUser, socket, err, out)
 				}
 			}
 			h.checkAnswers(t)
@@ -238,7 +238,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 				var held []net.Conn
 				for range n {
 					// A socket whose backlog is full does not take a connection at once.
-					conn, err := net.DialTimeout("unix", h.file(haproxy.CheckSocket), 50*time.Millisecond)
+					conn, err := net.DialTimeout("unix", h.file(wellknown.CheckSocket), 50*time.Millisecond)
 					if err != nil {
 						break
 					}
@@ -270,12 +270,12 @@ func TestSocketsOfHAProxy(t *testing.T) {
 	}
 }
 
-const asCheckUser = "setpriv --reuid=" + haproxy.CheckUser + " --regid=" + haproxy.CheckUser + " --clear-groups "
+const asCheckUser = "setpriv --reuid=" + wellknown.CheckUser + " --regid=" + wellknown.CheckUser + " --clear-groups "
 
 // checkAnswers runs the check as keepalived does.
 func (h *host) checkAnswers(t *testing.T) {
 	t.Helper()
 	if out, status, err := h.Run(deadline(t), "sh", "-c", asCheckUser+"ha-agent check"); err != nil || status != 0 {
-		t.Errorf("ha-agent check as %s: status %d, %v\n%s", haproxy.CheckUser, status, err, out)
+		t.Errorf("ha-agent check as %s: status %d, %v\n%s", wellknown.CheckUser, status, err, out)
 	}
 }

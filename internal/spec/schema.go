@@ -113,7 +113,7 @@ type Interface struct {
 type VIP struct {
 	// Name of the VIP, by which services name it.
 	Name string `yaml:"name"`
-	// Addresses with their prefixes: one, or a list of any of both families. VRRP advertises the first one; the others move with it.
+	// Addresses with their prefixes: one, or a list of up to 128, of both families. All move together; VRRP advertises the first one.
 	Addresses []Address `yaml:"address" strictyaml:"one"`
 	// The interface that takes the address: the name of one that the nodes have, or a mapping that describes a bond or a VLAN of every node. Default: the node's own interface.
 	Device Interface `yaml:"interface"`
@@ -121,17 +121,17 @@ type VIP struct {
 	VirtualRouterID int `yaml:"virtual_router_id"`
 	// Prefer names the node that has the highest priority for this VIP. Default: the first node.
 	Prefer string `yaml:"prefer"`
-	// Group is a name that VIPs share which move together: if one of them cannot stay on a node, all of the group leave it. They prefer the same node.
+	// Group names VIPs that move together: if one of them cannot stay on a node, all VIPs with the same group leave it. They must prefer the same node.
 	Group string `yaml:"group"`
 	// PreemptDelay is how long the preferred node waits before it takes the VIP back, up to 1000s. It needs vrrp.preempt. Default: 0.
 	PreemptDelay time.Duration `yaml:"preempt_delay"`
-	// Gateway is the router of the VIP's own subnet; one, or one of each family. With it the replies of the VIP leave by the VIP's interface, also those to clients outside of all subnets of the node.
+	// Gateway is the router of the VIP's own subnet; one, or one of each family. If it is set, packets from the VIP leave by the VIP's interface, also to clients that the node's own routes reach by another one.
 	Gateway []netip.Addr `yaml:"gateway" strictyaml:"one"`
-	// Routes are routes that only the node has which holds the VIP.
+	// Routes are added on the node that holds the VIP, and on no other.
 	Routes []VIPRoute `yaml:"routes"`
 	// TrackScripts are further conditions under which a node may hold the VIP, or is preferred for it.
 	TrackScripts []TrackScript `yaml:"track_scripts"`
-	// OnChange is a command of one's own that the agent runs on every node when the VIP comes or goes, and every 10s on the node that holds it. See docs/vips.md.
+	// OnChange is a command that the agent runs on every node when the state of the VIP changes, and every 10s on the node that holds it. It holds no secret: everyone on the node can read it. See docs/vips.md.
 	OnChange *OnChange `yaml:"on_change"`
 	// Lines are lines of the VIP's vrrp_instance in keepalived.conf; keepalived itself checks them.
 	Lines string `yaml:"lines" strictyaml:"raw"`
@@ -139,7 +139,7 @@ type VIP struct {
 	Interface string `yaml:"-"`
 }
 
-// VIPRoute is a route that only the node has which holds a VIP.
+// VIPRoute is a route of the node that holds a VIP.
 type VIPRoute struct {
 	// To is the destination, a network with its prefix: 10.0.0.0/8; 0.0.0.0/0 is the default route.
 	To netip.Prefix `yaml:"to"`
@@ -159,9 +159,9 @@ type TrackScript struct {
 	Name string `yaml:"name"`
 	// Command is an absolute path, with arguments that are separated by single spaces.
 	Command string `yaml:"command"`
-	// User who runs it. Default: hapair-check.
+	// User that runs it. Default: hapair-check.
 	User string `yaml:"user"`
-	// Interval between two runs, 1s to 1000s; a fraction of a second needs keepalived 2.3.2. Default: 2s.
+	// Interval between two runs, in whole seconds up to 1000s; fractions of a second need keepalived 2.3.2. Default: 2s.
 	Interval time.Duration `yaml:"interval"`
 	// Timeout after which a run counts as failed, at most the interval. Default: the interval.
 	Timeout time.Duration `yaml:"timeout"`
@@ -177,7 +177,7 @@ type TrackScript struct {
 type OnChange struct {
 	// Command is an absolute path, with arguments that are separated by single spaces. INSTANCE, the name of the VIP's vrrp_instance, its state (MASTER, BACKUP, FAULT or STOP) and its priority follow them, as in a notify script of keepalived.
 	Command string `yaml:"command"`
-	// User who runs it, with no privileges of root. Default: one that exists only while the command runs.
+	// User that runs it, without privileges unless it is root. Default: a user that exists only while the command runs.
 	User string `yaml:"user"`
 	// Timeout after which it is killed, 1s to 5m. Default: 10s.
 	Timeout time.Duration `yaml:"timeout"`

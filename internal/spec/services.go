@@ -173,3 +173,34 @@ func (a ServerAddress) String() string {
 	}
 	return a.Name + a.Socket
 }
+
+// RawText is text that is passed through to haproxy.cfg, with its key in the spec.
+type RawText struct{ Path, Text string }
+
+// RawTexts are all texts that are passed through to haproxy.cfg, empty ones included.
+func (s *Spec) RawTexts() []RawText {
+	out := []RawText{{"haproxy.global", s.HAProxy.Global}, {"haproxy.defaults", s.HAProxy.Defaults}, {"haproxy.extra", s.HAProxy.Extra}}
+	add := func(path, text string) { out = append(out, RawText{path, text}) }
+	for i := range s.Services {
+		svc, path := &s.Services[i], fmt.Sprintf("services[%d]", i)
+		add(path+".lines.frontend", svc.Lines.Frontend)
+		add(path+".lines.bind", svc.Lines.Bind)
+		add(path+".lines.server", svc.Lines.Server)
+		for j, p := range svc.Ports {
+			add(fmt.Sprintf("%s.ports[%d].lines", path, j), p.Lines)
+		}
+		for j, r := range svc.Routes {
+			add(fmt.Sprintf("%s.routes[%d].when", path, j), r.When)
+		}
+		if len(svc.Servers) == 0 {
+			add(path+".lines.backend", svc.Lines.Backend)
+		}
+	}
+	for _, p := range s.Pools() {
+		add(p.LinesKey, p.Lines)
+		for j, server := range p.Servers {
+			add(fmt.Sprintf("%s.servers[%d].lines", p.Path, j), server.Lines)
+		}
+	}
+	return out
+}

@@ -130,6 +130,19 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
+// Track scripts that raise a priority lower where it begins, so that it stays within 1 to 254, for all VIPs of a group alike.
+func TestPrioritiesWithWeights(t *testing.T) {
+	s := &Spec{Nodes: []Node{{Name: "a"}, {Name: "b"}}, VIPs: []VIP{
+		{Name: "v", Group: "g", TrackScripts: []TrackScript{{Weight: 20}, {Weight: -30}}},
+		{Name: "w", Group: "g", TrackScripts: []TrackScript{{Weight: 5}, {}}}, {Name: "alone"}}}
+	for i, want := range [][]int{{229, 227, 197}, {229, 227, 197}, {254, 252, 252}} {
+		v := &s.VIPs[i]
+		if got := []int{s.PriorityOf(&s.Nodes[0], v), s.PriorityOf(&s.Nodes[1], v), s.LowestPriority(v)}; !slices.Equal(got, want) {
+			t.Errorf("VIP %s: the priorities and the lowest are %v, want %v", v.Name, got, want)
+		}
+	}
+}
+
 // Whoever holds a VIP stands above all others, and everybody's priority stays within 1 to 254.
 func TestHolderBonus(t *testing.T) {
 	for n, want := range map[int]int{2: 3, 3: 5, 10: 19, 64: 127, 65: 0, 254: 0} {

@@ -92,7 +92,7 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	for key, y := range n.pairs() {
 		f, ok := fields[key.Value]
 		if !ok {
-			n.unknown(key, y, names, fields, private)
+			n.unknown(key, y, names, fields, private, hintFor(v, key.Value))
 			continue
 		}
 		c := n.child(y, key.Value, 0)
@@ -101,9 +101,22 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	}
 }
 
+// UnknownKeyHinter is a struct that knows of keys that it does not have, such as another program's names for its own.
+type UnknownKeyHinter interface {
+	// UnknownKeyHint returns the way out for a key; empty if it knows none.
+	UnknownKeyHint(key string) string
+}
+
+func hintFor(v reflect.Value, key string) string {
+	if h, ok := v.Addr().Interface().(UnknownKeyHinter); ok {
+		return h.UnknownKeyHint(key)
+	}
+	return ""
+}
+
 // unknown adds a problem about a key that the struct does not have. A key that resembles it counts as written. The value is
 // not shown if it may be a secret under a wrong name. Beside a secret, neither is a key that does not look like one.
-func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]reflect.StructField, private bool) {
+func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]reflect.StructField, private bool, known string) {
 	if len(n.doc.problems) >= maxProblems {
 		n.doc.dropped[diag.Error]++
 		return
@@ -113,6 +126,9 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 		hint = fmt.Sprintf("did you mean %q?", near)
 		n.doc.misspelt[join(n.Path(), near)] = true
 		private = private || redact.Key(near) || fields[near].Type.Kind() != reflect.Map && holdsSecret(fields[near].Type)
+	}
+	if known != "" {
+		hint = known
 	}
 	path := join(n.Path(), shorten(key.Value))
 	if private || maybeSecret.MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue.MatchString(value.Value) {

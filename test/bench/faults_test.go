@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -26,9 +27,9 @@ detected (25 ms).`
 
 const aboutRelease = `The same on this release, for hapair's pairs: what is at stake most often, %d times each.`
 
-// fault is a fault of the bench.
-type fault struct {
-	cluster.Fault
+// row is a fault of the bench.
+type row struct {
+	fault.Fault
 	rank rank
 	ours bool // only hapair supports it
 }
@@ -42,25 +43,33 @@ const (
 	core         // also on the other releases
 )
 
-func faults() []fault {
-	ranks := map[string]rank{"haproxy killed, its unit masked": core, "haproxy stopped by SIGSTOP": core, "power cut": core,
-		"keepalived stopped": planned, "node rebooted": planned}
-	names := map[string]string{"haproxy killed, its unit masked": "haproxy dead", "haproxy stopped by SIGSTOP": "haproxy stuck"}
-	list := []fault{{cluster.Fault{Name: "maintenance on", Strike: cluster.On("ha-agent maintenance on"), Repair: cluster.On("ha-agent maintenance off")}, core, true}}
-	for _, f := range cluster.Faults() {
-		r := ranks[f.Name]
-		f.Name = cmp.Or(names[f.Name], f.Name)
-		list = append(list, fault{Fault: f, rank: r})
+// faults are the rows of the page, with the titles that they have there.
+func faults() []row {
+	titled := func(f fault.Fault, title string) fault.Fault {
+		f.Title = title
+		return f
 	}
-	list = append(list,
-		fault{Fault: cluster.Fault{Name: "haproxy killed", Strike: cluster.On("systemctl kill --signal=KILL haproxy.service"), Repair: cluster.On("systemctl start haproxy.service")}},
-		fault{Fault: cluster.Fault{Name: "keepalived killed", Strike: cluster.On("kill -KILL $(pidof keepalived)"), Repair: cluster.On("systemctl start keepalived.service")}})
-	slices.SortStableFunc(list, func(a, b fault) int { return cmp.Compare(b.rank, a.rank) })
+	list := []row{{Fault: fault.Maintenance(), rank: core, ours: true}, {Fault: fault.HAProxyKilled()}, {Fault: fault.KeepalivedKilled()}}
+	for _, f := range cluster.Faults() {
+		switch f.Name {
+		case fault.HAProxyDead().Name:
+			list = append(list, row{Fault: titled(f, "haproxy dead"), rank: core})
+		case fault.HAProxyStuck().Name:
+			list = append(list, row{Fault: titled(f, "haproxy stuck"), rank: core})
+		case fault.PowerCut().Name:
+			list = append(list, row{Fault: titled(f, "power cut"), rank: core})
+		case fault.KeepalivedStopped().Name, fault.Reboot().Name:
+			list = append(list, row{Fault: f, rank: planned})
+		default:
+			list = append(list, row{Fault: f})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b row) int { return cmp.Compare(b.rank, a.rank) })
 	return list
 }
 
 // tries returns how often a fault strikes a pair. A fault of a pair that is made by hand takes seconds each time.
-func (w way) tries(f fault) int {
+func (w way) tries(f row) int {
 	switch {
 	case w.byHand != "":
 		return (*tries + 6) / 7
@@ -88,7 +97,7 @@ func BenchmarkFaults(b *testing.B) {
 	for i, release := range cluster.Releases(b, "trixie", "bookworm") {
 		b.Run(release, func(b *testing.B) {
 			image := bake.Image(b, release)
-			about := fmt.Sprintf(aboutFaults, *tries, hapair().tries(fault{}), ways()[0].tries(fault{}), never.Seconds())
+			about := fmt.Sprintf(aboutFaults, *tries, hapair().tries(row{}), ways()[0].tries(row{}), never.Seconds())
 			if i > 0 {
 				about = fmt.Sprintf(aboutRelease, *tries)
 			}
@@ -104,11 +113,11 @@ func BenchmarkFaults(b *testing.B) {
 						if f.ours && w.byHand != "" || f.rank < w.least(i == 0) {
 							continue
 						}
-						b.Run(f.Name, func(b *testing.B) {
+						b.Run(f.Title, func(b *testing.B) {
 							s := p.suffer(b, f)
-							tell("%s, %s, %s: %s ms", release, w.name, f.Name, cell(s))
+							tell("%s, %s, %s: %s ms", release, w.name, f.Title, cell(s))
 							s.report(b, "ms")
-							table.add(f.Name, w.name, s)
+							table.add(f.Title, w.name, s)
 						})
 					}
 				})
@@ -139,7 +148,7 @@ const never = 25 * time.Second
 const granularity = 25 * time.Millisecond
 
 // suffer strikes the holder with a fault repeatedly.
-func (p *pair) suffer(b *testing.B, f fault) Sample {
+func (p *pair) suffer(b *testing.B, f row) Sample {
 	b.Helper()
 	var s Sample
 	var both time.Duration
@@ -179,10 +188,10 @@ type seen struct {
 }
 
 // strike strikes once with a fault.
-func (p *pair) strike(ctx context.Context, f fault) (out seen, err error) {
+func (p *pair) strike(ctx context.Context, f row) (out seen, err error) {
 	holder, err := p.settle(ctx)
 	if err != nil {
-		return out, fmt.Errorf("before %s: %w", f.Name, err)
+		return out, fmt.Errorf("before %s: %w", f.Title, err)
 	}
 	watch := p.Client.WatchFresh(ctx, url, 5*time.Millisecond, 500*time.Millisecond)
 	defer watch.Stop()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/testing/gotool"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -18,7 +19,7 @@ const aboutReload = `The time from saving a haproxy.cfg until the virtual IP ser
 as soon as the previous one is in effect. During the changes, one client sends 100 requests per second, each over a new connection,
 and four clients send 100 requests per second each over connections that they keep for 100 requests. Clients do not retry.
 
-*ha-agent* waits until the file has not changed for 100 ms, tests it, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
+*ha-agent* waits until the file has not changed for 50 ms, tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
 reloads without a proof. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and runs
 ` + "`systemctl reload`" + `. The bench simulates the store, which answers at once. For these
 two, haproxy.cfg does not have hapair's settings for reloads (close-spread-time, hard-stop-after).`
@@ -41,7 +42,7 @@ func BenchmarkReload(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	original, err := holder.ReadFile(wellknown.HAProxyConfig)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func BenchmarkReload(b *testing.B) {
 	startConsulTemplate(b, p, holder, store)
 	script := func(text string) func(context.Context, string) error {
 		return func(ctx context.Context, content string) error {
-			return cluster.Pipe(ctx, holder, content, text, cluster.HAProxyConfig)
+			return cluster.Pipe(ctx, holder, content, text, wellknown.HAProxyConfig)
 		}
 	}
 	const save = `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`

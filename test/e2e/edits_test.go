@@ -9,6 +9,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -22,13 +23,13 @@ const (
 // testEdits edits haproxy.cfg on the holder in every way, and then writes a broken one.
 func testEdits(t *testing.T, c controllers) {
 	holder, _ := c.Settle(t)
-	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	original, err := holder.ReadFile(wellknown.HAProxyConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	save := func(t *testing.T, e cluster.Edit, content string) {
 		t.Helper()
-		if err := e.Save(t.Context(), holder, cluster.HAProxyConfig, content); err != nil {
+		if err := e.Save(t.Context(), holder, wellknown.HAProxyConfig, content); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +66,7 @@ func testEdits(t *testing.T, c controllers) {
 		if err := c.serves(t.Context(), "good"); err != nil {
 			t.Errorf("the old one is not served any more: %v", err)
 		}
-		if left, err := holder.ReadFile(cluster.HAProxyConfig); err != nil || string(left) != broken {
+		if left, err := holder.ReadFile(wellknown.HAProxyConfig); err != nil || string(left) != broken {
 			t.Errorf("the file is not as it was saved (%v)", err)
 		}
 		if failures, _, last := watch.stop(); failures > 0 {

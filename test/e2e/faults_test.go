@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -13,7 +14,7 @@ import (
 // again. After the repair, exactly one node must hold the VIP.
 func testFaults(t *testing.T, c controllers) {
 	for _, f := range cluster.Faults() {
-		t.Run(f.Name, func(t *testing.T) { c.suffer(t, f) })
+		t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 	}
 }
 
@@ -23,7 +24,7 @@ const (
 	mostOverlap = 2 * time.Second
 )
 
-func (c controllers) suffer(t *testing.T, f cluster.Fault) {
+func (c controllers) suffer(t *testing.T, f fault.Fault) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()

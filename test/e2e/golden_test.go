@@ -3,6 +3,7 @@ package e2e
 import (
 	"testing"
 
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -64,8 +65,8 @@ func testGolden(t *testing.T, c controllers, run goldenRun) {
 		testFaults(t, c)
 		testEdits(t, c)
 	} else {
-		for _, name := range []string{"haproxy killed, its unit masked", "keepalived stopped", "node rebooted"} {
-			t.Run(name, func(t *testing.T) { c.suffer(t, faultNamed(t, name)) })
+		for _, f := range []fault.Fault{fault.HAProxyDead(), fault.KeepalivedStopped(), fault.Reboot()} {
+			t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 		}
 	}
 	t.Run("networkd restarts on the holder", func(t *testing.T) { networkdRestart(t, c) })

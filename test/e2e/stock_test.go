@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -34,18 +35,8 @@ func TestStock(t *testing.T) {
 	}
 	c := boot(t, cl)
 	testJob(t, c)
-	t.Run("node shut down", func(t *testing.T) { c.suffer(t, faultNamed(t, "node shut down")) })
-	t.Run("node rebooted", func(t *testing.T) { c.suffer(t, faultNamed(t, "node rebooted")) })
-	t.Run("ha-agent verify at the end", func(t *testing.T) { c.verify(t) })
-}
-
-func faultNamed(t *testing.T, name string) cluster.Fault {
-	t.Helper()
-	for _, f := range cluster.Faults() {
-		if f.Name == name {
-			return f
-		}
+	for _, f := range []fault.Fault{fault.Shutdown(), fault.Reboot()} {
+		t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 	}
-	t.Fatalf("there is no fault %q", name)
-	return cluster.Fault{}
+	t.Run("ha-agent verify at the end", func(t *testing.T) { c.verify(t) })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -18,6 +19,7 @@ import (
 // router, and one on the nodes' network. The nodes' own gateway does not exist.
 const vipsSpec = `apiVersion: hapair/v1
 cluster: pair
+vrrp: {advert_int: 1s}
 nodes:
   - {name: controller_1, address: 192.168.56.101/24, interface: eth3, gateway: 192.168.56.1}
   - {name: controller_2, address: 192.168.56.102/24, interface: eth3, gateway: 192.168.56.1}
@@ -73,9 +75,10 @@ func TestVIPsOfAGroup(t *testing.T) {
 			c := bootVIPs(t, release)
 			t.Run("a client outside of the nodes' subnets", c.asksFromOutside)
 			t.Run("the command has no privileges", c.commandHasNoPrivileges)
-			for _, name := range []string{"haproxy killed, its unit masked", "link of the VIP's network cut", "link of the nodes' network cut"} {
-				t.Run(name, func(t *testing.T) { c.movesTogether(t, faultNamed(t, name)) })
-			}
+			t.Run("haproxy killed", func(t *testing.T) { c.movesTogether(t, fault.HAProxyDead(), true) })
+			t.Run("link of one VIP's network cut", func(t *testing.T) { c.movesTogether(t, cluster.PublicLinkCut(), true) })
+			t.Run("link of the nodes' network cut", func(t *testing.T) { c.movesTogether(t, cluster.ManagementLinkCut(), false) })
+			t.Run("networkd restarts on the holder", func(t *testing.T) { networkdRestart(t, controllers{c.Cluster}) })
 			t.Run("the command hangs", c.commandHangs)
 			t.Run("a client outside, at the end", c.asksFromOutside)
 			t.Run("ha-agent verify at the end", func(t *testing.T) { controllers{c.Cluster}.verify(t) })
@@ -127,8 +130,24 @@ func (c *vipPair) asksFromOutside(t *testing.T) {
 	}
 }
 
-// movesTogether causes a fault of the holder, and checks that both VIPs move and that neither returns alone.
-func (c *vipPair) movesTogether(t *testing.T, f cluster.Fault) {
+// mostGap is less than the three advertisement intervals for which a node waits if it is not notified.
+const mostGap = time.Second
+
+// gapOf returns how long no node held a VIP during its last move.
+func gapOf(h *lab.Holders, since time.Time) time.Duration {
+	var gap time.Duration
+	spans := h.Spans()
+	for i := 1; i < len(spans); i++ {
+		if spans[i].From.After(since) && !spans[i-1].To.IsZero() {
+			gap = spans[i].From.Sub(spans[i-1].To)
+		}
+	}
+	return gap
+}
+
+// movesTogether causes a fault of the holder, and checks that both VIPs move and that neither returns alone. announced means that
+// the other node is notified, and need not wait for missing advertisements.
+func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
@@ -144,7 +163,11 @@ func (c *vipPair) movesTogether(t *testing.T, f cluster.Fault) {
 			t.Fatalf("VIP %s: %v\n%s\n%s", name, err, holder.Logs(t.Context(), 60), other.Logs(t.Context(), 60))
 		}
 	}
-	t.Logf("both VIPs moved from %s to %s within %v", holder.Name, other.Name, time.Since(began).Round(time.Millisecond))
+	gap := max(gapOf(c.Holders, began), gapOf(c.internal, began))
+	t.Logf("both VIPs moved from %s to %s within %v; nobody held one for %v", holder.Name, other.Name, time.Since(began).Round(time.Millisecond), gap.Round(time.Millisecond))
+	if announced && gap > mostGap {
+		t.Errorf("the other node was not told: want %v at most", mostGap)
+	}
 	if err := f.Repair(ctx, holder); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ var floors = [][]string{
 	// What bake and Packer do with a spec.
 	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
+	{"internal/lab/fault"},
 	{"internal/judge", "internal/lab"},
 	{"cloudinit", "internal/image", "packer/template"},
 	{"internal/archive", "internal/install", "internal/sbom"},
@@ -48,8 +49,8 @@ var floors = [][]string{
 	// Packages that are independent of load balancers.
 	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
-	{"internal/durable", "internal/exitstatus", "internal/hush", "internal/redact", "internal/regular", "internal/termsafe", "internal/version",
-		"units"},
+	{"units"},
+	{"internal/durable", "internal/exitstatus", "internal/wellknown", "internal/hush", "internal/redact", "internal/regular", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
-	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 const (
-	haproxyCfg     = cluster.HAProxyConfig
+	haproxyCfg     = wellknown.HAProxyConfig
 	keepalivedConf = "/etc/keepalived/keepalived.conf"
 )
 
@@ -57,7 +57,7 @@ func (b bytesOf) find(ctx context.Context) error {
 // lastChange returns the last change in a host's journal. Reading it puts no load on the host.
 func lastChange(h *lab.Host) (journal.Change, error) {
 	var c journal.Change
-	data, err := h.ReadFile(store.Dir + "/journal.jsonl")
+	data, err := h.ReadFile(wellknown.AgentState + "/journal.jsonl")
 	if err != nil {
 		return c, err
 	}

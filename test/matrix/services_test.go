@@ -12,6 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -40,7 +41,7 @@ func (r *run) told(ctx context.Context, want func(control.Status) (string, error
 }
 
 func haproxyKilled(ctx context.Context, r *run) error {
-	if err := sh(ctx, r.holder, "systemctl kill --signal=KILL haproxy.service"); err != nil {
+	if err := fault.HAProxyKilled().Strike(ctx, r.holder); err != nil {
 		return err
 	}
 	err := r.told(ctx, haproxyDown)
@@ -56,7 +57,7 @@ func haproxyDown(s control.Status) (string, error) {
 }
 
 func haproxyStopped(ctx context.Context, r *run) error {
-	if err := sh(ctx, r.holder, "systemctl kill --signal=STOP haproxy.service"); err != nil {
+	if err := fault.HAProxyStuck().Strike(ctx, r.holder); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -29,7 +29,7 @@ func (p *pair) calm() []string {
 		held := 0
 		for _, page := range pages {
 			if !has(page, `hapair_haproxy_up 1`) || !has(page, `hapair_keepalived_up 1`) || !has(page, `hapair_maintenance 0`) ||
-				has(page, `hapair_config_drift.* 1`) || has(page, `hapair_config_generation.* 0`) || has(page, `hapair_vip_other_holders\{.* [1-9]`) ||
+				!has(page, `hapair_on_change_failed\{.*\} 0`) || has(page, `hapair_config_drift.* 1`) || has(page, `hapair_config_generation.* 0`) || has(page, `hapair_vip_other_holders\{.* [1-9]`) ||
 				!has(page, `hapair_vrrp_state\{.*state="(master|backup)"\} 1`) {
 				return false
 			}
@@ -47,7 +47,7 @@ func TestStatusMetricsAndAlerts(t *testing.T) {
 	p.settle()
 	healthy := p.calm()
 	var all []situation
-	for _, f := range []func() situation{p.splitBrain, p.haproxyStops, p.keepalivedStops, p.badFile, p.maintenance, p.agentStops, p.nobody} {
+	for _, f := range []func() situation{p.splitBrain, p.commandFails, p.haproxyStops, p.keepalivedStops, p.badFile, p.maintenance, p.agentStops, p.nobody} {
 		s := f()
 		if t.Failed() {
 			return
@@ -113,6 +113,21 @@ func (p *pair) splitBrain() situation {
 		}
 	}
 	return situation{name: "VRRP cut", pages: pages, alerts: []string{"HapairSplitBrain"}, at: "18m"}
+}
+
+// commandFails has the VIP's command fail on the holder, where it is repeated.
+func (p *pair) commandFails() situation {
+	p.t.Helper()
+	holder, _ := p.settle()
+	p.must(holder, "echo 'exit 3' >"+onChange)
+	pages := p.scraped("the command has failed", func(pages []string) bool {
+		return has(p.page(pages, holder), `hapair_on_change_failed\{vip="public"\} 1`)
+	})
+	if text := p.text(holder); !strings.Contains(text, "on_change FAILED for MASTER") || !strings.Contains(text, "it ended with status") {
+		p.t.Error(text)
+	}
+	p.must(holder, "printf '#!/bin/sh\\nexit 0\\n' >"+onChange)
+	return situation{name: "the command of a VIP fails", pages: pages, alerts: []string{"HapairOnChangeFails"}, at: "18m"}
 }
 
 func (p *pair) haproxyStops() situation {

@@ -29,6 +29,9 @@ const (
 	settled    = 1500 * time.Millisecond
 )
 
+// onChange is the VIP's command.
+const onChange = "/usr/local/sbin/on-change"
+
 var theVIP = netip.MustParseAddr("192.168.1.32")
 
 // pair is the two controllers of the example, a client of the VIP, and a client in the role of Prometheus.
@@ -101,6 +104,7 @@ func recipes(t *testing.T) []recipe.Recipe {
 	if problems.HasErrors() {
 		t.Fatal(problems)
 	}
+	s.VIPs[0].OnChange = &spec.OnChange{Command: onChange, Timeout: 5 * time.Second}
 	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no optional packages
 	r, err := release.Get(theRelease)
 	if err != nil {
@@ -142,6 +146,7 @@ func (p *pair) lay(h *lab.Host, r recipe.Recipe, agent []byte, number int) {
 	p.t.Helper()
 	files := append(r.Files,
 		recipe.File{Path: "/usr/bin/ha-agent", Mode: 0o755, Content: agent},
+		recipe.File{Path: onChange, Mode: 0o755, Content: []byte("#!/bin/sh\nexit 0\n")},
 		recipe.File{Path: "/etc/hostname", Mode: 0o644, Content: []byte(h.Name + "\n")},
 		recipe.File{Path: "/etc/systemd/network/10-eth3.network", Mode: 0o644,
 			Content: fmt.Appendf(nil, "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.10%d/24\nIPv6AcceptRA=no\n", number)},

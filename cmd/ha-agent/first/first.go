@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // CheckTime is the time limit of the check. keepalived allows one second.
@@ -19,7 +20,7 @@ func init() {
 	if len(os.Args) != 2 || os.Args[1] != "check" {
 		return
 	}
-	if err := health.Check(health.Socket, health.MaintenanceMark, CheckTime); err != nil {
+	if err := health.Check(wellknown.CheckSocket, wellknown.Mark, CheckTime); err != nil {
 		os.Stderr.WriteString("ha-agent: " + err.Error() + "\n")
 		os.Exit(1)
 	}

@@ -3,6 +3,8 @@ package change
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -175,4 +177,34 @@ func TestAGoodChangeThatNobodyWroteDownIsWrittenDown(t *testing.T) {
 		t.Errorf("%+v, %v", last, err)
 	}
 	bn.consistent("a2 b1", "a2 b1")
+}
+
+// What the agents of the first versions have left on the disk is read word for word.
+func TestStateOfAnOldAgent(t *testing.T) {
+	bn := newBench(t)
+	for name, text := range map[string]string{
+		"journal.jsonl": `{"number":7,"time":"2026-01-02T03:04:05Z","targets":["a"],"verdict":"rolled back","reason":"a: it did not prove","took":"1.2s"}` + "\n",
+		"change.json":   `{"number":8,"time":"2026-01-02T03:04:06Z","targets":["a","gone"],"back":true}` + "\n",
+		"apply.json": fmt.Sprintf(`{"number":8,"files":[{"path":%q,"new":%q,"was":true,"digest":%q,"mode":416,"uid":0,"gid":0,"data":"YjA="}]}`+"\n",
+			bn.b.file, store.Digest([]byte("b1, applied")), store.Digest([]byte("b0"))),
+	} {
+		if err := os.WriteFile(filepath.Join(bn.dir, "store", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bn.write(bn.a, "a2")
+	bn.write(bn.b, "b1, applied")
+	bn.restart()
+	if bn.targets[0].phase != returning || bn.targets[1].phase != proven {
+		t.Errorf("a is %s, b is %s", bn.targets[0].phase, bn.targets[1].phase)
+	}
+	if bn.b.text() != "b0" {
+		t.Errorf("the apply was not taken back: %q", bn.b.text())
+	}
+	changes, err := bn.store.Changes()
+	if err != nil || len(changes) != 2 || changes[0].Verdict != journal.RolledBack || changes[1].Verdict != journal.Interrupted || changes[1].Number != 8 {
+		t.Errorf("%+v, %v", changes, err)
+	}
+	bn.rest()
+	bn.runsOn("a1", "b0")
 }

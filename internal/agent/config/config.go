@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// Path is where the agent looks for its configuration.
-const Path = "/etc/ha-agent/agent.yaml"
-
 // APIVersion is the version of agent.yaml that this program writes and understands.
 const APIVersion = "hapair-agent/v1"
 

@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// Path is where the daemon answers.
-const Path = "/run/ha-agent/control.sock"
-
 // Request is what a client wants.
 type Request struct {
 	Command     string              `json:"command"` // status, maintenance, apply

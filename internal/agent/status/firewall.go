@@ -5,24 +5,20 @@ import (
 	"os"
 
 	"github.com/hapair/hapair/internal/agent/control"
-)
-
-const (
-	firewallFile = "/etc/nftables.d/hapair.nft"
-	firewallUnit = "hapair-firewall.service"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // firewall is the state of the unit that loads hapair's firewall; nil if the node has none. keepalived does not require the
 // unit: what keeps nft from loading the table (a kernel without a module, for instance) would take the virtual IPs off all
 // nodes at once. Instead status and verify report it.
 func (o *Observer) firewall(ctx context.Context) *control.Firewall {
-	if _, err := os.Lstat(firewallFile); err != nil {
+	if _, err := os.Lstat(wellknown.FirewallRules); err != nil {
 		return nil
 	}
-	f := &control.Firewall{Unit: firewallUnit}
+	f := &control.Firewall{Unit: wellknown.FirewallUnit}
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
-	if u, err := o.Units.Service(ctx, firewallUnit); err == nil {
+	if u, err := o.Units.Service(ctx, wellknown.FirewallUnit); err == nil {
 		f.Active = u.Active
 	}
 	return f

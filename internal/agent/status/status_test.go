@@ -110,7 +110,8 @@ func TestWithAndWithoutTheDaemon(t *testing.T) {
 	var panics contain.Panics
 	panics.Guard("a part", func() { panic("for the test") })
 	o.Daemon = &Daemon{PID: 9, Panics: &panics, LastChange: func() *journal.Change { return last },
-		Others: func(vip.Held) ([]string, error) { return nil, nil },
+		Others:   func(vip.Held) ([]string, error) { return nil, nil },
+		OnChange: func(string) *control.OnChange { return nil },
 		Instances: func() map[string]vrrp.Instance {
 			return map[string]vrrp.Instance{"VI_public": {Name: "VI_public", State: keepalived.Backup, Priority: 100, SinceBoot: time.Minute}}
 		}}

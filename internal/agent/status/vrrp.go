@@ -42,7 +42,7 @@ func (o *Observer) vips(held []vip.Held) []control.VIP {
 		for _, a := range v.Addresses {
 			cv.Addresses = append(cv.Addresses, a.String())
 		}
-		if o.Daemon != nil {
+		if o.Daemon != nil && o.Daemon.OnChange != nil {
 			cv.OnChange = o.Daemon.OnChange(v.Name)
 		}
 		for _, a := range on {

@@ -16,9 +16,6 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Dir is where it lies on a node.
-const Dir = "/var/lib/ha-agent"
-
 // File is a file of a target as it was proven.
 type File struct {
 	Path   string      `json:"path"`

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/tool"
 )
 
@@ -31,48 +32,10 @@ func (t *Sysctl) Paths() []string { return []string{t.file} }
 
 func (t *Sysctl) Ready(context.Context) error { return nil }
 
-// setting is a line of sysctl.d(5).
-type setting struct {
-	key      string // with dots or slashes, as it stands
-	value    string
-	optional bool // "-": an error does not matter
-}
-
-func settings(file []byte) ([]setting, error) {
-	var all []setting
-	n := 0
-	for line := range bytes.Lines(file) {
-		n++
-		s := strings.TrimSpace(string(line))
-		if s == "" || s[0] == '#' || s[0] == ';' {
-			continue
-		}
-		key, value, ok := strings.Cut(s, "=")
-		key, optional := strings.CutPrefix(strings.TrimSpace(key), "-")
-		if key == "" || (!ok && !optional) {
-			return nil, fmt.Errorf("line %d is no KEY = VALUE: %.80q", n, s)
-		}
-		if ok { // "-KEY" alone only takes a key out of what patterns set
-			all = append(all, setting{key, strings.TrimSpace(value), optional})
-		}
-	}
-	return all, nil
-}
-
-// path of a key: the first separator that it has is the one that it means (sysctl.d(5)).
-func (t *Sysctl) path(key string) string {
-	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
-		key = strings.Map(func(r rune) rune {
-			switch r {
-			case '.':
-				return '/'
-			case '/':
-				return '.'
-			}
-			return r
-		}, key)
-	}
-	return filepath.Join(t.proc, filepath.Clean("/"+key))
+// settings reads the file. What only takes a key out of patterns is left out.
+func settings(file []byte) ([]sysctl.Setting, error) {
+	all, err := sysctl.Parse(string(file))
+	return slices.DeleteFunc(all, func(s sysctl.Setting) bool { return s.Excluded }), err
 }
 
 func (t *Sysctl) Validate(context.Context) tool.Answer {
@@ -91,8 +54,8 @@ func (t *Sysctl) Validate(context.Context) tool.Answer {
 		return Bad("%s sets nothing", t.file)
 	}
 	for _, s := range all {
-		if _, err := os.Stat(t.path(s.key)); err != nil && !s.optional && !strings.ContainsAny(s.key, "*?[") {
-			return Bad("the kernel does not know %s", s.key)
+		if _, err := os.Stat(s.Path(t.proc)); err != nil && !s.Optional && !s.IsPattern() {
+			return Bad("the kernel does not know %s", s.Key)
 		}
 	}
 	return tool.Answer{Verdict: tool.Good}
@@ -118,20 +81,20 @@ func (t *Sysctl) prove() error {
 	if err != nil {
 		return err
 	}
-	last := map[string]setting{}
+	last := map[string]sysctl.Setting{}
 	for _, s := range all {
-		last[t.path(s.key)] = s
+		last[s.Path(t.proc)] = s
 	}
 	for path, s := range last {
-		if s.optional || strings.ContainsAny(s.key, "*?[") {
+		if s.Optional || s.IsPattern() {
 			continue
 		}
 		now, err := regular.ReadFile(path, regular.MaxState)
 		if err != nil {
-			return fmt.Errorf("cannot read %s: %w", s.key, err)
+			return fmt.Errorf("cannot read %s: %w", s.Key, err)
 		}
-		if strings.Join(strings.Fields(string(now)), " ") != strings.Join(strings.Fields(s.value), " ") {
-			return fmt.Errorf("%s is %s, not %s: another file of sysctl.d may set it, or the kernel refuses", s.key, bytes.TrimSpace(now), s.value)
+		if strings.Join(strings.Fields(string(now)), " ") != strings.Join(strings.Fields(s.Value), " ") {
+			return fmt.Errorf("%s is %s, not %s: another file of sysctl.d may set it, or the kernel refuses", s.Key, bytes.TrimSpace(now), s.Value)
 		}
 	}
 	return nil

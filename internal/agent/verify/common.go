@@ -11,18 +11,9 @@ import (
 
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/sysctl"
 	"github.com/hapair/hapair/internal/tool"
-)
-
-// Names that all parts of hapair share.
-const (
-	agentPath      = "/usr/bin/ha-agent"
-	checkUser      = "hapair-check"
-	haproxyConf    = "/etc/haproxy/haproxy.cfg"
-	keepalivedConf = "/etc/keepalived/keepalived.conf"
-	sysctlFile     = "/etc/sysctl.d/60-hapair.conf"
-	agentUnit      = "ha-agent.service"
-	firewallUnit   = "hapair-firewall.service"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // nonlocalBind are the kernel's settings that allow haproxy to bind a VIP that another node holds.
@@ -56,14 +47,14 @@ func (m *Machine) packages(names []string) []step {
 // the directories above it.
 func (m *Machine) agent() step {
 	return step{"the agent is installed, and only root can change it", func(context.Context) (string, error) {
-		fi, err := os.Stat(m.path(agentPath))
+		fi, err := os.Stat(m.path(wellknown.Agent))
 		if err != nil {
-			return "", not("install it to "+agentPath, "%s does not exist", agentPath)
+			return "", not("install it to "+wellknown.Agent, "%s does not exist", wellknown.Agent)
 		}
 		if !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 != 0o111 {
-			return "", not("chmod 0755 "+agentPath, "%s has mode %v: not every user can run it", agentPath, fi.Mode())
+			return "", not("chmod 0755 "+wellknown.Agent, "%s has mode %v: not every user can run it", wellknown.Agent, fi.Mode())
 		}
-		for _, p := range []string{agentPath, "/usr/bin", "/usr", "/"} {
+		for _, p := range []string{wellknown.Agent, "/usr/bin", "/usr", "/"} {
 			fi, err := os.Stat(m.path(p))
 			if err != nil {
 				return "", err
@@ -75,12 +66,12 @@ func (m *Machine) agent() step {
 				return "", not("chmod go-w "+p, "%s has mode %v: keepalived would not run the check", p, fi.Mode())
 			}
 		}
-		return agentPath, nil
+		return wellknown.Agent, nil
 	}}
 }
 
 func (m *Machine) user() step {
-	return step{"user " + checkUser + " exists, and cannot log in", func(context.Context) (string, error) {
+	return step{"user " + wellknown.CheckUser + " exists, and cannot log in", func(context.Context) (string, error) {
 		const wayOut = "systemd-sysusers /usr/lib/sysusers.d/hapair.conf"
 		b, err := regular.ReadFile(m.path("/etc/passwd"), regular.MaxState)
 		if err != nil {
@@ -88,11 +79,11 @@ func (m *Machine) user() step {
 		}
 		for line := range bytes.Lines(b) {
 			f := strings.Split(strings.TrimSpace(string(line)), ":")
-			if len(f) < 7 || f[0] != checkUser {
+			if len(f) < 7 || f[0] != wellknown.CheckUser {
 				continue
 			}
 			if shell := f[6]; !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
-				return "", not("usermod -s /usr/sbin/nologin "+checkUser, "its shell is %s", shell)
+				return "", not("usermod -s /usr/sbin/nologin "+wellknown.CheckUser, "its shell is %s", shell)
 			}
 			if f[2] == "0" {
 				return "", not(wayOut, "it is root")
@@ -124,26 +115,12 @@ func (m *Machine) sysctlFile(path string) step {
 			return "", not("bake the image again", "cannot read %s: %v", path, reason(err))
 		}
 		for _, key := range nonlocalBind {
-			if sysctlValue(b, key) != "1" {
+			if sysctl.Value(string(b), key) != "1" {
 				return "", not("write "+key+" = 1 to "+path, "%s does not set %s to 1", path, key)
 			}
 		}
 		return path, nil
 	}}
-}
-
-// sysctlValue returns the value that a sysctl.d file sets a key to. The last line for the key counts. A leading "-" only
-// means that errors are ignored, and a key may be written with slashes.
-func sysctlValue(file []byte, key string) string {
-	value := ""
-	for line := range bytes.Lines(file) {
-		name, v, ok := strings.Cut(strings.TrimSpace(string(line)), "=")
-		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
-		if ok && name == key {
-			value = strings.TrimSpace(v)
-		}
-	}
-	return value
 }
 
 func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) tool.Answer) step {

@@ -16,6 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
@@ -23,7 +24,7 @@ import (
 func (m *Machine) imageFeatures() units.Features {
 	f := units.Features{
 		Firewall:     m.has(units.Firewall().Path),
-		Certificates: m.has(units.CertificatesListPath) || m.has(units.Certificates()[0].Path),
+		Certificates: m.has(wellknown.Certificates) || m.has(units.Certificates()[0].Path),
 	}
 	found, _ := filepath.Glob(m.path(units.Network("*").Path))
 	for _, p := range found {
@@ -38,7 +39,7 @@ func (m *Machine) nodeFeatures(c *config.Config) units.Features {
 	f := m.imageFeatures()
 	return units.Features{
 		Node:         true,
-		Firewall:     f.Firewall || m.has(units.FirewallPath),
+		Firewall:     f.Firewall || m.has(wellknown.FirewallRules),
 		Certificates: f.Certificates || len(c.HAProxy.Certificates) > 0,
 	}
 }

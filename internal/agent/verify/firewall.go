@@ -1,6 +1,10 @@
 package verify
 
-import "context"
+import (
+	"context"
+
+	"github.com/hapair/hapair/internal/wellknown"
+)
 
 // firewall checks the kernel itself, because the unit stays active if another program flushes the ruleset.
 func (m *Machine) firewall() step {
@@ -10,7 +14,7 @@ func (m *Machine) firewall() step {
 			return "", err
 		}
 		if r.Status != 0 {
-			return "", not("systemctl restart "+firewallUnit, "nft reports: %s", lastLine(r.Lines()))
+			return "", not("systemctl restart "+wellknown.FirewallUnit, "nft reports: %s", lastLine(r.Lines()))
 		}
 		return "", nil
 	}}

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/units"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // Node checks the requirements for a running node.
@@ -24,11 +24,11 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	for _, name := range m.interfaces(c) {
 		steps = append(steps, m.network(name))
 	}
-	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, agentUnit} {
+	for _, unit := range []string{c.HAProxy.Unit, c.Keepalived.Unit, wellknown.AgentUnit} {
 		steps = append(steps, m.enabled(unit), m.active(unit))
 	}
-	if m.has(units.FirewallPath) {
-		steps = append(steps, m.enabled(firewallUnit), m.active(firewallUnit), m.firewall())
+	if m.has(wellknown.FirewallRules) {
+		steps = append(steps, m.enabled(wellknown.FirewallUnit), m.active(wellknown.FirewallUnit), m.firewall())
 	}
 	steps = append(steps, m.valid(c.HAProxy.Config, checkHAProxy), m.valid(c.Keepalived.Config, keepalived.Test),
 		m.routerID(c), m.hostname(c), m.log(c))

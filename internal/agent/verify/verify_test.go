@@ -19,6 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
 
@@ -47,11 +48,11 @@ func machine(t *testing.T) *Machine {
 		put(t, m, f.Path, string(f.Content), f.Mode)
 	}
 	put(t, m, "/etc/os-release", "NAME=\"Debian\"\nVERSION_CODENAME=trixie\n", 0o644)
-	put(t, m, agentPath, "x", 0o755)
+	put(t, m, wellknown.Agent, "x", 0o755)
 	put(t, m, "/etc/passwd", "root:x:0:0::/root:/bin/bash\nhapair-check:x:990:990::/nonexistent:/usr/sbin/nologin\n", 0o644)
-	put(t, m, sysctlFile, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
-	put(t, m, haproxyConf, "global\n  log 10.0.0.9 local0\n", 0o640)
-	put(t, m, keepalivedConf, "global_defs {\n}\n", 0o600)
+	put(t, m, wellknown.SysctlConfig, "# both\nnet.ipv4.ip_nonlocal_bind = 1\n-net/ipv6/ip_nonlocal_bind=1\n", 0o644)
+	put(t, m, wellknown.HAProxyConfig, "global\n  log 10.0.0.9 local0\n", 0o640)
+	put(t, m, wellknown.KeepalivedConfig, "global_defs {\n}\n", 0o600)
 	return m
 }
 
@@ -94,16 +95,20 @@ func TestImage(t *testing.T) {
 		want  string // text of the one failed step; empty if all succeed
 	}{
 		"an image": {func(*testing.T, *Machine) {}, ""},
-		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, agentPath, "x", 0o775) },
+		"a binary that others may change": {func(t *testing.T, m *Machine) { put(t, m, wellknown.Agent, "x", 0o775) },
 			"keepalived would not run the check"},
-		"no binary":     {func(t *testing.T, m *Machine) { remove(t, m, agentPath) }, "/usr/bin/ha-agent does not exist"},
-		"no user":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "is not in /etc/passwd"},
-		"a login":       {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
-		"sysctl of v4":  {func(t *testing.T, m *Machine) { put(t, m, sysctlFile, "net.ipv4.ip_nonlocal_bind=1\n", 0o644) }, "ipv6"},
-		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, config.Path, "x", 0o644) }, "/etc/ha-agent/agent.yaml exists"},
-		"a router_id": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "global_defs {\nrouter_id n\n}\n", 0o600) },
+		"no binary": {func(t *testing.T, m *Machine) { remove(t, m, wellknown.Agent) }, "/usr/bin/ha-agent does not exist"},
+		"no user":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "root:x:0:0::/:/bin/sh\n", 0o644) }, "is not in /etc/passwd"},
+		"a login":   {func(t *testing.T, m *Machine) { put(t, m, "/etc/passwd", "hapair-check:x:9:9::/:/bin/sh\n", 0o644) }, "its shell is"},
+		"sysctl of v4": {func(t *testing.T, m *Machine) {
+			put(t, m, wellknown.SysctlConfig, "net.ipv4.ip_nonlocal_bind=1\n", 0o644)
+		}, "ipv6"},
+		"an agent.yaml": {func(t *testing.T, m *Machine) { put(t, m, wellknown.AgentConfig, "x", 0o644) }, "/etc/ha-agent/agent.yaml exists"},
+		"a router_id": {func(t *testing.T, m *Machine) {
+			put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id n\n}\n", 0o600)
+		},
 			"has router_id n"},
-		"an instance": {func(t *testing.T, m *Machine) { put(t, m, keepalivedConf, "vrrp_instance V {\n}\n", 0o600) }, "has vrrp_instance V"},
+		"an instance": {func(t *testing.T, m *Machine) { put(t, m, wellknown.KeepalivedConfig, "vrrp_instance V {\n}\n", 0o600) }, "has vrrp_instance V"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -164,8 +169,8 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	}
 	put(t, m, "/proc/net/tcp", string(tcp), 0o644)
 	put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "1\n", 0o644)
-	put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
-	put(t, m, config.Path, "x", 0o644)
+	put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id controller_1\n}\n", 0o600)
+	put(t, m, wellknown.AgentConfig, "x", 0o644)
 	put(t, m, "/sys/class/net/eth4/ifindex", "7\n", 0o444)
 	put(t, m, "/run/systemd/netif/links/7", "# private\nADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-uplink.network\n", 0o644)
 	dropIn := units.Network("10-netplan-uplink.network")
@@ -173,9 +178,9 @@ func nodeOf(t *testing.T, m *Machine) *config.Config {
 	return &config.Config{
 		Node:       "controller_1",
 		Release:    "trixie",
-		HAProxy:    config.HAProxy{Config: haproxyConf, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
-		Keepalived: config.Keepalived{Config: keepalivedConf, Unit: "keepalived.service"},
-		Sysctl:     config.Sysctl{File: sysctlFile},
+		HAProxy:    config.HAProxy{Config: wellknown.HAProxyConfig, Unit: "haproxy.service", Stats: &config.Stats{Address: at}},
+		Keepalived: config.Keepalived{Config: wellknown.KeepalivedConfig, Unit: "keepalived.service"},
+		Sysctl:     config.Sysctl{File: wellknown.SysctlConfig},
 		VIPs: []config.VIP{{Name: "public", Interface: "eth4", Instances: []string{"VI_public"},
 			Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
 		Listeners: []config.Listener{{Service: "keystone", Address: at}},
@@ -203,13 +208,13 @@ func TestNode(t *testing.T) {
 		"a backup with the VIP": {func(_ *testing.T, m *Machine, _ *config.Config) { m.Addresses, m.States = held, state("BACKUP") },
 			"keepalived is not MASTER, but the kernel has"},
 		"a group that is together": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, groupConf, 0o600)
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
 			m.States = func(context.Context) (map[string]string, error) {
 				return map[string]string{"VI_a": "BACKUP", "VI_b": "FAULT"}, nil
 			}
 		}, ""},
 		"a group that is not together": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, groupConf, 0o600)
+			put(t, m, wellknown.KeepalivedConfig, groupConf, 0o600)
 			m.States = func(context.Context) (map[string]string, error) {
 				return map[string]string{"VI_a": "MASTER", "VI_b": "BACKUP"}, nil
 			}
@@ -233,7 +238,7 @@ func TestNode(t *testing.T) {
 			put(t, m, "/proc/sys/net/ipv4/ip_nonlocal_bind", "0\n", 0o644)
 		}, "net.ipv4.ip_nonlocal_bind is 0"},
 		"another router_id": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, keepalivedConf, "global_defs {\nrouter_id controller_2\n}\n", 0o600)
+			put(t, m, wellknown.KeepalivedConfig, "global_defs {\nrouter_id controller_2\n}\n", 0o600)
 		}, `it is "controller_2"`},
 		"another host": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Hostname = func() (string, error) { return "debian", nil }
@@ -250,9 +255,11 @@ func TestNode(t *testing.T) {
 		"no stats page": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.HAProxy.Stats.Address = netip.MustParseAddrPort("127.0.0.1:1")
 		}, "connection refused"},
-		"no log": {func(t *testing.T, m *Machine, _ *config.Config) { put(t, m, haproxyConf, "global\n", 0o640) }, "has no log target"},
+		"no log": {func(t *testing.T, m *Machine, _ *config.Config) {
+			put(t, m, wellknown.HAProxyConfig, "global\n", 0o640)
+		}, "has no log target"},
 		"no journal": {func(t *testing.T, m *Machine, _ *config.Config) {
-			put(t, m, haproxyConf, "global\n log /dev/log local0\n", 0o640)
+			put(t, m, wellknown.HAProxyConfig, "global\n log /dev/log local0\n", 0o640)
 		}, "/dev/log is not a socket"},
 	}
 	for name, tt := range tests {

@@ -99,3 +99,22 @@ func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
 		}
 	}
 }
+
+// What the agents of the first versions have left in /run is read word for word.
+func TestStatesOfAnOldAgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vrrp.json")
+	text := `{"VI_public":{"name":"VI_public","state":"MASTER","priority":254,"since":"2026-01-02T03:04:05.6Z","since_boot":1234567890}}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := &States{Kept: path, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	v.Recall(func(Instance) bool { return true })
+	want := Instance{Name: "VI_public", State: keepalived.Master, Priority: 254, Since: time.Date(2026, 1, 2, 3, 4, 5, 6e8, time.UTC), SinceBoot: 1234567890}
+	if got := v.List()["VI_public"]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	v.keep()
+	if b, err := os.ReadFile(path); err != nil || string(b) != text {
+		t.Errorf("kept as %s, %v; want %s", b, err, text)
+	}
+}

@@ -96,11 +96,11 @@ func (l *layout) checkTCP(k *spec.Check) {
 		on := fmt.Sprintf("check.tcp[%d]", i)
 		switch {
 		case s.Send != "":
-			l.line(on, "tcp-check send", escape(unescape(s.Send)))
+			l.line(on, "tcp-check send", escape(string(s.SentBytes())))
 		case s.SendBinary != "":
 			l.line(on, "tcp-check send-binary", l.word(s.SendBinary))
 		case s.Expect != "":
-			l.line(on, "tcp-check expect string", escape(unescape(s.Expect)))
+			l.line(on, "tcp-check expect string", escape(string(s.ExpectedBytes())))
 		case s.ExpectRegex != "":
 			l.line(on, "tcp-check expect rstring", escape(s.ExpectRegex))
 		case s.ExpectBinary != "":
@@ -166,34 +166,6 @@ func escape(s string) string {
 			fmt.Fprintf(&b, `\x%02x`, c)
 		default:
 			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// unescape puts bytes for \r, \n, \t, \\ and \xHH, as haproxy does: people write them in YAML without double quotes, too.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
-		}
-		switch c := s[i+1]; c {
-		case 'r', 'n', 't', '\\':
-			b.WriteByte(map[byte]byte{'r': '\r', 'n': '\n', 't': '\t', '\\': '\\'}[c])
-			i++
-		case 'x':
-			if i+4 <= len(s) {
-				if n, err := strconv.ParseUint(s[i+2:i+4], 16, 8); err == nil && n != 0 {
-					b.WriteByte(byte(n))
-					i += 3
-					continue
-				}
-			}
-			b.WriteByte('\\')
-		default:
-			b.WriteByte('\\')
 		}
 	}
 	return b.String()

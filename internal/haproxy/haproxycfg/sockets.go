@@ -9,6 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // All sockets share maxStats connections, ten unless it is set. The check's socket alone must not take them all: then its
@@ -20,8 +21,8 @@ const (
 
 // sockets are hapair's own, in the order of their lines.
 var sockets = []struct{ path, line, comment string }{
-	{haproxy.AdminSocket, "stats socket " + haproxy.AdminSocket + " mode 660 level admin expose-fd listeners", "for root"},
-	{haproxy.CheckSocket, fmt.Sprintf("stats socket %s mode 660 user root group %s level user maxconn %d", haproxy.CheckSocket, haproxy.CheckUser, maxCheck),
+	{wellknown.AdminSocket, "stats socket " + wellknown.AdminSocket + " mode 660 level admin expose-fd listeners", "for root"},
+	{wellknown.CheckSocket, fmt.Sprintf("stats socket %s mode 660 user root group %s level user maxconn %d", wellknown.CheckSocket, wellknown.CheckUser, maxCheck),
 		"what ha-agent check asks. haproxy lets every client of it edit ACLs and maps: it must not be open to all"},
 }
 
@@ -91,10 +92,10 @@ func SocketProblems(s *spec.Spec) diag.Problems {
 		switch {
 		case seen[socket.Path] && isOwn(socket.Path):
 			add(diag.Error, socket.Line, fmt.Sprintf("there is another socket %s", socket.Path))
-		case socket.Path != haproxy.CheckSocket:
-		case !socket.OpenTo(haproxy.CheckUser):
+		case socket.Path != wellknown.CheckSocket:
+		case !socket.OpenTo(wellknown.CheckUser):
 			add(diag.Error, socket.Line, fmt.Sprintf("ha-agent check runs as the user %s, which cannot open %s: no node would hold a virtual IP",
-				haproxy.CheckUser, socket.Path))
+				wellknown.CheckUser, socket.Path))
 		case socket.OpenToAll():
 			add(diag.Warning, socket.Line, fmt.Sprintf("every user of a node may open %s, and edit haproxy's ACLs and maps over it", socket.Path))
 		}
@@ -109,4 +110,4 @@ func SocketProblems(s *spec.Spec) diag.Problems {
 }
 
 // isOwn reports whether a path is that of one of hapair's sockets.
-func isOwn(path string) bool { return path == haproxy.AdminSocket || path == haproxy.CheckSocket }
+func isOwn(path string) bool { return path == wellknown.AdminSocket || path == wellknown.CheckSocket }

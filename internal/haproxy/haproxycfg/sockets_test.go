@@ -8,6 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 const checkLine = "stats socket /run/haproxy/check.sock mode 660 user root group hapair-check level user maxconn 100\n"
@@ -52,7 +53,7 @@ func TestOneSocketForTheCheck(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			if err := haproxy.CheckSocketError(conf, haproxy.CheckSocket); err != nil {
+			if err := haproxy.CheckSocketError(conf, wellknown.CheckSocket); err != nil {
 				t.Errorf("%s: %v in\n%s", name, err, conf)
 			}
 			if n := strings.Count(conf, "stats socket /run/haproxy/admin.sock"); n != 1 {

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/srcmap"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 //go:embed keepalived.conf.tmpl
@@ -42,6 +43,12 @@ type config struct {
 
 // TestID is the config-id under which the file is tested.
 func (config) TestID() string { return keepalived.TestID }
+
+// Names on a node that the template uses.
+func (config) CheckUser() string  { return wellknown.CheckUser }
+func (config) NotifyFIFO() string { return wellknown.NotifyFIFO }
+func (config) Agent() string      { return wellknown.Agent }
+func (config) TrackFile() string  { return wellknown.TrackFile }
 
 type instance struct {
 	VirtualRouter
@@ -145,7 +152,7 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (i
 		return instance{}, err
 	}
 	out := instance{VirtualRouter: router, HolderBonus: s.HolderBonus(), VIPInterface: vip.InterfaceOn(n),
-		HolderFile: keepalived.HolderFile(keepalived.TrackFile, router.Name)}
+		HolderFile: keepalived.HolderFile(wellknown.TrackFile, router.Name)}
 	if slices.Contains(grouped, router.Name) && out.HolderBonus > 0 {
 		out.HolderBonus, out.Grouped = 0, true
 	}
