@@ -47,7 +47,7 @@ func newInit(e *env) *cobra.Command {
 	return c
 }
 
-// listExamples prints each example with what it shows.
+// listExamples prints each example with a description.
 func (e *env) listExamples() error {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, name := range examples.Names() {

@@ -102,7 +102,7 @@ func Prepare(s *spec.Spec) (notes []string) {
 	return append(notes, resolve(s)...)
 }
 
-// resolve gives servers with DNS names addresses on the nodes' network, where no nameserver answers.
+// resolve gives servers with DNS names addresses on the nodes' network, because the drill has no name server.
 func resolve(s *spec.Spec) (notes []string) {
 	taken, known := addressesIn(s), map[string]netip.Addr{}
 	for _, pool := range s.Pools() {

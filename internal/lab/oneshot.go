@@ -16,7 +16,7 @@ import (
 type oneShot struct {
 	client *Client
 	tls    *tls.Config
-	first  []byte // what is sent before all else
+	first  []byte // sent first on each connection
 }
 
 // Transport returns a RoundTripper that sends each request over a new connection from the client. Everything of a request

@@ -43,7 +43,7 @@ const (
 	core         // also on the other releases
 )
 
-// faults are the rows of the page, with the titles that they have there.
+// faults returns the rows of the page, with their titles.
 func faults() []row {
 	titled := func(f fault.Fault, title string) fault.Fault {
 		f.Title = title

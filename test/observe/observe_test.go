@@ -115,7 +115,7 @@ func (p *pair) splitBrain() situation {
 	return situation{name: "VRRP cut", pages: pages, alerts: []string{"HapairSplitBrain"}, at: "18m"}
 }
 
-// commandFails has the VIP's command fail on the holder, where it is repeated.
+// commandFails makes the VIP's command fail on the holder, which repeats it.
 func (p *pair) commandFails() situation {
 	p.t.Helper()
 	holder, _ := p.settle()
@@ -123,7 +123,7 @@ func (p *pair) commandFails() situation {
 	pages := p.scraped("the command has failed", func(pages []string) bool {
 		return has(p.page(pages, holder), `hapair_on_change_failed\{vip="public"\} 1`)
 	})
-	if text := p.text(holder); !strings.Contains(text, "on_change FAILED for MASTER") || !strings.Contains(text, "it ended with status") {
+	if text := p.text(holder); !strings.Contains(text, "on_change FAILED for MASTER") || !strings.Contains(text, "it exited with status") {
 		p.t.Error(text)
 	}
 	p.must(holder, "printf '#!/bin/sh\\nexit 0\\n' >"+onChange)
