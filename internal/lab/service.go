@@ -30,7 +30,7 @@ func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
 	return h.ServeWrapped(address, nil, handler)
 }
 
-// ServeWrapped is like Serve with a listener of one's own.
+// ServeWrapped is like Serve, with a listener from wrap.
 func (h *Host) ServeWrapped(address netip.AddrPort, wrap Wrap, handler http.Handler) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *Lab) Serve(networkName string, prefix netip.Prefix, port uint16, handle
 	return l.ServeWrapped(networkName, prefix, port, nil, handler)
 }
 
-// ServeWrapped is like Serve with a listener of one's own.
+// ServeWrapped is like Serve, with a listener from wrap.
 func (l *Lab) ServeWrapped(networkName string, prefix netip.Prefix, port uint16, wrap Wrap, handler http.Handler) error {
 	if err := l.AddAddress(networkName, prefix); err != nil {
 		return err
