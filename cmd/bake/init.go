@@ -39,7 +39,7 @@ func newInit(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
-	c.Flags().BoolVar(&list, "list", false, "list the examples, each with a line about it")
+	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // cannot happen: the flag is defined above

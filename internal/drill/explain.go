@@ -20,7 +20,7 @@ const (
 	askNode      = 3 * time.Second  // time limit for a node's answer
 )
 
-// explain shows, while the drill waits for something, why it has not happened yet. The returned function ends that.
+// explain shows the error of check repeatedly while the drill waits for check to succeed. The returned function stops it.
 func (c *Cluster) explain(ctx context.Context, check func() error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

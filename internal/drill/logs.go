@@ -20,7 +20,7 @@ func shownLogs(h *lab.Host, logs string) string {
 	return hideQuotes(redact.NewConfig(files...), logs)
 }
 
-// hideQuotes redacts the lines of the two daemons.
+// hideQuotes redacts the log lines of haproxy and keepalived.
 func hideQuotes(c *redact.Config, logs string) string {
 	lines := strings.Split(logs, "\n")
 	for i, line := range lines {

@@ -78,7 +78,7 @@ func TestGreetHasBothLearn(t *testing.T) {
 				<-time.After(50 * time.Millisecond)
 				return hosts[1].neighbour(t, tt.own) == hosts[0].mac
 			})
-			eventually.True(t, 5*time.Second, "nobody is told", func() bool { return len(send()) == 0 })
+			eventually.True(t, 5*time.Second, "no entry is reported", func() bool { return len(send()) == 0 })
 		})
 	}
 }

@@ -100,7 +100,7 @@ func (r *run) saying(ctx context.Context, n int, want journal.Verdict) (journal.
 	return *s.LastChange, nil
 }
 
-// serves waits until the VIP answers with a mark.
+// serves waits until the VIP answers GET /mark with the given text.
 func (r *run) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
