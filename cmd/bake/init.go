@@ -53,7 +53,7 @@ func newInit(e *env) *cobra.Command {
 	c.Flags().StringArrayVar(&first.vips, "vip", nil, "make a spec with this virtual IP, `NAME=ADDRESS/PREFIX`; once for each")
 	c.Flags().StringArrayVar(&first.service, "service", nil, "make a spec with this service, `NAME=VIP:PORT/MODE,SERVER:PORT,…`; once for each")
 	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and make a spec of the answers")
-	c.Flags().BoolVar(&list, "list", false, "list the examples, each with a line about it")
+	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // cannot happen: the flag is defined above
@@ -61,7 +61,7 @@ func newInit(e *env) *cobra.Command {
 	return c
 }
 
-// listExamples prints each example with what it shows.
+// listExamples prints each example with a description.
 func (e *env) listExamples() error {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, name := range examples.Names() {
