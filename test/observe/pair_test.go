@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	theRelease = "noble"
+	theRelease = "trixie"
 	limit      = 40 * time.Second // of what is waited for: the machine may be busy
 	settled    = 1500 * time.Millisecond
 )
