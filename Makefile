@@ -1,8 +1,8 @@
-# What each target does stands behind its name; `make` alone lists them.
+# Each target is described after its name; `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# Tests make roots of Debian and bake images: on a slow machine with an empty cache they take their time.
+# Tests bootstrap roots of Debian and bake images, which takes long on a slow machine with an empty cache.
 export TIMEOUT ?= 45m
 
 .PHONY: help
@@ -10,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: bake
-bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE=NAME insists on a release)
+bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE=NAME: only that release)
 	@scripts/setup
 	@scripts/bake
 
@@ -19,7 +19,7 @@ build: ## build bake, ha-agent and packer-plugin-hapair, in bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## run every test; needs root (by sudo). Without root: go test ./...
+test: ## run every test; needs root (with sudo). Without root: go test ./...
 	@scripts/setup test
 	@scripts/test
 
@@ -34,22 +34,22 @@ test-cluster: ## run the tests of whole clusters; needs root
 	@scripts/test cluster
 
 .PHONY: race
-race: ## run the tests of everything but whole clusters with the race detector; needs root
+race: ## run all tests except those of whole clusters with the race detector; needs root
 	@scripts/setup test
 	@scripts/test race
 
 .PHONY: test-qemu
-test-qemu: ## boot images of each release by BIOS and UEFI, and bake by Packer's QEMU builder, all emulated: takes hours
+test-qemu: ## boot images of each release with BIOS and UEFI, and bake with Packer's QEMU builder, all emulated: takes hours
 	@scripts/setup test
 	@scripts/test qemu
 
 .PHONY: bench
-bench: ## measure it beside what people use today, for an hour (BENCH=Reload: that alone); writes out/bench
+bench: ## compare hapair with common setups; takes an hour (BENCH=Reload: only that part); writes out/bench
 	@scripts/setup test
 	@scripts/test bench
 
 .PHONY: generate
-generate: ## write anew what is generated: documentation, schemas, HCL specs
+generate: ## generate documentation, schemas and HCL specs
 	go generate ./...
 
 .PHONY: lint
@@ -58,5 +58,5 @@ lint: ## gofmt, vet, staticcheck, shellcheck, tidiness of go.mod, generated file
 	@scripts/lint
 
 .PHONY: clean
-clean: ## remove what was built and baked
+clean: ## remove all built and baked files
 	rm -rf bin out

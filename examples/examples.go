@@ -1,4 +1,4 @@
-// Package examples holds specs that work.
+// Package examples contains tested specs.
 package examples
 
 import (
@@ -10,11 +10,11 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Names lists the examples in the order of the alphabet.
+// Names returns the names of the examples, sorted.
 func Names() []string {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
-		return nil // an embedded folder can be read
+		return nil // cannot happen: the folder is embedded
 	}
 	var names []string
 	for _, e := range entries {
@@ -23,13 +23,13 @@ func Names() []string {
 	return names
 }
 
-// Get returns an example; false where there is none of that name.
+// Get returns the example with a name, or false if there is none.
 func Get(name string) ([]byte, bool) {
 	data, err := files.ReadFile(name + ".yaml")
 	return data, err == nil
 }
 
-// Title is what an example shows: its first line, without the comment's sign and the full stop.
+// Title returns the first line of an example, without the comment sign and the full stop.
 func Title(name string) string {
 	data, _ := Get(name)
 	line, _, _ := strings.Cut(string(data), "\n")

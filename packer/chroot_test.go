@@ -19,7 +19,7 @@ import (
 	labcluster "github.com/hapair/hapair/test/cluster"
 )
 
-// chroot bakes golden images with the builder hapair-chroot from bootstrapped bases.
+// chroot bakes golden images from bootstrapped bases with the builder hapair-chroot.
 func (w *world) chroot(t *testing.T) {
 	labtest.Need(t)
 	for i, release := range labcluster.Releases(t, "trixie") {
@@ -36,7 +36,7 @@ func (w *world) chroot(t *testing.T) {
 	}
 }
 
-// shareBases has the build keep bootstrapped bases where the project's other tests do.
+// shareBases makes the build use the same cache of bootstrapped bases as the project's other tests.
 func (w *world) shareBases(t *testing.T, dir string) {
 	t.Helper()
 	cache, err := lab.CacheDir()
@@ -54,18 +54,18 @@ func (w *world) chrootBuild(t *testing.T, dir, release string) {
 	t.Logf("packer build with hapair-chroot took %v", time.Since(start).Round(100*time.Millisecond))
 	for _, want := range []string{"verify the image", "check the seal", "controllers-" + release + ".qcow2 (" + release + ", qcow2,"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the output lacks %q:\n%s", want, out)
+			t.Errorf("the output does not contain %q:\n%s", want, out)
 		}
 	}
 	checkManifest(t, filepath.Join(dir, "controllers-"+release+".qcow2.json"), release)
-	// An image that is there is kept, unless Packer is told otherwise.
+	// An existing image must not be replaced, unless Packer runs with -force.
 	again, err := w.packer(t, dir, "build", ".")
-	if err == nil || !strings.Contains(again, "it is there already") {
+	if err == nil || !strings.Contains(again, "the file already exists") {
 		t.Errorf("got %v:\n%s", err, again)
 	}
 }
 
-// failingStep: a step that fails fails the build, with what it said, and no image comes of it.
+// failingStep checks that a failed step fails the build, shows its output, and leaves no image.
 func (w *world) failingStep(t *testing.T, spec, dir string) {
 	good := read(t, spec)
 	writeFile(t, spec, strings.Replace(good, "packages: [tcpdump]", "packages: [no-such-package]", 1))
@@ -76,13 +76,13 @@ func (w *world) failingStep(t *testing.T, spec, dir string) {
 	}
 	for _, want := range []string{"cannot install packages", "cannot install no-such-package: the archive has no package of this name"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the output lacks %q:\n%s", want, out)
+			t.Errorf("the output does not contain %q:\n%s", want, out)
 		}
 	}
 	templateAlone(t, dir)
 }
 
-// checkManifest checks that a manifest names the image's packages, what was put in, and the spec.
+// checkManifest checks that a manifest contains the image's packages, the added files, and the spec.
 func checkManifest(t *testing.T, path, release string) {
 	t.Helper()
 	var m image.Manifest
@@ -91,23 +91,23 @@ func checkManifest(t *testing.T, path, release string) {
 	}
 	for _, file := range []string{"/usr/bin/ha-agent", "/etc/haproxy/haproxy.cfg", "/etc/sysctl.d/60-hapair.conf"} {
 		if m.Files[file].Digest == "" {
-			t.Errorf("the manifest lacks %s", file)
+			t.Errorf("the manifest does not contain %s", file)
 		}
 	}
 	for file := range m.Files {
 		if strings.HasPrefix(file, "/tmp/") {
-			t.Errorf("the manifest lists %s, which was there on the way only", file)
+			t.Errorf("the manifest contains the temporary file %s", file)
 		}
 	}
 	if m.Version != version.Version {
-		t.Errorf("the manifest is of version %q, want %q", m.Version, version.Version)
+		t.Errorf("the manifest has version %q, want %q", m.Version, version.Version)
 	}
 	if m.Release != release || m.Packages["haproxy"] == "" || m.Packages["keepalived"] == "" || m.Inputs["spec"] == "" {
 		t.Errorf("the manifest has release %q, haproxy %q, keepalived %q, spec %q", m.Release, m.Packages["haproxy"], m.Packages["keepalived"], m.Inputs["spec"])
 	}
 }
 
-// interrupt: a build that is told to end leaves nothing behind.
+// interrupt checks that a build that is interrupted leaves nothing behind.
 func (w *world) interrupt(t *testing.T, dir string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -129,25 +129,25 @@ func (w *world) interrupt(t *testing.T, dir string) {
 		}
 	}
 	if err := cmd.Wait(); err == nil || !told {
-		t.Errorf("got %v, told to end: %v\n%s", err, told, all.String())
+		t.Errorf("got %v, interrupted: %v\n%s", err, told, all.String())
 	}
 	templateAlone(t, dir)
 	if mounts := read(t, "/proc/self/mounts"); strings.Contains(mounts, dir) {
-		t.Errorf("something is still mounted:\n%s", mounts)
+		t.Errorf("file systems are still mounted:\n%s", mounts)
 	}
-	// The plugin is gone too.
+	// The plugin's process must be gone too.
 	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range commands {
 		if command, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(command), pluginPath(w.env)) {
-			t.Errorf("%s is left: %q", name, command)
+			t.Errorf("%s is still running: %q", name, command)
 		}
 	}
 }
 
-// pluginPath is where Packer keeps the test's plugins.
+// pluginPath returns the folder for the test's Packer plugins.
 func pluginPath(env []string) string {
 	path := ""
 	for _, setting := range env {
@@ -162,6 +162,6 @@ func templateAlone(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
-		t.Errorf("got %v (%v), want the template alone", entries, err)
+		t.Errorf("got %v (%v), want only the template", entries, err)
 	}
 }

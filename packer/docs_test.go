@@ -14,9 +14,9 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-var update = flag.Bool("update", false, "write the generated documentation anew")
+var update = flag.Bool("update", false, "update the generated documentation")
 
-// components are the parts of the plugin: their folder, their page, and where Packer's web site wants it.
+// components returns the components of the plugin: their folder, their page, and the path of the page for Packer's web site.
 func components() []struct{ folder, page, web string } {
 	return []struct{ folder, page, web string }{
 		{"builder", "builders/chroot.mdx", "components/builder/chroot/README.md"},
@@ -25,8 +25,9 @@ func components() []struct{ folder, page, web string } {
 	}
 }
 
-// TestDocs generates the documentation elsewhere and compares. packer-sdc takes the nearest folder above a file that is
-// named packer-plugin-… for the project's top, and does nothing below one that is named packer: hence the copies.
+// TestDocs generates the documentation in another folder and compares it. packer-sdc takes the nearest parent folder with a
+// name that begins with packer-plugin- as the project's root, and does nothing below a folder named packer. Therefore the
+// test copies the files.
 func TestDocs(t *testing.T) {
 	if !*update {
 		needs.Programs(t) // packer-sdc must be built
@@ -47,7 +48,7 @@ func TestDocs(t *testing.T) {
 	compare(t, web, ".web-docs")
 }
 
-// TestConfigSpecs generates the HCL shape of each Config anew, beside a copy of it in this module, and compares.
+// TestConfigSpecs generates the HCL schema of each Config in a copy of its package inside this module, and compares it.
 func TestConfigSpecs(t *testing.T) {
 	needs.Programs(t) // as above
 	for _, c := range components() {
@@ -64,7 +65,7 @@ func TestConfigSpecs(t *testing.T) {
 		sdc(t, dir, "mapstructure-to-hcl2", "-type", types, "config.go")
 		got, want := read(t, filepath.Join(dir, "config.hcl2spec.go")), read(t, filepath.Join(c.folder, "config.hcl2spec.go"))
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s/config.hcl2spec.go is not current (-it +new): run go generate ./packer/...\n%s", c.folder, diff)
+			t.Errorf("%s/config.hcl2spec.go is out of date; run go generate ./packer/... (-file +generated):\n%s", c.folder, diff)
 		}
 	}
 }
@@ -78,7 +79,7 @@ func sdc(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// compare checks that the tree want holds the same files as the tree got, or makes it so.
+// compare checks that the trees want and got have the same files. With -update it makes want equal to got.
 func compare(t *testing.T, got, want string) {
 	t.Helper()
 	if *update {
@@ -90,11 +91,11 @@ func compare(t *testing.T, got, want string) {
 		}
 	}
 	if diff := cmp.Diff(tree(t, want), tree(t, got)); diff != "" {
-		t.Errorf("packer/%s is not current (-it +new): run go generate ./packer/...\n%s", want, diff)
+		t.Errorf("packer/%s is out of date; run go generate ./packer/... (-file +generated):\n%s", want, diff)
 	}
 }
 
-// tree reads all files below dir.
+// tree returns the content of all files below dir, by path.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

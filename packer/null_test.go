@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/packer/template"
 )
 
-// null has the provisioner make a golden image of a host with a real systemd, over ssh, by a login that becomes root by
+// null uses the provisioner over ssh to make a golden image from a host with a real systemd. Its login becomes root with
 // sudo.
 func (w *world) null(t *testing.T) {
 	root := labtest.Root(t, "trixie", lab.StockPackages()...)
@@ -38,7 +38,7 @@ func (w *world) null(t *testing.T) {
 		"-var", "ssh_username=builder", "-var", "ssh_private_key_file="+key, ".")
 	t.Logf("packer build with null over ssh took %v", time.Since(start).Round(100*time.Millisecond))
 	if !strings.Contains(out, "check the seal") {
-		t.Errorf("the output lacks the seal:\n%s", out)
+		t.Errorf("the output does not contain the seal:\n%s", out)
 	}
 	checkManifest(t, filepath.Join(build, "controllers-trixie.json"), "trixie")
 	agent, err := host.ReadFile("/usr/bin/ha-agent")
@@ -54,7 +54,7 @@ func (w *world) null(t *testing.T) {
 		"stat -c '%U:%G %a' /usr/bin/ha-agent /etc/haproxy/haproxy.cfg": "root:root 755\nroot:haproxy 640\n",
 		"wc -c </etc/machine-id":                                     "0\n",
 		"ls -d /tmp/packer-hapair.* /etc/ssh/ssh_host_* 2>/dev/null": "",
-		// The build's login must not be every node's.
+		// The build's login must not exist on every node.
 		"ls -d /home/*/.ssh/authorized_keys* /root/.ssh/authorized_keys* /etc/.resolv.conf.* 2>/dev/null": "",
 		"cat /etc/hostname; find /var/log/journal -mindepth 1 2>/dev/null":                                "localhost\n",
 		"systemctl is-enabled haproxy keepalived ha-agent":                                                "enabled\nenabled\nenabled\n",
@@ -67,8 +67,8 @@ func (w *world) null(t *testing.T) {
 	}
 }
 
-// sshHost boots a host of the lab that lets the owner of the key log in as builder, and returns the port of 127.0.0.1
-// that leads to its ssh server.
+// sshHost boots a lab host on which the owner of the key can log in as builder. It returns a port of 127.0.0.1 that is
+// forwarded to the host's ssh server.
 func sshHost(t *testing.T, root, key string) (*lab.Host, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -102,7 +102,7 @@ func sshHost(t *testing.T, root, key string) (*lab.Host, string) {
 	return host, forward(t, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, "tcp", "10.9.0.2:22") })
 }
 
-// seed is what cloud-init makes the host ready for Packer with.
+// seed returns the seed that prepares the host for Packer.
 func seed(t *testing.T, key string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -119,7 +119,7 @@ users:
 	return dir
 }
 
-// forward listens on a port of 127.0.0.1 and carries each connection to what dial reaches. It ends with the test.
+// forward listens on a port of 127.0.0.1, and forwards each connection with dial. It ends with the test.
 func forward(t *testing.T, dial func(context.Context) (net.Conn, error)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -147,7 +147,7 @@ func forward(t *testing.T, dial func(context.Context) (net.Conn, error)) string 
 	return port
 }
 
-// carry copies both ways until one side ends, or ctx does.
+// carry copies in both directions until one side or ctx ends.
 func carry(ctx context.Context, here net.Conn, dial func(context.Context) (net.Conn, error)) {
 	defer here.Close()
 	there, err := dial(ctx)

@@ -17,7 +17,7 @@ import (
 	"github.com/hapair/hapair/packer/template"
 )
 
-// TestPacker has a real Packer work with the plugin and with what bake writes for it.
+// TestPacker runs a real Packer with the plugin, and with the builds that bake writes.
 func TestPacker(t *testing.T) {
 	w := newWorld(t)
 	t.Run("plugin-check", w.pluginCheck)
@@ -28,7 +28,7 @@ func TestPacker(t *testing.T) {
 	t.Run("null", w.null)
 }
 
-// world is a Packer with the plugin, and the commands that go with it.
+// world has Packer with the plugin, and the commands for its tests.
 type world struct {
 	env                 []string
 	plugin, bake, agent string
@@ -46,7 +46,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// cluster copies the example into a folder of the test's own and returns the path of the spec.
+// cluster copies the example to a new folder, and returns the path of the spec.
 func cluster(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func cluster(t *testing.T) string {
 	return filepath.Join(dir, "controllers.yaml")
 }
 
-// write has bake write a build beside the spec and returns its folder.
+// write runs bake packer to write a build beside the spec, and returns its folder.
 func (w *world) write(t *testing.T, spec, builder string, args ...string) string {
 	t.Helper()
 	dir := filepath.Join(filepath.Dir(spec), builder)
@@ -72,7 +72,7 @@ func (w *world) write(t *testing.T, spec, builder string, args ...string) string
 	return dir
 }
 
-// packer runs Packer for at most half an hour: under emulation a build takes minutes.
+// packer runs Packer for at most half an hour, because under emulation a build takes minutes.
 func (w *world) packer(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
@@ -90,7 +90,7 @@ func (w *world) must(t *testing.T, dir string, args ...string) string {
 }
 
 func (w *world) pluginCheck(t *testing.T) {
-	// plugin-check looks at the name that it is given, and so must run where the binary lies.
+	// plugin-check examines the name that it is given, so it must run in the folder of the binary.
 	sdc, err := exec.CommandContext(t.Context(), "go", "tool", "-n", "packer-sdc").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func (w *world) pluginCheck(t *testing.T) {
 	}
 }
 
-// validate has Packer accept what bake writes, for each builder as far as its own plugin is here.
+// validate checks that Packer accepts the builds that bake writes, for each builder whose plugin is installed.
 func (w *world) validate(t *testing.T) {
 	private, _, err := template.NewKey()
 	if err != nil {
@@ -137,16 +137,16 @@ func (w *world) validate(t *testing.T) {
 			for _, release := range []string{"noble", "trixie"} {
 				dir := w.write(t, cluster(t), builder, "--release", release)
 				w.must(t, dir, append(append([]string{"validate"}, args...), ".")...)
-				// What bake writes is formatted as packer fmt would.
+				// The builds must have the format of packer fmt.
 				w.must(t, dir, "fmt", "-check", ".")
-				// From elsewhere the paths must hold too.
+				// The paths must also work from another folder.
 				w.must(t, t.TempDir(), append(append([]string{"validate"}, args...), dir)...)
 			}
 		})
 	}
 }
 
-// badSpec: Packer tells everything that is wrong, with its place, before a build begins.
+// badSpec checks that Packer reports all problems of a spec, with positions, before a build begins.
 func (w *world) badSpec(t *testing.T) {
 	spec := cluster(t)
 	dir := w.write(t, spec, "hapair-chroot")
@@ -156,23 +156,23 @@ func (w *world) badSpec(t *testing.T) {
 	if err == nil {
 		t.Fatal("a bad spec was accepted")
 	}
-	// Packer breaks long lines.
+	// Packer wraps long lines.
 	flat := strings.Join(strings.Fields(out), " ")
 	for _, want := range []string{place(bad, "htp") + ": error: services[0].mode:", place(bad, "pubic") + ": error: services[0].vip:"} {
 		if !strings.Contains(flat, "controllers.yaml:"+want) {
-			t.Errorf("the output lacks %q:\n%s", want, out)
+			t.Errorf("the output does not contain %q:\n%s", want, out)
 		}
 	}
 }
 
-// place is where word stands in text: line and column, both from 1.
+// place returns the line and column of word in text, both from 1.
 func place(text, word string) string {
 	before, _, _ := strings.Cut(text, word)
 	lines := strings.Split(before, "\n")
 	return fmt.Sprintf("%d:%d", len(lines), len(lines[len(lines)-1])+1)
 }
 
-// dataSource: what a template gets is what bake writes.
+// dataSource checks that a template gets the same data as bake writes.
 func (w *world) dataSource(t *testing.T) {
 	spec := cluster(t)
 	dir := t.TempDir()

@@ -17,7 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/packertest"
 )
 
-// emulation says that a test is of the qemu tier, and needs QEMU.
+// emulation skips the test unless the qemu tier is chosen. It fails if QEMU is missing.
 func emulation(t *testing.T) {
 	t.Helper()
 	needs.Emulation(t)
@@ -27,8 +27,8 @@ func emulation(t *testing.T) {
 	}
 }
 
-// TestPackerQEMU bakes a golden image by Packer's own builder for QEMU, from a bootstrapped base and under software
-// emulation: KVM is not everywhere.
+// TestPackerQEMU bakes a golden image with Packer's own builder for QEMU, from a bootstrapped base and under software
+// emulation, because KVM is not available everywhere.
 func TestPackerQEMU(t *testing.T) {
 	emulation(t)
 	w := newWorld(t)
@@ -43,7 +43,7 @@ func TestPackerQEMU(t *testing.T) {
 	out := w.must(t, dir, append(append([]string{"build"}, settings...), ".")...)
 	t.Logf("packer build with qemu under emulation took %v", time.Since(start).Round(time.Second))
 	if !strings.Contains(out, "check the seal") {
-		t.Errorf("the output lacks the seal:\n%s", out)
+		t.Errorf("the output does not contain the seal:\n%s", out)
 	}
 	root := filepath.Join(t.TempDir(), "root")
 	if err := image.Extract(t.Context(), filepath.Join(dir, "controllers-trixie", "controllers-trixie.qcow2"), root); err != nil {
@@ -67,7 +67,7 @@ func TestPackerQEMU(t *testing.T) {
 	}
 }
 
-// bootstrap makes a base image without anything of hapair's in it.
+// bootstrap makes a base image that contains nothing of hapair.
 func bootstrap(t *testing.T, output string) {
 	t.Helper()
 	r, err := release.Get("trixie")

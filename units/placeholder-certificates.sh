@@ -1,7 +1,8 @@
 #!/bin/sh
-# placeholder-certificates LIST: for each path in LIST, one a line, where nothing is yet, makes a self-signed certificate
-# with a key of this machine's own, so that haproxy starts before the real one has come. It never touches what is there.
-# A path that ends with "/" is a directory, which gets one if it is empty. "ca PATH" gets a certificate without its key.
+# placeholder-certificates LIST: for each path in LIST (one per line) that does not exist, generates a self-signed certificate
+# with a key of this machine, so that haproxy can start before the real certificate is installed. It never changes existing
+# files. A path that ends with "/" is a directory, which gets a placeholder if it is empty. "ca PATH" gets a certificate
+# without its key.
 set -eu
 
 while IFS= read -r path; do
@@ -35,9 +36,9 @@ while IFS= read -r path; do
 	fi
 	chown root:haproxy -- "$work/pem"
 	chmod 0640 -- "$work/pem"
-	# a link is made only where nothing is: what came meanwhile stays
+	# ln fails if the path exists by now, so a file that was installed meanwhile is kept
 	if ln -T -- "$work/pem" "$path"; then
-		echo "made a placeholder for $path"
+		echo "generated a placeholder for $path"
 	fi
 	rm -rf -- "$work"
 	trap - EXIT

@@ -1,7 +1,7 @@
 #!/bin/sh
-# save-server-state CONFIG: keeps what was set at run time (drain, maintenance, weights) for the haproxy that a reload is
-# about to start. haproxy would also load the port of a server and whether it speaks TLS from there, over what CONFIG
-# says by now: the state of a server whose address, port or TLS was edited is left out.
+# save-server-state CONFIG: saves settings that were made at run time (drain, maintenance, weights) for the haproxy process
+# that a reload starts. The state also contains the port of a server and whether it uses TLS, and would override an edited
+# CONFIG. Therefore the state of a server whose address, port or TLS was edited is omitted.
 set -eu
 
 state=/var/lib/haproxy/server-state

@@ -2,24 +2,24 @@ package units
 
 import "github.com/hapair/hapair/internal/wellknown"
 
-// Features are what a machine has besides what every machine has.
+// Features describe the optional parts of a machine.
 type Features struct {
-	Node         bool // it is a node, not an image that nodes are made of
+	Node         bool // it is a node, not an image for nodes
 	Firewall     bool
 	Certificates bool
 	// NetworkFiles are the names of systemd-networkd's files for the interfaces that take virtual IPs.
 	NetworkFiles []string
 }
 
-// All returns every file that hapair puts on a machine with these features. It is the list that `ha-agent verify` goes
-// through; a test of the recipes keeps it complete.
+// All returns every file that hapair installs on a machine with these features. `ha-agent verify` checks this list. A test
+// of the recipes checks that it is complete.
 func All(f Features) []File {
 	sysctl := Sysctl()
-	sysctl.Content = nil // it is the operator's to add to
+	sysctl.Content = nil // an operator may add lines
 	wait := WaitOnline()
 	wait.Optional = true // only some releases need it
 	all := append(Common(), sysctl, wait,
-		// It holds the hash of a password, which haproxy's group may read.
+		// The file contains a password hash, which haproxy's group may read.
 		File{Path: wellknown.HAProxyConfig, Mode: 0o640}, File{Path: wellknown.KeepalivedConfig, Mode: 0o640})
 	if f.Firewall {
 		all = append(all, Firewall())

@@ -1,5 +1,5 @@
-// Package units holds the files that are the same on every node: systemd units and drop-ins, sysctls, tmpfiles,
-// sysusers, and two small scripts.
+// Package units contains the files that are the same on every node: systemd units and drop-ins, sysctls, tmpfiles, sysusers,
+// and two small scripts.
 package units
 
 import (
@@ -13,19 +13,19 @@ import (
 //go:embed *.service *.conf *.sh
 var content embed.FS
 
-// File is one of them, as it lies on a node. It belongs to root.
+// File is a file on a node. Its owner is root.
 type File struct {
 	Path    string
-	Mode    fs.FileMode // if there is no Content: the most permissions that others than root may have
-	Content []byte      // nil: it differs from node to node
-	// Optional files need not be there.
+	Mode    fs.FileMode // if Content is nil: the maximum permissions
+	Content []byte      // nil if the content differs between nodes
+	// Optional reports whether the file may be missing.
 	Optional bool
 }
 
-// Sysctl lets haproxy bind a virtual IP that the node does not hold.
+// Sysctl returns the file that allows haproxy to bind a virtual IP that the node does not hold.
 func Sysctl() File { return file(wellknown.SysctlConfig, "60-hapair.conf") }
 
-// Common are the files that every node has, besides Sysctl.
+// Common returns the files that every node has, in addition to Sysctl.
 func Common() []File {
 	return []File{
 		file("/usr/lib/systemd/system/ha-agent.service", "ha-agent.service"),
@@ -40,12 +40,13 @@ func Common() []File {
 	}
 }
 
-// Firewall is the unit that loads FirewallPath.
+// Firewall returns the unit that loads FirewallPath.
 func Firewall() File {
 	return file("/usr/lib/systemd/system/hapair-firewall.service", "hapair-firewall.service")
 }
 
-// Certificates make placeholders for the certificates that CertificatesListPath lists, one path a line.
+// Certificates returns the files that create placeholders for missing certificates. CertificatesListPath lists the
+// certificates, one path per line.
 func Certificates() []File {
 	return []File{
 		file("/usr/lib/systemd/system/hapair-certificates.service", "hapair-certificates.service"),
@@ -53,14 +54,14 @@ func Certificates() []File {
 	}
 }
 
-// Network is systemd-networkd's drop-in for an interface that takes virtual IPs, or has a node's own address. networkFile is the name of the
-// interface's own file, which the drop-in must bear.
+// Network returns systemd-networkd's drop-in for an interface that takes virtual IPs or has a node's own address.
+// networkFile is the name of the interface's file, which the drop-in's directory must have.
 func Network(networkFile string) File {
 	return file("/etc/systemd/network/"+networkFile+".d/hapair.conf", "network.conf")
 }
 
-// WaitOnline makes a boot wait for the interfaces alone, as netplan did before it also waited for a nameserver. It is named
-// to come after netplan's own drop-in, 10-netplan.conf.
+// WaitOnline returns a drop-in that makes a boot wait only for the interfaces, as netplan did before it also waited for a
+// name server. Its name sorts after netplan's own drop-in, 10-netplan.conf.
 func WaitOnline() File {
 	return file("/etc/systemd/system/systemd-networkd-wait-online.service.d/hapair.conf", "wait-online.conf")
 }

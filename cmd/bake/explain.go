@@ -12,8 +12,8 @@ import (
 func newExplain(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [KEY]",
-		Short: "Print what a key of the spec means",
-		Long: `Print what a key of the spec means, what it takes, and the keys in it. Without a KEY, print the keys of the whole spec.
+		Short: "Describe a key of the spec",
+		Long: `Describe a key of the spec: its meaning, its values, and the keys in it. Without KEY, describe the keys of the whole spec.
 
 A KEY is written with dots: services.check, services.servers.tls.`,
 		Args: wantArgs(0, 1, "KEY"),

@@ -17,15 +17,24 @@ import (
 
 func newInit(e *env) *cobra.Command {
 	var example, output string
-	var list bool
+	var list, ask bool
+	var first firstSpec
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Print a commented spec to start from",
-		Long:  "Print a commented spec to start from, or write it to a file.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
+		Short: "Print a commented spec to start from, or make a first one",
+		Long:  "Print a commented spec to start from, or write it to a file. With --node, --vip and --service, or with --ask, make a first spec\nof one's own.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if list {
 				return e.listExamples()
+			}
+			if ask {
+				if err := first.ask(e.stdin, e.stderr); err != nil {
+					return cannot("read the answers: %v", err)
+				}
+			}
+			if ask || first.wanted() {
+				return e.initSpec(&first, output)
 			}
 			data, ok := examples.Get(example)
 			if !ok {
@@ -39,7 +48,12 @@ func newInit(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
-	c.Flags().BoolVar(&list, "list", false, "list the examples, each with a line about it")
+	c.Flags().StringVar(&first.cluster, "cluster", "", "name of the cluster, for --node, --vip and --service")
+	c.Flags().StringArrayVar(&first.nodes, "node", nil, "make a spec with this node, `NAME=ADDRESS/PREFIX@INTERFACE`; once for each")
+	c.Flags().StringArrayVar(&first.vips, "vip", nil, "make a spec with this virtual IP, `NAME=ADDRESS/PREFIX`; once for each")
+	c.Flags().StringArrayVar(&first.service, "service", nil, "make a spec with this service, `NAME=VIP:PORT/MODE,SERVER:PORT,…`; once for each")
+	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and make a spec of the answers")
+	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // cannot happen: the flag is defined above
@@ -47,7 +61,7 @@ func newInit(e *env) *cobra.Command {
 	return c
 }
 
-// listExamples prints each example with what it shows.
+// listExamples prints each example with a description.
 func (e *env) listExamples() error {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, name := range examples.Names() {

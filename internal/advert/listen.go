@@ -9,13 +9,14 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// Listener hears the advertisements of other machines for an instance.
+// Listener receives the advertisements of other machines for an instance.
 type Listener struct {
 	fd int
 	in keepalived.Instance
 }
 
-// Listen begins to listen. It needs CAP_NET_RAW. keepalived has joined the group already, if there is one.
+// Listen starts to receive advertisements. It needs CAP_NET_RAW. If there is a multicast group, keepalived has already
+// joined it.
 func Listen(in keepalived.Instance) (*Listener, error) {
 	family := unix.AF_INET
 	if in.IPv6 {
@@ -28,7 +29,8 @@ func Listen(in keepalived.Instance) (*Listener, error) {
 	return &Listener{fd, in}, nil
 }
 
-// Heard reports whether another machine has advertised the instance as its master since the last call. It does not wait.
+// Heard reports whether another machine has advertised itself as the instance's master since the last call. It does not
+// block.
 func (l *Listener) Heard() bool {
 	buf := make([]byte, 2048)
 	for heard := false; ; {
@@ -37,7 +39,7 @@ func (l *Listener) Heard() bool {
 			return heard
 		}
 		b := buf[:n]
-		if !l.in.IPv6 { // IPv4 comes with its header, IPv6 without
+		if !l.in.IPv6 { // an IPv4 packet comes with its header, an IPv6 packet without
 			if len(b) < 20 || len(b) < int(b[0]&0xf)*4 {
 				continue
 			}
@@ -48,7 +50,7 @@ func (l *Listener) Heard() bool {
 	}
 }
 
-// Close ends it.
+// Close stops the listener.
 func (l *Listener) Close() error { return unix.Close(l.fd) }
 
 func address(sa unix.Sockaddr) netip.Addr {

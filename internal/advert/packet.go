@@ -1,5 +1,6 @@
-// Package advert sends and reads VRRP advertisements (RFC 9568, and RFC 3768 for version 2) beside keepalived: the one of
-// priority 0, by which a master resigns, for an instance whose keepalived cannot send it, or must not yet.
+// Package advert sends and receives VRRP advertisements (RFC 9568, and RFC 3768 for version 2) in addition to keepalived. It
+// sends the advertisement of priority 0, with which a master resigns, for an instance whose keepalived cannot or must not
+// send it.
 package advert
 
 import (
@@ -15,14 +16,14 @@ import (
 const Protocol = 112
 
 const (
-	advertisement = 1 // the only type of packet
+	advertisement = 1 // the only packet type
 	headerSize    = 8
-	passwordSize  = 8 // of version 2
-	checksumAt    = 6 // offset
+	passwordSize  = 8 // in bytes, for version 2
+	checksumAt    = 6 // offset of the checksum
 )
 
-// packet is an advertisement of an instance with a priority, without the IP header. Its checksum is left out over IPv6: the
-// kernel fills it in, as it does for keepalived.
+// packet returns an advertisement of an instance with a priority, without the IP header. For IPv6 the checksum is zero,
+// because the kernel fills it in, as it does for keepalived.
 func packet(in keepalived.Instance, priority uint8, from, to netip.Addr) ([]byte, error) {
 	var addresses []byte
 	count := 0
@@ -31,13 +32,13 @@ func packet(in keepalived.Instance, priority uint8, from, to netip.Addr) ([]byte
 			continue
 		}
 		if v.Address.Addr().Is6() != in.IPv6 {
-			return nil, fmt.Errorf("cannot advertise %s: %v is not of its address family", in.Name, v.Address)
+			return nil, fmt.Errorf("cannot advertise %s: %v has a different address family", in.Name, v.Address)
 		}
 		addresses = append(addresses, v.Address.Addr().AsSlice()...)
 		count++
 	}
 	if count == 0 || count > 255 {
-		return nil, fmt.Errorf("cannot advertise %s: it has %d addresses, must have 1 to 255", in.Name, count)
+		return nil, fmt.Errorf("cannot advertise %s: it has %d addresses: must have 1 to 255", in.Name, count)
 	}
 	b := []byte{byte(in.Version<<4 | advertisement), byte(in.VirtualRouterID), priority, byte(count), 0, 0, 0, 0}
 	switch in.Version {
@@ -57,18 +58,18 @@ func packet(in keepalived.Instance, priority uint8, from, to netip.Addr) ([]byte
 			b[4] = 1
 			copy(password, in.AuthPass)
 		default:
-			return nil, fmt.Errorf("cannot advertise %s: its authentication is neither of type PASS nor none", in.Name)
+			return nil, fmt.Errorf("cannot advertise %s: its authentication type must be PASS or none", in.Name)
 		}
-		// keepalived sends the eight bytes of the password also without authentication (RFC 3768, 5.3.10).
+		// keepalived also sends the eight bytes of the password if there is no authentication (RFC 3768, 5.3.10).
 		b = append(append(b, addresses...), password...)
 		binary.BigEndian.PutUint16(b[checksumAt:], checksum(b, 0))
 	default:
-		return nil, fmt.Errorf("cannot advertise %s: VRRP has no version %d", in.Name, in.Version)
+		return nil, fmt.Errorf("cannot advertise %s: VRRP version %d does not exist", in.Name, in.Version)
 	}
 	return b, nil
 }
 
-// pseudo is the sum of the pseudo-header that version 3 takes into its checksum (RFC 9568, 5.2.8).
+// pseudo returns the sum of the pseudo-header that version 3 includes in its checksum (RFC 9568, 5.2.8).
 func pseudo(from, to netip.Addr, length int) uint32 {
 	b := append(from.AsSlice(), to.AsSlice()...)
 	b = append(b, 0, Protocol)
@@ -85,7 +86,7 @@ func sum(b []byte, s uint32) uint32 {
 	return s
 }
 
-// checksum is that of the Internet protocols (RFC 1071), begun with the sum of a pseudo-header.
+// checksum returns the Internet checksum (RFC 1071) of b. begun is the sum of a pseudo-header.
 func checksum(b []byte, begun uint32) uint16 {
 	s := sum(b, begun)
 	for s > 0xffff {
@@ -94,8 +95,8 @@ func checksum(b []byte, begun uint32) uint16 {
 	return ^uint16(s)
 }
 
-// parse reads an advertisement without its IP header. It verifies no checksum: what it reports decides nothing that a
-// neighbour on the link could not decide by advertising.
+// parse parses an advertisement without its IP header. It does not verify the checksum, because a neighbour on the link
+// could send any advertisement with a correct checksum.
 func parse(b []byte) (virtualRouterID int, priority uint8, ok bool) {
 	if len(b) < headerSize || b[0]&0xf != advertisement {
 		return 0, 0, false

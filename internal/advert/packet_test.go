@@ -49,7 +49,7 @@ func TestPacket(t *testing.T) {
 				begun = pseudo(from, to, len(b))
 			}
 			if sum := checksum(b, begun); sum != 0 && !tt.in.IPv6 {
-				t.Errorf("the checksum leaves %#x", sum)
+				t.Errorf("the sum including the checksum is %#x", sum)
 			}
 			b[6], b[7] = 0, 0
 			if got := hex.EncodeToString(b); got != tt.want {
@@ -85,7 +85,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{0x31, 0x33, 0, 1, 0, 20, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if id, _, ok := parse(b); ok && (id < 0 || id > 255) {
-			t.Errorf("virtual router %d out of %x", id, b)
+			t.Errorf("parse(%[2]x) returned virtual router %[1]d", id, b)
 		}
 	})
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// hops is the TTL of an advertisement: a receiver drops others, which have come through a router (RFC 9568, 5.1.1.3).
+// hops is the TTL of an advertisement. Receivers drop packets with another TTL, because these came through a router (RFC
+// 9568, 5.1.1.3).
 const hops = 255
 
-// Resign sends an advertisement of priority 0 for an instance, once to each peer, or to the multicast group. A backup that
-// can serve takes over after its skew time; one in FAULT does not react. It needs CAP_NET_RAW.
+// Resign sends an advertisement of priority 0 for an instance, once to each peer or to the multicast group. A backup that
+// can serve takes over after its skew time; a node in FAULT does not react. It needs CAP_NET_RAW.
 func Resign(in keepalived.Instance) error {
 	if err := resign(in); err != nil {
 		return fmt.Errorf("cannot send a priority-0 advertisement for %s: %w", in.Name, err)
@@ -25,7 +26,7 @@ func Resign(in keepalived.Instance) error {
 
 func resign(in keepalived.Instance) error {
 	if in.OwnMAC {
-		return errors.New("it speaks from an interface of its own (use_vmac)")
+		return errors.New("it uses a virtual interface (use_vmac)")
 	}
 	from, err := source(in)
 	if err != nil {
@@ -55,18 +56,18 @@ func resign(in keepalived.Instance) error {
 	return err
 }
 
-// source is the address from which the instance's keepalived speaks.
+// source returns the source address of the instance's advertisements.
 func source(in keepalived.Instance) (netip.Addr, error) {
 	if in.Source.IsValid() {
 		return in.Source, nil
 	}
 	link, err := net.InterfaceByName(in.Interface)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("cannot look at %s: %w", in.Interface, err)
+		return netip.Addr{}, fmt.Errorf("cannot read interface %s: %w", in.Interface, err)
 	}
 	addrs, err := link.Addrs()
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("cannot look at %s: %w", in.Interface, err)
+		return netip.Addr{}, fmt.Errorf("cannot read the addresses of %s: %w", in.Interface, err)
 	}
 	for _, a := range addrs {
 		p, err := netip.ParsePrefix(a.String())
@@ -75,7 +76,7 @@ func source(in keepalived.Instance) (netip.Addr, error) {
 		}
 		return p.Addr(), nil
 	}
-	return netip.Addr{}, fmt.Errorf("%s has no address to speak from", in.Interface)
+	return netip.Addr{}, fmt.Errorf("%s has no usable source address", in.Interface)
 }
 
 func isVIP(in keepalived.Instance, a netip.Addr) bool {
@@ -87,8 +88,8 @@ func isVIP(in keepalived.Instance, a netip.Addr) bool {
 	return false
 }
 
-// open makes a socket that speaks VRRP from an address. It does not hear itself: a keepalived of this machine that still
-// runs would answer as the master that it is.
+// open opens a raw socket that sends VRRP from an address. This machine does not receive its packets: a keepalived that
+// still runs here would respond to them as the master.
 func open(in keepalived.Instance, from netip.Addr) (int, error) {
 	family, level := unix.AF_INET, unix.IPPROTO_IP
 	options := []int{unix.IP_TTL, unix.IP_MULTICAST_TTL}
@@ -109,7 +110,7 @@ func open(in keepalived.Instance, from netip.Addr) (int, error) {
 	if in.IPv6 {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_RAW, unix.IPV6_CHECKSUM, checksumAt))
 	}
-	if len(in.Peers) == 0 { // a group means nothing without a link
+	if len(in.Peers) == 0 { // a multicast group needs an interface
 		err = errors.Join(err, unix.BindToDevice(fd, in.Interface))
 	}
 	if err == nil {
@@ -122,7 +123,7 @@ func open(in keepalived.Instance, from netip.Addr) (int, error) {
 	return fd, nil
 }
 
-// sockaddr is an address as the kernel takes it. A link-local one means nothing without its interface.
+// sockaddr returns an address in the kernel's format. A link-local address also needs its interface.
 func sockaddr(a netip.Addr, iface string) unix.Sockaddr {
 	if a.Is4() {
 		return &unix.SockaddrInet4{Addr: a.As4()}

@@ -1,4 +1,5 @@
-// Package archive knows how a release's packages are had on a machine of another release: by which keys they are trusted.
+// Package archive provides the keys of a release's archive on a machine of another release, and checks directories for
+// trusted files.
 package archive
 
 import (
@@ -13,9 +14,9 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// Keyring reads the keys that sign a release's archive: on this machine, or out of a package of a release whose own keys
-// are here (Debian 12 has no package of Ubuntu's keys, Debian 13 has), so that every key is trusted by one that this
-// machine trusts already.
+// Keyring returns the keys that sign a release's archive. It reads them on this machine, or from a package of a release
+// whose own keys are on this machine. (Debian 12 has no package with Ubuntu's keys; Debian 13 has one.) So every key is
+// trusted because of a key that this machine already trusts.
 func Keyring(ctx context.Context, r release.Release) ([]byte, error) {
 	keys, err := os.ReadFile(r.Keyring)
 	if err == nil {
@@ -30,12 +31,12 @@ func Keyring(ctx context.Context, r release.Release) ([]byte, error) {
 		return nil, err
 	}
 	if keys, err = extract(ctx, from, r); err != nil {
-		return nil, fmt.Errorf("%w (or mend this: %w)", missing, err)
+		return nil, fmt.Errorf("%w (or fix this error: %w)", missing, err)
 	}
 	return keys, nil
 }
 
-// extract takes r's keys out of the package of another release.
+// extract returns r's keys from the package of another release.
 func extract(ctx context.Context, from, r release.Release) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "hapair-keyring-")
 	if err != nil {
@@ -49,7 +50,7 @@ func extract(ctx context.Context, from, r release.Release) ([]byte, error) {
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot take %s from %s: %w: %s", r.KeyringPackage, from.Title, err, out)
+		return nil, fmt.Errorf("cannot extract %s from %s: %w: %s", r.KeyringPackage, from.Title, err, out)
 	}
 	return os.ReadFile(filepath.Join(dir, r.Keyring))
 }

@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// othersMayWrite are the permissions that a file from which an image is made must not have.
+// othersMayWrite are permission bits that a file for making images must not have.
 const othersMayWrite = 0o022
 
-// TrustedDir opens a directory that is made if it is missing. Only this process's user may be able to put files into it:
-// it must be a directory, no symbolic link, belong to that user, and not be writable by others.
+// TrustedDir opens a directory, and creates it if it does not exist. Only this process's user may be able to put files into
+// it: it must be a directory and not a symbolic link, belong to that user, and not be writable by others.
 func TrustedDir(path string) (*os.File, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
 	dir, err := open(unix.AT_FDCWD, path, path, unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOTDIR) {
-		err = fmt.Errorf("%s is a symbolic link, or no directory", path)
+		err = fmt.Errorf("%s is a symbolic link, or not a directory", path)
 	}
 	if err != nil {
 		return nil, err
@@ -31,8 +31,8 @@ func TrustedDir(path string) (*os.File, error) {
 	return trusted(dir, fs.ModeDir)
 }
 
-// TrustedFile opens a file of a directory that TrustedDir has opened: a regular file with one name, that belongs to this
-// process's user and that others cannot write to. A file that is missing gives fs.ErrNotExist.
+// TrustedFile opens a file in a directory that TrustedDir has opened. It must be a regular file with one name, belong to
+// this process's user, and not be writable by others. If the file does not exist, the error is fs.ErrNotExist.
 func TrustedFile(dir *os.File, name string) (*os.File, error) {
 	path := filepath.Join(dir.Name(), name)
 	f, err := open(int(dir.Fd()), name, path, unix.O_NONBLOCK|unix.O_NOCTTY)
@@ -53,7 +53,7 @@ func open(dir int, name, path string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// trusted closes a file that is not to be trusted.
+// trusted returns f if it can be trusted. Otherwise it closes f and returns an error.
 func trusted(f *os.File, kind fs.FileMode) (*os.File, error) {
 	err := checkTrust(f, kind)
 	if err != nil {
@@ -74,18 +74,18 @@ func checkTrust(f *os.File, kind fs.FileMode) error {
 	}
 	switch {
 	case info.Mode().Type() != kind:
-		return fmt.Errorf("%s is neither a directory nor a regular file", f.Name())
+		return fmt.Errorf("%s is not a directory or a regular file", f.Name())
 	case st.Uid != uint32(os.Geteuid()):
-		return fmt.Errorf("%s belongs to user %d and must belong to user %d", f.Name(), st.Uid, os.Geteuid())
+		return fmt.Errorf("%s belongs to user %d: must belong to user %d", f.Name(), st.Uid, os.Geteuid())
 	case info.Mode().Perm()&othersMayWrite != 0:
-		return fmt.Errorf("%s can be written to by others (mode %04o): chmod go-w %[1]s", f.Name(), info.Mode().Perm())
+		return fmt.Errorf("%s is writable by others (mode %04o): run chmod go-w %[1]s", f.Name(), info.Mode().Perm())
 	case kind == 0 && st.Nlink != 1:
-		return fmt.Errorf("%s has %d names (hard links) and must have one", f.Name(), st.Nlink)
+		return fmt.Errorf("%s has %d names (hard links): must have one", f.Name(), st.Nlink)
 	}
 	return nil
 }
 
-// Lock waits for the lock of a file, which is made if it is missing, until ctx ends.
+// Lock waits until it has the lock of a file, or until ctx ends. It creates the file if it does not exist.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {

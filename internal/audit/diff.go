@@ -1,4 +1,4 @@
-// Package audit compares images by what their manifests say, and checks who has signed a manifest.
+// Package audit compares images by their manifests, and checks the signature of a manifest.
 package audit
 
 import (
@@ -17,9 +17,9 @@ import (
 
 // Change is one difference between two images.
 type Change struct {
-	Kind   string `json:"kind"` // such as package, file, unit
+	Kind   string `json:"kind"` // for example package, file or unit
 	Name   string `json:"name"`
-	Change string `json:"change"`         // added, removed, changed; of a package also upgraded, downgraded
+	Change string `json:"change"`         // added, removed or changed; for a package also upgraded or downgraded
 	From   string `json:"from,omitempty"` // empty if it was added
 	To     string `json:"to,omitempty"`   // empty if it was removed
 }
@@ -35,12 +35,12 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s: %s -> %s", what, c.Change, c.From, c.To)
 }
 
-// fact is one line of what a manifest says.
+// fact identifies one value of a manifest.
 type fact struct{ kind, name string }
 
-// Compare lists what is different in the manifest b, seen from a. The digests of the image file and of the list of
-// software are left out, because two images with equal files differ in them. What an older version has not recorded in
-// one of the manifests is not compared.
+// Compare returns the differences from manifest a to manifest b. It ignores the digests of the image file and of the list of
+// software, because these differ between images with equal files. It ignores values that an older version did not record in
+// one of the manifests.
 func Compare(a, b *image.Manifest) []Change {
 	left, right := facts(a), facts(b)
 	skip(a, b, left, right)
@@ -75,10 +75,10 @@ func change(f fact, before, after bool, from, to string) string {
 	return "changed"
 }
 
-// kinds are those of changes, in the order in which they are told.
+// kinds are the kinds of changes, in the order of the output.
 var kinds = []string{"release", "format", "size", "hapair", "base", "base digest", "snapshot", "input", "package", "file", "unit", "sysctl", "account"}
 
-// facts are a manifest's values by kind and name.
+// facts returns a manifest's values by kind and name.
 func facts(m *image.Manifest) map[fact]string {
 	all := map[fact]string{}
 	set := func(kind, name, value string) {
@@ -121,7 +121,7 @@ func describe(f image.File) string {
 	return fmt.Sprintf("%s %s:%s %s", f.Mode, f.Owner, f.Group, f.Digest)
 }
 
-// skip drops what only one of two manifests can say.
+// skip removes values that only one of the manifests can contain.
 func skip(a, b *image.Manifest, left, right map[fact]string) {
 	drop := func(kind string) {
 		for _, side := range []map[fact]string{left, right} {
@@ -137,7 +137,7 @@ func skip(a, b *image.Manifest, left, right map[fact]string) {
 	if a.Accounts == nil || b.Accounts == nil {
 		drop("account")
 	}
-	// An image without a manifest does not say what it was made from.
+	// An image without a manifest does not contain its inputs.
 	if a.Version == "" || b.Version == "" {
 		for _, kind := range []string{"hapair", "base", "base digest", "snapshot", "input"} {
 			drop(kind)
@@ -150,7 +150,7 @@ func skip(a, b *image.Manifest, left, right map[fact]string) {
 	}
 }
 
-// Words writes the changes for people, a line each. A file's is only what changed of it.
+// Words writes the changes for people, one line each. For a file it writes only the parts that changed.
 func Words(w io.Writer, changes []Change) error {
 	for _, c := range changes {
 		for _, part := range parts(c) {
@@ -162,7 +162,7 @@ func Words(w io.Writer, changes []Change) error {
 	return nil
 }
 
-// parts splits the change of a file into mode, owner and content.
+// parts splits the change of a file into changes of mode, owner and content.
 func parts(c Change) []Change {
 	from, to := strings.Fields(c.From), strings.Fields(c.To)
 	if c.Kind != "file" || len(from) != 3 || len(to) != 3 {
@@ -177,7 +177,7 @@ func parts(c Change) []Change {
 	return list
 }
 
-// Unified writes both manifests' facts as a unified diff, under the given names. Equal manifests give nothing.
+// Unified returns a unified diff of both manifests' facts, with the given names. It returns nothing for equal manifests.
 func Unified(nameA string, a *image.Manifest, nameB string, b *image.Manifest) []byte {
 	left, right := facts(a), facts(b)
 	skip(a, b, left, right)

@@ -29,7 +29,7 @@ func TestCompare(t *testing.T) {
 	a, b := manifest(), manifest()
 	b.Image, b.SBOM = "sha256:ff", "sha256:fe"
 	if got := Compare(a, b); got != nil {
-		t.Errorf("equal but for the image's digest: %v", got)
+		t.Errorf("only the image's digest differs: %v", got)
 	}
 	b.Release, b.Size, b.Inputs["spec"] = "trixie", 4<<30, "sha256:12"
 	b.Packages = map[string]string{"haproxy": "2.8.16-1", "keepalived": "2.3-1", "socat": "1.8", "openssl": "3"}
@@ -75,7 +75,7 @@ account haproxy: changed: UID 101, group haproxy, home /var/lib/haproxy, shell /
 	}
 }
 
-// Every value of a manifest but the digests of the image and of its list of software is compared.
+// Every value of a manifest must be compared, except for the digests of the image and of its list of software.
 func TestCompareSeesAll(t *testing.T) {
 	text, err := json.Marshal(manifest())
 	if err != nil {
@@ -101,17 +101,17 @@ func TestCompareSeesAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(Compare(manifest(), m)) == 0 || len(Compare(m, manifest())) == 0 {
-			t.Errorf("a change of %q is not seen", key)
+			t.Errorf("a change of %q was not reported", key)
 		}
 	}
 	with := manifest()
 	with.Snapshot = "20260131T000000Z"
 	if len(Compare(manifest(), with)) != 1 {
-		t.Error("a snapshot is not seen")
+		t.Error("a change of the snapshot was not reported")
 	}
 }
 
-// A manifest of an older version, or one made of an image alone, is compared in what both say.
+// A manifest of an older version, or one made from an image alone, is compared only in the values that both have.
 func TestCompareOld(t *testing.T) {
 	old := manifest()
 	old.Units, old.Sysctls, old.Accounts = nil, nil, nil

@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/image"
 )
 
-// Manifests come from anywhere: two that can be read can be compared, in both directions, and with the same result.
+// Any two valid manifests can be compared, in both directions, with matching results.
 func FuzzCompare(f *testing.F) {
 	f.Add(`{"image": "sha256:00", "packages": {"a": "1"}, "files": {"/a": "sha256:01"}}`, `{"image": "sha256:00", "packages": {"a": "1:1"}, "files": {"/a": {"digest": "x y z", "mode": " "}}}`)
 	f.Fuzz(func(t *testing.T, textA, textB string) {
@@ -18,11 +18,11 @@ func FuzzCompare(f *testing.F) {
 		}
 		there, back := Compare(a, b), Compare(b, a)
 		if len(there) != len(back) || len(Compare(a, a)) != 0 {
-			t.Errorf("%v, and back %v", there, back)
+			t.Errorf("one direction %v, the other %v", there, back)
 		}
 		var words strings.Builder
 		if err := Words(&words, there); err != nil || len(there) > 0 && words.Len() == 0 {
-			t.Errorf("%v in words: %q, %v", there, words.String(), err)
+			t.Errorf("Words(%v) = %q, %v", there, words.String(), err)
 		}
 		if (len(Unified("a", a, "b", b)) > 0) != (len(there) > 0) {
 			t.Errorf("%v, but the unified diff is\n%s", there, Unified("a", a, "b", b))

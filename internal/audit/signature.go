@@ -17,14 +17,15 @@ import (
 	"github.com/hapair/hapair/internal/termsafe"
 )
 
-// Namespace is that of a signature of a manifest: a key's signature of anything else does not count. See ssh-keygen(1).
+// Namespace is the namespace of signatures of manifests, so that a key's signature of something else is not accepted. See
+// ssh-keygen(1).
 const Namespace = "hapair-image"
 
-// SignaturePath is where the signature of an image's manifest lies: where ssh-keygen itself would put it.
+// SignaturePath returns the path of the signature of an image's manifest. It is the path that ssh-keygen uses.
 func SignaturePath(manifest string) string { return manifest + ".sig" }
 
-// CheckKey finds what can be found wrong with a key before anything is signed. key is a private key's file, or the file of
-// a public key whose private one the ssh agent has.
+// CheckKey finds problems with a key before anything is signed. key is the file of a private key, or of a public key whose
+// private key is in the ssh agent.
 func CheckKey(key string) error {
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
 		return errors.New("cannot sign a manifest: ssh-keygen is missing: apt-get install openssh-client")
@@ -40,7 +41,7 @@ func CheckKey(key string) error {
 }
 
 // Sign signs a manifest with a key, and writes the signature beside it. ssh-keygen asks for a passphrase on the terminal, or
-// asks the ssh agent. stderr shows its messages, such as a request to touch a security key.
+// uses the ssh agent. Its messages, such as a request to touch a security key, go to stderr.
 func Sign(ctx context.Context, key, manifest string, stderr io.Writer) error {
 	text, err := regular.ReadFile(manifest, signatureLimit)
 	if err != nil {
@@ -58,11 +59,11 @@ func Sign(ctx context.Context, key, manifest string, stderr io.Writer) error {
 	return nil
 }
 
-// ErrSignature is the error of a manifest without a valid signature.
-var ErrSignature = errors.New("the signature does not hold")
+// ErrSignature means that a manifest has no valid signature.
+var ErrSignature = errors.New("the signature is not valid")
 
-// Verify checks the signature beside a manifest whose text was read already, and returns who has signed: the principals of
-// the key in the file of allowed signers, see ALLOWED SIGNERS in ssh-keygen(1).
+// Verify checks the signature beside a manifest. text is the text of the manifest, which was already read. It returns the
+// signer: the principals of the key in the file of allowed signers, see ALLOWED SIGNERS in ssh-keygen(1).
 func Verify(ctx context.Context, allowed, manifest string, text []byte) (signer string, err error) {
 	signature := SignaturePath(manifest)
 	for _, file := range []string{allowed, signature} {
@@ -72,13 +73,13 @@ func Verify(ctx context.Context, allowed, manifest string, text []byte) (signer 
 	}
 	out, err := keygen(ctx, nil, "-Y", "find-principals", "-f", allowed, "-s", signature)
 	if err != nil {
-		return "", refused(manifest, "is not signed by a key of "+allowed, err)
+		return "", refused(manifest, "is not signed with a key from "+allowed, err)
 	}
 	signer, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-	// A line of the file may name several principals, or patterns of them.
+	// A line of the file may contain several principals or patterns.
 	identity, _, _ := strings.Cut(signer, ",")
 	if _, err := keygen(ctx, text, "-Y", "verify", "-f", allowed, "-I", identity, "-n", Namespace, "-s", signature); err != nil {
-		return "", refused(manifest, "is not what "+signer+" has signed", err)
+		return "", refused(manifest, "is not the file that "+signer+" signed", err)
 	}
 	return signer, nil
 }
@@ -92,10 +93,10 @@ func refused(manifest, what string, err error) error {
 	return fmt.Errorf("cannot verify the signature: %w", err)
 }
 
-// signatureLimit bounds manifests, signatures and lists of signers.
+// signatureLimit is the maximum size in bytes of manifests, signatures and lists of signers.
 const signatureLimit = 16 << 20
 
-// saidError is a failure of ssh-keygen with what it printed.
+// saidError is a failure of ssh-keygen with its output.
 type saidError struct {
 	text string
 	err  error
@@ -103,7 +104,7 @@ type saidError struct {
 
 func (e *saidError) Error() string { return "ssh-keygen: " + e.text }
 
-// keygen runs ssh-keygen in its user's environment, for its agent and terminal.
+// keygen runs ssh-keygen with the user's environment, so that it can use the ssh agent and the terminal.
 func keygen(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "ssh-keygen", args...)
 	var stdout, stderr bytes.Buffer

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// newKey makes a key and a line for a file of allowed signers.
+// newKey generates a key, and a line for a file of allowed signers.
 func newKey(t *testing.T, name, passphrase string) (key, line string) {
 	t.Helper()
 	needs.Programs(t, "ssh-keygen")
@@ -27,7 +27,7 @@ func newKey(t *testing.T, name, passphrase string) (key, line string) {
 	return key, name + ` namespaces="` + Namespace + `" ` + string(public)
 }
 
-// signed is a manifest with its signature by a key.
+// signed writes a manifest, and signs it with a key.
 func signed(t *testing.T, key string) (path string, text []byte) {
 	t.Helper()
 	path, text = filepath.Join(t.TempDir(), "x.qcow2.json"), []byte(`{"image": "sha256:00"}`)
@@ -55,7 +55,7 @@ func TestSignature(t *testing.T) {
 	if signer, err := Verify(t.Context(), allowed, path, text); err != nil || signer != "alice@example.org" {
 		t.Errorf("signed by %q, %v", signer, err)
 	}
-	// Signing again replaces the signature.
+	// A second signature replaces the first one.
 	if err := Sign(t.Context(), mallory, path, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func TestSignature(t *testing.T) {
 			t.Errorf("%s: %q, %v", what, signer, err)
 		}
 	}
-	refuse("another's key", text, "is not signed by a key of "+allowed)
+	refuse("another's key", text, "is not signed with a key from "+allowed)
 	if err := Sign(t.Context(), alice, path, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
-	refuse("another text", []byte(`{"image": "sha256:01"}`), "is not what alice@example.org has signed")
+	refuse("another text", []byte(`{"image": "sha256:01"}`), "is not the file that alice@example.org signed")
 	sign := exec.Command("ssh-keygen", "-Y", "sign", "-q", "-f", alice, "-n", "file")
 	sign.Stdin = bytes.NewReader(text)
 	other, err := sign.Output()
@@ -92,7 +92,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// ssh-keygen asks for the passphrase itself, by the means that ssh has for that.
+// ssh-keygen asks for the passphrase itself, in the way that ssh provides.
 func TestSignWithPassphrase(t *testing.T) {
 	key, line := newKey(t, "alice", "open sesame")
 	ask := filepath.Join(t.TempDir(), "ask")
@@ -114,11 +114,11 @@ func TestSignWithPassphrase(t *testing.T) {
 		t.Errorf("a wrong passphrase: %v: %s", err, stderr.String())
 	}
 	if _, err := Verify(t.Context(), allowed, path, text); err != nil {
-		t.Errorf("a failure has changed the signature that was there: %v", err)
+		t.Errorf("a failure changed the existing signature: %v", err)
 	}
 }
 
-// The key may be in the ssh agent only.
+// The key may be only in the ssh agent.
 func TestSignByAgent(t *testing.T) {
 	key, line := newKey(t, "alice", "")
 	agent, err := exec.LookPath("ssh-agent")
@@ -133,7 +133,7 @@ func TestSignByAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = run.Process.Kill(); _ = run.Wait() })
-	if _, err := out.Read(make([]byte, 1)); err != nil { // it prints its socket's name when it listens
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it prints the name of its socket when it listens
 		t.Fatal(err)
 	}
 	t.Setenv("SSH_AUTH_SOCK", socket)

@@ -1,4 +1,4 @@
-// Package diag holds what is wrong with an input and where: file, line, column, the line itself and the way out.
+// Package diag represents problems in an input, with file, line, column, source line and a hint.
 package diag
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// Severity tells whether a problem forbids going on.
+// Severity is Error or Warning. Only an error makes the input unusable.
 type Severity string
 
 const (
@@ -19,19 +19,19 @@ const (
 	Warning Severity = "warning"
 )
 
-// Problem is one thing that is wrong with an input.
+// Problem is one problem in an input.
 type Problem struct {
 	Severity Severity `json:"severity"`
 	File     string   `json:"file,omitempty"`
-	Line     int      `json:"line,omitempty"`   // from 1; 0 where it is not known
-	Column   int      `json:"column,omitempty"` // from 1, in characters; 0 where it is not known
-	Path     string   `json:"path,omitempty"`   // where it stands in the document: services[1].port
+	Line     int      `json:"line,omitempty"`   // from 1; 0 if unknown
+	Column   int      `json:"column,omitempty"` // from 1, in characters; 0 if unknown
+	Path     string   `json:"path,omitempty"`   // the path in the document: services[1].port
 	Message  string   `json:"message"`
-	Hint     string   `json:"hint,omitempty"`   // the way out
-	Source   string   `json:"source,omitempty"` // the line itself; a secret in it is masked
+	Hint     string   `json:"hint,omitempty"`   // how to fix it
+	Source   string   `json:"source,omitempty"` // the source line; secrets in it are masked
 }
 
-// String is the problem's first line, as a compiler would print it.
+// String returns the problem's first line, in the format of a compiler.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -51,10 +51,10 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is everything that is wrong with an input.
+// Problems are all problems in an input.
 type Problems []Problem
 
-// HasErrors tells whether at least one problem is more than a warning.
+// HasErrors reports whether at least one problem is an error.
 func (ps Problems) HasErrors() bool {
 	for _, p := range ps {
 		if p.Severity == Error {
@@ -64,7 +64,7 @@ func (ps Problems) HasErrors() bool {
 	return false
 }
 
-// At are the problems of one path.
+// At returns the problems with the given path.
 func (ps Problems) At(path string) Problems {
 	var at Problems
 	for _, p := range ps {
@@ -75,7 +75,7 @@ func (ps Problems) At(path string) Problems {
 	return at
 }
 
-// Err is nil where there are only warnings, and the problems as one error otherwise.
+// Err returns nil if there are only warnings, and the problems as one error otherwise.
 func (ps Problems) Err() error {
 	if ps.HasErrors() {
 		return ps
@@ -83,7 +83,7 @@ func (ps Problems) Err() error {
 	return nil
 }
 
-// Error lists every problem, a line each.
+// Error returns every problem, one line each.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -92,7 +92,7 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sort orders the problems as they stand in the input.
+// Sort sorts the problems by their position in the input.
 func (ps Problems) Sort() {
 	sort.SliceStable(ps, func(i, j int) bool {
 		a, b := ps[i], ps[j]
@@ -106,7 +106,7 @@ func (ps Problems) Sort() {
 	})
 }
 
-// Print writes the problems for people: place and message, the line with a mark under the column, and the hint.
+// Print writes the problems for people: position and message, the source line with a mark under the column, and the hint.
 func (ps Problems) Print(w io.Writer) {
 	for _, p := range ps.bounded() {
 		fmt.Fprintln(w, p.String())
@@ -122,7 +122,7 @@ func (ps Problems) Print(w io.Writer) {
 	}
 }
 
-// bounded cuts what a problem shows to what a screen takes: a generated line can have megabytes.
+// bounded shortens the texts of problems to what fits on a screen, because a generated line can have megabytes.
 func (ps Problems) bounded() Problems {
 	out := make(Problems, len(ps))
 	for i, p := range ps {
@@ -137,13 +137,13 @@ func (ps Problems) bounded() Problems {
 	return out
 }
 
-// MarshalJSON writes the problems with their texts cut to what a screen takes.
+// MarshalJSON encodes the problems with shortened texts.
 func (ps Problems) MarshalJSON() ([]byte, error) {
 	type plain []Problem
 	return json.Marshal(plain(ps.bounded()))
 }
 
-// pad is white space as wide as the first n characters of line: a tab stays a tab.
+// pad returns white space as wide as the first n characters of line. It keeps tabs.
 func pad(line string, n int) string {
 	var b strings.Builder
 	for _, r := range line {
@@ -160,7 +160,7 @@ func pad(line string, n int) string {
 	return b.String()
 }
 
-// PrintJSON writes the problems as a JSON array, for programs.
+// PrintJSON writes the problems as a JSON array.
 func (ps Problems) PrintJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -66,10 +66,10 @@ func TestPrintJSON(t *testing.T) {
 func TestErr(t *testing.T) {
 	ps := problems()
 	if err := ps[:1].Err(); err != nil {
-		t.Errorf("warnings are no error: %v", err)
+		t.Errorf("only warnings: got the error %v", err)
 	}
 	if err := Problems(nil).Err(); err != nil {
-		t.Errorf("no problems are no error: %v", err)
+		t.Errorf("no problems: got the error %v", err)
 	}
 	err := ps.Err()
 	if err == nil || !strings.Contains(err.Error(), "a.yaml:3:8: error: services[1].port: out of range\na.yaml:3:2: error: unknown key") {
@@ -86,7 +86,7 @@ func TestAt(t *testing.T) {
 	}
 }
 
-// A generated line can have megabytes: what is printed does not.
+// A generated line can have megabytes, but the output must be short.
 func TestBounded(t *testing.T) {
 	long := strings.Repeat("ä", 1<<20)
 	ps := Problems{{Severity: Error, File: "f", Line: 1, Column: 1, Message: long, Hint: long, Source: long}, {Severity: Error, File: "f", Line: 1, Column: 1 << 20, Source: long}}

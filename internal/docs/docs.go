@@ -37,10 +37,10 @@ func Spec() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// page is where the tables go.
+// page writes the tables of docs/spec.md.
 type page struct {
 	b *bytes.Buffer
-	// seen holds the mappings that were written, as JSON, with the path of each.
+	// seen has the path of each mapping that was already written, by its JSON.
 	seen map[string]string
 }
 

@@ -60,7 +60,7 @@ Version: 1
 	}
 }
 
-// The list is the one that dpkg itself prints of this machine.
+// The result must equal the output of dpkg for this machine.
 func TestInstalledAgreesWithDpkg(t *testing.T) {
 	needs.Programs(t, "dpkg-query")
 	f, err := os.Open(Status)
@@ -86,15 +86,15 @@ func TestInstalledAgreesWithDpkg(t *testing.T) {
 	}
 	for _, line := range want {
 		if !strings.Contains(got.String(), line) {
-			t.Errorf("the list lacks %q", line)
+			t.Errorf("the list does not contain %q", line)
 		}
 	}
 	if len(list) != len(want) {
-		t.Errorf("%d packages, dpkg has %d", len(list), len(want))
+		t.Errorf("got %d packages, dpkg has %d", len(list), len(want))
 	}
 }
 
-// compared are versions in pairs and how dpkg orders them.
+// compared are pairs of versions, with their order according to dpkg.
 var compared = []struct {
 	a, b string
 	want int
@@ -121,7 +121,7 @@ func TestCompareAgreesWithDpkg(t *testing.T) {
 	for _, c := range compared {
 		operator := map[int]string{-1: "lt", 0: "eq", 1: "gt"}[c.want]
 		if out, err := exec.Command("dpkg", "--compare-versions", c.a, operator, c.b).CombinedOutput(); err != nil {
-			t.Errorf("dpkg denies that %s is %s %s: %s", c.a, operator, c.b, out)
+			t.Errorf("dpkg does not agree that %s is %s %s: %s", c.a, operator, c.b, out)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package dpkg reads the package database of a Debian or Ubuntu system and compares versions, without running any program.
+// Package dpkg reads the package database of a Debian or Ubuntu system and compares versions, without running a program.
 package dpkg
 
 import (
@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// Status is where the database lies on a system.
+// Status is the path of the database on a system.
 const Status = "/var/lib/dpkg/status"
 
 // Package is an installed package.
 type Package struct {
 	Name, Version, Architecture string
-	Source, SourceVersion       string // what it was built from
+	Source, SourceVersion       string // the source package
 	Maintainer, Homepage        string // may be empty
-	MultiArchSame               bool   // it can be installed for several architectures at once
+	MultiArchSame               bool   // whether it can be installed for several architectures at once
 }
 
-// ID is the package's name as dpkg prints it: with the architecture if it can be installed for several at once.
+// ID returns the package's name as dpkg prints it: with the architecture if the package can be installed for several at
+// once.
 func (p Package) ID() string {
 	if p.MultiArchSame {
 		return p.Name + ":" + p.Architecture
@@ -27,11 +28,12 @@ func (p Package) ID() string {
 	return p.Name
 }
 
-// maxLine bounds a line of the database; the longest are lists of dependencies, with a few kB.
+// maxLine is the maximum length of a line of the database in bytes. The longest lines are lists of dependencies, with a few
+// kB.
 const maxLine = 1 << 20
 
-// Installed reads the database and returns the packages that are installed, in its order. Packages that are unpacked only,
-// or removed with their configuration left, are not among them. See deb-control(5) for the format.
+// Installed reads the database and returns the installed packages, in its order. It does not return packages that are only
+// unpacked, or removed except for their configuration. See deb-control(5) for the format.
 func Installed(r io.Reader) ([]Package, error) {
 	var list []Package
 	fields := map[string]string{}
@@ -43,7 +45,7 @@ func Installed(r io.Reader) ([]Package, error) {
 		}
 		p := fromFields(fields)
 		if p.Name == "" || p.Version == "" {
-			return fmt.Errorf("cannot read the package database: the entry %q lacks a name or a version", p.Name+p.Version)
+			return fmt.Errorf("cannot read the package database: the name or the version of the entry %q is missing", p.Name+p.Version)
 		}
 		list = append(list, p)
 		return nil
@@ -60,7 +62,7 @@ func Installed(r io.Reader) ([]Package, error) {
 		}
 		name, value, found := strings.Cut(line, ":")
 		if line[0] == ' ' || line[0] == '\t' || !found {
-			continue // a line that continues the one before; no field that is read has any
+			continue // a continuation line; no field that is read has one
 		}
 		fields[name] = strings.TrimSpace(value)
 	}
@@ -75,7 +77,7 @@ func fromFields(fields map[string]string) Package {
 		Name: fields["Package"], Version: fields["Version"], Architecture: fields["Architecture"],
 		Maintainer: fields["Maintainer"], Homepage: fields["Homepage"], MultiArchSame: fields["Multi-Arch"] == "same",
 	}
-	// The version is there only if it is another one than the package's.
+	// The source has a version only if it differs from the package's version.
 	p.Source, p.SourceVersion = p.Name, p.Version
 	if source := strings.Fields(fields["Source"]); len(source) > 0 {
 		p.Source = source[0]

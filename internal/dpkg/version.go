@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Compare returns -1, 0 or 1 if the version a is older than b, equal, or newer. See deb-version(7).
+// Compare returns -1, 0 or 1 if version a is older than, equal to, or newer than b. See deb-version(7).
 func Compare(a, b string) int {
 	epochA, upstreamA, revisionA := split(a)
 	epochB, upstreamB, revisionB := split(b)
 	return cmp.Or(comparePart(epochA, epochB), comparePart(upstreamA, upstreamB), comparePart(revisionA, revisionB))
 }
 
-// split parts a version into epoch, upstream version and Debian revision.
+// split splits a version into epoch, upstream version and Debian revision.
 func split(v string) (epoch, upstream, revision string) {
 	epoch, upstream, found := strings.Cut(v, ":")
 	if !found {
@@ -24,7 +24,7 @@ func split(v string) (epoch, upstream, revision string) {
 	return epoch, upstream, revision
 }
 
-// comparePart compares by turns a part without digits and a number.
+// comparePart alternately compares a part without digits and a number.
 func comparePart(a, b string) int {
 	for a != "" || b != "" {
 		textA, restA := cutDigits(a, false)
@@ -43,7 +43,7 @@ func comparePart(a, b string) int {
 	return 0
 }
 
-// cutDigits cuts the digits, or what is not a digit, off the front of s.
+// cutDigits cuts the leading digits (or, if digits is false, the leading non-digits) off s.
 func cutDigits(s string, digits bool) (front, rest string) {
 	i := 0
 	for i < len(s) && (s[i] >= '0' && s[i] <= '9') == digits {
@@ -52,7 +52,8 @@ func cutDigits(s string, digits bool) (front, rest string) {
 	return s[:i], s[i:]
 }
 
-// compareText: a tilde comes before the end, the end before letters, letters before everything else.
+// compareText compares texts: a tilde sorts before the end of the text, the end before letters, and letters before other
+// characters.
 func compareText(a, b string) int {
 	for i := 0; i < len(a) || i < len(b); i++ {
 		if c := cmp.Compare(weight(a, i), weight(b, i)); c != 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// subnetOf is the network that a client of a VIP is on: the VIP's own, or that of the nodes which it lies in.
+// subnetOf returns the network on which a VIP's client is: the VIP's own, or the nodes' network that contains the VIP.
 func subnetOf(s *spec.Spec, v *spec.VIP, a spec.Address) (netip.Prefix, bool) {
 	if a.Bits != 0 && a.Bits < a.Addr.BitLen() {
 		return a.Prefix().Masked(), true
@@ -24,8 +24,8 @@ func subnetOf(s *spec.Spec, v *spec.VIP, a spec.Address) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// freeAddress finds an address that the spec does not name, from a little above the middle of the network on: the ends are
-// where routers are.
+// freeAddress returns an address that is not in the spec. The search starts a little above the middle of the network,
+// because routers usually have addresses at the ends.
 func freeAddress(p netip.Prefix, taken map[netip.Addr]bool) (netip.Addr, bool) {
 	first := p.Masked().Addr()
 	b := first.AsSlice()
@@ -44,7 +44,7 @@ func freeAddress(p netip.Prefix, taken map[netip.Addr]bool) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// addressesIn are all addresses that a spec names.
+// addressesIn returns all addresses in a spec.
 func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 	taken := map[netip.Addr]bool{}
 	for _, n := range s.Nodes {
@@ -77,8 +77,8 @@ func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 	return taken
 }
 
-// Prepare makes of a spec what can be booted where there is no DHCP: an address without a prefix gets the usual one. It
-// tells what it changed.
+// Prepare changes a spec so that it can be booted without DHCP: an address without a prefix length gets the usual one. It
+// returns notes about the changes.
 func Prepare(s *spec.Spec) (notes []string) {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -92,7 +92,7 @@ func Prepare(s *spec.Spec) (notes []string) {
 		for j := range n.Addresses {
 			if a := &n.Addresses[j]; a.Bits == 0 {
 				a.Bits = usualBits(a.Addr)
-				notes = append(notes, n.Name+" has no prefix in the spec, and here there is no DHCP: "+a.Addr.String()+"/"+strconv.Itoa(a.Bits)+" is taken")
+				notes = append(notes, n.Name+" has no prefix length in the spec, and the drill has no DHCP: it gets "+a.Addr.String()+"/"+strconv.Itoa(a.Bits))
 			}
 		}
 	}
@@ -102,7 +102,7 @@ func Prepare(s *spec.Spec) (notes []string) {
 	return append(notes, resolve(s)...)
 }
 
-// resolve gives servers with DNS names addresses on the nodes' network, where no nameserver answers.
+// resolve gives servers with DNS names addresses on the nodes' network, because the drill has no name server.
 func resolve(s *spec.Spec) (notes []string) {
 	taken, known := addressesIn(s), map[string]netip.Addr{}
 	for _, pool := range s.Pools() {
@@ -125,12 +125,13 @@ func resolve(s *spec.Spec) (notes []string) {
 	return notes
 }
 
-// flatten makes an Ethernet device of a bond or a VLAN: not every kernel that a drill runs on has drivers of both.
+// flatten replaces a bond or a VLAN by an Ethernet device, because not every kernel on which a drill runs has drivers for
+// them.
 func flatten(i *spec.Interface, node string) (notes []string) {
 	if !i.IsBond() && !i.IsVLAN() {
 		return nil
 	}
-	notes = append(notes, i.Name+" of "+node+" is a bond or a VLAN in the spec, and an Ethernet device here")
+	notes = append(notes, i.Name+" of "+node+" is a bond or a VLAN in the spec, but an Ethernet device in the drill")
 	*i = spec.Interface{Name: i.Name}
 	return notes
 }

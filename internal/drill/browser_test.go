@@ -19,8 +19,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// unwieldy is a report that is hard to draw: three nodes and three VIPs with long names, one of them dual stack, a fault
-// that failed with long texts, and twenty runs.
+// unwieldy returns a report that is hard to draw: three nodes and three VIPs with long names, one of them dual stack, a
+// fault that failed with long texts, and twenty runs.
 func unwieldy() *Report {
 	r := fixed()
 	r.Cluster = strings.Repeat("cluster-", 12) + "end"
@@ -31,7 +31,7 @@ func unwieldy() *Report {
 		r.VIPs = append(r.VIPs, Asked{Name: name, Address: "2001:db8:1234:5678:9abc:def0:1234:5678", URL: "https://[2001:db8:1234:5678:9abc:def0:1234:5678]:8443/" + strings.Repeat("path/", 20)})
 	}
 	r.Notes = []string{strings.Repeat("a server that is left out, with an address of many_digits_in_one_word ", 5), strings.Repeat("x", 300)}
-	// Moves of about a thousandth of a second up to a minute, in windows as long.
+	// Moves take from about 1 ms to one minute, and the windows are as long.
 	run := func(i int) Run {
 		moved := Millis(1+i*i*i) * 7
 		end := moved*Millis(2+i%5) + 900
@@ -63,7 +63,7 @@ func unwieldy() *Report {
 	return r
 }
 
-// flawed is a page with one of everything that is looked for.
+// flawed is a page with every kind of flaw that the test searches for.
 const flawed = `<!DOCTYPE html><meta name="color-scheme" content="light dark"><body style="background: #fff">
 <img src="http://missing.invalid/picture.png"><script>0</script><p style="color: #999">pale</p><div style="width: 2000px">wide</div>
 <svg viewBox="0 0 960 100" style="width: 480px; font-size: 12px"><rect y="50" width="90" height="20"/><text x="5" y="65">barred</text>
@@ -77,7 +77,7 @@ type shownPage struct {
 	Scheme string `json:"scheme"`
 }
 
-// inspected is what testdata/inspect.js found of one.
+// inspected is the result of testdata/inspect.js for a page.
 type inspected struct {
 	Name     string
 	Drawings int
@@ -85,8 +85,8 @@ type inspected struct {
 	Problems []string
 }
 
-// TestPageInABrowser opens pages in a wide and a narrow window, by day and by night: nothing is loaded, no text is cut off,
-// covered, too small or too pale, and the page fits into the window.
+// TestPageInABrowser opens pages in a wide and a narrow window, with the light and the dark color scheme. No page may load
+// anything, contain text that is cut off, covered, too small or too pale, or be wider than the window.
 func TestPageInABrowser(t *testing.T) {
 	var pages []shownPage
 	for name, r := range map[string]*Report{"fixed": fixed(), "unwieldy": unwieldy()} {
@@ -103,39 +103,39 @@ func TestPageInABrowser(t *testing.T) {
 	pages = append(pages, shownPage{"flawed", flawed, 390, "light"})
 	found := inspect(t, pages)
 	if len(found) != len(pages) {
-		t.Fatalf("%d pages were looked at, want %d: %+v", len(found), len(pages), found)
+		t.Fatalf("%d pages were inspected, want %d: %+v", len(found), len(pages), found)
 	}
 	for _, f := range found {
 		switch {
 		case f.Name == "flawed":
 			findsFlaws(t, f.Problems)
 		case f.Drawings < 3 || f.Texts < 100:
-			t.Errorf("%s: there are only %d drawings and %d texts", f.Name, f.Drawings, f.Texts)
+			t.Errorf("%s: only %d drawings and %d texts", f.Name, f.Drawings, f.Texts)
 		case len(f.Problems) > 0:
 			t.Errorf("%s:\n  %s", f.Name, strings.Join(f.Problems, "\n  "))
 		}
 	}
 }
 
-// findsFlaws sees that what is looked for would be found.
+// findsFlaws checks that the inspection finds every kind of flaw.
 func findsFlaws(t *testing.T, problems []string) {
 	t.Helper()
 	for _, want := range []string{"it has a script", "it loads http://missing.invalid/picture.png", "pixels wide, in a window of 390", `"pale" has a contrast of 2\.`,
 		`"first" and "second" overlap`, `"outside" is cut off`, `"barred" lies on a bar`, `"barred" is 6.0 pixels high`} {
 		if !slices.ContainsFunc(problems, regexp.MustCompile(want).MatchString) {
-			t.Errorf("a flaw is not found: %s\n  %s", want, strings.Join(problems, "\n  "))
+			t.Errorf("the inspection did not find a flaw: %s\n  %s", want, strings.Join(problems, "\n  "))
 		}
 	}
 }
 
-// inspect shows pages in a browser that has no network.
+// inspect shows pages in a browser without network.
 func inspect(t *testing.T, pages []shownPage) []inspected {
 	t.Helper()
 	script, err := os.ReadFile("testdata/inspect.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := json.Marshal(pages) // with < and > written as \u003c and \u003e: no page can end the script
+	data, err := json.Marshal(pages) // < and > are written as \u003c and \u003e, so a page cannot end the script
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func inspect(t *testing.T, pages []shownPage) []inspected {
 	out := browse(t, "file://"+file)
 	match := regexp.MustCompile(`(?s)<pre id="found">(.*?)</pre>`).FindStringSubmatch(out)
 	if match == nil {
-		t.Fatalf("the browser shows\n%s", out)
+		t.Fatalf("the browser shows:\n%s", out)
 	}
 	var found []inspected
 	if err := json.Unmarshal([]byte(html.UnescapeString(match[1])), &found); err != nil {
@@ -156,7 +156,7 @@ func inspect(t *testing.T, pages []shownPage) []inspected {
 	return found
 }
 
-// browse gives what a browser has made of a page, and leaves nothing of the browser.
+// browse returns the DOM of a page after the browser has loaded it. It removes all files of the browser.
 func browse(t *testing.T, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -166,7 +166,7 @@ func browse(t *testing.T, url string) string {
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--host-resolver-rules=MAP * ~NOTFOUND", "--user-data-dir="+dir, "--dump-dom", url)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
-	cmd.WaitDelay = 10 * time.Second // its children hold its pipes, and end after it
+	cmd.WaitDelay = 10 * time.Second // its children hold its pipes and end after it
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -176,7 +176,7 @@ func browse(t *testing.T, url string) string {
 	return string(out)
 }
 
-// browser finds Chromium under the names that it has.
+// browser returns the path of Chromium, which has different names.
 func browser(t *testing.T) string {
 	t.Helper()
 	needs.Programs(t)
@@ -185,6 +185,6 @@ func browser(t *testing.T) string {
 			return path
 		}
 	}
-	needs.That(t, false, "there is no chromium: scripts/setup test installs it")
+	needs.That(t, false, "chromium is not installed: run scripts/setup test")
 	return ""
 }

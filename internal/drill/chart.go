@@ -7,30 +7,30 @@ import (
 	"strings"
 )
 
-// Sizes of a chart, in pixels of its own.
+// Sizes in a chart, in pixels.
 const (
 	chartWidth  = 960.0
-	chartLeft   = 150.0 // for the names of the rows, at least
+	chartLeft   = 150.0 // minimum width for the names of the rows
 	chartRight  = 12.0
 	chartTop    = 24.0 // for the marks
 	rowHeight   = 20.0
 	barHeight   = 13.0
 	groupSpace  = 24.0 // for the name of a VIP
 	axisSpace   = 22.0
-	shortestBar = 1.5 // what is shorter is drawn as wide as that: it must be seen
+	shortestBar = 1.5 // minimum width of a bar, so that it is visible
 
-	// How long names may be, in letters: a drawing has no means to wrap them.
+	// Maximum length of names in characters, because SVG cannot wrap text.
 	longestRow = 30
 	longestVIP = 80
 )
 
-// chart is a drawing, computed: the page only writes it down.
+// chart is a computed drawing. The page's template only writes its elements.
 type chart struct {
 	Width, Height float64
 	Labels        []label
 	Bars          []bar
 	Ticks, Marks  []tick
-	Break         float64 // where the scale changes; 0: nowhere
+	Break         float64 // where the scale changes; 0 means nowhere
 	Top, Bottom   float64 // of the rows
 	Left, Right   float64
 }
@@ -39,7 +39,7 @@ type label struct {
 	X, Y  float64
 	Text  string
 	Class string
-	Full  string // what Text may be short for
+	Full  string // the full text if Text is shortened
 }
 
 type bar struct {
@@ -53,14 +53,14 @@ type tick struct {
 	Text string
 }
 
-// scale maps times to pixels: up to knee widely, because what happens after the strike takes milliseconds, and from there
-// on closely, because booting takes seconds.
+// scale maps times to pixels. It is wide up to knee, because the reaction to a fault takes milliseconds, and narrow after
+// that, because booting takes seconds.
 type scale struct {
 	from, knee, to Millis
 	x0, xKnee, x1  float64
 }
 
-const kneeAt = 0.66 // of the width
+const kneeAt = 0.66 // as a part of the width
 
 func newScale(r Run, left float64) scale {
 	s := scale{from: r.From, to: r.To, x0: left, x1: chartWidth - chartRight}
@@ -75,7 +75,7 @@ func newScale(r Run, left float64) scale {
 	}
 	late = late*1.3 + 20
 	s.from = max(s.from, -late*0.2)
-	if s.from+(s.to-s.from)*kneeAt <= late { // it would be no wider than the rest
+	if s.from+(s.to-s.from)*kneeAt <= late { // otherwise it would not be wider than the rest
 		s.knee, s.xKnee = s.to, s.x1
 		return s
 	}
@@ -93,7 +93,7 @@ func (s scale) x(m Millis) float64 {
 
 func round(f float64) float64 { return math.Round(f*10) / 10 }
 
-// timeline draws a run: for each VIP who held it and what its client saw.
+// timeline draws a run: who held each VIP, and which answers its client got.
 func timeline(r Run, nodes []string) chart {
 	s := newScale(r, leftOf(nodes))
 	c := chart{Width: chartWidth, Top: chartTop, Left: s.x0, Right: s.x1}
@@ -139,10 +139,10 @@ func timeline(r Run, nodes []string) chart {
 	return c
 }
 
-// color is the class of what a node holds. With more nodes than colors, some share one.
+// color returns the CSS class for what a node holds. If there are more nodes than colors, some nodes share one.
 func color(node int) string { return fmt.Sprintf("node%d", node%6) }
 
-// leftOf is the space that rows of these names need.
+// leftOf returns the space that rows with these names need.
 func leftOf(names []string) float64 {
 	left := chartLeft
 	for _, name := range names {
@@ -151,7 +151,7 @@ func leftOf(names []string) float64 {
 	return left
 }
 
-// widthOf is about the width of the text of a row, in a font that is rather wide.
+// widthOf returns the approximate width of a row's text, for a rather wide font.
 func widthOf(text string) float64 {
 	width := 0.0
 	for _, r := range text {
@@ -167,7 +167,7 @@ func widthOf(text string) float64 {
 	return width
 }
 
-// short leaves out of a text with too many letters what is in its middle: names of hosts often differ at their ends.
+// short removes characters from the middle of a text that is too long, because host names often differ at the end.
 func short(text string, longest int) string {
 	letters := []rune(text)
 	if len(letters) <= longest {
@@ -177,7 +177,7 @@ func short(text string, longest int) string {
 	return string(letters[:head]) + "…" + string(letters[len(letters)-(longest-head-1):])
 }
 
-// lossIn tells whether a request was lost in a gap. Where none was, the answers only came late: the machine was busy.
+// lossIn reports whether a request was lost in a gap. If none was lost, answers were only late because the machine was busy.
 func lossIn(losses []Loss, g Stretch) bool {
 	return slices.ContainsFunc(losses, func(l Loss) bool { return l.To >= g.From && l.From <= g.To })
 }
@@ -195,7 +195,7 @@ func (c *chart) bar(s scale, y float64, at Stretch, class, title string) {
 	c.Bars = append(c.Bars, bar{X: x, Y: y, W: max(shortestBar, round(s.x(at.To)-x)), H: barHeight, Class: class, Title: title})
 }
 
-// ticks are round times in a part of a scale, at a distance at which they can be read.
+// ticks returns round times in a part of a scale, far enough apart to be readable.
 func ticks(s scale, from, to Millis) []tick {
 	const apart = 70.0
 	width := s.x(to) - s.x(from)
@@ -205,7 +205,7 @@ func ticks(s scale, from, to Millis) []tick {
 	step := niceStep(float64(to-from) * apart / width)
 	var out []tick
 	for n := math.Ceil(float64(from) / step); n*step <= float64(to); n++ {
-		m := Millis(n*step + 0) // and no minus zero
+		m := Millis(n*step + 0) // avoids minus zero
 		x := s.x(m)
 		if s.knee < s.to && math.Abs(x-s.xKnee) < 22 || x > s.x1-12 {
 			continue
@@ -219,7 +219,7 @@ func ticks(s scale, from, to Millis) []tick {
 	return out
 }
 
-// niceStep is the least of 1, 2, 5, 10, 20, … that is not below atLeast.
+// niceStep returns the smallest of 1, 2, 5, 10, 20, … that is not less than atLeast.
 func niceStep(atLeast float64) float64 {
 	for power := 1.0; ; power *= 10 {
 		for _, n := range []float64{1, 2, 5} {
@@ -230,7 +230,8 @@ func niceStep(atLeast float64) float64 {
 	}
 }
 
-// overview draws the longest gap of every run, by faults, on a logarithmic scale: most are below 100 ms, and some take seconds.
+// overview draws the longest gap of every run by fault. The scale is logarithmic, because most gaps are below 100 ms but
+// some take seconds.
 func overview(r *Report) chart {
 	c := chart{Width: chartWidth, Top: 6, Left: chartLeft, Right: chartWidth - chartRight - 60}
 	if r.MaxGapMS > 0 {
@@ -280,7 +281,7 @@ func overview(r *Report) chart {
 	return c
 }
 
-// show10 writes a power of ten milliseconds.
+// show10 formats a power of ten in milliseconds.
 func show10(m Millis) string {
 	if m >= 1000 {
 		return fmt.Sprintf("%.0f s", float64(m)/1000)

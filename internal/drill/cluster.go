@@ -19,29 +19,29 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Options of a drill.
+// Options are the options of a drill.
 type Options struct {
 	Spec *spec.Spec
 	// Image is a golden image of the spec, raw or qcow2.
 	Image string
-	// Discard removes the image as soon as it is open: it is the drill's own, and must not stay behind whatever happens.
+	// Discard removes the image file as soon as it is open, so that it is not left behind, however the drill ends.
 	Discard bool
-	// Seeds are the nodes' NoCloud seeds, as directories, by the nodes' names.
+	// Seeds are the directories with the nodes' NoCloud seeds, by node name.
 	Seeds map[string]string
-	// Release that the image has.
+	// Release is the name of the image's release.
 	Release string
-	// Tell is told what happens, a line each time.
+	// Tell is called with a line for each event.
 	Tell func(line string)
-	// Live is shown how things stand, several times a second. nil: nobody is.
+	// Live is called with the current state several times a second. It may be nil.
 	Live func(Live)
 
-	limits limits // the zero value means the usual ones
+	limits limits // the zero value means the defaults
 }
 
-// limits of what is waited for: generous, because the machine may be small.
+// limits are timeouts. They are generous, because the machine may be small.
 type limits struct {
 	boot, served, settle time.Duration
-	health               time.Duration // for what is not there at once when a VIP is served: files that the agent has to prove, for example
+	health               time.Duration // for what may come after a VIP is served, for example files that the agent has to prove
 }
 
 func usualLimits() limits {
@@ -51,7 +51,7 @@ func usualLimits() limits {
 // Cluster is the cluster of a spec, booted in the lab, with a client for each address of a VIP.
 type Cluster struct {
 	Options
-	Notes []string // what is left out, and why
+	Notes []string // what cannot be simulated, and why
 
 	plan    *plan
 	lab     *lab.Lab
@@ -62,22 +62,22 @@ type Cluster struct {
 	front   *front
 }
 
-// watched is a target with who watches it.
+// watched is a target with its observers.
 type watched struct {
 	target
 	holders *lab.Holders
-	client  *lab.Client // nil: there is none
+	client  *lab.Client // nil if there is none
 	watch   *watch
 }
 
-// Boot boots the cluster and waits until every VIP has one holder and every client is answered.
+// Boot boots the cluster, and waits until every VIP has one holder and every client gets answers.
 func Boot(ctx context.Context, o Options) (c *Cluster, err error) {
 	p, err := newPlan(o.Spec)
 	if err != nil {
 		return nil, err
 	}
 	if have, real := lab.OpenFiles(); have < real {
-		p.note("a node's processes may open %d files at most, and %d on a real machine: this drill may not raise its own limit (setrlimit(2), CAP_SYS_RESOURCE)", have, real)
+		p.note("a node's processes can open at most %d files, but %d on a real machine: this drill may not raise its own limit (setrlimit(2), CAP_SYS_RESOURCE)", have, real)
 	}
 	c = &Cluster{Options: o, plan: p, Notes: p.notes}
 	if c.limits == (limits{}) {
@@ -103,7 +103,7 @@ func Boot(ctx context.Context, o Options) (c *Cluster, err error) {
 	return c, c.start(ctx)
 }
 
-// Close takes everything down.
+// Close stops the cluster and removes everything.
 func (c *Cluster) Close() error {
 	c.live.stop()
 	c.front.close()
@@ -119,11 +119,11 @@ func (c *Cluster) Close() error {
 	return c.lab.Close()
 }
 
-// build makes hosts, servers and clients; nothing runs yet.
+// build creates hosts, servers and clients, but does not start them.
 func (c *Cluster) build(ctx context.Context) error {
 	base, err := c.lab.Image(ctx, c.Image)
 	if c.Discard {
-		err = errors.Join(err, os.Remove(c.Image)) // what is mounted stays until it is unmounted
+		err = errors.Join(err, os.Remove(c.Image)) // the mounted image stays until it is unmounted
 	}
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (c *Cluster) build(ctx context.Context) error {
 	return nil
 }
 
-// serve plays a server behind the load balancers: it answers everything.
+// serve starts a simulated server behind the load balancers, which answers every request.
 func (c *Cluster) serve(s server) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(s.status)
@@ -171,7 +171,7 @@ func (c *Cluster) serve(s server) error {
 	return c.lab.ServeWrapped(s.network, c.prefixOn(s), s.address.Port(), wrap, handler)
 }
 
-// prefixOn is a server's address with the prefix of its network, so that it finds its way back.
+// prefixOn returns a server's address with the prefix length of its network, so that answers find their way back.
 func (c *Cluster) prefixOn(s server) netip.Prefix {
 	addr := s.address.Addr()
 	all := []spec.Address{}
@@ -208,7 +208,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			if err := h.WaitRunning(ctx); err != nil && ctx.Err() != nil {
 				return err
 			} else if err != nil {
-				c.Tell("note: " + strings.TrimSpace(shownLogs(h, err.Error()))) // what is needed is asked for below
+				c.Tell("note: " + strings.TrimSpace(shownLogs(h, err.Error()))) // the checks below test what is needed
 			}
 			return nil
 		})
@@ -222,7 +222,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			err = fmt.Errorf("%w\n%s:\n%s", err, h.Name, shownLogs(h, h.Logs(logs, 20)))
 			stop()
 		}
-		return fmt.Errorf("cannot bring the cluster up: %w", err)
+		return fmt.Errorf("cannot start the cluster: %w", err)
 	}
 	var held []string
 	for _, t := range c.targets {

@@ -1,2 +1,2 @@
-// Package drill boots the cluster of a spec in the lab, breaks it on purpose and tells what a client saw of it.
+// Package drill boots the cluster of a spec in the lab, causes faults, and reports how they affected clients.
 package drill

@@ -14,11 +14,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// told keeps what a drill prints and shows.
+// drillLog records what a drill prints and shows.
 type drillLog struct {
 	mu    sync.Mutex
 	lines []string
-	live  []string // the reasons shown, one string for each time
+	live  []string // the reasons shown, one string for each call
 }
 
 func (l *drillLog) tell(line string) {
@@ -47,8 +47,8 @@ func (l *drillLog) shown() string {
 	return strings.Join(l.live, "\n")
 }
 
-// TestDrillFindsWhatDoesNotRun drills a pair on which something does not work although its VIP is served: each time the
-// verdict must name it.
+// TestDrillFindsWhatDoesNotRun drills a pair in which a program does not work although its VIP is served. The verdict must
+// name the problem each time.
 func TestDrillFindsWhatDoesNotRun(t *testing.T) {
 	text, ok := examples.Get("bare-metal")
 	if !ok {
@@ -79,7 +79,7 @@ func TestDrillFindsWhatDoesNotRun(t *testing.T) {
 	})
 	d := &labDrill{c, &log}
 	t.Run("a pair that works", d.works)
-	// What is waited for from here on does not come.
+	// From here on, conditions do not become true, so the limits are short.
 	c.limits = limits{served: 8 * time.Second, settle: 6 * time.Second, health: 4 * time.Second}
 	t.Run("an agent that restarts forever", d.agentRestarts)
 	t.Run("an agent that does not run", d.agentDead)
@@ -101,7 +101,7 @@ func (d *labDrill) on(t *testing.T, script string) {
 	}
 }
 
-// calm waits until the pair is as it should be again.
+// calm waits until the pair is healthy again.
 func (d *labDrill) calm(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -120,7 +120,7 @@ func (d *labDrill) calm(t *testing.T) {
 	}
 }
 
-// strike drills a fault and wants a verdict that has each of the texts.
+// strike drills a fault. The problems in the report must contain each of the texts.
 func (d *labDrill) strike(t *testing.T, name string, want ...string) *Report {
 	t.Helper()
 	r, err := d.Run(t.Context(), Faults{Names: []string{name}})
@@ -138,7 +138,7 @@ func (d *labDrill) strike(t *testing.T, name string, want ...string) *Report {
 	}
 	t.Logf("%s: %s: %v: %s", name, r.Verdict(), err, strings.TrimSpace(problems))
 	if good := len(want) == 0; r.Good != good || len(r.Faults) != 1 || r.Faults[0].Good != good {
-		t.Errorf("good %v with %d faults, want %v", r.Good, len(r.Faults), good)
+		t.Errorf("Good = %v with %d faults, want %v", r.Good, len(r.Faults), good)
 	}
 	for _, text := range want {
 		if !strings.Contains(problems, text) {
@@ -151,7 +151,7 @@ func (d *labDrill) strike(t *testing.T, name string, want ...string) *Report {
 func (d *labDrill) works(t *testing.T) {
 	r := d.strike(t, "haproxy-kill")
 	if run := r.Faults[0].Runs[0]; run.By != byTrackFile || run.TrackFile <= 0 {
-		t.Errorf("it reacted by %q after %v ms", run.By, run.TrackFile)
+		t.Errorf("the node reacted by its %q after %v ms", run.By, run.TrackFile)
 	}
 }
 
@@ -163,19 +163,19 @@ func (d *labDrill) agentRestarts(t *testing.T) {
 	d.calm(t)
 }
 
-// Without an agent the track_script is left: the VIP of a haproxy that is stuck moves, too late. One that is killed may be
-// back before the track_script has failed twice.
+// Without an agent, only the track_script remains: the VIP of a haproxy that hangs moves, but too late. This uses
+// haproxy-stop, because a killed haproxy may be running again before the track_script has failed twice.
 func (d *labDrill) agentDead(t *testing.T) {
 	d.on(t, "systemctl mask --runtime --now ha-agent.service")
 	r := d.strike(t, "haproxy-stop", "ha-agent on lb1 is inactive (dead)", "ha-agent on lb2 does not answer", "because its track_script failed", "it did not settle: ha-agent does not run on lb")
 	if by := r.Faults[0].Runs[0].By; by != byTrackScript {
-		t.Errorf("it reacted by %q", by)
+		t.Errorf("the node reacted by its %q", by)
 	}
 	d.on(t, "systemctl unmask --runtime ha-agent.service && systemctl start ha-agent.service")
 	d.calm(t)
 }
 
-// A VIP that no node can serve must not cost the drill its life: it ends with a verdict that names the cause.
+// If no node can serve a VIP, the drill must end with a verdict that names the cause.
 func (d *labDrill) noHAProxy(t *testing.T) {
 	holder := d.targets[0].holders.Now()
 	d.on(t, "systemctl mask --runtime haproxy.service")
@@ -188,9 +188,9 @@ func (d *labDrill) noHAProxy(t *testing.T) {
 	}
 	r := d.strike(t, "haproxy-kill", "not served within 8s: www is not served", "haproxy does not answer on "+holder[0])
 	if r.Ended == "" || !strings.Contains(r.Ended, "fault 1 of 1, haproxy-kill") {
-		t.Errorf("the report says of its end %q", r.Ended)
+		t.Errorf("the report's end is %q", r.Ended)
 	}
 	if want := "haproxy does not answer on " + holder[0]; !strings.Contains(d.log.shown(), want) {
-		t.Errorf("the live lines do not have %q:\n%s", want, d.log.shown())
+		t.Errorf("the live lines do not contain %q:\n%s", want, d.log.shown())
 	}
 }

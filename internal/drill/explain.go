@@ -12,15 +12,15 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// When the drill shows what it waits for.
+// Times at which the drill shows what it waits for.
 const (
-	explainAfter = 2 * time.Second // live, from then on
+	explainAfter = 2 * time.Second // on a terminal, continuously after this time
 	explainEvery = time.Second
-	tellAfter    = 10 * time.Second // as a line, then three times as late each time
-	askNode      = 3 * time.Second  // the limit for a node to answer
+	tellAfter    = 10 * time.Second // as a line after this time, and then each time after three times as long
+	askNode      = 3 * time.Second  // time limit for a node's answer
 )
 
-// explain shows, as long as something is waited for, why it is not there. The function that it returns ends that.
+// explain shows the error of check repeatedly while the drill waits for check to succeed. The returned function stops it.
 func (c *Cluster) explain(ctx context.Context, check func() error) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -46,7 +46,7 @@ func (c *Cluster) explain(ctx context.Context, check func() error) (stop func())
 	}
 }
 
-// causes are what check finds and what each node lacks.
+// causes returns the error of check, and what each node lacks.
 func (c *Cluster) causes(ctx context.Context, check func() error) []string {
 	ctx, cancel := context.WithTimeout(ctx, askNode)
 	defer cancel()
@@ -67,7 +67,7 @@ func (c *Cluster) causes(ctx context.Context, check func() error) []string {
 	return append(out, slices.DeleteFunc(nodes, func(s string) bool { return s == "" })...)
 }
 
-// lacks is why a node could not carry the VIPs.
+// lacks returns the reason why a node cannot hold the VIPs.
 func lacks(ctx context.Context, h *lab.Host) error {
 	if !h.On() {
 		return errors.New(h.Name + " is off")

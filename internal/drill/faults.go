@@ -14,24 +14,25 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// drilled is a fault of the catalogue, or one of the drill's own, and what the drill expects of it.
+// drilled is a fault of the catalogue, or one of the drill's own, with what the drill expects of it.
 type drilled struct {
 	fault.Fault
-	parted bool // a node cannot know that it is not alone: two holders are right until the repair
+	parted bool // a node cannot know that there is another holder, so two holders are allowed until the repair
 	lasts  time.Duration
-	// tracked: the node must react by its track file, which ha-agent writes; the track_script is only the backstop.
+	// tracked means that the node must react because of its track file, which ha-agent writes. The track_script is only the
+	// fallback.
 	tracked bool
-	// restarts are the units of the node struck that the fault may have started again.
+	// restarts are the units of the struck node that the fault may restart.
 	restarts []string
 }
 
-// faults are those of a cluster, in the order in which they are gone through.
+// faults returns the faults of a cluster, in the order of a drill.
 func (c *Cluster) faults() []drilled {
 	titled := func(f fault.Fault, title string) fault.Fault {
 		f.Title = title
 		return f
 	}
-	unrepaired := func(f fault.Fault) fault.Fault { // systemd starts what was killed
+	unrepaired := func(f fault.Fault) fault.Fault { // systemd starts the killed process
 		f.Repair = fault.Nothing
 		return f
 	}
@@ -52,7 +53,7 @@ func (c *Cluster) faults() []drilled {
 	}
 }
 
-// FaultNames are the faults in the order in which they are gone through.
+// FaultNames returns the names of all faults, in the order of a drill.
 func FaultNames() []string {
 	var names []string
 	for _, f := range new(Cluster).faults() {
@@ -61,7 +62,7 @@ func FaultNames() []string {
 	return names
 }
 
-// chosen are the faults of these names, in the order of the names; none means all.
+// chosen returns the faults with these names, in the order of the names. No names means all faults.
 func (c *Cluster) chosen(names []string) ([]drilled, error) {
 	all := c.faults()
 	if len(names) == 0 {
@@ -71,20 +72,20 @@ func (c *Cluster) chosen(names []string) ([]drilled, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(f drilled) bool { return f.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("cannot find the fault %q: known are %s", name, strings.Join(FaultNames(), ", "))
+			return nil, fmt.Errorf("cannot find the fault %q: must be one of %s", name, strings.Join(FaultNames(), ", "))
 		}
 		out = append(out, all[i])
 	}
 	return out, nil
 }
 
-// CheckFaults finds names of faults that there are not.
+// CheckFaults returns an error if a name is not the name of a fault.
 func CheckFaults(names []string) error {
 	_, err := new(Cluster).chosen(names)
 	return err
 }
 
-// vipInterfaces are the interfaces of a host that take VIPs.
+// vipInterfaces returns the interfaces of a host that carry VIPs.
 func (c *Cluster) vipInterfaces(h *lab.Host) []string {
 	seen := map[string]bool{}
 	var names []string
@@ -103,7 +104,7 @@ func (c *Cluster) vipInterfaces(h *lab.Host) []string {
 	return names
 }
 
-// isolate keeps all nodes from seeing each other on their own network; clients and servers are reached.
+// isolate disconnects all nodes from each other on their own network. Clients and servers can still reach them.
 func (c *Cluster) isolate(isolated bool) fault.Act {
 	return func(context.Context, *lab.Host) error {
 		var err error
@@ -114,12 +115,12 @@ func (c *Cluster) isolate(isolated bool) fault.Act {
 	}
 }
 
-const kept = wellknown.HAProxyConfig + ".drill" // no name that haproxy or the agent would look at
+const kept = wellknown.HAProxyConfig + ".drill" // haproxy and the agent ignore files with this extension
 
-// save writes a file as an editor does: another one takes its place, with the same owner and mode.
+// save writes a file as an editor does: a new file with the same owner and mode replaces it.
 const save = `cp -p "$1" "$1.new" && printf %s "$2" >>"$1.new" && mv "$1.new" "$1"`
 
-// change appends to haproxy.cfg and waits for the agent's verdict.
+// change appends text to haproxy.cfg, and waits for the agent's verdict.
 func (c *Cluster) change(text string, want journal.Verdict) fault.Act {
 	return func(ctx context.Context, h *lab.Host) error {
 		before, err := lastChange(ctx, h)
@@ -138,7 +139,7 @@ func (c *Cluster) change(text string, want journal.Verdict) fault.Act {
 	}
 }
 
-// restore puts the haproxy.cfg of before back. It is what haproxy runs on, so it is no change.
+// restore restores the previous haproxy.cfg. haproxy already runs it, so this is not a change for the agent.
 func (c *Cluster) restore(ctx context.Context, h *lab.Host) error {
 	if _, err := h.Must(ctx, "mv", kept, wellknown.HAProxyConfig); err != nil {
 		return err
@@ -149,7 +150,7 @@ func (c *Cluster) restore(ctx context.Context, h *lab.Host) error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
-				err = fmt.Errorf("%s of %s is not what it runs on", t.Name, h.Name)
+				err = fmt.Errorf("the files of %s on %s are not those that it runs", t.Name, h.Name)
 			}
 		}
 		return err
@@ -164,7 +165,7 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 	return s.LastChange.Number, nil
 }
 
-// verdict waits for the verdict on a change that comes after another one.
+// verdict waits for the verdict on a change with a number higher than before.
 func verdict(ctx context.Context, h *lab.Host, before int, want journal.Verdict) error {
 	var got journal.Change
 	err := waitFor(ctx, 50*time.Millisecond, func() error {
@@ -179,7 +180,7 @@ func verdict(ctx context.Context, h *lab.Host, before int, want journal.Verdict)
 		return nil
 	})
 	if err == nil && got.Verdict != want {
-		err = fmt.Errorf("ha-agent of %s says %q of the change, and not %q: %s", h.Name, got.Verdict, want, got.Reason)
+		err = fmt.Errorf("ha-agent of %s reports %q for the change, want %q: %s", h.Name, got.Verdict, want, got.Reason)
 	}
 	return err
 }

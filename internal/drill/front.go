@@ -15,20 +15,20 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// frontName is where a running drill tells how its nodes are entered: an abstract address (unix(7)), of which nothing is
-// left however the drill ends.
+// frontName is the address at which a running drill answers how to enter its nodes. It is an abstract address (unix(7)),
+// which disappears with the drill, however it ends.
 const frontName = "@hapair-drill"
 
-// front tells the process ids of the hosts' systemd.
+// front answers with the process IDs of the hosts' systemd.
 type front struct{ listener net.Listener }
 
 func openFront(hosts []*lab.Host) (*front, error) {
 	l, err := net.Listen("unix", frontName)
 	if err != nil {
-		return nil, fmt.Errorf("cannot offer 'bake drill shell': another drill runs (%w)", err)
+		return nil, fmt.Errorf("cannot listen for 'bake drill shell': another drill is running (%w)", err)
 	}
 	go func() {
-		// Any user may connect: a few at once, each for a second.
+		// Any user may connect, so the number of connections and their duration are limited.
 		slots := make(chan struct{}, 16)
 		for {
 			conn, err := l.Accept()
@@ -51,7 +51,7 @@ func (f *front) close() {
 	}
 }
 
-// answer tells every host with its leader, 0 for one that is off.
+// answer writes every host with the process ID of its systemd, which is 0 if the host is off.
 func answer(conn net.Conn, hosts []*lab.Host) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
@@ -61,11 +61,11 @@ func answer(conn net.Conn, hosts []*lab.Host) {
 	}
 }
 
-// Enter finds a node of the drill that runs now. It returns what comes before a command to run it there.
+// Enter finds a node of the running drill. It returns the beginning of a command line that runs a command on the node.
 func Enter(ctx context.Context, node string) ([]string, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", frontName)
 	if err != nil {
-		return nil, errors.New("cannot find a drill: none runs; 'bake drill SPEC --keep' leaves one")
+		return nil, errors.New("cannot find a running drill; start one with 'bake drill SPEC --keep'")
 	}
 	defer conn.Close()
 	if err := ofRoot(conn); err != nil {
@@ -77,7 +77,7 @@ func Enter(ctx context.Context, node string) ([]string, error) {
 		var name string
 		var leader int
 		if _, err := fmt.Sscan(lines.Text(), &name, &leader); err != nil {
-			return nil, fmt.Errorf("cannot understand the drill: %w", err)
+			return nil, fmt.Errorf("cannot parse the answer of the drill: %w", err)
 		}
 		names = append(names, name)
 		if name != node && name != strings.ReplaceAll(node, "_", "-") {
@@ -91,19 +91,19 @@ func Enter(ctx context.Context, node string) ([]string, error) {
 	return nil, fmt.Errorf("cannot find node %q in the drill: it has %s", node, strings.Join(names, ", "))
 }
 
-// ofRoot sees that root listens: anybody may take an abstract address, and lead root astray.
+// ofRoot checks that the listener belongs to root. Any user can take an abstract address, and could mislead root.
 func ofRoot(conn net.Conn) error {
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return fmt.Errorf("cannot tell who runs the drill: %w", err)
+		return fmt.Errorf("cannot determine who runs the drill: %w", err)
 	}
 	var cred *unix.Ucred
 	controlErr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
 	if err = errors.Join(controlErr, err); err != nil {
-		return fmt.Errorf("cannot tell who runs the drill: %w", err)
+		return fmt.Errorf("cannot determine who runs the drill: %w", err)
 	}
 	if cred.Uid != 0 {
-		return fmt.Errorf("cannot trust the drill: user %d runs it, and not root", cred.Uid)
+		return fmt.Errorf("cannot trust the drill: user %d runs it, not root", cred.Uid)
 	}
 	return nil
 }

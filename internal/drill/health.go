@@ -20,37 +20,37 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// watchedUnits are those without which a node does not work as it should.
+// watchedUnits returns the units that a working node needs.
 func watchedUnits() []string {
 	return []string{wellknown.AgentUnit, wellknown.HAProxyUnit, wellknown.KeepalivedUnit}
 }
 
-// preparingUnits run once at each boot, and must not fail.
+// preparingUnits returns units that run once at each boot and must not fail.
 func preparingUnits() []string {
 	return []string{wellknown.FirewallUnit, wellknown.CertificatesUnit}
 }
 
-// health is what the nodes' units looked like when they were last checked.
+// health has the state of the nodes' units at the last check.
 type health struct {
 	checked time.Time
 	nodes   map[string]nodeUnits
 }
 
-// nodeUnits are the units of a node in one boot.
+// nodeUnits has the units of a node in one boot.
 type nodeUnits struct {
 	leader int // the process ID of the boot's systemd
 	units  map[string]unit
 }
 
-// unit is what systemd says about a service: org.freedesktop.systemd1(5).
+// unit has properties of a service from systemd; see org.freedesktop.systemd1(5).
 type unit struct {
 	active, sub, invocation string
 	result                  string // of the last run
-	restarts                int    // by systemd, on its own
-	status                  int    // that the main process last ended with
+	restarts                int    // by systemd itself
+	status                  int    // last exit status of the main process
 }
 
-// running is nil, or why a unit does not run.
+// running returns nil if the unit runs, and otherwise the reason.
 func (u unit) running() error {
 	if u.active == "active" && u.sub == "running" {
 		return nil
@@ -58,8 +58,8 @@ func (u unit) running() error {
 	return fmt.Errorf("is %s (%s), result %s, last exit status %d", u.active, u.sub, u.result, u.status)
 }
 
-// checkHealth asks each node whether its agent, haproxy and keepalived run as they should, and returns what is wrong. A
-// unit of the node struck may have been started again if the fault is meant to do that.
+// checkHealth checks whether the agent, haproxy and keepalived work correctly on each node, and returns the problems. A unit
+// of the struck node may have been restarted if the fault causes that.
 func (c *Cluster) checkHealth(ctx context.Context, f drilled, struck string) []string {
 	now := health{checked: time.Now(), nodes: map[string]nodeUnits{}}
 	var mu sync.Mutex
@@ -87,7 +87,7 @@ func (c *Cluster) checkHealth(ctx context.Context, f drilled, struck string) []s
 	return out
 }
 
-// checkNode waits until a node is as it should be, and compares its units with those of the last check.
+// checkNode waits until a node is healthy, and compares its units with those of the last check.
 func (c *Cluster) checkNode(ctx context.Context, h *lab.Host, allowed []string) (now nodeUnits, problems []string) {
 	before := c.health.nodes[h.Name]
 	limited, cancel := context.WithTimeout(ctx, c.limits.health)
@@ -96,7 +96,7 @@ func (c *Cluster) checkNode(ctx context.Context, h *lab.Host, allowed []string) 
 	_ = waitFor(limited, 250*time.Millisecond, func() error {
 		found, problems := look(limited, h)
 		if limited.Err() != nil && wrong != nil {
-			return limited.Err() // what was found before the time was over is what counts
+			return limited.Err() // report what was found before the timeout
 		}
 		now, wrong = found, problems
 		if len(wrong) > 0 {
@@ -105,13 +105,13 @@ func (c *Cluster) checkNode(ctx context.Context, h *lab.Host, allowed []string) 
 		return nil
 	})
 	if ctx.Err() != nil {
-		return now, nil // the drill was interrupted: nothing is known
+		return now, nil // the drill was interrupted, so the result is unknown
 	}
 	problems = append(wrong, restarted(h.Name, before, now, allowed)...)
 	return now, append(problems, complaints(ctx, h, c.health.checked, allowed)...)
 }
 
-// look returns how a node's units are and what is wrong with the node now.
+// look returns the state of a node's units and the node's problems.
 func look(ctx context.Context, h *lab.Host) (now nodeUnits, wrong []string) {
 	if now.leader, _ = h.Leader(); now.leader == 0 {
 		return now, []string{h.Name + " is off"}
@@ -141,7 +141,7 @@ func look(ctx context.Context, h *lab.Host) (now nodeUnits, wrong []string) {
 	return now, append(wrong, wrongIn(s, h.Name)...)
 }
 
-// parseUnits reads what systemctl show prints: a paragraph of properties for each unit.
+// parseUnits parses the output of systemctl show: a paragraph of properties for each unit.
 func parseUnits(text string) map[string]unit {
 	out := map[string]unit{}
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
@@ -161,7 +161,7 @@ func parseUnits(text string) map[string]unit {
 	return out
 }
 
-// wrongIn returns what the agent of a node reports that is not as it should be.
+// wrongIn returns the problems in the status of a node's agent.
 func wrongIn(s control.Status, node string) []string {
 	var out []string
 	wrong := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -176,7 +176,7 @@ func wrongIn(s control.Status, node string) []string {
 	}
 	for _, i := range s.Instances {
 		if i.State == control.Unknown && !s.Daemon.Running {
-			continue // only the daemon hears of it
+			continue // only the daemon gets this from keepalived
 		}
 		if slices.Contains([]string{"FAULT", "STOP", control.Unknown}, i.State) {
 			wrong("%s on %s is in state %s%s", i.Name, node, i.State, because(i.Why))
@@ -205,8 +205,8 @@ func because(why string) string {
 	return ": " + why
 }
 
-// restarted compares a node's units with those of the last check. In a boot that was not seen before, no unit may have
-// been restarted at all; in one that was, only the allowed ones, and those once.
+// restarted compares a node's units with those of the last check. In a new boot, no unit may have been restarted. In the
+// same boot, only the allowed units may have been restarted, once.
 func restarted(node string, before, now nodeUnits, allowed []string) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(now.units)) {
@@ -216,27 +216,27 @@ func restarted(node string, before, now nodeUnits, allowed []string) []string {
 			was = before.units[name]
 		}
 		times := u.restarts - was.restarts
-		if times < 0 { // a start that was asked for has set it to zero
+		if times < 0 { // a requested start sets it to zero
 			times = u.restarts
 		}
 		switch {
 		case times > 1 || times == 1 && !slices.Contains(allowed, name):
 			out = append(out, fmt.Sprintf("systemd has restarted %s on %s %s: result %s, last exit status %d", short, node, plural(times, "time"), u.result, u.status))
 		case was.invocation != "" && u.invocation != was.invocation && !slices.Contains(allowed, name):
-			out = append(out, fmt.Sprintf("%s on %s was started again, which this fault does not do", short, node))
+			out = append(out, fmt.Sprintf("%s on %s was restarted, which this fault does not cause", short, node))
 		}
 	}
 	return out
 }
 
-// complaint matches the lines of a unit's journal that a healthy one never writes.
+// complaint matches lines in a unit's journal that a healthy unit never writes.
 var complaint = map[string]*regexp.Regexp{
 	wellknown.AgentUnit:      regexp.MustCompile(`\bpanic\b|^fatal error: |SIGSEGV|[Ww]atchdog timeout`),
 	wellknown.HAProxyUnit:    regexp.MustCompile(`\b[Pp]anic\b|\bPANIC\b|Current worker .* exited|[Ss]egmentation fault`),
 	wellknown.KeepalivedUnit: regexp.MustCompile(`[Rr]espawning|[Ss]egmentation fault|(?i)\bassert`),
 }
 
-// complaints returns the first line of each unit's journal since the last check that matches.
+// complaints returns, for each unit, the first matching line in its journal since the last check.
 func complaints(ctx context.Context, h *lab.Host, since time.Time, allowed []string) []string {
 	var out []string
 	for _, name := range watchedUnits() {
@@ -253,7 +253,7 @@ func complaints(ctx context.Context, h *lab.Host, since time.Time, allowed []str
 	return out
 }
 
-// logged returns the messages of a unit since a moment, or since the boot if that is zero.
+// logged returns the messages of a unit since a time, or since the boot if the time is zero.
 func logged(ctx context.Context, h *lab.Host, unit string, since time.Time) []string {
 	args := []string{"--quiet", "--no-pager", "--boot", "--output=cat", "--unit=" + unit}
 	if !since.IsZero() {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// As systemd 252 and 257 print it: the order of properties is their own.
+// As systemd 252 and 257 print it. The order of the properties is that of systemd.
 const shown = `Result=exit-code
 NRestarts=7
 ExecMainStatus=2
@@ -62,7 +62,7 @@ func TestRestarted(t *testing.T) {
 		"once, for no reason":           {node(1, 3, "a"), node(1, 4, "b"), nil, []string{"systemd has restarted haproxy on lb1 1 time: result signal, last exit status 0"}},
 		"again and again":               {node(1, 3, "a"), node(1, 9, "b"), allowed, []string{"systemd has restarted haproxy on lb1 6 times: result signal, last exit status 0"}},
 		"a start that was asked for":    {node(1, 3, "a"), node(1, 0, "b"), allowed, nil},
-		"a start that was not expected": {node(1, 0, "a"), node(1, 0, "b"), nil, []string{"haproxy on lb1 was started again, which this fault does not do"}},
+		"a start that was not expected": {node(1, 0, "a"), node(1, 0, "b"), nil, []string{"haproxy on lb1 was restarted, which this fault does not cause"}},
 		"another boot":                  {node(1, 3, "a"), node(2, 0, "b"), nil, nil},
 	} {
 		if diff := cmp.Diff(test.want, restarted("lb1", test.before, test.now, test.allowed)); diff != "" {
@@ -78,7 +78,7 @@ func TestWrongIn(t *testing.T) {
 		Instances: []control.Instance{{Name: "VI_www", State: "BACKUP"}},
 	}
 	if got := wrongIn(s, "lb1"); got != nil {
-		t.Errorf("a node that is as it should be: %q", got)
+		t.Errorf("a healthy node: %q", got)
 	}
 	s.Daemon = control.Daemon{Why: "no such file"}
 	s.HAProxy = control.HAProxy{Why: "connection refused"}
@@ -139,7 +139,7 @@ func TestReaction(t *testing.T) {
 		}
 		return clock(float64(ms))
 	}
-	const late = "lb1 gave its VIPs away 1500 ms after the fault because its track_script failed; the track file should have done that sooner: is ha-agent running?"
+	const late = "lb1 gave up its VIPs 1500 ms after the fault because its track_script failed, and not earlier because of its track file: is ha-agent running?"
 	for name, test := range map[string]struct {
 		fault, lost  int // milliseconds after the strike; -1: never
 		logged       string
@@ -152,8 +152,8 @@ func TestReaction(t *testing.T) {
 		"keepalived that does not read the file": {8, 1500, byTrackScript, byTrackScript, late},
 		"an agent that is late":                  {1900, 1500, byTrackScript, byTrackScript, late},
 		"for other reasons": {-1, 300, "", "",
-			"lb1 lost its VIPs 300 ms after the fault, and not because of its track file: is ha-agent running?"},
-		"nothing":        {-1, -1, "", "", "lb1 kept its VIPs: neither its track file nor its track_script took them away"},
+			"lb1 lost its VIPs 300 ms after the fault, but not because of its track file: is ha-agent running?"},
+		"nothing":        {-1, -1, "", "", "lb1 kept its VIPs: neither its track file nor its track_script reported a fault"},
 		"only the agent": {8, -1, "", byTrackFile, "lb1 kept its VIPs although its track file asked for FAULT"},
 	} {
 		way, problem := reaction{at(test.fault), at(test.lost), test.logged}.way("lb1", clock(0))
@@ -163,7 +163,7 @@ func TestReaction(t *testing.T) {
 	}
 }
 
-// As keepalived 2.3.3 logs it, by the track file and then by the track_script.
+// As keepalived 2.3.3 logs it, with the track_script and with the track file as the cause.
 func TestLoggedCause(t *testing.T) {
 	for want, lines := range map[string][]string{
 		byTrackScript: {"Script `haproxy` now returning 1", "VRRP_Script(haproxy) failed (exited with status 1)", "(VI_www) Entering FAULT STATE"},
@@ -181,10 +181,10 @@ func TestVerdict(t *testing.T) {
 		return &Report{Faults: []Fault{{Good: true}}, VIPs: []Asked{{Name: "www", URL: "http://10.0.0.1:80/"}}}
 	}
 	for want, change := range map[string]func(*Report){
-		"all good":      func(*Report) {},
-		"not good":      func(r *Report) { r.Problems = []string{"ha-agent on lb1 does not run"} },
-		"not finished":  func(r *Report) { r.Ended = "it was interrupted" },
-		"not all asked": func(r *Report) { r.VIPs = append(r.VIPs, Asked{Name: "db", Why: "it has no service"}) },
+		"all good":            func(*Report) {},
+		"not good":            func(r *Report) { r.Problems = []string{"ha-agent on lb1 does not run"} },
+		"not finished":        func(r *Report) { r.Ended = "it was interrupted" },
+		"not all VIPs tested": func(r *Report) { r.VIPs = append(r.VIPs, Asked{Name: "db", Why: "it has no service"}) },
 	} {
 		r := good()
 		change(r)

@@ -13,14 +13,14 @@ import (
 //go:embed report.html.tmpl
 var page string
 
-// JSON writes the report for programs.
+// JSON writes the report as JSON.
 func (r *Report) JSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
 
-// HTML writes the report as one page, which needs nothing besides.
+// HTML writes the report as one page, which does not load other files.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"show":     show,
@@ -40,7 +40,7 @@ func (r *Report) HTML(w io.Writer) error {
 	return t.Execute(w, r)
 }
 
-// asked names the VIPs that clients asked for.
+// asked describes the VIPs that clients tested.
 func (r *Report) asked() string {
 	n := len(r.VIPs) - len(r.NotAsked())
 	switch {
@@ -52,7 +52,7 @@ func (r *Report) asked() string {
 	return fmt.Sprintf("%d of %d virtual IPs", n, len(r.VIPs))
 }
 
-// holders tells where a VIP went.
+// holders describes where a VIP was.
 func holders(v VIPRun) string {
 	to := newNode(v)
 	switch {

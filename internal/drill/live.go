@@ -6,35 +6,35 @@ import (
 	"time"
 )
 
-// Live is how things stand.
+// Live is the current state of a drill.
 type Live struct {
-	Doing string // what is done now; empty: nothing
+	Doing string // the current activity; empty if there is none
 	Since time.Time
-	Why   []string // what has been waited for for some time
+	Why   []string // what the drill has been waiting for
 	Nodes []LiveNode
 	VIPs  []LiveVIP
 }
 
-// LiveNode is a node.
+// LiveNode is the state of a node.
 type LiveNode struct {
 	Name  string
-	State string   // on, off, or what was done to it
+	State string   // on, off, or the effect of the fault
 	Holds []string // VIPs
-	Rate  float64  // answers per second to the clients of the VIPs that it holds alone
-	Gap   Millis   // since the last answer to the client that waits longest; 0 where it holds none
+	Rate  float64  // answers per second to the clients of the VIPs that only this node holds
+	Gap   Millis   // time since the last answer to the client that waits longest; 0 if the node holds no VIP
 }
 
-// LiveVIP is a VIP that is not as it should be.
+// LiveVIP is a VIP that does not have exactly one holder.
 type LiveVIP struct {
 	Name    string
 	Holders []string
 	Gap     Millis
 }
 
-// liveInterval is how often somebody is shown how things stand.
+// liveInterval is the interval at which the state is shown.
 const liveInterval = 100 * time.Millisecond
 
-// live shows how things stand, from time to time.
+// live shows the current state periodically.
 type live struct {
 	done chan struct{}
 	quit chan struct{}
@@ -74,21 +74,21 @@ func (l *live) stop() {
 	}
 }
 
-// now says what is done, and to which node.
+// now sets the current activity and the node that it affects.
 func (l *live) now(doing, struck string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doing, l.struck, l.since, l.why = doing, struck, time.Now(), nil
 }
 
-// because sets what is waited for.
+// because sets the reasons why the drill waits.
 func (l *live) because(why []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.why = why
 }
 
-// look looks at everything.
+// look collects the current state.
 func (c *Cluster) look(l *live, now time.Time) Live {
 	l.mu.Lock()
 	out := Live{Doing: l.doing, Since: l.since, Why: l.why}
@@ -125,7 +125,7 @@ func (c *Cluster) look(l *live, now time.Time) Live {
 	return out
 }
 
-// pace is how many answers a client gets in a second, and how long ago the last one came.
+// pace returns how many answers per second a client gets, and the time since the last answer.
 func (t *watched) pace(now time.Time) (rate float64, gap Millis) {
 	if t.watch == nil {
 		return 0, 0
@@ -140,7 +140,7 @@ func (t *watched) pace(now time.Time) (rate float64, gap Millis) {
 	return float64(len(answers)) / over.Seconds(), gap
 }
 
-// after are the times from since on.
+// after returns the times from since on.
 func after(times []time.Time, since time.Time) []time.Time {
 	return slices.DeleteFunc(slices.Clone(times), func(t time.Time) bool { return t.Before(since) })
 }

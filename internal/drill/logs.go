@@ -8,8 +8,8 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// shownLogs returns log lines of a host as they may be shown: haproxy and keepalived quote lines of their configuration, which
-// can hold secrets.
+// shownLogs returns log lines of a host without secrets: haproxy and keepalived quote lines of their configuration, which
+// can contain secrets.
 func shownLogs(h *lab.Host, logs string) string {
 	var files [][]byte
 	for _, path := range []string{wellknown.HAProxyConfig, wellknown.KeepalivedConfig} {
@@ -20,7 +20,7 @@ func shownLogs(h *lab.Host, logs string) string {
 	return hideQuotes(redact.NewConfig(files...), logs)
 }
 
-// hideQuotes redacts the lines of the two daemons.
+// hideQuotes redacts the log lines of haproxy and keepalived.
 func hideQuotes(c *redact.Config, logs string) string {
 	lines := strings.Split(logs, "\n")
 	for i, line := range lines {

@@ -10,52 +10,53 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// plan is what the lab needs for a spec: who is on which network, who serves what, who asks for what.
+// plan is the plan of the lab for a spec: which machine is on which network, which servers exist, and what clients request.
 type plan struct {
 	nodes   []node
 	servers []server
 	targets []target
-	notes   []string // what is left out, and why
+	notes   []string // what cannot be simulated, and why
 }
 
-// node is a load balancer and its cables.
+// node is a load balancer and its network connections.
 type node struct {
 	name       string // in the spec
-	host       string // in the lab: the name of the host
-	vrrp       string // the interface that speaks VRRP
+	host       string // the name of the host in the lab
+	vrrp       string // the interface on which it speaks VRRP
 	interfaces []lab.Interface
 }
 
-// server is one of those behind the load balancers: on a node, or on a network of the lab.
+// server is a server behind the load balancers: on a node, or on a network of the lab.
 type server struct {
 	name    string
 	address netip.AddrPort
-	status  int    // of its answers
+	status  int    // HTTP status of its answers
 	text    string // in their bodies
 	talk    *dialogue
 	node    string
 	network string
 }
 
-// target is an address of a VIP, and what a client asks of it.
+// target is an address of a VIP, with the requests of its client.
 type target struct {
 	vip     string
-	name    string // the VIP's; with the family where it has two addresses
+	name    string // name of the VIP, with the address family if it has two addresses
 	address netip.Addr
-	home    string // the host that is to hold it under preempt; empty: any
+	home    string // the host that must hold the VIP under preempt; empty means any
 
-	// The client. Without a network there is none: only the holder is followed.
+	// The client. If network is empty, there is no client, and only the holder is watched.
 	network string
 	client  netip.Prefix
 	question
 	more []question // of the VIP's other services
-	why  string     // there is no client
+	why  string     // why there is no client
 }
 
-// nodesNetwork is the one that the nodes' own interfaces are on.
+// nodesNetwork is the network of the nodes' own interfaces.
 const nodesNetwork = "nodes"
 
-// networkOf is the network of an interface of a node: that of all nodes for its own, and one for each other name.
+// networkOf returns the network of an interface of a node. The nodes' own interfaces share a network, and each other name
+// has a separate network.
 func networkOf(n *spec.Node, iface string) string {
 	if iface == n.Interface {
 		return nodesNetwork
@@ -69,7 +70,7 @@ func newPlan(s *spec.Spec) (*plan, error) {
 		p.nodes = append(p.nodes, planNode(s, &s.Nodes[i]))
 	}
 	taken := addressesIn(s)
-	played := map[string]bool{} // services and backends with a server that is played
+	played := map[string]bool{} // services and backends with a simulated server
 	for _, pool := range s.Pools() {
 		p.planServers(s, &pool, played)
 	}
@@ -77,7 +78,7 @@ func newPlan(s *spec.Spec) (*plan, error) {
 		p.planTargets(s, &s.VIPs[i], played, taken)
 	}
 	if !slices.ContainsFunc(p.targets, func(t target) bool { return t.url != "" }) {
-		return nil, fmt.Errorf("cannot drill: no client can ask for a service of this spec:\n  %s", strings.Join(p.notes, "\n  "))
+		return nil, fmt.Errorf("cannot drill: no service of this spec can be tested by a client:\n  %s", strings.Join(p.notes, "\n  "))
 	}
 	return p, nil
 }
@@ -106,7 +107,7 @@ func planNode(s *spec.Spec, n *spec.Node) node {
 	return out
 }
 
-// place finds where a server stands.
+// place finds the node or network of a server. It reports whether it found one.
 func (p *plan) place(s *spec.Spec, out *server) bool {
 	addr := out.address.Addr()
 	for i := range s.Nodes {
@@ -119,7 +120,7 @@ func (p *plan) place(s *spec.Spec, out *server) bool {
 	return out.network != ""
 }
 
-// networkWith is the network that an address is on; empty where none is known.
+// networkWith returns the network that contains an address, or "" if there is none.
 func networkWith(s *spec.Spec, addr netip.Addr) string {
 	for i := range s.Nodes {
 		for _, a := range s.Nodes[i].Addresses {
@@ -138,7 +139,7 @@ func networkWith(s *spec.Spec, addr netip.Addr) string {
 	return ""
 }
 
-// prefixOf is the prefix that a node's address has in the drill; see Prepare.
+// prefixOf returns the prefix of a node's address in the drill; see Prepare.
 func prefixOf(a spec.Address) netip.Prefix {
 	if a.Bits != 0 {
 		return a.Prefix()
@@ -153,7 +154,8 @@ func usualBits(a netip.Addr) int {
 	return 64
 }
 
-// planTargets has a client ask each service of a VIP that can be played: the first all the time, the others now and then.
+// planTargets adds clients for each service of a VIP that can be simulated. A client requests the first service all the time,
+// and the others from time to time.
 func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, taken map[netip.Addr]bool) {
 	for _, a := range v.Addresses {
 		t := target{vip: v.Name, name: v.Name, address: a.Addr}
@@ -171,7 +173,7 @@ func (p *plan) planTargets(s *spec.Spec, v *spec.VIP, played map[string]bool, ta
 		}
 		if t.why != "" {
 			t.network, t.client = "", netip.Prefix{}
-			p.note("no client asks %s at %s: %s; only its holder is followed", v.Name, a.Addr, t.why)
+			p.note("no client tests %s at %s: %s; the drill only watches its holder", v.Name, a.Addr, t.why)
 		}
 		p.targets = append(p.targets, t)
 	}
@@ -188,11 +190,11 @@ func several(v *spec.VIP, f spec.Family) bool {
 	return n > 1
 }
 
-// planClient gives a target its client, or returns why it has none.
+// planClient adds a client to a target, or returns the reason why it cannot.
 func (p *plan) planClient(s *spec.Spec, v *spec.VIP, a spec.Address, t *target, taken map[netip.Addr]bool) (why string) {
 	subnet, ok := subnetOf(s, v, a)
 	if !ok {
-		return "its network is not known; give it a prefix"
+		return "its network is unknown: give the address a prefix length"
 	}
 	addr, ok := freeAddress(subnet, taken)
 	if !ok {
@@ -203,7 +205,7 @@ func (p *plan) planClient(s *spec.Spec, v *spec.VIP, a spec.Address, t *target, 
 	return ""
 }
 
-// home is the host that has the highest priority for a VIP.
+// home returns the host that has the highest priority for a VIP.
 func home(s *spec.Spec, v *spec.VIP) string {
 	best := &s.Nodes[0]
 	for i := range s.Nodes {

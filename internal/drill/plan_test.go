@@ -20,7 +20,7 @@ func parse(t *testing.T, text string) *spec.Spec {
 	return s
 }
 
-// written is a plan as text.
+// written returns a plan as text.
 func written(p *plan) string {
 	var b strings.Builder
 	for _, n := range p.nodes {
@@ -97,7 +97,7 @@ client of www (IPv6): 2001:db8:0:1:8000::1/64 on nodes asks http://[2001:db8:0:1
 	}
 }
 
-// Every example can be drilled.
+// Every example must be possible to drill.
 func TestPlanOfEveryExample(t *testing.T) {
 	for _, name := range examples.Names() {
 		text, _ := examples.Get(name)
@@ -109,7 +109,7 @@ func TestPlanOfEveryExample(t *testing.T) {
 		}
 		for _, target := range p.targets {
 			if target.url == "" {
-				t.Errorf("%s: no client asks %s: %v", name, target.name, p.notes)
+				t.Errorf("%s: no client tests %s: %v", name, target.name, p.notes)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ services:
   - {name: near, vip: own, port: 80, servers: [{name: s, address: 10.0.0.129}, {name: far, address: 172.16.0.1}]}
 `
 
-// What cannot be played is named, and the rest is played.
+// The plan must name what cannot be simulated, and simulate the rest.
 func TestPlanLeavesOut(t *testing.T) {
 	s := parse(t, awkward)
 	if notes := Prepare(s); len(notes) != 2 || s.Nodes[0].Addresses[0].Bits != 24 {
@@ -142,8 +142,8 @@ node b: [{eth0 nodes}]
 server 10.0.0.129:80: nodes, 200
 client of own: 10.0.0.131/24 on nodes asks http://10.0.0.128:80/, home ""
 client of quiet: invalid Prefix on  asks , home ""
-note: far of near is left out: 172.16.0.1 is on no network of the nodes
-note: no client asks quiet at 10.0.0.130: it has no service with a server that the drill can play; only its holder is followed
+note: server far of near is not simulated: 172.16.0.1 is not on a network of the nodes
+note: no client tests quiet at 10.0.0.130: it has no service with a server that the drill can simulate; the drill only watches its holder
 `
 	if diff := cmp.Diff(want, written(p)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -152,7 +152,7 @@ note: no client asks quiet at 10.0.0.130: it has no service with a server that t
 
 func TestPlanWithNothingToAsk(t *testing.T) {
 	_, err := newPlan(parse(t, strings.ReplaceAll(awkward, "{name: s, address: 10.0.0.129}, ", "")))
-	if err == nil || !strings.Contains(err.Error(), "far of near is left out") {
+	if err == nil || !strings.Contains(err.Error(), "far of near is not simulated") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -172,7 +172,8 @@ func TestFaultNames(t *testing.T) {
 	}
 }
 
-// A bond and a VLAN of the spec are Ethernet devices in the drill, and a network of the user's own has the names that it sets.
+// A bond and a VLAN of the spec are Ethernet devices in the drill. A custom network configuration defines its own interface
+// names.
 func TestPlanOfDescribedInterfaces(t *testing.T) {
 	s := parse(t, `apiVersion: hapair/v1
 cluster: described

@@ -18,23 +18,23 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// A played server takes whatever haproxy speaks to it: the PROXY protocol, TLS, HTTP, and the checks of other protocols. Its
-// clients ask by HTTP, behind services of mode tcp, too.
+// A simulated server accepts everything that haproxy sends to it: the PROXY protocol, TLS, HTTP, and the checks of other
+// protocols. Its clients use HTTP, even behind services of mode tcp.
 
-// dialogue is how a server answers a check that is not HTTP.
+// dialogue describes how a server answers a check that is not HTTP.
 type dialogue struct {
-	banner []byte // sent before the client says anything
-	begins []byte // what the client begins with, unless the server does
+	banner []byte // sent before the client sends anything
+	begins []byte // the first bytes that the client sends, unless the server sends first
 	steps  []exchange
 }
 
-// exchange is what the server waits for, and what it answers.
+// exchange is the text for which the server waits, and its answer.
 type exchange struct {
-	until  string // the last bytes of what is waited for; empty: anything
+	until  string // the last bytes of the text; empty means any text
 	answer []byte
 }
 
-// Answers of servers whose protocol haproxy checks: the least that its checks accept (check.c, tcpcheck.c).
+// Answers of servers whose protocol haproxy checks: the minimum that its checks accept (check.c, tcpcheck.c).
 var (
 	// A handshake of version 10, and an OK packet.
 	mysqlBanner = packet(0, "\x0a8.0.0\x00\x01\x00\x00\x00authdata\x00\xff\xf7\x21\x02\x00\x08\x00\x15"+strings.Repeat("\x00", 10)+"authdatapart\x00")
@@ -44,13 +44,13 @@ var (
 	ldapOK  = []byte("0\x0c\x02\x01\x01a\x07\x0a\x01\x00\x04\x00\x04\x00")
 )
 
-// packet is a packet of MySQL's protocol.
+// packet returns a packet of MySQL's protocol.
 func packet(number byte, payload string) []byte {
 	return append([]byte{byte(len(payload)), byte(len(payload) >> 8), 0, number}, payload...)
 }
 
-// newDialogue is how a server answers the checks of a pool; nil if they are HTTP, TLS or connections. ok is false if it
-// cannot answer them.
+// newDialogue returns the dialogue for the checks of a pool, or nil if they are HTTP, TLS or connections. ok is false if a
+// simulated server cannot answer them.
 func newDialogue(k *spec.Check) (d *dialogue, ok bool) {
 	if k == nil || k.Off || k.HTTP != "" {
 		return nil, true
@@ -73,7 +73,7 @@ func newDialogue(k *spec.Check) (d *dialogue, ok bool) {
 	return nil, true
 }
 
-// scripted answers a check of texts that are sent and expected.
+// scripted returns the dialogue for a check with texts to send and to expect.
 func scripted(steps []spec.TCPStep) (*dialogue, bool) {
 	d := &dialogue{}
 	for i, s := range steps {
@@ -96,7 +96,7 @@ func scripted(steps []spec.TCPStep) (*dialogue, bool) {
 	return d, true
 }
 
-// hold has the dialogue with a client.
+// hold carries out the dialogue with a client.
 func (d *dialogue) hold(r *bufio.Reader, w io.Writer) {
 	for _, step := range d.steps {
 		var got []byte
@@ -107,7 +107,7 @@ func (d *dialogue) hold(r *bufio.Reader, w io.Writer) {
 			}
 			got = append(got, b)
 		}
-		if step.until == "" { // a packet, whose end need not be known
+		if step.until == "" { // a packet, whose end is not needed
 			_, _ = r.Discard(r.Buffered())
 		}
 		if _, err := w.Write(step.answer); err != nil {
@@ -116,7 +116,7 @@ func (d *dialogue) hold(r *bufio.Reader, w io.Writer) {
 	}
 }
 
-// playing is a listener whose connections speak HTTP: what comes before it, and what is no HTTP, is dealt with.
+// playing is a listener whose connections speak HTTP. It handles other protocols, and everything that comes before HTTP.
 type playing struct {
 	net.Listener
 	talk *dialogue
@@ -126,7 +126,7 @@ type playing struct {
 	once sync.Once
 }
 
-// play wraps a listener of a server whose checks are answered by a dialogue, or nil.
+// play wraps a listener of a server. talk answers the server's checks, and may be nil.
 func play(l net.Listener, talk *dialogue) net.Listener {
 	p := &playing{Listener: l, talk: talk, http: make(chan net.Conn), end: make(chan struct{}), tls: selfSigned()}
 	go p.accept()
@@ -154,10 +154,10 @@ func (p *playing) Accept() (net.Conn, error) {
 	}
 }
 
-// quiet is how long a client may be silent before a server with a banner sends it: one that asks by HTTP speaks first.
+// quiet is how long a server waits for the client before it sends its banner, because an HTTP client sends first.
 const quiet = 50 * time.Millisecond
 
-// open finds out what a client speaks.
+// open determines the protocol of a client.
 func (p *playing) open(conn net.Conn) {
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	r := bufio.NewReader(conn)
@@ -176,7 +176,7 @@ func (p *playing) open(conn net.Conn) {
 			continue
 		case p.talk != nil && p.talk.begins != nil && bytes.HasPrefix(p.talk.begins, first):
 			p.talk.hold(r, conn)
-		case first[0] == 0x16: // a handshake of TLS
+		case first[0] == 0x16: // a TLS handshake
 			_ = conn.SetDeadline(time.Time{})
 			p.hand(tls.Server(&buffered{conn, r}, p.tls))
 			return
@@ -203,7 +203,7 @@ func (p *playing) hand(conn net.Conn) {
 	}
 }
 
-// proxySignature begins a header of the PROXY protocol's version 2 (proxy-protocol.txt, 2.2).
+// proxySignature is the beginning of a header of the PROXY protocol, version 2 (proxy-protocol.txt, 2.2).
 const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 
 // proxied reads a header of the PROXY protocol, and reports whether there was one.
@@ -229,7 +229,7 @@ func proxied(r *bufio.Reader) bool {
 	return false
 }
 
-// buffered is a connection of which something was read already.
+// buffered is a connection from which some bytes were already read.
 type buffered struct {
 	net.Conn
 	r *bufio.Reader
@@ -237,7 +237,7 @@ type buffered struct {
 
 func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 
-// selfSigned is a certificate that nothing verifies; nil if none can be made.
+// selfSigned returns a TLS configuration with a self-signed certificate, or nil if it cannot be made.
 var selfSigned = sync.OnceValue(func() *tls.Config {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

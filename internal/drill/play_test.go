@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// served is the address of a played server whose checks are those of a spec.
+// served starts a simulated server for a spec's check, and returns its address.
 func served(t *testing.T, k *spec.Check) string {
 	t.Helper()
 	talk, ok := newDialogue(k)
@@ -30,7 +30,7 @@ func served(t *testing.T, k *spec.Check) string {
 	return l.Addr().String()
 }
 
-// dialogueWith sends each text once all that was answered before has come, and returns all answers.
+// dialogueWith sends each text when all earlier answers have arrived, and returns all answers.
 func dialogueWith(t *testing.T, address string, sent ...string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -42,7 +42,7 @@ func dialogueWith(t *testing.T, address string, sent ...string) string {
 	var all strings.Builder
 	r := bufio.NewReader(conn)
 	for _, text := range sent {
-		if text == "" { // an answer is waited for
+		if text == "" { // an empty text means: wait for an answer
 			b, err := r.ReadByte()
 			if err != nil {
 				t.Fatalf("after %q: %v", all.String(), err)
@@ -60,7 +60,7 @@ func dialogueWith(t *testing.T, address string, sent ...string) string {
 	return all.String()
 }
 
-func TestPlayedServersAnswerTheirChecks(t *testing.T) {
+func TestSimulatedServersAnswerTheirChecks(t *testing.T) {
 	for name, c := range map[string]struct {
 		check *spec.Check
 		sent  []string
@@ -80,7 +80,7 @@ func TestPlayedServersAnswerTheirChecks(t *testing.T) {
 			if got := dialogueWith(t, address, c.sent...); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			// A client of the service asks by HTTP, whatever the check is.
+			// A client of the service uses HTTP, whatever the check is.
 			for _, before := range []string{"", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", proxySignature + "\x20\x00\x00\x02ab"} {
 				got := dialogueWith(t, address, before+"GET / HTTP/1.0\r\n\r\n", "")
 				if !strings.HasPrefix(got, "HTTP/1.0 200 OK") {
@@ -91,7 +91,7 @@ func TestPlayedServersAnswerTheirChecks(t *testing.T) {
 	}
 }
 
-func TestPlayedServersSpeakTLS(t *testing.T) {
+func TestSimulatedServersSpeakTLS(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	res, err := client.Get("https://" + served(t, nil) + "/")
 	if err != nil {
@@ -103,8 +103,8 @@ func TestPlayedServersSpeakTLS(t *testing.T) {
 	}
 }
 
-func TestRegularExpressionsCannotBePlayed(t *testing.T) {
+func TestRegularExpressionsCannotBeSimulated(t *testing.T) {
 	if _, ok := newDialogue(&spec.Check{TCP: []spec.TCPStep{{Send: "x"}, {ExpectRegex: "y"}}}); ok {
-		t.Error("a regular expression is played")
+		t.Error("a check with a regular expression is simulated")
 	}
 }

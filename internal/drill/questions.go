@@ -18,13 +18,13 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// question is what a client asks a service. Behind a service of mode tcp an HTTP server stands, too: the answer comes all
-// the way.
+// question is a request of a client to a service. A service of mode tcp has an HTTP server too, so an answer always comes
+// from the server.
 type question struct {
 	service string
 	url     string
-	host    string // of the request, and of the TLS handshake; empty: the address
-	proxy   bool   // after a header of the PROXY protocol
+	host    string // of the request and of the TLS handshake; empty means the address
+	proxy   bool   // whether a header of the PROXY protocol is sent first
 }
 
 func (q question) String() string {
@@ -33,12 +33,12 @@ func (q question) String() string {
 		text += " as " + q.host
 	}
 	if q.proxy {
-		text += " by the PROXY protocol"
+		text += " with the PROXY protocol"
 	}
 	return text
 }
 
-// planQuestions finds what the client of a target asks.
+// planQuestions plans the requests of a target's client.
 func (p *plan) planQuestions(s *spec.Spec, v *spec.VIP, addr netip.Addr, t *target, played map[string]bool) {
 	var all []question
 	for i := range s.Services {
@@ -47,36 +47,36 @@ func (p *plan) planQuestions(s *spec.Spec, v *spec.VIP, addr netip.Addr, t *targ
 			continue
 		}
 		if why := unaskable(svc, t.client.Addr()); why != "" {
-			p.note("no client asks %s: %s", svc.Name, why)
+			p.note("no client tests %s: %s", svc.Name, why)
 			continue
 		}
 		asked := questionsOf(s, svc, addr, played)
 		if len(asked) == 0 && (len(svc.Servers) > 0 || svc.Backend != "") {
-			p.note("no client asks %s: none of its servers can be played", svc.Name)
+			p.note("no client tests %s: none of its servers can be simulated", svc.Name)
 		}
 		all = append(all, asked...)
 	}
 	if len(all) == 0 {
-		t.why = "it has no service with a server that the drill can play"
+		t.why = "it has no service with a server that the drill can simulate"
 		return
 	}
 	t.question, t.more = all[0], all[1:]
 }
 
-// unaskable returns why a client cannot ask a service.
+// unaskable returns the reason why a client cannot send requests to a service, or "".
 func unaskable(svc *spec.Service, client netip.Addr) string {
 	allowed := len(svc.Allow) == 0 || slices.ContainsFunc(svc.Allow, func(p netip.Prefix) bool { return p.Contains(client) })
 	switch {
 	case !allowed:
 		return fmt.Sprintf("its allow does not list %s, the client's address", client)
 	case svc.TLS != nil && svc.TLS.ClientCA != "" && svc.TLS.ClientVerify != "optional":
-		return "it demands a client's certificate"
+		return "it requires a client certificate"
 	}
 	return ""
 }
 
-// questionsOf are the requests that a service answers at an address: by its own servers or its backend, by haproxy itself,
-// and by the backends of its routes.
+// questionsOf returns requests that a service answers at an address: through its own servers or its backend, from haproxy
+// itself, and through the backends of its routes.
 func questionsOf(s *spec.Spec, svc *spec.Service, addr netip.Addr, played map[string]bool) []question {
 	endpoint, ok := spec.Endpoint{}, false
 	for _, e := range s.Endpoints(svc) {
@@ -126,10 +126,10 @@ func questionsOf(s *spec.Spec, svc *spec.Service, addr netip.Addr, played map[st
 	return out
 }
 
-// asIn is what a check asks for.
+// asIn is the host and path of a check's request.
 type asIn struct{ host, path string }
 
-// checkOf is what the check of a service's servers, or of its backend, asks for.
+// checkOf returns the request of the check of a service's servers, or of its backend.
 func checkOf(s *spec.Spec, svc *spec.Service) asIn {
 	k := svc.Check
 	for i := range s.Backends {
@@ -148,9 +148,9 @@ func checkOf(s *spec.Spec, svc *spec.Service) asIn {
 	return out
 }
 
-// httpClient makes requests of a question from a client of the lab.
+// httpClient returns an HTTP client that sends a question from a client of the lab.
 func (q question) httpClient(client *lab.Client) *http.Client {
-	// An image's certificate is a placeholder, which no authority has signed.
+	// The certificate of an image is a placeholder that no authority has signed.
 	config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
 	if q.host != "" {
 		config.ServerName, _, _ = strings.Cut(q.host, ":")
@@ -165,7 +165,8 @@ func (q question) httpClient(client *lab.Client) *http.Client {
 	}
 }
 
-// askAll asks each service once, until it answers or the time is over, and returns which did not.
+// askAll sends a request to each service until it answers or the time limit is over. It returns the services that did not
+// answer.
 func (c *Cluster) askAll(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, c.limits.health)
 	defer cancel()
@@ -190,7 +191,7 @@ func (c *Cluster) askAll(ctx context.Context) []string {
 	return problems
 }
 
-// askOnce asks until there is an answer.
+// askOnce repeats a request until there is an answer.
 func askOnce(ctx context.Context, client *lab.Client, q question) error {
 	h := q.httpClient(client)
 	var last error

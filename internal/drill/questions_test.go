@@ -37,7 +37,7 @@ services:
   - {name: other-status, vip: own, port: 86, check: {http: GET /, expect: 401}, servers: [{name: s, address: 10.0.0.20, port: 80}]}
 `
 
-// Each service is asked as its fields say, and what cannot be asked is named.
+// The requests to each service must agree with its fields. The plan must name the services that cannot be tested.
 func TestPlanAsksEachService(t *testing.T) {
 	s := parse(t, manyServices)
 	if notes := Prepare(s); len(notes) != 1 {
@@ -56,20 +56,20 @@ server 10.0.0.22:6379: nodes, 200
 server 10.0.0.22:82: nodes, 200
 server 10.0.0.22:83: nodes, 200
 server 10.0.0.129:8080: nodes, 200
-client of own: 10.0.0.130/24 on nodes asks http://10.0.0.10:80/ by the PROXY protocol, home ""
+client of own: 10.0.0.130/24 on nodes asks http://10.0.0.10:80/ with the PROXY protocol, home ""
     and web: http://10.0.0.10:8080/health as web.example.org
     and web: http://10.0.0.10:8080/v1 as www.api.example.org
     and redis: http://10.0.0.10:6379/
     and secure: https://10.0.0.10:443/up
     and alive: http://10.0.0.10:81/alive
-note: s of verified is left out: no server here has a certificate that /etc/ca.pem verifies
-note: the servers of regex are left out: their check matches a regular expression
-note: s of other-status is left out: 10.0.0.20:80 answers for another service, with status 200
-note: no client asks closed: its allow does not list 10.0.0.130, the client's address
-note: no client asks clients: it demands a client's certificate
-note: no client asks verified: none of its servers can be played
-note: no client asks regex: none of its servers can be played
-note: no client asks other-status: none of its servers can be played
+note: server s of verified is not simulated: the drill has no certificate that /etc/ca.pem verifies
+note: the servers of regex are not simulated: their check matches a regular expression
+note: server s of other-status is not simulated: 10.0.0.20:80 answers for another service, with status 200
+note: no client tests closed: its allow does not list 10.0.0.130, the client's address
+note: no client tests clients: it requires a client certificate
+note: no client tests verified: none of its servers can be simulated
+note: no client tests regex: none of its servers can be simulated
+note: no client tests other-status: none of its servers can be simulated
 `
 	if diff := cmp.Diff(want, written(p)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

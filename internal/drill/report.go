@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Report is what a drill found.
+// Report is the result of a drill.
 type Report struct {
 	Cluster  string            `json:"cluster"`
 	Spec     string            `json:"spec_sha256"`
@@ -13,20 +13,20 @@ type Report struct {
 	Took     string            `json:"took"`
 	Release  string            `json:"release"`
 	Versions map[string]string `json:"versions"` // of haproxy, keepalived, ha-agent, the system and the kernel
-	Machine  string            `json:"machine"`  // that it ran on: processors and load
+	Machine  string            `json:"machine"`  // the machine of the drill: processors and load
 	AdvertMS Millis            `json:"advert_int_ms"`
 	AskMS    Millis            `json:"ask_interval_ms"`
-	MaxGapMS Millis            `json:"max_gap_ms,omitempty"` // the limit that was set; 0: none
+	MaxGapMS Millis            `json:"max_gap_ms,omitempty"` // the configured limit; 0 means none
 	Nodes    []string          `json:"nodes"`
 	VIPs     []Asked           `json:"vips"`
-	Notes    []string          `json:"notes,omitempty"`    // what was left out, and why
-	Problems []string          `json:"problems,omitempty"` // that the nodes had before the first fault
+	Notes    []string          `json:"notes,omitempty"`    // what was not simulated, and why
+	Problems []string          `json:"problems,omitempty"` // problems that the nodes had before the first fault
 	Faults   []Fault           `json:"faults"`
-	Ended    string            `json:"ended,omitempty"` // why not all faults were gone through
+	Ended    string            `json:"ended,omitempty"` // why some faults were not tested
 	Good     bool              `json:"good"`            // see judge
 }
 
-// Asked is a VIP and what its client asked for.
+// Asked is a VIP and the requests of its client.
 type Asked struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
@@ -34,15 +34,15 @@ type Asked struct {
 	Why     string `json:"not_asked,omitempty"` // why there was no client
 }
 
-// NotAsked are the VIPs about which no client can report.
+// NotAsked returns the VIPs that were not tested by a client.
 func (r *Report) NotAsked() []Asked {
 	return slices.DeleteFunc(slices.Clone(r.VIPs), func(v Asked) bool { return v.URL != "" })
 }
 
-// NotFinished is the verdict on a drill that ended before all faults were gone through and found no problem until then.
+// NotFinished is the verdict if a drill ended before all faults were tested, without a problem so far.
 const NotFinished = "not finished"
 
-// Verdict sums the drill up in some words.
+// Verdict returns the verdict on the drill in a few words.
 func (r *Report) Verdict() string {
 	bad := len(r.Problems) > 0 || slices.ContainsFunc(r.Faults, func(f Fault) bool { return !f.Good })
 	switch {
@@ -53,53 +53,53 @@ func (r *Report) Verdict() string {
 	case r.Ended != "":
 		return NotFinished
 	}
-	return "not all asked"
+	return "not all VIPs tested"
 }
 
-// Fault is what one kind of fault did, over all runs.
+// Fault summarizes all runs of one kind of fault.
 type Fault struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	// Of the VIPs that the node held that was struck.
+	// Figures of the VIPs that the struck node held.
 	GapMedian   Millis `json:"gap_median_ms"`
 	GapWorst    Millis `json:"gap_worst_ms"`
 	Lost        int    `json:"lost_median"`
 	LostWorst   int    `json:"lost_worst"`
-	Moved       int    `json:"moved"` // how many times a VIP got a new holder
+	Moved       int    `json:"moved"` // how often a VIP got a new holder
 	MovedMedian Millis `json:"moved_median_ms"`
 	MovedWorst  Millis `json:"moved_worst_ms"`
-	// Of all VIPs.
+	// Figures of all VIPs.
 	Overlap Millis `json:"two_holders_worst_ms"`
 	Parted  bool   `json:"parted,omitempty"` // a node could not know of another holder until the repair
 	Good    bool   `json:"good"`
 	Runs    []Run  `json:"runs"`
 }
 
-// Run is a fault that struck once. Its times count from the strike.
+// Run is one strike of a fault. Times are relative to the strike.
 type Run struct {
 	Struck    string   `json:"struck"` // the node
-	Stretch            // what is shown
-	Served    Millis   `json:"served_ms"`               // since when all was served again, as was seen a little later
+	Stretch            // the part of the timeline that is shown
+	Served    Millis   `json:"served_ms"`               // when all VIPs were served again; it was confirmed a little later
 	Repaired  Millis   `json:"repaired_ms"`             // when the repair began
-	By        string   `json:"by,omitempty"`            // how the node came to give its VIPs away, if ha-agent must see to that
-	TrackFile Millis   `json:"track_file_ms,omitempty"` // when its track file asked for that
+	By        string   `json:"by,omitempty"`            // what made the node give up its VIPs, if ha-agent is responsible for that
+	TrackFile Millis   `json:"track_file_ms,omitempty"` // when its track file asked for FAULT
 	VIPs      []VIPRun `json:"vips"`
 	Problems  []string `json:"problems,omitempty"`
 }
 
-// VIPRun is what became of one VIP.
+// VIPRun is what happened to one VIP in a run.
 type VIPRun struct {
 	Name     string    `json:"name"`
-	Struck   bool      `json:"struck"` // it was on the node that was struck
+	Struck   bool      `json:"struck"` // whether it was on the struck node
 	Before   string    `json:"before"` // its holder
-	During   string    `json:"during"` // when all was served again, before the repair
+	During   string    `json:"during"` // its holder when all VIPs were served again, before the repair
 	After    string    `json:"after"`
 	Holdings []Holding `json:"holdings"`
-	Moved    Millis    `json:"new_holder_ms,omitempty"` // 0: it stayed
+	Moved    Millis    `json:"new_holder_ms,omitempty"` // 0 if it stayed
 	Overlap  Millis    `json:"two_holders_ms"`
-	Alone    Millis    `json:"one_holder_ms"` // since when there was one holder for good
+	Alone    Millis    `json:"one_holder_ms"` // from when on there was one holder until the end
 
-	Asked    bool      `json:"asked"` // there was a client
+	Asked    bool      `json:"asked"` // whether there was a client
 	Requests int       `json:"requests"`
 	Lost     int       `json:"lost"`
 	Gap      Millis    `json:"gap_ms"` // the longest time without an answer
@@ -107,7 +107,7 @@ type VIPRun struct {
 	Losses   []Loss    `json:"losses"` // when the lost requests were sent
 }
 
-// summarize counts the runs of a fault together.
+// summarize combines the runs of a fault.
 func summarize(f drilled, runs []Run) Fault {
 	out := Fault{Name: f.Name, Title: f.Title, Parted: f.parted, Good: true, Runs: runs}
 	var gaps, moved, lost []Millis

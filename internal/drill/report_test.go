@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// fixed is a report with one of everything.
+// fixed returns a report with every feature.
 func fixed() *Report {
 	r := &Report{
 		Cluster: "edge", Spec: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
@@ -28,8 +28,8 @@ func fixed() *Report {
 		Versions: map[string]string{"haproxy": "3.0.11", "keepalived": "2.3.3", "system": "Debian GNU/Linux 13 (trixie)", "kernel": "6.12.1"},
 		AdvertMS: 250, AskMS: 5, MaxGapMS: 700, Nodes: []string{"edge1", "edge2"},
 		VIPs: []Asked{{Name: "first", Address: "10.30.0.101", URL: "http://10.30.0.101:80/"}, {Name: "second", Address: "10.30.0.102", URL: "http://10.30.0.102:80/"},
-			{Name: "third", Address: "10.30.0.103", Why: "its network is not known; give it a prefix"}},
-		Notes:    []string{"<b>no client</b> asks third"},
+			{Name: "third", Address: "10.30.0.103", Why: "its network is unknown: give the address a prefix length"}},
+		Notes:    []string{"<b>no client</b> tests third"},
 		Problems: []string{"keepalived on edge2 is failed (failed), result exit-code, last exit status 2"},
 		Ended:    "the drill ended at fault 3 of 13, link-cut: it was interrupted",
 	}
@@ -66,7 +66,7 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not current; 'go test ./internal/drill -update' writes it anew (-there +current):\n%s", path, diff)
+		t.Errorf("%s is out of date; run 'go test ./internal/drill -update' (-file +generated):\n%s", path, diff)
 	}
 }
 
@@ -78,11 +78,11 @@ func TestHTML(t *testing.T) {
 	golden(t, "report.html", b.Bytes())
 	page := b.String()
 	if strings.Contains(page, "<b>no client") {
-		t.Error("what a spec says is written unescaped")
+		t.Error("text of a spec is not escaped")
 	}
-	// One page, which loads nothing: the addresses that it has are text.
+	// The page must not load anything; addresses in it are text.
 	if found := regexp.MustCompile(`(?i)<(script|link|img|iframe)|\s(src|href)="[^#"]|url\(|@import`).FindString(page); found != "" {
-		t.Errorf("the page refers to something else: %q", found)
+		t.Errorf("the page refers to another file: %q", found)
 	}
 	for _, svg := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(page, -1) {
 		for d := xml.NewDecoder(strings.NewReader(svg)); ; {
@@ -118,11 +118,11 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(fixed(), &got); diff != "" {
-		t.Errorf("what is read is not what was written:\n%s", diff)
+		t.Errorf("decoding the JSON gives another report:\n%s", diff)
 	}
 }
 
-// A scale keeps the order of things, shows the first of them widely, and stays in its bounds.
+// A scale must keep the order of times, show early times wide, and stay within its bounds.
 func TestScale(t *testing.T) {
 	for _, f := range fixed().Faults {
 		s := newScale(f.Runs[0], chartLeft)
@@ -135,7 +135,7 @@ func TestScale(t *testing.T) {
 			last = x
 		}
 		if s.x(s.to+1000) != s.x1 || s.x(s.from-1000) != s.x0 {
-			t.Errorf("%s: what lies outside is drawn outside", f.Name)
+			t.Errorf("%s: a time outside the scale is drawn outside", f.Name)
 		}
 		v := f.Runs[0].VIPs
 		for i := range v {

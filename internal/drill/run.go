@@ -13,16 +13,16 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// Faults says what strikes and what is good enough.
+// Faults selects the faults and sets the limits.
 type Faults struct {
-	Names  []string      // in order; none: all
+	Names  []string      // in order; none means all
 	Repeat int           // how often each strikes each holder of a VIP
-	MaxGap time.Duration // the longest time that a client may be without an answer; 0: any
+	MaxGap time.Duration // the longest time for which a client may get no answer; 0 means no limit
 }
 
-const lead = 500 * time.Millisecond // what a timeline shows of the time before the strike
+const lead = 500 * time.Millisecond // how much of the time before the strike a timeline shows
 
-// Run goes through the faults. An error means that the drill could not go on; what was found until then is in the report.
+// Run runs the faults. An error means that the drill could not continue; the report contains the results up to then.
 func (c *Cluster) Run(ctx context.Context, o Faults) (*Report, error) {
 	list, err := c.chosen(o.Names)
 	if err != nil {
@@ -70,7 +70,7 @@ func (r *Report) add(f drilled, runs []Run) {
 	}
 }
 
-// judge sums up: all is good if every fault was gone through, none has a problem, and a client asked each VIP.
+// judge sets the verdict: all is good if every fault was run without a problem, and every VIP was tested by a client.
 func (r *Report) judge() {
 	r.Good = len(r.Faults) > 0 && len(r.Problems) == 0 && r.Ended == "" && len(r.NotAsked()) == 0
 	for _, f := range r.Faults {
@@ -78,7 +78,7 @@ func (r *Report) judge() {
 	}
 }
 
-// round has a fault strike the holder of each VIP once; a node that holds several is struck for all of them.
+// round strikes the holder of each VIP once. A node that holds several VIPs is struck once for all of them.
 func (c *Cluster) round(ctx context.Context, f drilled, doing string, o Faults) (runs []Run, err error) {
 	covered := map[string]bool{}
 	for _, t := range c.targets {
@@ -99,14 +99,14 @@ func (c *Cluster) round(ctx context.Context, f drilled, doing string, o Faults) 
 		runs = append(runs, run)
 		c.Tell(told(f, run))
 		if err != nil {
-			return runs, fmt.Errorf("cannot go on after %s: %w", f.Name, err)
+			return runs, fmt.Errorf("cannot continue after %s: %w", f.Name, err)
 		}
 		covered[t.name] = true
 	}
 	return runs, nil
 }
 
-// try has a fault strike once. An error means that the cluster is not what it was before.
+// try strikes once. An error means that the cluster did not return to its previous state.
 func (c *Cluster) try(ctx context.Context, f drilled, h *lab.Host, doing string, o Faults) (Run, error) {
 	w := window{from: time.Now()}
 	c.live.now(doing, "")
@@ -168,7 +168,7 @@ func (r *Run) problem(err error) {
 	}
 }
 
-// before notes who holds what.
+// before records who holds each VIP.
 func (c *Cluster) before(h *lab.Host) []VIPRun {
 	var out []VIPRun
 	for _, t := range c.targets {
@@ -178,7 +178,7 @@ func (c *Cluster) before(h *lab.Host) []VIPRun {
 	return out
 }
 
-// see fills in what happened in the window.
+// see records what happened in the window.
 func (c *Cluster) see(run *Run, w window) {
 	for i, t := range c.targets {
 		v := &run.VIPs[i]
@@ -198,20 +198,20 @@ func (c *Cluster) see(run *Run, w window) {
 	}
 }
 
-// judge finds what is not as it should be.
+// judge finds the problems of a run.
 func (c *Cluster) judge(run *Run, f drilled, o Faults, settled error) {
 	if settled != nil {
 		run.Problems = append(run.Problems, "it did not settle: "+settled.Error())
 	}
 	limit := millis(c.Spec.VRRP.AdvertInt)
 	for _, v := range run.VIPs {
-		// A handover is not atomic, and a holder learns of another one by its next advertisement.
+		// A handover is not atomic: a holder learns of another one from its next advertisement.
 		two, when := v.Overlap, ""
 		if f.parted {
 			two, when = overlap(since(run.Repaired, v.Holdings)), " after the nodes could see each other again"
 		}
 		if two > limit {
-			run.Problems = append(run.Problems, fmt.Sprintf("two holders of %s for %s%s, longer than an advertisement", v.Name, show(two), when))
+			run.Problems = append(run.Problems, fmt.Sprintf("two holders of %s for %s%s, longer than an advertisement interval", v.Name, show(two), when))
 		}
 		if o.MaxGap > 0 && v.Gap > millis(o.MaxGap) {
 			run.Problems = append(run.Problems, fmt.Sprintf("%s gave no answer for %s, longer than %v", v.Name, show(v.Gap), o.MaxGap))
@@ -219,7 +219,7 @@ func (c *Cluster) judge(run *Run, f drilled, o Faults, settled error) {
 	}
 }
 
-// newReport notes what the drill ran on.
+// newReport returns a report with information about the drill's machine and software.
 func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Report {
 	r := &Report{Cluster: c.Spec.Cluster, Spec: c.Spec.Digest, Date: now.UTC().Truncate(time.Second), Release: c.Release,
 		Versions: versionsOf(ctx, c.hosts[0]), Notes: c.Notes,
@@ -233,7 +233,7 @@ func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Repor
 	return r
 }
 
-// machine tells what there was to run on. Where others load it, times say more of them than of the cluster.
+// machine describes the machine of the drill. If other programs load it, times depend more on the load than on the cluster.
 func machine() string {
 	text := fmt.Sprintf("%d processors", runtime.NumCPU())
 	loads, err := os.ReadFile("/proc/loadavg")
@@ -243,7 +243,7 @@ func machine() string {
 	return text
 }
 
-// versionsOf asks a node what it runs.
+// versionsOf returns the versions of the software on a node.
 func versionsOf(ctx context.Context, h *lab.Host) map[string]string {
 	out := map[string]string{}
 	for name, script := range map[string]string{

@@ -9,21 +9,21 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// planServers finds a place for each server of a pool. One that no network of the nodes reaches is left out, and so is a
-// pool whose checks no played server passes.
+// planServers finds a place for each server of a pool. It skips servers that are not on a network of the nodes, and pools
+// whose checks a simulated server cannot answer.
 func (p *plan) planServers(s *spec.Spec, pool *spec.Pool, played map[string]bool) {
 	talk, why := unplayable(pool)
 	if why != "" {
-		p.note("the servers of %s are left out: %s", pool.Name, why)
+		p.note("the servers of %s are not simulated: %s", pool.Name, why)
 		return
 	}
 	for _, srv := range pool.Servers {
 		if !srv.Address.IsIP() || srv.Address.Name != "" {
-			p.note("%s of %s is left out: %s is no IP address", srv.Name, pool.Name, srv.Address)
+			p.note("server %s of %s is not simulated: %s is not an IP address", srv.Name, pool.Name, srv.Address)
 			continue
 		}
 		if srv.TLS != nil && srv.TLS.Verify != "none" {
-			p.note("%s of %s is left out: no server here has a certificate that %s verifies", srv.Name, pool.Name, srv.TLS.Verify)
+			p.note("server %s of %s is not simulated: the drill has no certificate that %s verifies", srv.Name, pool.Name, srv.TLS.Verify)
 			continue
 		}
 		port := cmp.Or(srv.Port, firstPort(pool))
@@ -44,7 +44,7 @@ func (p *plan) planServers(s *spec.Spec, pool *spec.Pool, played map[string]bool
 	}
 }
 
-// firstPort is the port of a service's servers that have none of their own.
+// firstPort returns the port of servers of a service that do not set a port.
 func firstPort(pool *spec.Pool) int {
 	if pool.Service == nil {
 		return 0
@@ -52,7 +52,7 @@ func firstPort(pool *spec.Pool) int {
 	return pool.Service.PortList()[0].Port.Low
 }
 
-// unplayable is how servers answer the checks of a pool, or why none can here.
+// unplayable returns how servers answer the checks of a pool, or the reason why they cannot be simulated.
 func unplayable(pool *spec.Pool) (talk *dialogue, why string) {
 	k := pool.Check
 	if k == nil || k.Off {
@@ -62,7 +62,7 @@ func unplayable(pool *spec.Pool) (talk *dialogue, why string) {
 		return nil, "their check matches a regular expression"
 	}
 	if k.TLS != nil && k.TLS.Verify != "" && k.TLS.Verify != "none" {
-		return nil, "no server here has a certificate that their check verifies"
+		return nil, "the drill has no certificate that their check verifies"
 	}
 	talk, ok := newDialogue(k)
 	if !ok {
@@ -71,12 +71,12 @@ func unplayable(pool *spec.Pool) (talk *dialogue, why string) {
 	return talk, ""
 }
 
-// placeServer adds a server to the plan, unless another of the same address answers alike.
+// placeServer adds a server to the plan, unless another server with the same address gives the same answers.
 func (p *plan) placeServer(s *spec.Spec, pool string, out server) bool {
 	known := slices.IndexFunc(p.servers, func(have server) bool { return have.address == out.address })
 	if known < 0 {
 		if !p.place(s, &out) {
-			p.note("%s of %s is left out: %s is on no network of the nodes", out.name, pool, out.address.Addr())
+			p.note("server %s of %s is not simulated: %s is not on a network of the nodes", out.name, pool, out.address.Addr())
 			return false
 		}
 		p.servers = append(p.servers, out)
@@ -85,9 +85,9 @@ func (p *plan) placeServer(s *spec.Spec, pool string, out server) bool {
 	have := p.servers[known]
 	switch {
 	case have.status != out.status:
-		p.note("%s of %s is left out: %s answers for another service, with status %d", out.name, pool, out.address, have.status)
+		p.note("server %s of %s is not simulated: %s answers for another service, with status %d", out.name, pool, out.address, have.status)
 	case have.text != out.text || !reflect.DeepEqual(have.talk, out.talk):
-		p.note("%s of %s is left out: %s answers for another service, in another way", out.name, pool, out.address)
+		p.note("server %s of %s is not simulated: %s gives other answers for another service", out.name, pool, out.address)
 	default:
 		return true
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// How long things must stay as they should be.
+// Times for which a state must last.
 const (
 	servedFor  = 500 * time.Millisecond
 	settledFor = time.Second
@@ -29,8 +29,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// waitFor calls f until it returns nil or ctx ends. Its error is the last one from before the end: what f was about to find
-// when it was cut off says nothing.
+// waitFor calls f until it returns nil or ctx ends. It returns the last error from before the end of ctx, because an
+// interrupted call of f gives no useful error.
 func waitFor(ctx context.Context, every time.Duration, f func() error) error {
 	var last error
 	err := lab.Poll(ctx, every, func() error {
@@ -46,12 +46,12 @@ func waitFor(ctx context.Context, every time.Duration, f func() error) error {
 	return last
 }
 
-// served tells whether every client has been answered and, unless the nodes are parted, every VIP has had one holder,
-// from since on and for long enough.
+// served returns nil if, from since on and for long enough, every client got answers and, unless the nodes are parted, every
+// VIP had one holder.
 func (c *Cluster) served(since time.Time, parted bool) error {
 	now := time.Now()
 	if now.Sub(since) < servedFor {
-		return errors.New("it was not looked at for long enough")
+		return errors.New("it was not watched for long enough")
 	}
 	for _, t := range c.targets {
 		if t.watch != nil && !t.watch.steady(now, servedFor) {
@@ -67,7 +67,7 @@ func (c *Cluster) served(since time.Time, parted bool) error {
 	return nil
 }
 
-// oneHolder tells whether one host alone has held the VIP for as long as d.
+// oneHolder returns nil if exactly one host has held the VIP for the time d.
 func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 	holders := t.holders.Now()
 	switch len(holders) {
@@ -78,7 +78,7 @@ func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 		return fmt.Errorf("%s hold %s", strings.Join(holders, " and "), t.name)
 	}
 	if home != "" && holders[0] != home {
-		return fmt.Errorf("%s is on %s, and not back on %s", t.name, holders[0], home)
+		return fmt.Errorf("%s is on %s, but must return to %s", t.name, holders[0], home)
 	}
 	for _, s := range t.holders.Spans() {
 		if recent := now.Add(-d); s.To.After(recent) || s.To.IsZero() && s.From.After(recent) {
@@ -88,7 +88,7 @@ func (t *watched) oneHolder(now time.Time, d time.Duration, home string) error {
 	return nil
 }
 
-// settle waits until all nodes can carry every VIP and each is where it belongs.
+// settle waits until all nodes can hold every VIP, and each VIP is on its node.
 func (c *Cluster) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.limits.settle)
 	defer cancel()
@@ -104,7 +104,7 @@ func (c *Cluster) settle(ctx context.Context) error {
 	return waitFor(ctx, 20*time.Millisecond, check)
 }
 
-// settled is nil if every VIP is where it belongs and has been served since a moment.
+// settled returns nil if every VIP is on its node and has been served since a time.
 func (c *Cluster) settled(since time.Time) error {
 	now := time.Now()
 	for _, t := range c.targets {
@@ -115,7 +115,7 @@ func (c *Cluster) settled(since time.Time) error {
 	return c.served(since, false)
 }
 
-// ready tells whether a host has booted and could carry the VIPs.
+// ready returns nil if a host has booted and can hold the VIPs.
 func ready(ctx context.Context, h *lab.Host) error {
 	out, _, err := h.Run(ctx, "systemctl", "is-system-running")
 	if err != nil {
@@ -143,14 +143,14 @@ func ready(ctx context.Context, h *lab.Host) error {
 	return nil
 }
 
-// statusOf is what ha-agent says of a host.
+// statusOf returns ha-agent's status of a host.
 func statusOf(ctx context.Context, h *lab.Host) (s control.Status, err error) {
 	out, code, err := h.Run(ctx, "ha-agent", "status", "--json")
 	if err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		return s, fmt.Errorf("ha-agent status of %s ended with status %d: %s", h.Name, code, strings.TrimSpace(out))
+		return s, fmt.Errorf("ha-agent status on %s exited with status %d: %s", h.Name, code, strings.TrimSpace(out))
 	}
 	return s, nil
 }

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// show writes milliseconds as people read them.
+// show formats milliseconds for people.
 func show(m Millis) string {
 	switch {
 	case m < 9.95:
@@ -18,7 +18,7 @@ func show(m Millis) string {
 	return fmt.Sprintf("%.1f s", float64(m)/1000)
 }
 
-// told are the lines about a run: one for each VIP.
+// told returns the line about a run, with a part for each VIP.
 func told(f drilled, r Run) string {
 	var parts []string
 	for _, v := range r.VIPs {
@@ -48,7 +48,7 @@ func told(f drilled, r Run) string {
 	return line
 }
 
-// newNode is who took the VIP over first.
+// newNode returns the node that took over the VIP first.
 func newNode(v VIPRun) string {
 	for _, h := range v.Holdings {
 		if h.Node != v.Before && h.From >= 0 {
@@ -79,7 +79,7 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(w, "NOT OK: before the first fault: %s\n", p)
 	}
 	for _, v := range r.NotAsked() {
-		fmt.Fprintf(w, "NOT ASKED: %s at %s: %s\n", v.Name, v.Address, v.Why)
+		fmt.Fprintf(w, "NOT TESTED: %s at %s: %s\n", v.Name, v.Address, v.Why)
 	}
 	if r.Ended != "" {
 		fmt.Fprintf(w, "NOT FINISHED: %s\n", r.Ended)
@@ -87,7 +87,8 @@ func (r *Report) Print(w io.Writer) error {
 	return err
 }
 
-// Together is for how long a VIP had two holders, as people read it: where they could not see each other, it says so.
+// Together returns how long a VIP had two holders, as text for people. It marks cases in which the nodes could not see each
+// other.
 func (f Fault) Together() string {
 	if f.Parted {
 		return show(f.Overlap) + " apart"

@@ -9,14 +9,14 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// Millis is a time in milliseconds; in a timeline, from the strike on.
+// Millis is a time in milliseconds. In a timeline it is relative to the strike.
 type Millis float64
 
 func millis(d time.Duration) Millis {
 	return Millis(math.Round(float64(d)/float64(100*time.Microsecond)) / 10)
 }
 
-// Duration of it.
+// Duration converts it to a time.Duration.
 func (m Millis) Duration() time.Duration {
 	return time.Duration(float64(m) * float64(time.Millisecond))
 }
@@ -27,7 +27,7 @@ type Stretch struct {
 	To   Millis `json:"to_ms"`
 }
 
-// Length of the stretch.
+// Length returns the length of the stretch.
 func (s Stretch) Length() Millis { return s.To - s.From }
 
 // Holding is a stretch during which a node held the VIP.
@@ -36,15 +36,15 @@ type Holding struct {
 	Stretch
 }
 
-// visible is the shortest time without an answer that a timeline shows: shorter ones are the machine's own.
+// visible is the shortest gap that a timeline shows. Shorter ones are caused by the machine.
 const visible = 30 * time.Millisecond
 
-// window is a part of a run, on the clock.
+// window is a part of a run in clock time.
 type window struct{ from, strike, to time.Time }
 
 func (w window) at(t time.Time) Millis { return millis(t.Sub(w.strike)) }
 
-// clip gives the part of a stretch that lies in the window; false where none does.
+// clip returns the part of a stretch that is in the window, or false if there is none.
 func (w window) clip(from, to time.Time) (Stretch, bool) {
 	if from.Before(w.from) {
 		from = w.from
@@ -55,7 +55,7 @@ func (w window) clip(from, to time.Time) (Stretch, bool) {
 	return Stretch{w.at(from), w.at(to)}, to.After(from)
 }
 
-// holdings are who held a VIP in the window, in the order in which it began.
+// holdings returns who held a VIP in the window, ordered by start.
 func (w window) holdings(spans []lab.Span) []Holding {
 	var out []Holding
 	for _, s := range spans {
@@ -67,8 +67,7 @@ func (w window) holdings(spans []lab.Span) []Holding {
 	return out
 }
 
-// gaps are the times without an answer that can be seen, and the longest of all times between two answers that ended
-// after the strike.
+// gaps returns the visible gaps between answers, and the longest gap, visible or not, that ended after the strike.
 func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
 	sorted := slices.SortedFunc(slices.Values(answers), time.Time.Compare)
 	last := w.from
@@ -87,7 +86,7 @@ func (w window) gaps(answers []time.Time) (gaps []Stretch, longest Millis) {
 	return gaps, longest
 }
 
-// Loss is a stretch in which requests were sent that got no answer, a few at least beside others that did.
+// Loss is a stretch in which requests were lost: several of them, sent in a short time.
 type Loss struct {
 	Stretch
 	Requests int `json:"requests"`
@@ -111,7 +110,7 @@ func (w window) losses(failures []time.Time) []Loss {
 	return out
 }
 
-// overlap is the longest time without a break during which more than one node held the VIP.
+// overlap returns the longest time during which more than one node held the VIP.
 func overlap(holdings []Holding) Millis {
 	var longest Millis
 	for i, a := range holdings {
@@ -124,7 +123,7 @@ func overlap(holdings []Holding) Millis {
 	return longest
 }
 
-// since is what is left of holdings from a moment on.
+// since returns the parts of holdings after a time.
 func since(from Millis, holdings []Holding) []Holding {
 	var out []Holding
 	for _, h := range holdings {
@@ -135,7 +134,7 @@ func since(from Millis, holdings []Holding) []Holding {
 	return out
 }
 
-// holdersAt are the nodes that held the VIP at a moment, in the order in which they began.
+// holdersAt returns the nodes that held the VIP at a time, ordered by start.
 func holdersAt(holdings []Holding, at Millis) []string {
 	var out []string
 	for _, h := range holdings {
@@ -146,7 +145,7 @@ func holdersAt(holdings []Holding, at Millis) []string {
 	return out
 }
 
-// newHolder is when after the strike another node than the one that was struck began to hold the VIP.
+// newHolder returns when, after the strike, a node other than the struck one began to hold the VIP.
 func newHolder(holdings []Holding, struck string) (Millis, bool) {
 	for _, h := range holdings {
 		if h.Node != struck && h.From >= 0 {
@@ -156,7 +155,7 @@ func newHolder(holdings []Holding, struck string) (Millis, bool) {
 	return 0, false
 }
 
-// alone is when the VIP had one holder for good: since then nothing changed up to the end.
+// alone returns from when on the VIP had the same single holder until the end.
 func alone(holdings []Holding) (Millis, bool) {
 	if len(holdings) == 0 {
 		return 0, false

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// clock gives moments by their milliseconds from the strike on.
+// clock returns the time that is ms milliseconds after the strike.
 func clock(ms float64) time.Time {
 	strike := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return strike.Add(time.Duration(ms * float64(time.Millisecond)))
@@ -30,11 +30,11 @@ func testWindow() window { return window{from: clock(-500), strike: clock(0), to
 
 func TestHoldings(t *testing.T) {
 	spans := []lab.Span{
-		{Host: "b", From: clock(-9000), To: clock(-8000)}, // over before
+		{Host: "b", From: clock(-9000), To: clock(-8000)}, // ended before the window
 		{Host: "a", From: clock(-8000), To: clock(20)},
 		{Host: "b", From: clock(24), To: clock(2900)},
 		{Host: "a", From: clock(2895)},
-		{Host: "c", From: clock(3001)}, // after the end
+		{Host: "c", From: clock(3001)}, // begins after the end
 	}
 	got := testWindow().holdings(spans)
 	want := []Holding{{"a", Stretch{-500, 20}}, {"b", Stretch{24, 2900}}, {"a", Stretch{2895, 3000}}}
@@ -55,29 +55,29 @@ func TestHoldings(t *testing.T) {
 func TestHoldingsThatDoNotMove(t *testing.T) {
 	got := testWindow().holdings([]lab.Span{{Host: "a", From: clock(-8000)}})
 	if _, ok := newHolder(got, "a"); ok || overlap(got) != 0 {
-		t.Errorf("a VIP that stayed has a new holder, or two: %v", got)
+		t.Errorf("a VIP that did not move has a new holder, or two: %v", got)
 	}
 	if at, ok := alone(got); at != -500 || !ok {
 		t.Errorf("alone since %v, %v", at, ok)
 	}
 }
 
-// One node may have lost the VIP and got it back: that is no second holder.
-// A node that was paused goes on with its VIP for a moment: before the repair two holders are right, and after it not for long.
+// A node that lost the VIP and got it back is not a second holder. A paused node continues to hold its VIP for a moment:
+// before the repair two holders are allowed, and after it only for a short time.
 func TestJudge(t *testing.T) {
 	c := &Cluster{Options: Options{Spec: &spec.Spec{}}}
 	c.Spec.VRRP.AdvertInt = 250 * time.Millisecond
 	for name, test := range map[string]struct {
 		fault drilled
-		until Millis // the paused node goes on
+		until Millis // when the paused node stops holding
 		o     Faults
 		want  []string
 	}{
-		"together":     {drilled{}, 900, Faults{}, []string{"two holders of www for 300 ms, longer than an advertisement"}},
+		"together":     {drilled{}, 900, Faults{}, []string{"two holders of www for 300 ms, longer than an advertisement interval"}},
 		"for a moment": {drilled{}, 840, Faults{}, nil},
 		"apart":        {drilled{parted: true}, 3240, Faults{}, nil},
 		"and not after": {drilled{parted: true}, 3260, Faults{},
-			[]string{"two holders of www for 260 ms after the nodes could see each other again, longer than an advertisement"}},
+			[]string{"two holders of www for 260 ms after the nodes could see each other again, longer than an advertisement interval"}},
 		"a long gap":  {drilled{}, 600, Faults{MaxGap: 700 * time.Millisecond}, []string{"www gave no answer for 720 ms, longer than 700ms"}},
 		"a gap as is": {drilled{}, 600, Faults{MaxGap: 720 * time.Millisecond}, nil},
 	} {
@@ -107,15 +107,15 @@ func TestOverlapOfOneNode(t *testing.T) {
 		t.Errorf("overlap %v, want 0", got)
 	}
 	if _, ok := alone([]Holding{{"a", Stretch{0, 10}}, {"b", Stretch{5, 10}}}); ok {
-		t.Error("two holders at the end are said to be one")
+		t.Error("alone reports one holder although there are two")
 	}
 	if _, ok := alone(nil); ok {
-		t.Error("no holder is said to be one")
+		t.Error("alone reports a holder although there is none")
 	}
 }
 
 func TestGaps(t *testing.T) {
-	// Answers come out of order, as requests overlap; those outside are of other runs.
+	// Answers are out of order because requests overlap. Those outside the window belong to other runs.
 	answers := clocks(-600, -490, -480, -470, 0, -240, 5, 130, 110, 140, 2990, 3100)
 	gaps, longest := testWindow().gaps(answers)
 	want := []Stretch{{-470, -240}, {-240, 0}, {5, 110}, {140, 2990}}
@@ -124,7 +124,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// What was before the strike is no fault's.
+// A gap before the strike is not counted.
 func TestGapsBeforeTheStrike(t *testing.T) {
 	var answers []time.Time
 	for ms := -100.0; ms <= 3000; ms += 10 {
@@ -135,7 +135,7 @@ func TestGapsBeforeTheStrike(t *testing.T) {
 	}
 }
 
-// Who is not answered up to the end is without an answer up to the end.
+// A client without any answer has a gap up to the end.
 func TestGapsWithoutAnyAnswer(t *testing.T) {
 	gaps, longest := testWindow().gaps(nil)
 	if diff := cmp.Diff([]Stretch{{-500, 3000}}, gaps); diff != "" || longest != 3500 {
@@ -162,7 +162,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// What the struck node did not hold says nothing of the fault; two holders count wherever they are.
+// VIPs that the struck node did not hold are not counted, except for two holders.
 func TestSummarize(t *testing.T) {
 	run := func(gap, moved, other Millis, problems ...string) Run {
 		return Run{Problems: problems, VIPs: []VIPRun{
@@ -177,7 +177,7 @@ func TestSummarize(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if summarize(drilled{}, []Run{run(1, 1, 0), run(1, 1, 0, "down")}).Good {
-		t.Error("a run with a problem is good")
+		t.Error("a fault with a problem is reported as good")
 	}
 }
 
@@ -190,7 +190,7 @@ func TestSteady(t *testing.T) {
 		now  float64
 		want bool
 	}{{600, true}, {740, true}, {760, false}, {200, false}, {5000, false}} {
-		// Only what came up to then is known then.
+		// At that time, only earlier answers are known.
 		known := &watch{answers: before(w.answers, clock(c.now))}
 		if got := known.steady(clock(c.now), servedFor); got != c.want {
 			t.Errorf("at %v: %v, want %v", c.now, got, c.want)

@@ -13,14 +13,14 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// How a client asks: each request over a connection of its own, whether those before it were answered or not, so that an
-// outage is seen to the interval.
+// A client sends each request over a new connection, and does not wait for earlier answers, so that the length of an outage
+// is accurate to one interval.
 const (
 	askInterval = 5 * time.Millisecond
 	askTimeout  = 500 * time.Millisecond
 )
 
-// watch is a client that asks steadily and remembers when it got answers and when not.
+// watch is a client that sends requests at a fixed interval, and records answers and failures.
 type watch struct {
 	question
 	client *http.Client
@@ -28,9 +28,9 @@ type watch struct {
 	done   chan struct{}
 
 	mu       sync.Mutex
-	answers  []time.Time // when they came
-	failures []time.Time // when the requests were sent that were not answered
-	why      string      // of the last failure
+	answers  []time.Time // times of the answers
+	failures []time.Time // times at which the unanswered requests were sent
+	why      string      // reason of the last failure
 }
 
 func newWatch(ctx context.Context, client *lab.Client, q question) *watch {
@@ -73,7 +73,7 @@ func (w *watch) ask(ctx context.Context) {
 	w.answers = append(w.answers, time.Now())
 }
 
-// reason is why a request failed, without the URL.
+// reason returns why a request failed, without the URL.
 func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("no answer within %v", askTimeout)
@@ -85,7 +85,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// get asks once. What haproxy itself says when it has nobody to ask (502, 503, 504) is no answer.
+// get sends a request. A response of haproxy itself, because it has no server (502, 503, 504), does not count as an answer.
 func get(ctx context.Context, client *http.Client, q question) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.url, nil)
 	if err != nil {
@@ -111,14 +111,14 @@ func (w *watch) stop() {
 	<-w.done
 }
 
-// seen is what came back since a moment.
+// seen returns the answers and failures since a time.
 func (w *watch) seen(since time.Time) (answers, failures []time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return after(w.answers, since), after(w.failures, since)
 }
 
-// forget drops what was seen before a moment: a drill may take long.
+// forget removes records before a time, because a drill may take long.
 func (w *watch) forget(before time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,9 +131,9 @@ func (w *watch) lastFailure() string {
 	return w.why
 }
 
-// steady tells whether the client was answered without a break for as long as d, up to now.
+// steady reports whether the client got answers without a gap for the time d, up to now.
 func (w *watch) steady(now time.Time, d time.Duration) bool {
-	const most = 150 * time.Millisecond // a machine that is busy with booting others may take that long
+	const most = 150 * time.Millisecond // a machine that boots others may be busy for that long
 	answers, _ := w.seen(now.Add(-d))
 	last := now.Add(-d)
 	for _, a := range append(answers, now) {

@@ -1,5 +1,5 @@
-// Package durable writes files so that a reader, or a machine that loses its power, finds either the old bytes or the
-// new ones, whole.
+// Package durable writes files so that a reader, or the machine after a power failure, finds either the complete old content
+// or the complete new content.
 package durable
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Keep leaves the owner or the group of a new file what the process makes it.
+// Keep means that the owner or the group of a new file is not changed.
 const Keep = -1
 
-// WriteFile replaces path by data, atomically and durably: the bytes are on the disk before the name points to them, and
-// the name is on the disk before WriteFile returns. mode is exact, whatever the umask; uid and gid may be Keep. The owner
-// is set before the mode and both before the first byte, so that no other account can ever read a secret.
-// A symbolic link at path is replaced, not followed.
+// WriteFile replaces path by data, atomically and durably: the content is on the disk before the name refers to it, and the
+// name is on the disk before WriteFile returns. mode is set exactly, independent of the umask. uid and gid may be Keep. The
+// owner is set before the mode, and both before the first byte, so that no other account can ever read a secret. A symbolic
+// link at path is replaced, not followed.
 func WriteFile(path string, data []byte, mode fs.FileMode, uid, gid int) error {
 	if err := write(path, data, mode, uid, gid); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, reason(err))
@@ -28,8 +28,9 @@ func WriteFile(path string, data []byte, mode fs.FileMode, uid, gid int) error {
 
 func write(path string, data []byte, mode fs.FileMode, uid, gid int) error {
 	dir := filepath.Dir(path)
-	// The temporary file stands beside its target: another directory, such as TMPDIR, may be readable by others, and a
-	// rename across file systems is none. Its name begins with a dot, which neither haproxy nor keepalived reads.
+	// The temporary file is in the directory of its target, because another directory, such as TMPDIR, may be readable by
+	// others, and because rename does not work across file systems. Its name begins with a dot, and haproxy and keepalived
+	// do not read such files.
 	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func write(path string, data []byte, mode fs.FileMode, uid, gid int) error {
 	return SyncDir(dir)
 }
 
-// Rename moves a file within one file system and returns when the move is on the disk.
+// Rename moves a file within one file system, and returns when the move is on the disk.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return fmt.Errorf("cannot rename %s to %s: %w", from, to, reason(err))
@@ -66,7 +67,7 @@ func Rename(from, to string) error {
 	return SyncDir(filepath.Dir(from))
 }
 
-// Remove removes a file and returns when that is on the disk. A file that is not there is no error.
+// Remove removes a file, and returns when the removal is on the disk. It is not an error if the file does not exist.
 func Remove(path string) error {
 	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -76,7 +77,7 @@ func Remove(path string) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// SyncDir puts a directory's names on the disk.
+// SyncDir writes a directory's entries to the disk.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -84,12 +85,12 @@ func SyncDir(dir string) error {
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil {
-		return fmt.Errorf("cannot put the names of %s on the disk: %w", dir, reason(err))
+		return fmt.Errorf("cannot sync the directory %s: %w", dir, reason(err))
 	}
 	return nil
 }
 
-// reason drops the path of an os error where the caller's own message names it already.
+// reason removes the path from an os error, for messages that already contain it.
 func reason(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

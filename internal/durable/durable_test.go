@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestWriteFileSetsBytesAndModeAndLeavesNothingBehind(t *testing.T) {
+func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "haproxy.cfg")
 	old := syscall.Umask(0o077)
@@ -33,7 +33,7 @@ func TestWriteFileSetsBytesAndModeAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestWriteFileReplacesALinkInsteadOfFollowingIt(t *testing.T) {
+func TestWriteFileReplacesLink(t *testing.T) {
 	dir := t.TempDir()
 	victim := filepath.Join(dir, "victim")
 	link := filepath.Join(dir, "link")
@@ -51,7 +51,7 @@ func TestWriteFileReplacesALinkInsteadOfFollowingIt(t *testing.T) {
 	}
 }
 
-func TestWriteFileThatCannotSaysWhichFileOnceAndKeepsTheOldBytes(t *testing.T) {
+func TestWriteFileFailure(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "missing", "f")
 	err := WriteFile(path, []byte("x"), 0o600, Keep, Keep)
@@ -62,7 +62,7 @@ func TestWriteFileThatCannotSaysWhichFileOnceAndKeepsTheOldBytes(t *testing.T) {
 		t.Fatalf("the path is not named exactly once: %v", err)
 	}
 
-	// A directory of the target's name cannot be replaced by a file: the temporary one must go.
+	// A directory with the target's name cannot be replaced by a file. The temporary file must be removed.
 	taken := filepath.Join(dir, "taken")
 	if err := os.Mkdir(taken, 0o755); err != nil {
 		t.Fatal(err)

@@ -30,17 +30,17 @@ func TestPlantedBase(t *testing.T) {
 		plant func(dir, base string) error
 		want  string
 	}{
-		{"directory that all may write to", func(dir, _ string) error { return os.Chmod(dir, 0o777) }, "can be written to by others (mode 0777)"},
-		{"sticky directory", func(dir, _ string) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, "can be written to by others"},
+		{"directory that all may write to", func(dir, _ string) error { return os.Chmod(dir, 0o777) }, "is writable by others (mode 0777)"},
+		{"sticky directory", func(dir, _ string) error { return os.Chmod(dir, 0o777|os.ModeSticky) }, "is writable by others"},
 		{"directory of another user", func(dir, _ string) error { return os.Chown(dir, 1000, 0) }, "belongs to user 1000"},
 		{"directory that is a link", func(dir, _ string) error {
 			return join(os.Rename(dir, dir+".real"), os.Symlink(dir+".real", dir))
 		}, "is a symbolic link"},
 		{"file of another user", func(_, base string) error { return os.Chown(base, 1000, 0) }, "belongs to user 1000"},
-		{"file that a group may write to", func(_, base string) error { return os.Chmod(base, 0o664) }, "can be written to by others"},
+		{"file that a group may write to", func(_, base string) error { return os.Chmod(base, 0o664) }, "is writable by others"},
 		{"link", func(_, base string) error { return join(os.Rename(base, base+".real"), os.Symlink(base+".real", base)) }, "is a symbolic link"},
 		{"second name", func(_, base string) error { return os.Link(base, base+".too") }, "has 2 names"},
-		{"directory in the file's place", func(_, base string) error { return join(os.Remove(base), os.Mkdir(base, 0o755)) }, "neither a directory nor a regular file"},
+		{"directory in the file's place", func(_, base string) error { return join(os.Remove(base), os.Mkdir(base, 0o755)) }, "not a directory or a regular file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o, base := cacheOf(t)

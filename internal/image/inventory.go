@@ -171,7 +171,7 @@ func (t tree) sysctls() (map[string]string, error) {
 	return settings, nil
 }
 
-// readSysctls reads one file. A line that cannot be read sets nothing.
+// readSysctls parses one file. It ignores lines that cannot be parsed.
 func readSysctls(content string, settings map[string]string) {
 	all, _ := sysctl.Parse(content)
 	for _, s := range all {

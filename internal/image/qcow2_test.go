@@ -123,7 +123,7 @@ func TestSpaceForACompressedBase(t *testing.T) {
 	}
 	dir := smallTmpfs(t, "16m")
 	err = checkSpace(t.Context(), f, dir, 0)
-	if err == nil || !strings.Contains(err.Error(), "no space left on device: 16 MiB are free, and") {
+	if err == nil || !strings.Contains(err.Error(), "no space left on device: 16 MiB are free, but") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := rawDisk(t.Context(), base, dir); err == nil || !strings.Contains(err.Error(), "no space left") {

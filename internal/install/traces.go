@@ -42,12 +42,12 @@ func traces() []trace {
 		{absent, []string{"/etc/.resolv.conf.systemd-resolved.bak"}, "", "exists: it has the name servers of the machine that made the image"},
 		{absent, []string{"/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.leases"}, "", "exists: machines would request the same address"},
 		{only, []string{"/etc/hostname"}, "localhost", "is the name of the machine that made the image"},
-		{absent, []string{"/var/lib/apt/lists/*Release*", "/var/lib/apt/lists/*Packages*"}, "", "is left"},
+		{absent, []string{"/var/lib/apt/lists/*Release*", "/var/lib/apt/lists/*Packages*"}, "", "exists"},
 		{emptyFiles, []string{"/var/log"}, "", "has logs that are not empty"},
-		{absent, []string{"/usr/sbin/policy-rc.d.hapair-kept"}, "", "is left"},
+		{absent, []string{"/usr/sbin/policy-rc.d.hapair-kept"}, "", "exists"},
 		{without, []string{"/usr/sbin/policy-rc.d"}, "hapair: nothing starts", "exists: no service could be started"},
 		{absent, []string{"~/.ssh/authorized_keys*"}, "", "exists: the owner of its keys could log in to every node"},
 		{without, []string{"~/.ssh/*"}, "PRIVATE KEY-----", "is a private key: every node would have it"},
-		{absent, []string{"~/.*_history", "~/.wget-hsts", "~/.ssh/known_hosts"}, "", "is left"},
+		{absent, []string{"~/.*_history", "~/.wget-hsts", "~/.ssh/known_hosts"}, "", "exists"},
 	}
 }

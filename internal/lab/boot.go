@@ -11,18 +11,18 @@ import (
 
 // boot is one run of a host, from power on to power off.
 type boot struct {
-	leader int               // pid of the host's systemd, as seen from here
+	leader int               // process ID of the host's systemd, outside its namespace
 	hub    map[string]string // the hub's end of each interface's cable
-	exited chan struct{}     // closed when nspawn is gone
-	status int               // its exit status, from then on
-	off    chan struct{}     // closed when all that belonged to the boot is gone, and after a reboot the next one has begun
+	exited chan struct{}     // closed when nspawn has exited
+	status int               // nspawn's exit status, valid after exited is closed
+	off    chan struct{}     // closed when everything of the boot is gone and, after a reboot, the next boot has begun
 }
 
-// netns is the network namespace of a boot.
+// netns returns the path of a boot's network namespace.
 func (b *boot) netns() string { return fmt.Sprintf("/proc/%d/ns/net", b.leader) }
 
-// start boots the host. The caller holds the lock. nspawn makes a new network namespace each time: nothing that a machine
-// loses with its power (addresses, sysctls, connections) outlasts a boot.
+// start boots the host. The caller holds the lock. nspawn creates a new network namespace for each boot, so that everything
+// that a machine loses with its power (addresses, sysctls, connections) is gone.
 func (h *Host) start(ctx context.Context) error {
 	b := &boot{hub: map[string]string{}, exited: make(chan struct{}), off: make(chan struct{})}
 	for _, iface := range h.Interfaces {
@@ -43,7 +43,7 @@ func (h *Host) start(ctx context.Context) error {
 	return nil
 }
 
-// plugIn joins the hub's ends of the host's cables, which nspawn has made, to their networks.
+// plugIn connects the hub's ends of the host's cables, which nspawn has created, to their networks.
 func (h *Host) plugIn(b *boot) error {
 	for _, iface := range h.Interfaces {
 		if err := setHardwareAddress(b.netns(), iface.Name, h.HardwareAddress(iface.Name)); err != nil {
@@ -59,7 +59,7 @@ func (h *Host) plugIn(b *boot) error {
 	return nil
 }
 
-// spawn runs systemd-nspawn and finds the host's systemd.
+// spawn runs systemd-nspawn, and finds the host's systemd.
 func (h *Host) spawn(ctx context.Context, b *boot) error {
 	cgroup, err := os.Open(h.cgroup())
 	if err != nil {
@@ -69,13 +69,13 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 	args := []string{"--quiet", "--directory=" + h.disk(), "--boot", "--machine=" + h.Name, "--settings=no", "--register=no",
 		"--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--private-network",
 		"--rlimit=NOFILE=" + openFiles(),
-		// A user namespace: root of a host has power over the host's own namespaces, and none over this machine.
+		// With a user namespace, root of a host has privileges over the host's own namespaces, but not over this machine.
 		fmt.Sprintf("--private-users=%d:%d", h.uid, hostUsers), "--private-users-ownership=off"}
 	args = append(args, niceLimit()...)
 	for _, iface := range h.Interfaces {
 		args = append(args, "--network-veth-extra="+b.hub[iface.Name]+":"+iface.Name)
 	}
-	// It outlives ctx, which only bounds the start.
+	// The process outlives ctx, which only limits the start.
 	cmd := h.lab.space.command(context.WithoutCancel(ctx), "systemd-nspawn", args...)
 	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(cgroup.Fd())
 	cmd.Stdout, cmd.Stderr = h.console, h.console
@@ -97,7 +97,7 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 		select {
 		case <-tick.C:
 		case <-b.exited:
-			return fmt.Errorf("systemd-nspawn ended with status %d: %s", b.status, h.console)
+			return fmt.Errorf("systemd-nspawn exited with status %d: %s", b.status, h.console)
 		case <-ctx.Done():
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			return ctx.Err()
@@ -105,7 +105,7 @@ func (h *Host) spawn(ctx context.Context, b *boot) error {
 	}
 }
 
-// findInit finds the first process of a pid namespace below pid that has become systemd.
+// findInit finds the first process of a PID namespace below pid that has become systemd.
 func findInit(pid, depth int) int {
 	if depth == 0 {
 		return 0
@@ -127,7 +127,7 @@ func findInit(pid, depth int) int {
 	return 0
 }
 
-// nspid is the NSpid line of a process: its id in every pid namespace, the innermost last.
+// nspid returns the NSpid line of a process: its ID in every PID namespace, the innermost last.
 func nspid(pid int) string {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(status)) {
@@ -138,10 +138,10 @@ func nspid(pid int) string {
 	return ""
 }
 
-// exitReboot is nspawn's status for a container that wants to be started again, under --keep-unit.
+// exitReboot is the exit status of nspawn if the container requests a reboot, under --keep-unit.
 const exitReboot = 133
 
-// ended follows the end of nspawn: what is left of the boot goes, and a host that rebooted starts again.
+// ended waits for the end of nspawn, and removes what is left of the boot. It starts a host that rebooted again.
 func (h *Host) ended(b *boot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

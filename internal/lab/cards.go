@@ -12,7 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// HardwareAddress returns the address of an interface: the one that the seed's network-config matches, or one of the lab's own.
+// HardwareAddress returns the hardware address of an interface: the one that the seed's network-config matches, or one that
+// the lab has chosen.
 func (h *Host) HardwareAddress(iface string) net.HardwareAddr {
 	if mac := h.cards[iface]; mac != nil {
 		return mac
@@ -21,16 +22,16 @@ func (h *Host) HardwareAddress(iface string) net.HardwareAddr {
 	return append(net.HardwareAddr{0x02}, sum[:5]...) // 02: locally administered
 }
 
-// permanent makes networkd match by the present address of an interface. netplan has it match by the permanent one, as it
-// must on a real machine, where the members of a bond share their bond's address; but the virtual interfaces of a host in the
-// lab have none (ethtool(8), --show-permaddr).
+// permanent makes networkd match the current hardware address of an interface. netplan makes it match the permanent address,
+// which is necessary on a real machine, where the members of a bond have their bond's address. But the virtual interfaces of
+// a host in the lab have no permanent address (ethtool(8), --show-permaddr).
 const permanent = `# written by the lab
 [Service]
 ExecStartPre=+/bin/sh -c "sed -i s/^PermanentMACAddress=/MACAddress=/ /run/systemd/network/*.network /etc/systemd/network/*.network 2>/dev/null; true"
 `
 
-// fitCards reads which interfaces a network-config names by their addresses: here no udev gives a name to the interface that
-// has an address, so that it is the interface of that name which gets the address.
+// fitCards reads the interfaces that a network-config matches by hardware address. In the lab, no udev renames the interface
+// with an address. Instead, the lab gives the address to the interface with that name.
 func (h *Host) fitCards(path string) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,7 +50,7 @@ func (h *Host) fitCards(path string) error {
 	}
 	var file struct {
 		Network config           `yaml:"network"`
-		config  `yaml:",inline"` // cloud-init takes it with and without "network:"
+		config  `yaml:",inline"` // cloud-init accepts it with and without "network:"
 	}
 	if err := yaml.Unmarshal(data, &file); err != nil {
 		return fmt.Errorf("cannot read network-config: %w", err)

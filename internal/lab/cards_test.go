@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestASeedNamesTheCards gives hosts seeds that match interfaces by MAC. It boots none of them.
+// TestASeedNamesTheCards adds hosts with seeds that match interfaces by MAC, without booting them.
 func TestASeedNamesTheCards(t *testing.T) {
 	l := labtest.Lab(t)
 	root := t.TempDir()

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Client is a machine without a system: a network namespace with an address on one network, from which this process
-// makes requests.
+// Client is a machine without an operating system: a network namespace with an address on one network, from which this
+// process sends requests.
 type Client struct {
 	name string
 	lab  *Lab
 	http *http.Client
 }
 
-// AddClient gives the lab a client with addresses on a network.
+// AddClient adds a client with addresses on a network.
 func (l *Lab) AddClient(ctx context.Context, name, networkName string, addresses ...netip.Prefix) (*Client, error) {
 	c := &Client{name: "client-" + name, lab: l}
 	c.http = &http.Client{Transport: c.Transport(nil)}
@@ -62,7 +62,7 @@ func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialIn(ctx, c.lab.netnsPath(c.name), address)
 }
 
-// Get asks for a URL over a connection of its own and gives status and body.
+// Get requests a URL over a new connection, and returns status and body.
 func (c *Client) Get(ctx context.Context, url string) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) Get(ctx context.Context, url string) (status int, body string, 
 	return c.Do(req)
 }
 
-// Do sends a request over a connection of its own and gives status and body, of which it reads 1 MiB at most.
+// Do sends a request over a new connection, and returns status and body. It reads at most 1 MiB of the body.
 func (c *Client) Do(req *http.Request) (status int, body string, err error) {
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Client) Do(req *http.Request) (status int, body string, err error) {
 	return res.StatusCode, string(data), err
 }
 
-// WaitAnswer asks until the answer has status 200.
+// WaitAnswer repeats a request until the answer has status 200.
 func (c *Client) WaitAnswer(ctx context.Context, url string) (body string, err error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -99,7 +99,7 @@ func (c *Client) WaitAnswer(ctx context.Context, url string) (body string, err e
 	}
 }
 
-// ask is a request with a time limit to which only 200 is an answer.
+// ask sends a request with a time limit. A status other than 200 is an error.
 func (c *Client) ask(ctx context.Context, url string, timeout time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -13,12 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// past is a deadline that has passed: it ends whatever waits.
+// past is a deadline that has passed. It ends blocked calls.
 var past = time.Unix(1, 0)
 
-// dialIn connects to an IP address and port over TCP from a network namespace, until ctx ends. A thread enters the
-// namespace only to make the socket: a connection that is not answered costs no thread while it waits, which net.Dialer
-// on such a thread would.
+// dialIn connects to an IP address and port over TCP from a network namespace, until ctx ends. A thread enters the namespace
+// only to create the socket, so an unanswered connection does not block a thread. net.Dialer on such a thread would.
 func dialIn(ctx context.Context, netns, address string) (net.Conn, error) {
 	conn, err := connect(ctx, netns, address)
 	if err != nil {
@@ -56,8 +55,8 @@ func connect(ctx context.Context, netns, address string) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// SendPacket sends one IP packet of a protocol (its number, as 112 for VRRP) from the client. The kernel writes its header,
-// with a hop limit of 255, as VRRP and neighbour discovery demand it.
+// SendPacket sends an IP packet with the given protocol number (for example 112 for VRRP) from the client. The kernel writes
+// its header, with a hop limit of 255, as VRRP and neighbour discovery require.
 func (c *Client) SendPacket(protocol int, to netip.Addr, payload []byte) error {
 	err := withinNet(c.lab.netnsPath(c.name), func() error {
 		family, peer := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: to.As16()})
@@ -82,7 +81,7 @@ func (c *Client) SendPacket(protocol int, to netip.Addr, payload []byte) error {
 	return nil
 }
 
-// connected waits until a socket is connected, or ctx ends.
+// connected waits until a socket is connected, or until ctx ends.
 func connected(ctx context.Context, f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -99,7 +98,7 @@ func connected(ctx context.Context, f *os.File) error {
 			failed = err
 			return true
 		}
-		// A wake-up may be spurious: only a connected socket has a peer.
+		// A wake-up may be spurious, so check that the socket has a peer.
 		_, err = unix.Getpeername(int(fd))
 		return err == nil
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// threads is how many threads this process has.
+// threads returns the number of threads of this process.
 func threads(t *testing.T) int {
 	t.Helper()
 	tasks, err := filepath.Glob("/proc/self/task/*")
@@ -26,8 +26,9 @@ func threads(t *testing.T) int {
 	return len(tasks)
 }
 
-// A client asks an address that no machine has for two seconds, every millisecond: what is open at once stays bounded,
-// costs no threads, and ends with the client. With dials that outlive their requests there are 2,000 threads.
+// A client sends requests to an address without a machine every millisecond for two seconds. The number of open requests
+// must be limited; they must not use threads, and must end with the client. With dials that outlive their requests there
+// would be 2,000 threads.
 func TestRequestsWithoutAnAnswerAreBounded(t *testing.T) {
 	l := labtest.Lab(t)
 	client, err := l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24"))
@@ -45,11 +46,11 @@ func TestRequestsWithoutAnAnswerAreBounded(t *testing.T) {
 		t.Errorf("%d threads, %d before", most, before)
 	}
 	if r := watch.Stop(); r.Failures < 100 || len(r.Answers) > 0 {
-		t.Errorf("the watch saw %+v", r)
+		t.Errorf("the watch's report is %+v", r)
 	}
 	err = lab.Poll(bounded(t, 5*time.Second), 10*time.Millisecond, func() error {
 		if now := runtime.NumGoroutine(); now > goroutines+2 {
-			return errors.New("goroutines outlive the watch")
+			return errors.New("goroutines are still running after the watch")
 		}
 		return nil
 	})
@@ -65,7 +66,7 @@ func bounded(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// Transport reports what became of a connection: refused, answered, or silent after it was accepted.
+// Transport reports what happened to a connection: refused, answered, or no answer after it was accepted.
 func TestTransport(t *testing.T) {
 	l := labtest.Lab(t)
 	client, err := l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24"))
@@ -109,6 +110,6 @@ func TestTransport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := secure.Do(req); err == nil {
-		t.Error("a server without TLS was answered by")
+		t.Error("a request to a server without TLS succeeded")
 	}
 }

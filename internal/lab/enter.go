@@ -2,13 +2,13 @@ package lab
 
 import "strconv"
 
-// On tells whether the host has power.
+// On reports whether the host is powered on.
 func (h *Host) On() bool {
 	_, err := h.running()
 	return err == nil
 }
 
-// Leader is the process id of the running host's systemd, as seen from here.
+// Leader returns the process ID of the running host's systemd, outside its namespace.
 func (h *Host) Leader() (int, error) {
 	b, err := h.running()
 	if err != nil {
@@ -17,13 +17,14 @@ func (h *Host) Leader() (int, error) {
 	return b.leader, nil
 }
 
-// EnterArgs are what comes before a command to run it in all namespaces of a host: nsenter and its arguments.
+// EnterArgs returns the beginning of a command line that runs a command in all namespaces of a host: nsenter and its
+// arguments.
 func EnterArgs(leader int) []string {
 	return append(append(withOpenFiles("nsenter", "-t", strconv.Itoa(leader)), hostNamespaces()...), "--")
 }
 
-// hostNamespaces has the user namespace among them: a program of the host, which may be hostile, runs without power over
-// this machine.
+// hostNamespaces returns nsenter's flags. The user namespace is included, so that a program of the host, which may be
+// hostile, has no privileges over this machine.
 func hostNamespaces() []string {
 	return []string{"-U", "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// Holders follows which hosts of the lab have an address, or any of several that move together. The kernel of each network
-// namespace reports every change, so nothing is missed between two looks.
+// Holders records which hosts of the lab have an address, or one of several addresses that move together. The kernel of each
+// network namespace reports every change, so no change is missed.
 type Holders struct {
 	addrs  []netip.Addr
 	cancel context.CancelFunc
@@ -22,17 +22,17 @@ type Holders struct {
 
 	mu      sync.Mutex
 	changed chan struct{}           // closed and replaced at each change
-	now     map[string][]netip.Addr // what each host has
-	spans   []Span                  // in the order in which they began
+	now     map[string][]netip.Addr // the addresses that each host has
+	spans   []Span                  // ordered by start
 }
 
-// Span is a time during which a host had the address. A zero To means that it still has it.
+// Span is a time during which a host had the address. A zero To means that it still has the address.
 type Span struct {
 	Host     string
 	From, To time.Time
 }
 
-// Follow begins to follow addresses on the hosts that the lab has now. A host that has one of them is a holder.
+// Follow starts to record the addresses of the hosts that the lab has now. A host with one of the addresses is a holder.
 func (l *Lab) Follow(ctx context.Context, addrs ...netip.Addr) *Holders {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &Holders{addrs: addrs, cancel: cancel, now: map[string][]netip.Addr{}, changed: make(chan struct{})}
@@ -44,13 +44,13 @@ func (l *Lab) Follow(ctx context.Context, addrs ...netip.Addr) *Holders {
 	return f
 }
 
-// Stop ends the following.
+// Stop stops the recording.
 func (f *Holders) Stop() {
 	f.cancel()
 	f.wg.Wait()
 }
 
-// follow watches one host over its boots.
+// follow watches one host across its boots.
 func (f *Holders) follow(ctx context.Context, h *Host) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -72,7 +72,7 @@ func (f *Holders) follow(ctx context.Context, h *Host) {
 func (f *Holders) followBoot(ctx context.Context, host string, b *boot) {
 	ns, err := netns.GetFromPath(b.netns())
 	if err != nil {
-		return // it has just gone
+		return // the host has just stopped
 	}
 	defer ns.Close()
 	updates, done := make(chan netlink.AddrUpdate, 64), make(chan struct{})
@@ -122,7 +122,7 @@ func (f *Holders) note(host string, addr netip.Addr, has bool) {
 	f.changed = make(chan struct{})
 }
 
-// Now lists the hosts that have the address, sorted.
+// Now returns the hosts that have the address, sorted.
 func (f *Holders) Now() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,14 +140,14 @@ func (f *Holders) holders() []string {
 	return names
 }
 
-// Spans lists who had the address when.
+// Spans returns who had the address, and when.
 func (f *Holders) Spans() []Span {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.spans)
 }
 
-// Overlap is the longest time since a moment during which two hosts had the address at once.
+// Overlap returns the longest time, after since, during which two hosts had the address.
 func (f *Holders) Overlap(since time.Time) time.Duration {
 	var longest time.Duration
 	now := time.Now()
@@ -173,12 +173,12 @@ func (s Span) end(now time.Time) time.Time {
 func latest(ts ...time.Time) time.Time   { return slices.MaxFunc(ts, time.Time.Compare) }
 func earliest(ts ...time.Time) time.Time { return slices.MinFunc(ts, time.Time.Compare) }
 
-// WaitOne waits until exactly one host has the address, and has had it alone for as long as settled; it gives its name.
+// WaitOne waits until exactly one host has had the address for the time settled, and returns its name.
 func (f *Holders) WaitOne(ctx context.Context, settled time.Duration) (string, error) {
 	return f.wait(ctx, settled, func(holders []string) bool { return len(holders) == 1 })
 }
 
-// WaitHolder waits until that host and no other has had the address for as long as settled.
+// WaitHolder waits until that host, and no other, has had the address for the time settled.
 func (f *Holders) WaitHolder(ctx context.Context, host string, settled time.Duration) error {
 	_, err := f.wait(ctx, settled, func(holders []string) bool { return slices.Equal(holders, []string{host}) })
 	return err
@@ -198,7 +198,7 @@ func (f *Holders) wait(ctx context.Context, settled time.Duration, good func([]s
 			return holders[0], nil
 		case <-changed:
 		case <-ctx.Done():
-			return "", errors.Join(fmt.Errorf("cannot see the wanted holder of %v: it is on %q", f.addrs, holders), ctx.Err())
+			return "", errors.Join(fmt.Errorf("the wanted host does not hold %v: it is on %q", f.addrs, holders), ctx.Err())
 		}
 	}
 }

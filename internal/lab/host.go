@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// HostConfig is what a host is made of.
+// HostConfig is the configuration of a host.
 type HostConfig struct {
-	Name       string // in the lab; the host's own name is for its system to set
+	Name       string // in the lab; the host's system sets its own host name
 	Base       *Base
 	Interfaces []Interface
-	Seed       string // a NoCloud seed: an ISO or a directory of its files; empty: none
+	Seed       string // a NoCloud seed: an ISO or a directory with its files; empty means none
 }
 
-// Host is a machine of the lab: its disk, its interfaces and, while it runs, a systemd of its own in a container.
+// Host is a machine of the lab: its disk, its interfaces and, while it runs, a container with its own systemd.
 type Host struct {
 	HostConfig
 	lab *Lab
-	uid int // root of the host is this user of the machine
+	uid int // the user of this machine that is root of the host
 
 	mu       sync.Mutex
 	boot     *boot // nil while the host is off
@@ -33,7 +33,7 @@ type Host struct {
 	cards    map[string]net.HardwareAddr
 }
 
-// AddHost gives the lab a host. It is off: its disk can be written to before Start.
+// AddHost adds a host. It is off, and its disk can be written to before Start.
 func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 	h := &Host{HostConfig: config, lab: l, console: &tail{limit: 64 << 10}, broken: map[string]bool{}}
 	err := within(l.space.pid, func() (err error) {
@@ -41,7 +41,7 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 		return err
 	})
 	if err == nil {
-		// A disk image's own table names its partitions, and the host's disk is none of them.
+		// The fstab of a disk image names its partitions, but the host's disk has none.
 		err = h.WriteFile("/etc/fstab", 0o644, []byte("# the lab has mounted everything\n"))
 	}
 	if err == nil {
@@ -64,21 +64,21 @@ func (l *Lab) AddHost(config HostConfig) (*Host, error) {
 
 func (h *Host) cgroup() string { return h.lab.path("/sys/fs/cgroup/" + h.Name) }
 
-// disk is where the host's root lies in the lab's mount namespace.
+// disk returns the path of the host's root in the lab's mount namespace.
 func (h *Host) disk() string { return labDir + "/hosts/" + h.Name + "/root" }
 
-// Start powers the host on and returns when its systemd has begun to work. See WaitRunning.
+// Start powers the host on, and returns when its systemd has started. See WaitRunning.
 func (h *Host) Start(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.boot != nil {
-		return fmt.Errorf("cannot start host %s: it runs", h.Name)
+		return fmt.Errorf("cannot start host %s: it is already running", h.Name)
 	}
 	return h.start(ctx)
 }
 
-// Kill cuts the host's power: everything stops at once, its links go down, and nobody is told. No process gets to see
-// the link or its neighbours die, and say goodbye to a peer or a client.
+// Kill cuts the host's power. Everything stops at once and its links go down. No process can notice this and notify a peer
+// or a client.
 func (h *Host) Kill() {
 	h.mu.Lock()
 	b := h.boot
@@ -86,8 +86,8 @@ func (h *Host) Kill() {
 		h.mu.Unlock()
 		return
 	}
-	h.boot = nil       // it does not come back by itself
-	_ = h.freeze(true) // that it could not is no reason to spare the host
+	h.boot = nil       // it does not start again by itself
+	_ = h.freeze(true) // if freezing fails, the host is killed anyway
 	for _, port := range b.hub {
 		_ = setLink(h.lab.links, port, false)
 	}
@@ -98,15 +98,15 @@ func (h *Host) Kill() {
 	<-b.off
 }
 
-// Pause stops the host as a hypervisor stops a virtual machine that it suspends or moves: nothing in it runs, nothing
-// that is sent to it arrives, its cables stay up, and nobody is told. A second Pause changes nothing.
+// Pause stops the host as a hypervisor does that suspends or moves a virtual machine: its processes do not run, packets to
+// it are lost, its links stay up, and it cannot notify anyone. A second Pause changes nothing.
 func (h *Host) Pause() error {
 	return h.pause("pause", func(b *boot) error {
 		if err := h.freeze(true); err != nil {
 			return err
 		}
 		for _, port := range b.hub {
-			if err := h.lab.leave(port); err != nil { // its kernel is this machine's and would go on to answer
+			if err := h.lab.leave(port); err != nil { // its kernel is this machine's, and would still answer
 				return err
 			}
 		}
@@ -114,7 +114,7 @@ func (h *Host) Pause() error {
 	})
 }
 
-// Resume lets a paused host go on where it was. To one that is not paused it does nothing.
+// Resume continues a paused host. It does nothing if the host is not paused.
 func (h *Host) Resume() error {
 	return h.pause("resume", func(b *boot) error {
 		for _, iface := range h.Interfaces {
@@ -138,15 +138,15 @@ func (h *Host) pause(verb string, do func(b *boot) error) error {
 	return nil
 }
 
-// freeze stops or resumes every process of the host, and waits a moment for the last one to stop: cgroups(7) of the
-// kernel's documentation, cgroup.freeze. nspawn and what has started it go on: they have to see when the host dies, and
-// frozen they would keep all of the lab from ending when this process is killed.
+// freeze freezes or thaws every process of the host, and waits a moment for the last one: cgroups(7) of the kernel's
+// documentation, cgroup.freeze. nspawn and its parents are not frozen, because they must notice when the host dies. If they
+// were frozen when this process is killed, they would keep the lab from ending.
 func (h *Host) freeze(frozen bool) error {
 	value, event := "0", "frozen 0"
 	if frozen {
 		value, event = "1", "frozen 1"
 	}
-	cgroup := h.cgroup() + "/payload" // where nspawn puts it
+	cgroup := h.cgroup() + "/payload" // nspawn uses this path
 	if err := os.WriteFile(cgroup+"/cgroup.freeze", []byte(value), 0o644); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (h *Host) freeze(frozen bool) error {
 	return fmt.Errorf("its processes are not %q after half a second", event)
 }
 
-// Stop has the host shut down in order and waits until it is off.
+// Stop shuts the host down cleanly, and waits until it is off.
 func (h *Host) Stop(ctx context.Context) error {
 	b, err := h.running()
 	if err != nil {
@@ -183,7 +183,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	}
 }
 
-// Reboot has the host reboot in order and returns when its systemd has begun to work again.
+// Reboot reboots the host cleanly, and returns when its systemd has started again.
 func (h *Host) Reboot(ctx context.Context) error {
 	b, err := h.running()
 	if err != nil {
@@ -204,7 +204,7 @@ func (h *Host) Reboot(ctx context.Context) error {
 	return nil
 }
 
-// running is the host's present boot.
+// running returns the current boot of the host.
 func (h *Host) running() (*boot, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -214,10 +214,10 @@ func (h *Host) running() (*boot, error) {
 	return h.boot, nil
 }
 
-// Cut unplugs the cable of an interface, until Heal.
+// Cut disconnects the cable of an interface until Heal.
 func (h *Host) Cut(iface string) error { return h.cable(iface, false) }
 
-// Heal plugs the cable of an interface in again.
+// Heal connects the cable of an interface again.
 func (h *Host) Heal(iface string) error { return h.cable(iface, true) }
 
 func (h *Host) cable(iface string, up bool) error {
@@ -234,8 +234,8 @@ func (h *Host) cable(iface string, up bool) error {
 	return setLink(h.lab.links, port, up)
 }
 
-// Isolate keeps an interface from those of all other hosts that are isolated on its network, until it is undone or the
-// host goes off: cables and links stay up, and what else is on the network is reached (bridge(8), isolated).
+// Isolate disconnects an interface from all other isolated interfaces on its network, until it is undone or the host goes
+// off. Cables and links stay up, and other machines on the network are reachable (bridge(8), isolated).
 func (h *Host) Isolate(iface string, isolated bool) error {
 	b, err := h.running()
 	if err != nil {
@@ -251,7 +251,7 @@ func (h *Host) Isolate(iface string, isolated bool) error {
 	return nil
 }
 
-// root opens the host's root: of the running system, or its disk.
+// root opens the host's root: that of the running system, or its disk.
 func (h *Host) root() (*os.Root, error) {
 	if b, err := h.running(); err == nil {
 		return os.OpenRoot(fmt.Sprintf("/proc/%d/root", b.leader))
@@ -259,10 +259,10 @@ func (h *Host) root() (*os.Root, error) {
 	return os.OpenRoot(h.lab.path(h.disk()))
 }
 
-// Console is the end of what the host printed to its console.
+// Console returns the end of the host's console output.
 func (h *Host) Console() string { return h.console.String() }
 
-// tail keeps the last bytes written to it.
+// tail keeps the last bytes that are written to it.
 type tail struct {
 	mu    sync.Mutex
 	limit int

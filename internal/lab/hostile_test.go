@@ -16,8 +16,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// breakOut tries, as root of a host, what would change or read the machine that the lab runs on. Each line that begins
-// with OUT is an attempt that succeeded; none does harm. $1 is the root disk's device number, $2 a file of the machine.
+// breakOut tries, as root of a host, to change or read the machine on which the lab runs. Each line that begins with OUT is
+// an attempt that succeeded. No attempt does damage. $1 is the root disk's device number, $2 a file of the machine.
 const breakOut = `
 out() { echo "OUT $*"; }
 same() { cat "$1" 2>/dev/null | { read -r old && echo "$old" >"$1"; } 2>/dev/null; }
@@ -50,7 +50,7 @@ mount -t tmpfs tmpfs /run/s || echo "MISSING mounts"
 echo DONE
 `
 
-// A host's root, whether it is its systemd or a command that is run in it, has no power over this machine.
+// Root of a host, as its systemd or as a command run in it, must have no privileges over this machine.
 func TestHostileHost(t *testing.T) {
 	releases := strings.Fields(os.Getenv("HAPAIR_RELEASES"))
 	if len(releases) == 0 {
@@ -79,7 +79,7 @@ func hostileHost(t *testing.T, release string) {
 		t.Fatal(err)
 	}
 	script := "set -- " + disk + " " + secret + "\n" + breakOut
-	// It calls udevd, which does not run in a host.
+	// netplan calls udevd, which does not run in a host.
 	const noNetplan = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 	unit := "[Service]\nType=oneshot\nExecStart=/bin/sh /breakout\nStandardOutput=file:/breakout.out\n"
 	for name, content := range map[string]string{"/breakout": script, "/etc/systemd/system/breakout.service": unit, "/etc/systemd/system/netplan-configure.service": noNetplan} {
@@ -108,7 +108,7 @@ func hostileHost(t *testing.T, release string) {
 	}
 	judge(t, "a service", string(b))
 	if after := sysctls(t); after != before {
-		t.Errorf("this machine's settings were %q and are %q", before, after)
+		t.Errorf("this machine's settings changed from %q to %q", before, after)
 	}
 }
 
@@ -120,11 +120,11 @@ func judge(t *testing.T, who, said string) {
 		}
 	}
 	if !strings.HasSuffix(said, "DONE\n") {
-		t.Errorf("%s did not come to its end:\n%s", who, said)
+		t.Errorf("%s did not finish:\n%s", who, said)
 	}
 }
 
-// planted is a copy of a root by links, with a node of this machine's disk in it.
+// planted returns a copy of a root, made of hard links, that contains a device node of this machine's disk.
 func planted(t *testing.T, root string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(filepath.Dir(root), "hostile-")
@@ -145,7 +145,7 @@ func planted(t *testing.T, root string) string {
 	return dir
 }
 
-// rootDisk is the number of the device that this machine's root is on, or of its first loop device.
+// rootDisk returns the number of the device with this machine's root, or of its first loop device.
 func rootDisk(t *testing.T) string {
 	t.Helper()
 	var st unix.Stat_t
@@ -171,7 +171,7 @@ func sysctls(t *testing.T) string {
 	return all.String()
 }
 
-// An image of which only a part is in the file would show a file of this machine to its host.
+// An image with a backing file would show a file of this machine to its host.
 func TestImageWithABackingFile(t *testing.T) {
 	l := labtest.Lab(t)
 	dir := t.TempDir()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Command is a command in the host, as root, killed with all its children when ctx ends.
+// Command returns a command that runs in the host as root. It is killed with all its children when ctx ends.
 func (h *Host) Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	b, err := h.running()
 	if err != nil {
@@ -21,8 +21,8 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) (*exec.
 	return enter(ctx, b.leader, hostNamespaces(), name, args...), nil
 }
 
-// Run runs a command in the host: what it printed (stdout and stderr together) and its exit status. An error means that
-// there is no status.
+// Run runs a command in the host, and returns its output (stdout and stderr together) and its exit status. An error means
+// that there is no status.
 func (h *Host) Run(ctx context.Context, name string, args ...string) (out string, status int, err error) {
 	cmd, err := h.Command(ctx, name, args...)
 	if err != nil {
@@ -31,20 +31,20 @@ func (h *Host) Run(ctx context.Context, name string, args ...string) (out string
 	return run(cmd)
 }
 
-// Must runs a command that has to end with status 0, and gives what it printed.
+// Must runs a command, and returns its output. An exit status other than 0 is an error.
 func (h *Host) Must(ctx context.Context, name string, args ...string) (string, error) {
 	out, status, err := h.Run(ctx, name, args...)
 	if err != nil {
 		return out, fmt.Errorf("on %s: %w", h.Name, err)
 	}
 	if status != 0 {
-		return out, fmt.Errorf("on %s: %s %s ended with status %d:\n%s", h.Name, name, strings.Join(args, " "), status, lastLines(out, 40))
+		return out, fmt.Errorf("on %s: %s %s exited with status %d:\n%s", h.Name, name, strings.Join(args, " "), status, lastLines(out, 40))
 	}
 	return out, nil
 }
 
-// WaitRunning waits until the host's systemd has done all that belongs to a boot, cloud-init included. A host on which
-// units failed is an error that names them and shows what they said.
+// WaitRunning waits until the host's systemd has finished the boot, including cloud-init. If units failed, the error names
+// them and contains their logs.
 func (h *Host) WaitRunning(ctx context.Context) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -77,7 +77,7 @@ for u in $(systemctl list-units --failed --plain --no-legend --no-pager | cut -d
 	return out
 }
 
-// Logs is the end of the journal of the present boot, or of the console where there is none.
+// Logs returns the end of the current boot's journal, or of the console if there is no journal.
 func (h *Host) Logs(ctx context.Context, lines int) string {
 	out, status, err := h.Run(ctx, "journalctl", "--no-pager", "-b", "-o", "short-precise", "-n", fmt.Sprint(lines))
 	if err != nil || status != 0 {
@@ -86,7 +86,7 @@ func (h *Host) Logs(ctx context.Context, lines int) string {
 	return out
 }
 
-// Addresses lists the addresses of an interface of the running host.
+// Addresses returns the addresses of an interface of the running host.
 func (h *Host) Addresses(iface string) ([]netip.Prefix, error) {
 	b, err := h.running()
 	if err != nil {
@@ -95,8 +95,8 @@ func (h *Host) Addresses(iface string) ([]netip.Prefix, error) {
 	return addressesOf(b.netns(), iface)
 }
 
-// WriteFile writes a file of the host, running or not, with the directories above it. Mode is what it has afterwards;
-// the owner is root. A path that leads out of the host's root by a link is an error.
+// WriteFile writes a file of the host, running or not, and creates its parent directories. It sets the mode exactly; the
+// owner is root. A path that leads out of the host's root through a link is an error.
 func (h *Host) WriteFile(name string, mode fs.FileMode, data []byte) error {
 	root, err := h.root()
 	if err == nil {
@@ -119,14 +119,14 @@ func (h *Host) ReadFile(name string) ([]byte, error) {
 	return root.ReadFile(strings.TrimPrefix(path.Clean("/"+name), "/"))
 }
 
-// Holds tells whether the host has an address on any interface. A host that is off holds nothing.
+// Holds reports whether the host has an address on any interface. A host that is off has none.
 func (h *Host) Holds(addr netip.Addr) (bool, error) {
 	b, err := h.running()
 	if err != nil {
 		return false, nil
 	}
 	prefixes, err := addressesOf(b.netns(), "")
-	if errors.Is(err, fs.ErrNotExist) { // it went off meanwhile
+	if errors.Is(err, fs.ErrNotExist) { // it went off in the meantime
 		return false, nil
 	}
 	for _, p := range prefixes {

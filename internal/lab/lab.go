@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where things lie in the lab's mount namespace. Both are memory: they go with the namespace.
+// Paths in the lab's mount namespace. Both are in memory, and disappear with the namespace.
 const (
 	labDir   = "/mnt"
 	netnsDir = "/run/netns"
 )
 
-// Lab is a set of hosts and clients, joined by networks that lead nowhere else.
+// Lab is a set of hosts and clients, connected by isolated networks.
 type Lab struct {
 	space *space
-	links *netlink.Handle // the hub's network namespace, which holds the bridges
+	links *netlink.Handle // for the hub's network namespace, which contains the bridges
 
 	mu       sync.Mutex
 	networks map[string]*network
@@ -34,10 +34,10 @@ type Lab struct {
 	ports    int
 }
 
-// labs counts the labs of this process, for names of cgroups.
+// labs counts the labs of this process, for the names of cgroups.
 var labs atomic.Int64
 
-// New makes an empty lab.
+// New creates an empty lab.
 func New(ctx context.Context) (*Lab, error) {
 	space, err := newSpace(ctx, spaceOptions{cgroup: fmt.Sprintf("hapair-lab-%d-%d", os.Getpid(), labs.Add(1))})
 	if err != nil {
@@ -64,7 +64,7 @@ func New(ctx context.Context) (*Lab, error) {
 	return l, nil
 }
 
-// Close kills all hosts and takes everything down.
+// Close kills all hosts and removes everything.
 func (l *Lab) Close() error {
 	l.mu.Lock()
 	hosts, proxy, services := l.hosts, l.proxy, l.services
@@ -84,17 +84,17 @@ func (l *Lab) Close() error {
 	return l.space.close()
 }
 
-// path is where a path of the lab's mount namespace is seen from here.
+// path returns the location of a path of the lab's mount namespace, as seen from outside.
 func (l *Lab) path(p string) string { return l.space.root() + p }
 
-// Base is what hosts are made of: a root that stays as it is, because each host has an overlay of its own on it.
+// Base is a root for hosts. It is not changed, because each host has its own overlay on it.
 type Base struct {
-	dir string // in the lab
+	dir string // path in the lab
 }
 
-// Directory makes a base of a root directory.
+// Directory makes a base from a root directory.
 func (l *Lab) Directory(dir string) (*Base, error) {
-	// The mount is taken here, where the path means what the caller means, and put down in the lab.
+	// The mount is cloned here, where the path has the caller's meaning, and attached in the lab.
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use %s as a base: %w", dir, err)
@@ -104,12 +104,12 @@ func (l *Lab) Directory(dir string) (*Base, error) {
 		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			return err
 		}
-		// Where systemd has made mounts shared, it would still be a peer of the one that it was taken from.
+		// If systemd has made mounts shared, the clone would still be a peer of the original.
 		return unix.Mount("", target, "", unix.MS_PRIVATE, "")
 	})
 }
 
-// addBase has mount put a root on a directory of the lab.
+// addBase calls mount to put a root on a directory of the lab.
 func (l *Lab) addBase(mount func(target string) error) (*Base, error) {
 	l.mu.Lock()
 	l.bases++
@@ -128,7 +128,7 @@ func (l *Lab) addBase(mount func(target string) error) (*Base, error) {
 			return err
 		}
 		if err := shifted(b.dir, b.dir+shiftedSuffix, users); err != nil {
-			_ = os.Remove(b.dir + shiftedSuffix) // mountDisk sees that it is not there
+			_ = os.Remove(b.dir + shiftedSuffix) // mountDisk checks that it does not exist
 		}
 		return nil
 	})
@@ -141,7 +141,7 @@ func (l *Lab) addBase(mount func(target string) error) (*Base, error) {
 	return b, nil
 }
 
-// newNetns makes a network namespace with a name, kept by a bind mount in the lab.
+// newNetns creates a named network namespace, which a bind mount in the lab keeps alive.
 func (l *Lab) newNetns(ctx context.Context, name string) error {
 	file := netnsDir + "/" + name
 	out, status, err := run(l.space.command(ctx, "sh", "-c", `: >"$1" && unshare --net="$1" true`, "sh", file))

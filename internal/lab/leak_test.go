@@ -20,14 +20,14 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// childEnv makes this test binary the victim of TestKilled: a process that has a lab and is killed.
+// childEnv makes this test binary the child process of TestKilled, which has a lab and is killed.
 const childEnv = "HAPAIR_LAB_VICTIM"
 
-// TestVictim is no test by itself.
+// TestVictim is the child process of TestKilled, and not a test by itself.
 func TestVictim(t *testing.T) {
 	config := os.Getenv(childEnv)
 	if config == "" {
-		return // the parent has not started it
+		return // not started by TestKilled
 	}
 	var c struct{ Root, Image string }
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
@@ -35,10 +35,10 @@ func TestVictim(t *testing.T) {
 	}
 	fill(t, c.Root, c.Image)
 	fmt.Println("victim is ready")
-	<-t.Context().Done() // never: the kill comes first
+	<-t.Context().Done() // never happens: the process is killed first
 }
 
-// fill makes one of everything that a lab can have.
+// fill creates one of everything that a lab can have.
 func fill(t *testing.T, root, disk string) (*lab.Lab, *lab.Sandbox) {
 	t.Helper()
 	ctx := t.Context()
@@ -59,7 +59,7 @@ func fill(t *testing.T, root, disk string) (*lab.Lab, *lab.Sandbox) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Start(ctx); name != "i" && err != nil { // the image has no system to boot
+		if err := h.Start(ctx); name != "i" && err != nil { // the image contains no system to boot
 			t.Fatal(err)
 		}
 		if name == "p" {
@@ -127,7 +127,7 @@ func traceOf(t *testing.T, image string) traces {
 	return tr
 }
 
-// TestKilled kills a process that has a lab, as the kernel or an impatient person would, and looks for what it left.
+// TestKilled kills a process that has a lab, and searches for what it left behind.
 func TestKilled(t *testing.T) {
 	root := labtest.Root(t, "trixie", lab.NodePackages()...)
 	image := diskImage(t)
@@ -168,7 +168,7 @@ func TestKilled(t *testing.T) {
 	nothingLeft(ctx, t, image, prefix, namespaces)
 }
 
-// TestClosed takes a lab down in order.
+// TestClosed closes a lab normally.
 func TestClosed(t *testing.T) {
 	root := labtest.Root(t, "trixie", lab.NodePackages()...)
 	image := diskImage(t)
@@ -185,7 +185,7 @@ func TestClosed(t *testing.T) {
 	nothingLeft(ctx, t, image, fmt.Sprintf("hapair-lab-%d-", os.Getpid()), namespaces)
 }
 
-// nothingLeft waits until no trace is left of a lab whose cgroups' names begin with prefix.
+// nothingLeft waits until nothing is left of a lab whose cgroups' names begin with prefix.
 func nothingLeft(ctx context.Context, t *testing.T, image, prefix string, namespaces map[string]bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -209,12 +209,12 @@ func nothingLeft(ctx context.Context, t *testing.T, image, prefix string, namesp
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("it left behind: %q", left)
+			t.Fatalf("the lab left behind: %q", left)
 		}
 	}
 }
 
-// descendantNamespaces lists the pid namespaces, other than ours, of the processes that come of pid.
+// descendantNamespaces returns the PID namespaces, other than ours, of the descendants of pid.
 func descendantNamespaces(pid int) map[string]bool {
 	own, _ := os.Readlink("/proc/self/ns/pid")
 	found := map[string]bool{}
@@ -235,7 +235,7 @@ func descendantNamespaces(pid int) map[string]bool {
 	return found
 }
 
-// diskImage makes a partitioned image with a root that has little more than /etc.
+// diskImage makes a partitioned image with a root that contains little more than /etc.
 func diskImage(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

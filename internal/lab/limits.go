@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A host has the limits of open files that systemd gives a service of a real machine, whatever this process was started
-// with: 1024 as the soft limit, for programs that use select(2), and HIGH_RLIMIT_NOFILE as the hard one, to which haproxy
-// raises its own.
+// A host has the same limits of open files as a service of systemd on a real machine, independent of the limits of this
+// process: a soft limit of 1024, for programs that use select(2), and the hard limit HIGH_RLIMIT_NOFILE, to which haproxy
+// raises its own limit.
 const (
 	softOpenFiles = 1024
 	hardOpenFiles = 512 << 10
 )
 
-// openFiles are these limits as prlimit(1) and systemd-nspawn(1) take them.
+// openFiles returns these limits in the format of prlimit(1) and systemd-nspawn(1).
 func openFiles() string { return fmt.Sprintf("%d:%d", softOpenFiles, wantedOpenFiles()) }
 
-// wantedOpenFiles is the hard limit, which is not above the kernel's: proc_sys_fs(5), nr_open.
+// wantedOpenFiles returns the hard limit, which cannot exceed the kernel's limit: proc_sys_fs(5), nr_open.
 func wantedOpenFiles() int {
 	hard := hardOpenFiles
 	var most int
@@ -30,8 +30,8 @@ func wantedOpenFiles() int {
 	return hard
 }
 
-// OpenFiles returns the hard limit of open files that hosts have, and what it is on a real machine. The first is lower if
-// this process has a lower one and may not raise it.
+// OpenFiles returns the hard limit of open files of hosts, and the limit on a real machine. The first is lower if this
+// process has a lower limit and may not raise it.
 func OpenFiles() (have, real int) {
 	real = wantedOpenFiles()
 	var limit unix.Rlimit
@@ -42,7 +42,7 @@ func OpenFiles() (have, real int) {
 	return int(limit.Max), real
 }
 
-// withOpenFiles puts prlimit(1) before a command if this process has a lower hard limit and may raise it: setrlimit(2).
+// withOpenFiles adds prlimit(1) before a command if this process has a lower hard limit and may raise it: setrlimit(2).
 func withOpenFiles(argv ...string) []string {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Max >= uint64(wantedOpenFiles()) || !hasCapability(unix.CAP_SYS_RESOURCE) {

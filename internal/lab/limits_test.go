@@ -11,8 +11,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// A host's services have the limits of open files that systemd gives them on a real machine, whatever this process has. A
-// hard limit that may not be raised stays.
+// A host's services must have the limits of open files that systemd sets on a real machine, independent of this process's
+// limits. A hard limit that may not be raised stays.
 func TestOpenFiles(t *testing.T) {
 	root := labtest.Root(t, "trixie", lab.StockPackages()...)
 	if have, real := lab.OpenFiles(); have == real {
@@ -43,7 +43,7 @@ func TestOpenFiles(t *testing.T) {
 	}
 }
 
-// lower gives this process a low limit of open files for the time of a test.
+// lower gives this process a low limit of open files during the test.
 func lower(t *testing.T) {
 	t.Helper()
 	var before syscall.Rlimit

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linksOf opens a connection to the kernel about a network namespace. The caller closes it.
+// linksOf opens a netlink connection for a network namespace. The caller closes it.
 func linksOf(path string) (*netlink.Handle, error) {
 	ns, err := netns.GetFromPath(path)
 	if err != nil {
@@ -24,8 +24,8 @@ func linksOf(path string) (*netlink.Handle, error) {
 	return h, nil
 }
 
-// setUpLinks brings up lo and the interfaces. Each is one end of a veth pair, because the dummy driver is not in every
-// kernel and has no multicast of its own.
+// setUpLinks brings up lo and creates the interfaces. Each is one end of a veth pair, because not every kernel has the dummy
+// driver, and dummy interfaces have no multicast.
 func setUpLinks(netns string, o sandboxOptions) error {
 	h, err := linksOf(netns)
 	if err != nil {
@@ -63,7 +63,7 @@ func setLink(h *netlink.Handle, name string, up bool) error {
 		err = h.LinkSetDown(link)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot switch interface %s: %w", name, err)
+		return fmt.Errorf("cannot set interface %s up or down: %w", name, err)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 		return fmt.Errorf("cannot use address %s: %w", prefix, err)
 	}
 	if prefix.Addr().Is6() {
-		addr.Flags = unix.IFA_F_NODAD // usable at once
+		addr.Flags = unix.IFA_F_NODAD // usable at once, without duplicate address detection
 	}
 	if err := h.AddrReplace(link, addr); err != nil {
 		return fmt.Errorf("cannot give interface %s the address %s: %w", name, prefix, err)
@@ -86,7 +86,7 @@ func addAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 	return nil
 }
 
-// addressesOf lists the addresses of an interface, or of all if it is empty.
+// addressesOf returns the addresses of an interface, or of all interfaces if the name is empty.
 func addressesOf(netns, iface string) ([]netip.Prefix, error) {
 	h, err := linksOf(netns)
 	if err != nil {
@@ -118,8 +118,8 @@ func prefixOf(n net.IPNet) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr.Unmap(), bits), ok
 }
 
-// setHardwareAddress gives an interface the address that it has at every boot, as a card's is: otherwise the others on
-// the network would talk to the old one until they notice.
+// setHardwareAddress sets the hardware address of an interface, which is the same at every boot, like that of a real card.
+// Otherwise the other machines on the network would use the old address until they notice the change.
 func setHardwareAddress(netns, iface string, mac net.HardwareAddr) error {
 	h, err := linksOf(netns)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// WatchFresh begins to ask for a URL, a request over a connection of its own each interval, whether those before it have
-// been answered or not: an outage is seen to the interval, however long a client waits. A request without an answer within
-// timeout has failed.
+// WatchFresh starts to request a URL at a fixed interval, each time over a new connection, without waiting for earlier
+// answers. So the length of an outage is accurate to one interval, however long a request takes. A request without an answer
+// within timeout has failed.
 func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
 	open := NewOpenRequests(interval, timeout)
 	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
@@ -26,19 +26,19 @@ func (c *Client) WatchFresh(ctx context.Context, url string, interval, timeout t
 	}, open.Wait)
 }
 
-// OpenRequests bounds the requests that a client has open at once.
+// OpenRequests limits the number of requests that a client has open at the same time.
 type OpenRequests struct {
 	slots chan struct{}
 	wg    sync.WaitGroup
 }
 
-// NewOpenRequests has room for twice the requests that are open if one is sent each interval and each ends within timeout: a
-// machine that is busy ends them late.
+// NewOpenRequests allows twice the number of requests that are open if one is sent each interval and each ends within
+// timeout, because requests end late on a busy machine.
 func NewOpenRequests(interval, timeout time.Duration) *OpenRequests {
 	return &OpenRequests{slots: make(chan struct{}, 2*(timeout/max(interval, 1)+1))}
 }
 
-// Go makes a request on a goroutine of its own. If there is no room for it, it is not made.
+// Go calls request on a new goroutine. If the limit is reached, it does not call it.
 func (o *OpenRequests) Go(request func()) {
 	select {
 	case o.slots <- struct{}{}:
@@ -54,9 +54,9 @@ func (o *OpenRequests) Go(request func()) {
 // Wait waits until no request is open.
 func (o *OpenRequests) Wait() { o.wg.Wait() }
 
-// WatchKeptAlive begins to ask for a URL over one connection, a request each interval, one after the other. After turns
-// requests it takes a new connection, as clients and the proxies before them do. Nothing is asked twice: a request on a
-// connection that was closed under it has failed, although RFC 9110 (9.2.2) would let a client send a GET again.
+// WatchKeptAlive starts to request a URL over one connection at a fixed interval, one request after the other. After turns
+// requests it opens a new connection, as clients and proxies do. It does not retry: a request on a connection that was
+// closed has failed, although RFC 9110 (9.2.2) would allow a client to send a GET again.
 func (c *Client) WatchKeptAlive(ctx context.Context, url string, interval, timeout time.Duration, turns int) *Watch {
 	s := &session{client: c, url: url, turns: turns}
 	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
@@ -71,14 +71,14 @@ func (c *Client) WatchKeptAlive(ctx context.Context, url string, interval, timeo
 type session struct {
 	client *Client
 	url    string
-	turns  int // how many requests a connection is for
+	turns  int // maximum number of requests per connection
 
-	conn net.Conn // nil: there is none now
+	conn net.Conn // nil if there is none
 	in   *bufio.Reader
 	left int
 }
 
-// ask is a request over the session's connection, to which only 200 is an answer.
+// ask sends a request over the session's connection. A status other than 200 is an error.
 func (s *session) ask(ctx context.Context, timeout time.Duration) (body string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

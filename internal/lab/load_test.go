@@ -13,15 +13,15 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestWatchesCountWhatIsLost has a server that hangs up without an answer once in five requests of a connection: who keeps
-// a connection alive loses that request, who takes a new one each time loses nothing.
+// TestWatchesCountWhatIsLost uses a server that closes each connection at its fifth request without an answer. A client that
+// keeps a connection alive loses that request. A client that opens a new connection for each request loses nothing.
 func TestWatchesCountWhatIsLost(t *testing.T) {
 	l := labtest.Lab(t)
 	client, err := l.AddClient(t.Context(), "user", "public", netip.MustParsePrefix("192.168.1.100/24"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var turns [1 << 16]atomic.Int32 // of each connection: by the port of its other end
+	var turns [1 << 16]atomic.Int32 // requests of each connection, by its remote port
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if turns[netip.MustParseAddrPort(r.RemoteAddr).Port()].Add(1) == 5 {
 			panic(http.ErrAbortHandler)
@@ -34,7 +34,7 @@ func TestWatchesCountWhatIsLost(t *testing.T) {
 	const url = "http://192.168.1.1:80/"
 	ready, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := client.WaitAnswer(ready, url); err != nil { // what is lost before the links are up is not meant here
+	if _, err := client.WaitAnswer(ready, url); err != nil { // losses before the links are up do not count
 		t.Fatal(err)
 	}
 	for _, test := range []struct {

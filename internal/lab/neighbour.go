@@ -8,8 +8,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Neighbour is the hardware address to which the client would send for an address, as its kernel has learnt it; nil
-// where it has not.
+// Neighbour returns the hardware address that the client's kernel has learned for an address, or nil if it has not learned
+// one.
 func (c *Client) Neighbour(addr netip.Addr) (net.HardwareAddr, error) {
 	h, err := linksOf(c.lab.netnsPath(c.name))
 	if err != nil {

@@ -14,8 +14,8 @@ type network struct {
 	bridge *netlink.Bridge
 }
 
-// Interface is a network interface of a host and the network that its cable leads to. Networks come into being when
-// they are first named.
+// Interface is a network interface of a host, and the network to which its cable leads. A network is created when it is
+// first named.
 type Interface struct {
 	Name    string
 	Network string
@@ -29,10 +29,10 @@ func (l *Lab) network(name string) (*network, error) {
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = fmt.Sprintf("br%d", len(l.networks))
-	// One that is set stays. Otherwise it is the lowest of the ports' and changes as hosts come and go, and whoever
-	// knows an address of the lab's own has a stale neighbour for half a minute.
+	// A bridge without a fixed hardware address uses the lowest one of its ports, which changes as hosts come and go.
+	// Machines that know an address of the lab itself would then have a stale neighbour entry for half a minute.
 	attrs.HardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, byte(len(l.networks))} // 02: locally administered
-	// Without a querier, snooping would lose multicast after a while.
+	// Without a querier, snooping would drop multicast after a while.
 	snooping := false
 	n := &network{&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}}
 	if err := l.links.LinkAdd(n.bridge); err != nil {
@@ -45,7 +45,7 @@ func (l *Lab) network(name string) (*network, error) {
 	return n, nil
 }
 
-// AddAddress gives the lab itself an address on a network, for what serves all hosts.
+// AddAddress gives the lab itself an address on a network, for servers that all hosts use.
 func (l *Lab) AddAddress(networkName string, prefix netip.Prefix) error {
 	n, err := l.network(networkName)
 	if err != nil {
@@ -54,7 +54,7 @@ func (l *Lab) AddAddress(networkName string, prefix netip.Prefix) error {
 	return addAddress(l.links, n.bridge.Name, prefix)
 }
 
-// newPort is a name for the hub's end of a cable.
+// newPort returns a name for the hub's end of a cable.
 func (l *Lab) newPort() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,19 +78,19 @@ func (l *Lab) join(port, networkName string) error {
 	return nil
 }
 
-// leave takes an interface of the hub off its network. The cable stays up.
+// leave removes an interface of the hub from its network. The cable stays up.
 func (l *Lab) leave(port string) error {
 	link, err := l.links.LinkByName(port)
 	if err == nil {
 		err = l.links.LinkSetNoMaster(link)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot take %s off its network: %w", port, err)
+		return fmt.Errorf("cannot remove %s from its network: %w", port, err)
 	}
 	return nil
 }
 
-// plug makes an interface in a network namespace of the lab and joins it to its network.
+// plug creates an interface in a network namespace of the lab, and connects it to its network.
 func (l *Lab) plug(netnsName string, iface Interface) error {
 	ns, err := netns.GetFromPath(l.netnsPath(netnsName))
 	if err != nil {

@@ -2,8 +2,8 @@ package lab
 
 import "golang.org/x/sys/unix"
 
-// niceLimit lets daemons of a host take the highest priority, as keepalived does: in a user namespace CAP_SYS_NICE does not
-// count, and this limit does (setrlimit(2), RLIMIT_NICE). Without CAP_SYS_RESOURCE this process cannot raise it.
+// niceLimit allows daemons of a host to take the highest priority, as keepalived does. In a user namespace, CAP_SYS_NICE has
+// no effect, but this limit has (setrlimit(2), RLIMIT_NICE). Without CAP_SYS_RESOURCE this process cannot raise it.
 func niceLimit() []string {
 	const most = 40 // a nice value of -20
 	var limit unix.Rlimit

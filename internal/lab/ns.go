@@ -8,19 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespace is one that a thread may enter: a file of it below /proc or a bind mount of that, and its CLONE_NEW flag.
+// namespace is a namespace that a thread can enter: its file below /proc or a bind mount of that, and its CLONE_NEW flag.
 type namespace struct {
 	path string
 	flag int
 }
 
-// within runs f on a thread of its own in the mount and network namespaces of a process. The thread ends with f: it
-// never serves other goroutines. What f opens (files, sockets) stays in those namespaces and can be used anywhere.
+// within runs f on a separate thread in the mount and network namespaces of a process. The thread ends with f, and never
+// runs other goroutines. Files and sockets that f opens stay in those namespaces, and can be used anywhere.
 func within(pid int, f func() error) error {
 	return inNamespaces(f, namespace{fmt.Sprintf("/proc/%d/ns/net", pid), unix.CLONE_NEWNET}, namespace{fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.CLONE_NEWNS})
 }
 
-// withinNet is within for a network namespace alone: paths mean what they mean here.
+// withinNet is like within for a network namespace alone: paths have the same meaning as here.
 func withinNet(path string, f func() error) error {
 	return inNamespaces(f, namespace{path, unix.CLONE_NEWNET})
 }
@@ -28,9 +28,10 @@ func withinNet(path string, f func() error) error {
 func inNamespaces(f func() error, namespaces ...namespace) error {
 	result := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
 		if unix.Gettid() == os.Getpid() {
-			// The main thread cannot end, and /proc/self would show its namespaces for ours. Another one, then.
+			// The main thread cannot end, and its namespaces are those that /proc/self shows, so another thread must be
+			// used.
 			defer runtime.UnlockOSThread()
 			result <- inNamespaces(f, namespaces...)
 			return
@@ -51,7 +52,7 @@ func joinNamespaces(namespaces []namespace) error {
 			_ = unix.Close(fd)
 		}
 	}()
-	// All are opened first: after the mount namespace has changed, /proc is another one.
+	// Open all of them first, because /proc is different after the mount namespace has changed.
 	for _, ns := range namespaces {
 		fd, err := unix.Open(ns.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -59,7 +60,7 @@ func joinNamespaces(namespaces []namespace) error {
 		}
 		fds = append(fds, fd)
 	}
-	// A thread that shares its root and working directory with others may not change its mount namespace.
+	// A thread that shares its root and working directory with others cannot change its mount namespace.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("cannot unshare the working directory: %w", err)
 	}

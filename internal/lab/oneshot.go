@@ -10,21 +10,20 @@ import (
 	"net/url"
 )
 
-// oneShot is an http.RoundTripper that makes each request over a connection of its own. Nothing of a request outlives
-// its context: http.Transport goes on dialing when a request is cancelled, for the benefit of the next one, so a client
-// that asks steadily for an address that does not answer would have more and more dials under way.
+// oneShot is an http.RoundTripper that sends each request over a new connection. Nothing of a request outlives its context.
+// http.Transport continues to dial when a request is cancelled, for the next request; a client that regularly requests an
+// address that does not answer would have more and more dials in progress.
 type oneShot struct {
 	client *Client
 	tls    *tls.Config
-	first  []byte // what is sent before all else
+	first  []byte // sent first on each connection
 }
 
-// Transport makes each request over a connection of its own from the client. Everything that belongs to a request ends
-// with its context. config is for https; nil means the default.
+// Transport returns a RoundTripper that sends each request over a new connection from the client. Everything of a request
+// ends with its context. config is for https; nil means the default.
 func (c *Client) Transport(config *tls.Config) http.RoundTripper { return &oneShot{c, config, nil} }
 
-// TransportAfter is like Transport and sends something before all else on each connection, such as the header of the PROXY
-// protocol.
+// TransportAfter is like Transport, but first sends some bytes on each connection, such as the header of the PROXY protocol.
 func (c *Client) TransportAfter(first []byte, config *tls.Config) http.RoundTripper {
 	return &oneShot{c, config, first}
 }
@@ -67,7 +66,7 @@ func (o *oneShot) exchange(ctx context.Context, conn net.Conn, req *http.Request
 		}
 		conn = secure
 	}
-	req = req.Clone(ctx) // a RoundTripper must not change it
+	req = req.Clone(ctx) // a RoundTripper must not change the request
 	req.Close = true
 	if err := req.Write(conn); err != nil {
 		return nil, err
@@ -88,7 +87,7 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// oneShotBody closes the connection with the body of its response.
+// oneShotBody closes the connection when the body of its response is closed.
 type oneShotBody struct {
 	io.ReadCloser
 	end func() error

@@ -54,7 +54,8 @@ const keepalivedConf = `vrrp_instance VI_public {
 
 var vip = netip.MustParseAddr("192.168.1.32")
 
-// seed writes what makes a root the host number n of a pair: by hand, because the lab is below what generates it.
+// seed writes the seed that makes a root the host number n of a pair. It is written by hand, because the lab must not import
+// the packages that generate seeds.
 func seed(t *testing.T, name string, n int) string {
 	dir := t.TempDir()
 	files := map[string]string{
@@ -130,7 +131,7 @@ func newPair(t *testing.T, release string) *pair {
 	return p
 }
 
-// fault does something to the holder of the VIP and waits until the other has it and the client is served again.
+// fault does something to the holder of the VIP, and waits until the other host has the VIP and the client is served again.
 func (p *pair) fault(t *testing.T, name string, do func(ctx context.Context, holder *lab.Host) error) (holder, other *lab.Host) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -162,7 +163,7 @@ func (p *pair) fault(t *testing.T, name string, do func(ctx context.Context, hol
 	return holder, other
 }
 
-// answers asks until both servers have answered through the VIP.
+// answers waits until both servers have answered through the VIP.
 func (p *pair) answers(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestPause pauses the holder of the VIP: to the other it is gone, it wakes up with the VIP, and has to find out.
+// TestPause pauses the holder of the VIP. For the other host it looks dead. When it continues, it still has the VIP, and
+// must detect the other holder.
 func TestPause(t *testing.T) {
 	p := newPair(t, "trixie")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -21,7 +22,7 @@ func TestPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	holder := p.hosts[who]
-	for range 2 { // the second changes nothing
+	for range 2 { // the second call changes nothing
 		if err := holder.Pause(); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +59,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// waitHolders waits until these hosts have the VIP, right or not.
+// waitHolders waits until exactly these hosts have the VIP.
 func (p *pair) waitHolders(ctx context.Context, t *testing.T, names ...string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Poll calls f until it gives no error, and gives its last one when ctx ends.
+// Poll calls f until it returns nil, or returns its last error when ctx ends.
 func Poll(ctx context.Context, every time.Duration, f func() error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-// Proxy is a way out for apt, and for nothing else: an HTTP proxy that fetches from package archives only.
+// Proxy is an HTTP proxy for apt that only forwards requests to package archives.
 type Proxy struct {
 	address netip.AddrPort
 	server  *http.Server
 }
 
-// AddProxy has an HTTP proxy listen on an address of the lab's own on a network. It answers GET and HEAD for the archives
-// that apt's sources in a root name, and refuses the rest.
+// AddProxy starts an HTTP proxy at an address of the lab on a network. It answers GET and HEAD for the archives that apt's
+// sources in a root name, and refuses other requests.
 func (l *Lab) AddProxy(networkName string, prefix netip.Prefix, root string) (*Proxy, error) {
 	sources, err := os.ReadFile(filepath.Join(root, "etc/apt/sources.list"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell which archives may be reached: %w", err)
+		return nil, fmt.Errorf("cannot read which archives may be reached: %w", err)
 	}
 	if err := l.AddAddress(networkName, prefix); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (l *Lab) AddProxy(networkName string, prefix netip.Prefix, root string) (*P
 	return p, nil
 }
 
-// archives are the hosts that apt's sources name.
+// archives returns the hosts that apt's sources name.
 func archives(sources string) []string {
 	var hosts []string
 	for _, word := range strings.Fields(sources) {
@@ -58,7 +58,7 @@ func archives(sources string) []string {
 	return hosts
 }
 
-// AptConf is a file of /etc/apt/apt.conf.d that sends apt to the proxy.
+// AptConf returns a file for /etc/apt/apt.conf.d that makes apt use the proxy.
 func (p *Proxy) AptConf() []byte {
 	return fmt.Appendf(nil, "Acquire::http::Proxy \"http://%s\";\nAcquire::Check-Valid-Until \"false\";\n", p.address)
 }

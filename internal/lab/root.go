@@ -15,19 +15,19 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// rootRevision is part of every root's key: raise it when roots are made differently.
+// rootRevision is part of every root's key. Increase it when the way in which roots are made changes.
 const rootRevision = "2"
 
-// StockPackages make the base that a cloud's image of the release would be: systemd, cloud-init, ssh; neither haproxy
-// nor keepalived.
+// StockPackages returns the packages of a root that is like the release's cloud image: systemd, cloud-init and ssh, but
+// neither haproxy nor keepalived.
 func StockPackages() []string {
 	return []string{"ca-certificates", "cloud-init", "dbus", "iproute2", "netplan.io", "nftables", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"}
 }
 
-// NodePackages are the stock packages with haproxy and keepalived: what the files of a node are checked with.
+// NodePackages returns the stock packages with haproxy and keepalived, for checking the files of a node.
 func NodePackages() []string { return append(StockPackages(), "haproxy", "keepalived", "socat") }
 
-// CacheDir is where roots are kept when no other directory is named: hapair in the user's cache directory.
+// CacheDir returns the default directory for roots: hapair in the user's cache directory.
 func CacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -36,9 +36,9 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "hapair"), nil
 }
 
-// Root makes a root of a release with packages by mmdebstrap, or finds it in the cache, and gives its directory. Nobody
-// may write to it: put an overlay on it. An empty cacheDir means CacheDir. Processes that ask for the same root at the
-// same time wait for the one that makes it.
+// Root makes a root of a release with the given packages, using mmdebstrap, or finds it in the cache. It returns the root's
+// directory, which must not be written to; use an overlay. An empty cacheDir means CacheDir. If several processes request
+// the same root, one makes it and the others wait.
 func Root(ctx context.Context, cacheDir, releaseName string, packages ...string) (string, error) {
 	r, err := release.Get(releaseName)
 	if err != nil {
@@ -52,10 +52,10 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 	packages = slices.Compact(slices.Sorted(slices.Values(packages)))
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{rootRevision, r.Archive}, packages...), "\n")))
 	dir := filepath.Join(cacheDir, "roots", fmt.Sprintf("%s-%x", r.Name, sum[:6]))
-	// Programs of these roots run as root, so only root may be able to put one there.
+	// Programs of these roots run as root, so only root may be able to write to them.
 	for _, parent := range []string{cacheDir, filepath.Dir(dir)} {
 		if err := checkDir(parent); err != nil {
-			return "", fmt.Errorf("cannot keep roots in %s: %w", parent, err)
+			return "", fmt.Errorf("cannot cache roots in %s: %w", parent, err)
 		}
 	}
 	unlock, err := archive.Lock(ctx, dir+".lock")
@@ -72,8 +72,8 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 		return "", fmt.Errorf("cannot use the cached root: %w", err)
 	}
 	partial := dir + ".partial"
-	if err := os.RemoveAll(partial); err != nil { // of one who was interrupted
-		return "", fmt.Errorf("cannot clear the cache of roots: %w", err)
+	if err := os.RemoveAll(partial); err != nil { // of an interrupted run
+		return "", fmt.Errorf("cannot clean the cache of roots: %w", err)
 	}
 	if err := bootstrap(ctx, r, packages, partial); err != nil {
 		return "", errors.Join(err, os.RemoveAll(partial))
@@ -84,7 +84,7 @@ func Root(ctx context.Context, cacheDir, releaseName string, packages ...string)
 	return dir, nil
 }
 
-// checkDir makes sure that only this user can write to a directory, which is made if it is missing.
+// checkDir checks that only this user can write to a directory, and creates it if it does not exist.
 func checkDir(path string) error {
 	dir, err := archive.TrustedDir(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func checkDir(path string) error {
 	return dir.Close()
 }
 
-// bootstrap runs mmdebstrap in namespaces of its own, so that it ends with this process and leaves no mount behind.
+// bootstrap runs mmdebstrap in separate namespaces, so that it ends with this process and leaves no mount behind.
 func bootstrap(ctx context.Context, r release.Release, packages []string, dir string) error {
 	keyring, err := keyringFile(ctx, r)
 	if err != nil {
@@ -112,12 +112,12 @@ func bootstrap(ctx context.Context, r release.Release, packages []string, dir st
 	}
 	out, status, err := run(space.command(ctx, "mmdebstrap", args...))
 	if err == nil && status != 0 {
-		err = fmt.Errorf("cannot make a root of %s: mmdebstrap ended with status %d:\n%s", r.Name, status, lastLines(out, 20))
+		err = fmt.Errorf("cannot make a root of %s: mmdebstrap exited with status %d:\n%s", r.Name, status, lastLines(out, 20))
 	}
 	return errors.Join(err, space.close())
 }
 
-// keyringFile writes the keys of a release's archive to a file that apt's own user may read: in no user's home.
+// keyringFile writes the keys of a release's archive to a file that apt's own user can read, outside of any home directory.
 func keyringFile(ctx context.Context, r release.Release) (string, error) {
 	keys, err := archive.Keyring(ctx, r)
 	if err != nil {

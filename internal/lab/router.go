@@ -17,7 +17,7 @@ type Leg struct {
 	Address netip.Prefix
 }
 
-// AddRouter gives the lab a machine without a system that forwards between networks.
+// AddRouter adds a machine without an operating system that forwards between networks.
 func (l *Lab) AddRouter(ctx context.Context, name string, legs ...Leg) error {
 	c := &Client{name: "router-" + name, lab: l}
 	err := l.newNetns(ctx, c.name)
@@ -52,7 +52,7 @@ func (c *Client) setUpRouter(legs []Leg) error {
 	})
 }
 
-// RouteVia makes a router the client's default route for its address family.
+// RouteVia makes a router the client's default gateway for its address family.
 func (c *Client) RouteVia(gateway netip.Addr) error {
 	h, err := linksOf(c.lab.netnsPath(c.name))
 	if err != nil {

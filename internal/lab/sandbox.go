@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sandbox is a root to run commands in: an overlay of it that is thrown away, in mount, network, pid, uts and ipc
-// namespaces of its own. It has no way out and no systemd.
+// Sandbox is a root in which to run commands: a temporary overlay of a root, in separate mount, network, PID, UTS and IPC
+// namespaces. It has no connection to the outside, and no systemd.
 type Sandbox struct {
 	space *space
 }
 
-// SandboxOption is something that a sandbox has besides its root.
+// SandboxOption is an option for NewSandbox.
 type SandboxOption func(*sandboxOptions)
 
 type sandboxOptions struct {
@@ -33,17 +33,17 @@ type ifaceAddress struct {
 	prefix netip.Prefix
 }
 
-// Interfaces gives the sandbox network interfaces of these names, up and with a carrier.
+// Interfaces adds network interfaces with these names, which are up and have a carrier.
 func Interfaces(names ...string) SandboxOption {
 	return func(o *sandboxOptions) { o.interfaces = append(o.interfaces, names...) }
 }
 
-// Address gives an interface of the sandbox an address.
+// Address adds an address to an interface of the sandbox.
 func Address(name string, prefix netip.Prefix) SandboxOption {
 	return func(o *sandboxOptions) { o.addresses = append(o.addresses, ifaceAddress{name, prefix}) }
 }
 
-// NewSandbox makes a sandbox of the root directory root, which stays as it is.
+// NewSandbox creates a sandbox from the root directory root, which is not changed.
 func NewSandbox(ctx context.Context, root string, options ...SandboxOption) (*Sandbox, error) {
 	var o sandboxOptions
 	for _, option := range options {
@@ -64,25 +64,25 @@ func NewSandbox(ctx context.Context, root string, options ...SandboxOption) (*Sa
 	return sb, nil
 }
 
-// Close kills what runs in the sandbox and drops what was written.
+// Close kills all processes in the sandbox and discards all written files.
 func (sb *Sandbox) Close() error { return sb.space.close() }
 
-// PID is a process that has the sandbox's namespaces: /proc/PID/root is its root.
+// PID returns a process in the sandbox's namespaces: /proc/PID/root is its root.
 func (sb *Sandbox) PID() int { return sb.space.pid }
 
-// Command is a command in the sandbox, killed with all its children when ctx ends. Its environment is minimal.
+// Command returns a command in the sandbox, which is killed with all its children when ctx ends. Its environment is minimal.
 func (sb *Sandbox) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return sb.space.command(ctx, name, args...)
 }
 
-// Run runs a command in the sandbox: what it printed (stdout and stderr together) and its exit status. An error means
-// that there is no status: it could not be started, or was killed.
+// Run runs a command in the sandbox, and returns its output (stdout and stderr together) and its exit status. An error means
+// that there is no status: the command could not be started, or was killed.
 func (sb *Sandbox) Run(ctx context.Context, name string, args ...string) (out string, status int, err error) {
 	return run(sb.Command(ctx, name, args...))
 }
 
-// WriteFile writes a file of the sandbox, with the directories above it. The owner is given as chown takes it, names of
-// the sandbox's own accounts: root:haproxy. Empty means root:root.
+// WriteFile writes a file of the sandbox, and creates its parent directories. The owner has the format of chown, with names
+// of the sandbox's accounts: root:haproxy. Empty means root:root.
 func (sb *Sandbox) WriteFile(ctx context.Context, name string, mode fs.FileMode, owner string, data []byte) error {
 	root, err := os.OpenRoot(sb.space.root())
 	if err == nil {
@@ -105,7 +105,8 @@ func (sb *Sandbox) WriteFile(ctx context.Context, name string, mode fs.FileMode,
 	return nil
 }
 
-// writeIn writes a file below a root, with the directories above it. Mode holds whatever the umask.
+// writeIn writes a file below a root, and creates its parent directories. It sets the mode exactly, independent of the
+// umask.
 func writeIn(root *os.Root, name string, mode fs.FileMode, data []byte) error {
 	rel := strings.TrimPrefix(path.Clean("/"+name), "/")
 	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
@@ -127,9 +128,9 @@ func (sb *Sandbox) ReadFile(name string) ([]byte, error) {
 	return root.ReadFile(strings.TrimPrefix(path.Clean("/"+name), "/"))
 }
 
-// enterRoot makes an overlay of dir the root of the mount namespace of this thread, and of every process in it.
+// enterRoot makes an overlay of dir the root of this thread's mount namespace, and of every process in it.
 func enterRoot(dir string) error {
-	const base = "/mnt"                     // FHS: there on every system, and nobody's
+	const base = "/mnt"                     // exists on every system and is unused (FHS)
 	if err := unix.Chdir(dir); err != nil { // before something is mounted over it
 		return fmt.Errorf("cannot enter %s: %w", dir, err)
 	}
@@ -146,8 +147,8 @@ func enterRoot(dir string) error {
 	if err := unix.Chdir(root); err != nil {
 		return fmt.Errorf("cannot enter %s: %w", root, err)
 	}
-	// pivot_root(2): with both the same, the old root lies over the new one, and is taken off again. It moves every
-	// process of the namespace, the init too.
+	// pivot_root(2): with the same path twice, the old root is mounted over the new one, and is then unmounted. This changes
+	// the root of every process in the namespace, including the init.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("cannot change the root: %w", err)
 	}
@@ -157,7 +158,7 @@ func enterRoot(dir string) error {
 	return nil
 }
 
-// mountOverlay mounts an overlay of the working directory, in whose path a colon or a comma would need escapes.
+// mountOverlay mounts an overlay of the working directory. A path with a colon or a comma would have to be escaped.
 func mountOverlay(upper, work, target string) error {
 	for _, d := range []string{upper, work, target} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -165,15 +166,15 @@ func mountOverlay(upper, work, target string) error {
 		}
 	}
 	options := fmt.Sprintf("lowerdir=.,upperdir=%s,workdir=%s", upper, work)
-	// The device nodes of a root are not for use: those of an image may be this machine's disks.
+	// Device nodes of a root must not be usable: those of an image may be disks of this machine.
 	if err := unix.Mount("overlay", target, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("cannot mount an overlay: %w", err)
 	}
 	return nil
 }
 
-// mountSystem gives a root what programs expect of a running system: /proc and /sys of the thread's namespaces, the
-// harmless devices, and empty /run and /tmp.
+// mountSystem mounts what programs expect of a running system: /proc and /sys for the thread's namespaces, harmless devices,
+// and empty /run and /tmp.
 func mountSystem(root string) error {
 	for _, d := range []string{"/proc", "/sys"} {
 		if err := unix.Mount(d, root+d, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {

@@ -40,6 +40,6 @@ func TestSandbox(t *testing.T) {
 	must(0, "sh", "-c", "echo 'table inet t { chain c { type filter hook input priority 0; ip protocol vrrp accept; }; }' | nft -c -f -")
 	must(0, "ls", "/sys/class/net/eth3", "/dev/null")
 	if out := must(0, "ip", "-4", "-o", "address", "show", "dev", "eth3"); !strings.Contains(out, "192.168.56.101/24") {
-		t.Errorf("eth3 lacks its address: %s", out)
+		t.Errorf("eth3 does not have its address: %s", out)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// seedDir is where cloud-init's NoCloud looks besides volumes: a container has none.
+// seedDir is the directory in which cloud-init's NoCloud data source looks for a seed, because a container has no volumes.
 const seedDir = "/var/lib/cloud/seed/nocloud"
 
-// layDownSeed puts the files of a seed on the host's disk.
+// layDownSeed copies the files of a seed to the host's disk.
 func (h *Host) layDownSeed(seed string) error {
 	info, err := os.Stat(seed)
 	if err != nil {
@@ -43,7 +43,7 @@ func extractISO(iso, dir string) error {
 	return nil
 }
 
-// copyTree copies the regular files below dir to a directory of the host, which only root may enter.
+// copyTree copies the regular files below dir to a directory of the host that only root can enter.
 func (h *Host) copyTree(dir, target string) error {
 	root, err := h.root()
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// FuzzSeed reads any bytes as the volume of a seed, beginning with a real one. Whatever it holds, nothing is written outside
-// of the folder.
+// FuzzSeed reads any bytes, starting from a real one, as the volume of a seed. Nothing may be written outside the folder.
 func FuzzSeed(f *testing.F) {
 	needs.Programs(f, "xorriso")
 	dir := f.TempDir()
@@ -40,13 +39,13 @@ func FuzzSeed(f *testing.F) {
 			t.Fatal(err)
 		}
 		data := append([]byte(nil), seed...)
-		// The descriptors and the directories follow the 16 sectors that a system may have for itself.
+		// The descriptors and directories come after the first 16 sectors, which are reserved for the system.
 		copy(data[min(len(data), 16*2048+int(at)):], patch)
 		iso := filepath.Join(work, "seed.iso")
 		if err := os.WriteFile(iso, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_ = extractISO(iso, target) // it may be refused
+		_ = extractISO(iso, target) // may return an error
 		entries, err := os.ReadDir(work)
 		if err != nil || len(entries) != 2 {
 			t.Errorf("%v, %v", entries, err)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// service is an HTTP server at an address of a host. It is served by this process from a socket in the host's network
-// namespace; to the host and to the network it is a program of that machine.
+// service is an HTTP server at an address of a host. This process serves it from a socket in the host's network namespace.
+// To the host and the network it looks like a program on that machine.
 type service struct {
 	address netip.AddrPort
 	handler http.Handler
@@ -21,16 +21,16 @@ type service struct {
 	server  *http.Server
 }
 
-// Wrap makes of a listener another one, whose connections speak HTTP; nil: they do so by themselves.
+// Wrap returns a listener whose connections speak HTTP, made from another one. A nil Wrap means that they already do.
 type Wrap func(net.Listener) net.Listener
 
-// Serve has an HTTP server listen on an address of the host, whenever the host is on: it comes up with the link, before
-// the host has the address.
+// Serve starts an HTTP server at an address of the host, whenever the host is on. It starts with the link, before the host
+// has the address.
 func (h *Host) Serve(address netip.AddrPort, handler http.Handler) error {
 	return h.ServeWrapped(address, nil, handler)
 }
 
-// ServeWrapped is like Serve with a listener of one's own.
+// ServeWrapped is like Serve, with a listener from wrap.
 func (h *Host) ServeWrapped(address netip.AddrPort, wrap Wrap, handler http.Handler) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,12 +42,12 @@ func (h *Host) ServeWrapped(address netip.AddrPort, wrap Wrap, handler http.Hand
 	return s.start(h.boot.netns())
 }
 
-// Serve has an HTTP server listen on an address of the lab's own on a network: a server behind the hosts.
+// Serve starts an HTTP server at an address of the lab on a network: a server behind the hosts.
 func (l *Lab) Serve(networkName string, prefix netip.Prefix, port uint16, handler http.Handler) error {
 	return l.ServeWrapped(networkName, prefix, port, nil, handler)
 }
 
-// ServeWrapped is like Serve with a listener of one's own.
+// ServeWrapped is like Serve, with a listener from wrap.
 func (l *Lab) ServeWrapped(networkName string, prefix netip.Prefix, port uint16, wrap Wrap, handler http.Handler) error {
 	if err := l.AddAddress(networkName, prefix); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (l *Lab) ServeWrapped(networkName string, prefix netip.Prefix, port uint16,
 	return nil
 }
 
-// startServices starts what the host serves. The caller holds the lock.
+// startServices starts the host's servers. The caller holds the lock.
 func (h *Host) startServices() error {
 	for _, s := range h.services {
 		if err := s.start(h.boot.netns()); err != nil {
@@ -72,7 +72,7 @@ func (h *Host) startServices() error {
 	return nil
 }
 
-// stopServices closes them, with every connection: an open socket would keep the network namespace alive.
+// stopServices closes the servers with all connections, because an open socket would keep the network namespace alive.
 func (h *Host) stopServices() {
 	for _, s := range h.services {
 		if s.server != nil {
@@ -103,7 +103,7 @@ func newServer(handler http.Handler) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 }
 
-// listen listens in the network namespace of the thread, whether the address is there yet or not.
+// listen listens in the network namespace of the thread, even if the address does not exist yet.
 func listen(address netip.AddrPort) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error

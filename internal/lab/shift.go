@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root of a host is another user of this machine than root: what only root may write here, most of /proc/sys above all, a
-// host may not, however it mounts it. The files of its base are shown as that user's by an idmapped mount; see
+// Root of a host is not root of this machine, but another user. So a host cannot write what only root may write, such as
+// most of /proc/sys, however it mounts it. An idmapped mount shows the files of its base as files of that user; see
 // mount_setattr(2), MOUNT_ATTR_IDMAP, and user_namespaces(7).
 const (
-	hostUID   = 0x6e680000 // far above the users of a machine; a multiple of 65536, as systemd-nspawn(1) asks for
+	hostUID   = 0x6e680000 // far above the users of a machine; a multiple of 65536, as systemd-nspawn(1) requires
 	hostUsers = 65536
 )
 
-// shifted mounts what is at dir once more at target, with its users shifted by hostUID as in the user namespace
-// users. It runs in the lab's mount namespace.
+// shifted mounts the tree at dir a second time at target, with its users shifted by hostUID as in the user namespace users.
+// It runs in the lab's mount namespace.
 func shifted(dir, target string, users *os.File) error {
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
@@ -39,7 +39,7 @@ func shifted(dir, target string, users *os.File) error {
 	return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// hostUserNamespace makes a user namespace with the users of a host. A process lives in it only until it is opened.
+// hostUserNamespace creates a user namespace with the users of a host. Its process exits as soon as the namespace is open.
 func hostUserNamespace() (*os.File, error) {
 	cmd := exec.Command("cat")
 	users := []syscall.SysProcIDMap{{ContainerID: 0, HostID: hostUID, Size: hostUsers}}
@@ -53,13 +53,13 @@ func hostUserNamespace() (*os.File, error) {
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
 	_ = stdin.Close()
-	_ = cmd.Wait() // its end is of no interest
+	_ = cmd.Wait() // its exit status does not matter
 	return f, err
 }
 
-// mountDisk mounts a host's disk, an overlay of its base, and returns the user that is root in it. A file system or a
-// kernel that cannot shift users (before Linux 5.19, or a base on an overlay) leaves root to be root: without its
-// capabilities all the same.
+// mountDisk mounts a host's disk, an overlay of its base, and returns the user that is root in it. If the file system or the
+// kernel cannot shift users (before Linux 5.19, or if the base is an overlay), root of the host is root of this machine, but
+// without capabilities.
 func mountDisk(base *Base, dir string) (uid int, err error) {
 	if uid, err = hostUID, os.Chdir(base.dir+shiftedSuffix); err == nil {
 		if err = mountOverlay(dir+"/upper", dir+"/work", dir+"/root"); err == nil {
@@ -74,8 +74,8 @@ func mountDisk(base *Base, dir string) (uid int, err error) {
 
 const shiftedSuffix = ".shifted"
 
-// writeAs is writeIn for a file that belongs to a user, as do the directories that are made for it. What is there keeps
-// its owner.
+// writeAs is like writeIn, for a file and new directories that belong to a user. Existing files and directories keep their
+// owner.
 func writeAs(root *os.Root, uid int, name string, mode fs.FileMode, data []byte) error {
 	rel := strings.TrimPrefix(path.Clean("/"+name), "/")
 	var made []string

@@ -19,25 +19,25 @@ import (
 //go:embed space.sh
 var spaceScript string
 
-// space is a set of namespaces (mount, pid, uts, ipc and mostly net) held open by one process, its init. The init waits
-// for the end of its standard input: whatever way this process ends, the pipe is closed, the init leaves, and the kernel
-// kills all that is left in the pid namespace and takes down mounts and network with it.
+// space is a set of namespaces (mount, PID, UTS, IPC and usually net) held open by one process, its init. The init waits for
+// the end of its standard input. However this process ends, the pipe is closed and the init exits. Then the kernel kills all
+// other processes in the PID namespace, and removes mounts and network.
 type space struct {
-	pid   int      // of the init, as seen from here
+	pid   int      // of the init, outside its namespace
 	enter []string // nsenter's flags
 	stdin io.Closer
-	done  chan struct{} // closed when the init's parent is gone
+	done  chan struct{} // closed when the init's parent has exited
 }
 
 type spaceOptions struct {
 	hostNetwork bool
-	cgroup      string // a cgroup of the space's own, with the namespace to it; empty: none
+	cgroup      string // a separate cgroup for the space, with a cgroup namespace; empty means none
 }
 
-// newSpace makes namespaces. They last until close, or until this process ends.
+// newSpace creates namespaces. They exist until close, or until this process ends.
 func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("cannot make namespaces: this needs root; run it by sudo")
+		return nil, errors.New("cannot make namespaces: root is required; use sudo")
 	}
 	s := &space{enter: []string{"-m", "-p", "-u", "-i"}, done: make(chan struct{})}
 	network := ""
@@ -47,13 +47,13 @@ func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	argv := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", spaceScript, "sh", network, o.cgroup}
 	if o.cgroup != "" {
 		s.enter = append(s.enter, "-C")
-		if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3): then the cgroups are systemd's to give
+		if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3): systemd manages the cgroups
 			argv = append([]string{"systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes", "--"}, argv...)
 		}
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = environment()
-	// A group of its own: a ^C at the terminal is for this process, which then ends the space in order.
+	// A separate process group: ^C at the terminal must only reach this process, which then ends the space in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -71,8 +71,8 @@ func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	s.stdin = stdin
 	answer := make(chan string, 1)
 	go func() {
-		// The second line comes back from cat: the init has become what it will stay. Before, a change of root would
-		// pull the ground from under it.
+		// cat returns the second line only after the init has executed cat. Before that, changing the root could break the
+		// init.
 		_, _ = io.WriteString(stdin, "\n")
 		r := bufio.NewReader(stdout)
 		line, _ := r.ReadString('\n')
@@ -94,24 +94,24 @@ func newSpace(ctx context.Context, o spaceOptions) (*space, error) {
 	return s, nil
 }
 
-// close ends everything in the space and waits for it.
+// close ends everything in the space, and waits for it.
 func (s *space) close() error {
 	_ = s.stdin.Close()
 	select {
 	case <-s.done:
 		return nil
 	case <-time.After(10 * time.Second):
-		return fmt.Errorf("cannot end the namespaces of process %d: it is still there", s.pid)
+		return fmt.Errorf("cannot end the namespaces of process %d: it is still running", s.pid)
 	}
 }
 
-// root is the space's root directory, as seen from here.
+// root returns the path of the space's root directory, as seen from outside.
 func (s *space) root() string { return fmt.Sprintf("/proc/%d/root", s.pid) }
 
-// netns is the space's network namespace, as seen from here.
+// netns returns the path of the space's network namespace, as seen from outside.
 func (s *space) netns() string { return fmt.Sprintf("/proc/%d/ns/net", s.pid) }
 
-// command is a command in the space. When ctx ends, its whole process group is killed.
+// command returns a command in the space. When ctx ends, its whole process group is killed.
 func (s *space) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return enter(ctx, s.pid, s.enter, name, args...)
 }
@@ -123,18 +123,18 @@ func enter(ctx context.Context, pid int, namespaces []string, name string, args 
 	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	// A daemon that the command left behind may hold the pipe of its output.
+	// A daemon that the command started may keep the output pipe open.
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
 
-// environment is what commands see of the environment: nothing of this process's but the way.
+// environment returns the environment of commands: only PATH and fixed values.
 func environment() []string {
 	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"}
 }
 
-// run runs a command to its end: what it printed (stdout and stderr together) and its exit status. An error means that
-// there is no status: the command could not be started or was killed.
+// run runs a command to its end, and returns its output (stdout and stderr together) and its exit status. An error means
+// that there is no status: the command could not be started or was killed.
 func run(cmd *exec.Cmd) (out string, status int, err error) {
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b

@@ -1,11 +1,11 @@
-# Holds namespaces open for as long as standard input is. Runs in a mount namespace of its own; $1 is --net for a network
-# namespace or empty, $2 the name of a cgroup for all of it or empty. The first line on stdout is the process id of the
-# init as the caller sees it; then every line of standard input comes back.
+# Keeps namespaces open until standard input is closed. Runs in a separate mount namespace. $1 is --net for a network namespace, or
+# empty. $2 is the name of a cgroup for all processes, or empty. The first line on stdout is the process ID of the init outside
+# its namespace; after that, every line of standard input is echoed.
 set -eu
 network=$1 cgroup=$2 dir=
 
 if [ -n "$cgroup" ]; then
-	# Whatever is mounted there (tmpfs with version 1 controllers, a read-only cgroup2), version 2 can be mounted over it.
+	# Version 2 can be mounted over whatever is mounted there (tmpfs with version 1 controllers, a read-only cgroup2).
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 	dir=/sys/fs/cgroup$own/$cgroup
@@ -28,7 +28,7 @@ fi
 		exec cat' sh "$network" "$dir"
 ) || status=$?
 
-# The kernel has killed whatever was in it; its cgroups are empty directories now, which nobody else would remove.
+# The kernel has killed all processes. The cgroups are now empty directories, which must be removed here.
 if [ -n "$dir" ]; then
 	tries=0
 	until find "$dir" -depth -type d -exec rmdir {} + 2>/dev/null || [ $tries = 50 ]; do

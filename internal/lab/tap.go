@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tap is a network card of a program, for example an emulator: what is written to File arrives on a network of the lab,
-// one Ethernet frame at a time, behind the header of virtio (linux/virtio_net.h) if the tap was asked for it.
+// Tap is a network card for a program, for example an emulator. Each write to File sends one Ethernet frame to a network of
+// the lab. If requested, each frame has the header of virtio (linux/virtio_net.h).
 type Tap struct {
 	*os.File
 	lab  *Lab
 	port string
 }
 
-// NewTap makes a tap and joins it to a network. It is gone when the last process has closed it.
+// NewTap creates a tap and connects it to a network. It disappears when the last process closes it.
 func (l *Lab) NewTap(networkName string, virtioHeader bool) (*Tap, error) {
 	t := &Tap{lab: l, port: l.newPort()}
 	err := withinNet(l.space.netns(), func() error {
@@ -26,7 +26,8 @@ func (l *Lab) NewTap(networkName string, virtioHeader bool) (*Tap, error) {
 			return err
 		}
 		err = makeTap(fd, t.port, virtioHeader)
-		// Go's poller must not see it before: a descriptor without its interface is in error, and stays so to epoll(7).
+		// Go's poller must not see the descriptor earlier: without an interface it is in an error state, which epoll(7)
+		// would not forget.
 		t.File = os.NewFile(uintptr(fd), t.port)
 		return err
 	})
@@ -45,7 +46,7 @@ func (l *Lab) NewTap(networkName string, virtioHeader bool) (*Tap, error) {
 	return t, nil
 }
 
-// makeTap makes the interface of a descriptor of /dev/net/tun; see tuntap.rst of the kernel's documentation.
+// makeTap creates the interface for a descriptor of /dev/net/tun; see tuntap.rst in the kernel's documentation.
 func makeTap(fd int, name string, virtioHeader bool) error {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
@@ -59,13 +60,13 @@ func makeTap(fd int, name string, virtioHeader bool) error {
 	return unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 }
 
-// Command prepares a program that runs in the lab's own namespaces and is killed with the lab. Paths other than those below
-// /run and /mnt mean what they mean outside. When ctx ends, its whole process group is killed.
+// Command returns a program that runs in the lab's own namespaces and is killed with the lab. Paths have the same meaning as
+// outside, except below /run and /mnt. When ctx ends, its whole process group is killed.
 func (l *Lab) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return l.space.command(ctx, name, args...)
 }
 
-// Command prepares a program of this machine whose network is the client's.
+// Command returns a program of this machine that uses the client's network.
 func (c *Client) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return enter(ctx, c.lab.space.pid, []string{"--net=" + c.lab.netnsPath(c.name)}, name, args...)
 }

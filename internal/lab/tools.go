@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Missing tells what the lab needs and this machine lacks; nil if it is all there.
+// Missing returns an error that names what the lab needs but this machine lacks, or nil.
 func Missing() error {
 	if os.Geteuid() != 0 {
-		return errors.New("cannot run the lab: it needs root; run it by sudo")
+		return errors.New("cannot run the lab: root is required; use sudo")
 	}
 	packageOf := map[string]string{"unshare": "util-linux", "nsenter": "util-linux", "mmdebstrap": "mmdebstrap",
 		"systemd-nspawn": "systemd-container", "xorriso": "xorriso", "sfdisk": "fdisk", "qemu-img": "qemu-utils"}

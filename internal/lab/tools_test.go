@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// What is missing is named, with the packages that have it.
+// The error must name the missing programs, and the packages that contain them.
 func TestMissing(t *testing.T) {
 	needs.Lab(t)
 	t.Setenv("PATH", t.TempDir())

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Watch is a client that asks steadily and notes for how long it got no answer.
+// Watch is a client that sends requests regularly, and records how long it got no answer.
 type Watch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -15,28 +15,28 @@ type Watch struct {
 	answers  map[string]int // by body
 	failures int
 	lastErr  error
-	last     time.Time // of the last answer, or the start
+	last     time.Time // time of the last answer, or of the start
 	longest  Gap
 }
 
-// Gap is a time without an answer: from the last one before it to the first one after it.
+// Gap is a time without an answer: from the last answer before it to the first one after it.
 type Gap struct {
 	From, To time.Time
 }
 
-// Duration is how long the gap was.
+// Duration returns the length of the gap.
 func (g Gap) Duration() time.Duration { return g.To.Sub(g.From) }
 
-// WatchReport is what a watch saw.
+// WatchReport is the result of a watch.
 type WatchReport struct {
-	Answers  map[string]int // how many of each body
+	Answers  map[string]int // number of answers for each body
 	Failures int            // requests without an answer of status 200
-	LastErr  error          // of the last of them
-	Longest  Gap            // the longest time without an answer, the one that lasts included
+	LastErr  error          // error of the last failed request
+	Longest  Gap            // the longest time without an answer, including the current one
 }
 
-// Watch begins to ask for a URL, one request after another, a new one each interval at most. A request without an answer
-// within timeout has failed.
+// Watch starts to request a URL, one request after another, at most one per interval. A request without an answer within
+// timeout has failed.
 func (c *Client) Watch(ctx context.Context, url string, interval, timeout time.Duration) *Watch {
 	return newWatch(ctx, interval, func(ctx context.Context, w *Watch) {
 		body, err := c.ask(ctx, url, timeout)
@@ -46,7 +46,7 @@ func (c *Client) Watch(ctx context.Context, url string, interval, timeout time.D
 	}, func() {})
 }
 
-// newWatch calls ask each interval at most, until the watch is stopped; then it calls end.
+// newWatch calls ask at most once per interval until the watch is stopped, and then calls end.
 func newWatch(ctx context.Context, interval time.Duration, ask func(context.Context, *Watch), end func()) *Watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watch{cancel: cancel, done: make(chan struct{}), answers: map[string]int{}, last: time.Now()}
@@ -76,7 +76,7 @@ func (w *Watch) note(body string, err error) {
 		return
 	}
 	now := time.Now()
-	if len(w.answers) < 1000 { // a server that says something new each time must not fill the memory
+	if len(w.answers) < 1000 { // a server whose answers always differ must not fill the memory
 		w.answers[body]++
 	}
 	if gap := (Gap{w.last, now}); gap.Duration() > w.longest.Duration() {
@@ -85,7 +85,7 @@ func (w *Watch) note(body string, err error) {
 	w.last = now
 }
 
-// Report is what the watch has seen up to now.
+// Report returns the result up to now.
 func (w *Watch) Report() WatchReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,14 +99,14 @@ func (w *Watch) Report() WatchReport {
 	return r
 }
 
-// Reset forgets what was seen, so that the next report begins now.
+// Reset discards the results, so that the next report begins now.
 func (w *Watch) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers, w.failures, w.lastErr, w.last, w.longest = map[string]int{}, 0, nil, time.Now(), Gap{}
 }
 
-// Stop ends the watch and reports.
+// Stop ends the watch, and returns its result.
 func (w *Watch) Stop() WatchReport {
 	w.cancel()
 	<-w.done

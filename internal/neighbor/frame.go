@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes and numbers of RFC 826, RFC 8200 and RFC 4861.
+// Sizes and numbers from RFC 826, RFC 8200 and RFC 4861.
 const (
 	ethernetAddress = 6
 	ethernetHeader  = 14
@@ -19,7 +19,7 @@ const (
 	ipv6Header      = 40
 	solicitation    = 135
 	advertisement   = 136
-	hopLimit        = 255 // a packet with another one has come through a router
+	hopLimit        = 255 // a packet with another value came through a router
 	sourceOption    = 1
 	targetOption    = 2
 	ndPacket        = 24 // without options
@@ -28,17 +28,18 @@ const (
 
 var broadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// ethernet begins a frame.
+// ethernet returns an Ethernet header.
 func ethernet(to, from net.HardwareAddr, protocol uint16) []byte {
 	return binary.BigEndian.AppendUint16(append(slices.Clone(to), from...), protocol)
 }
 
-// arpQuestion is an ARP probe (RFC 5227, 1.1): its sender says of itself that it has no address yet, so nobody learns one.
+// arpQuestion returns an ARP probe (RFC 5227, 1.1). Its sender address is zero, so that receivers do not learn an address
+// from it.
 func arpQuestion(own net.HardwareAddr, addr netip.Addr) question {
 	b := ethernet(broadcast, own, unix.ETH_P_ARP)
 	b = append(b, 0, 1, 0x08, 0x00, ethernetAddress, 4, 0, arpRequest)
 	b = append(b, own...)
-	b = append(b, make([]byte, 4+ethernetAddress)...) // the sender 0.0.0.0, and the address that is asked for
+	b = append(b, make([]byte, 4+ethernetAddress)...) // the sender address 0.0.0.0 and the target address
 	b = append(b, addr.AsSlice()...)
 	return question{
 		frame: append(b, make([]byte, smallestFrame-len(b))...), protocol: unix.ETH_P_ARP, filter: filter(),
@@ -49,7 +50,7 @@ func arpQuestion(own net.HardwareAddr, addr netip.Addr) question {
 	}
 }
 
-// parseARP tells who says that it has which address: an answer does, and a request of one that has it, too.
+// parseARP returns which machine claims to have which address: the sender of a reply, and also of a request.
 func parseARP(frame []byte) (who net.HardwareAddr, sender netip.Addr, ok bool) {
 	if len(frame) < ethernetHeader+arpPacket || binary.BigEndian.Uint16(frame[12:]) != unix.ETH_P_ARP {
 		return nil, netip.Addr{}, false
@@ -62,12 +63,12 @@ func parseARP(frame []byte) (who net.HardwareAddr, sender netip.Addr, ok bool) {
 	return slices.Clone(p[8:14]), netip.AddrFrom4([4]byte(p[14:18])), unicast(p[8:14])
 }
 
-// unicast tells whether a hardware address can be that of one machine.
+// unicast reports whether a hardware address can belong to a single machine.
 func unicast(h []byte) bool { return h[0]&1 == 0 && string(h) != "\x00\x00\x00\x00\x00\x00" }
 
-// ndQuestion is a neighbour solicitation. From the interface's own link-local address it is answered to this machine alone.
-// From the unspecified one the answer goes to all, who may then turn from the holder that they know to the one that answers:
-// so only where there is no other way.
+// ndQuestion returns a neighbour solicitation. If it comes from the interface's own link-local address, the answer goes only
+// to this machine. If it comes from the unspecified address, the answer goes to all machines, which may then use the machine
+// that answers instead of the holder that they know. So that is used only if there is no link-local address.
 func ndQuestion(own net.HardwareAddr, from, addr netip.Addr) question {
 	low := addr.As16()
 	group := [16]byte{0: 0xff, 1: 0x02, 11: 1, 12: 0xff, 13: low[13], 14: low[14], 15: low[15]} // RFC 4291, 2.7.1
@@ -92,7 +93,7 @@ func ndQuestion(own net.HardwareAddr, from, addr netip.Addr) question {
 	}
 }
 
-// parseND tells who advertises which address (RFC 4861, 7.1.2).
+// parseND returns which machine advertises which address (RFC 4861, 7.1.2).
 func parseND(frame []byte) (who net.HardwareAddr, target netip.Addr, ok bool) {
 	if len(frame) < ethernetHeader+ipv6Header+ndPacket || binary.BigEndian.Uint16(frame[12:]) != unix.ETH_P_IPV6 {
 		return nil, netip.Addr{}, false
@@ -106,7 +107,7 @@ func parseND(frame []byte) (who net.HardwareAddr, target netip.Addr, ok bool) {
 	if icmp[0] != advertisement || icmp[1] != 0 || checksum([16]byte(ip[8:24]), [16]byte(ip[24:40]), icmp) != 0 {
 		return nil, netip.Addr{}, false
 	}
-	who = slices.Clone(frame[6:12]) // an answer to one machine need not name it
+	who = slices.Clone(frame[6:12]) // a unicast answer may omit the hardware address
 	for options := icmp[ndPacket:]; len(options) >= 8; {
 		size := int(options[1]) * 8
 		if size == 0 || size > len(options) {
@@ -120,7 +121,7 @@ func parseND(frame []byte) (who net.HardwareAddr, target netip.Addr, ok bool) {
 	return who, netip.AddrFrom16([16]byte(icmp[8:24])), unicast(who)
 }
 
-// checksum is that of ICMPv6 (RFC 8200, 8.1): 0 over a message with a right one.
+// checksum returns the checksum of ICMPv6 (RFC 8200, 8.1). It is 0 for a message with a correct checksum.
 func checksum(from, to [16]byte, icmp []byte) uint16 {
 	var sum uint32
 	add := func(b []byte) {
@@ -141,12 +142,12 @@ func checksum(from, to [16]byte, icmp []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// match is a byte at an offset of a frame.
+// match is the value of a byte at an offset of a frame.
 type match struct {
 	offset, value uint32
 }
 
-// filter is a BPF program that lets frames pass that have all the bytes.
+// filter returns a BPF program that accepts frames in which all the bytes match.
 func filter(matches ...match) []unix.SockFilter {
 	var program []unix.SockFilter
 	for i, m := range matches {

@@ -13,7 +13,7 @@ var (
 	vip6 = netip.MustParseAddr("fd00::32")
 )
 
-// arpAnswer is the reply of another to a probe.
+// arpAnswer returns the reply of another machine to a probe.
 func arpAnswer() []byte {
 	b := arpQuestion(macA, vip4).frame
 	copy(b[0:], macA)
@@ -24,7 +24,7 @@ func arpAnswer() []byte {
 	return b
 }
 
-// ndAnswer is an advertisement of another, which names its address in an option.
+// ndAnswer returns an advertisement of another machine, with its hardware address in an option.
 func ndAnswer() []byte {
 	b := ndQuestion(macB, netip.MustParseAddr("fe80::b"), vip6).frame
 	icmp := b[ethernetHeader+ipv6Header:]
@@ -32,7 +32,7 @@ func ndAnswer() []byte {
 	return summed(b)
 }
 
-// summed makes the checksum of an advertisement right.
+// summed corrects the checksum of an advertisement.
 func summed(b []byte) []byte {
 	icmp := b[ethernetHeader+ipv6Header:]
 	icmp[2], icmp[3] = 0, 0
@@ -74,7 +74,7 @@ func TestNoAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if who, ok := tt.q.answer(tt.frame); ok {
-			t.Errorf("%s: %v answers", tt.name, who)
+			t.Errorf("%s: accepted as an answer of %v", tt.name, who)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		for _, parse := range []func([]byte) (net.HardwareAddr, netip.Addr, bool){parseARP, parseND} {
 			if who, addr, ok := parse(frame); ok && (len(who) != ethernetAddress || who[0]&1 != 0 || !addr.IsValid()) {
-				t.Errorf("%v has %v", who, addr)
+				t.Errorf("parsed as hardware address %v with address %v", who, addr)
 			}
 		}
 	})

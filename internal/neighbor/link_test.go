@@ -18,13 +18,13 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// host is a network namespace with eth0 on the test's one link.
+// host is a network namespace with an interface eth0 on the test's link.
 type host struct {
 	ns  netns.NsHandle
 	mac string
 }
 
-// within runs f in the host's namespace, on a thread that ends with it.
+// within runs f in the host's namespace, on a thread that ends with f.
 func (h host) within(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -38,7 +38,7 @@ func (h host) within(f func()) {
 	<-done
 }
 
-// link makes n hosts on one bridge. All of it goes with its namespaces.
+// link creates n hosts on one bridge. Everything disappears with the namespaces.
 func link(t *testing.T, n int) []host {
 	t.Helper()
 	needs.Lab(t)
@@ -70,7 +70,7 @@ func makeLink(n int) ([]host, error) {
 		}
 		hosts = append(hosts, host{ns: ns})
 	}
-	// The first host has the bridge, and is on it like the others.
+	// The first host contains the bridge, and is connected to it like the others.
 	if err := netns.Set(hosts[0].ns); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func makeLink(n int) ([]host, error) {
 	return hosts, nil
 }
 
-// give adds an address to eth0, usable at once, as keepalived does.
+// give adds an address to eth0 that is usable at once, as keepalived does.
 func give(h *netlink.Handle, prefix string) error {
 	eth0, err := h.LinkByName("eth0")
 	if err != nil {
@@ -153,7 +153,7 @@ func (h host) ask(t *testing.T, addr string, d time.Duration) []string {
 	return all
 }
 
-// neighbour is what a host's cache says of an address.
+// neighbour returns the entry for an address in a host's neighbour cache.
 func (h host) neighbour(t *testing.T, addr string) string {
 	t.Helper()
 	nl, err := netlink.NewHandleAt(h.ns, unix.NETLINK_ROUTE)
@@ -173,7 +173,8 @@ func (h host) neighbour(t *testing.T, addr string) string {
 	return ""
 }
 
-// answered asks until exactly these answer: a bridge port forwards some time after it came up.
+// answered repeats Ask until exactly the wanted machines answer, because a bridge port forwards packets only some time after
+// it came up.
 func (h host) answered(t *testing.T, addr string, want ...string) {
 	t.Helper()
 	var got []string
@@ -182,5 +183,5 @@ func (h host) answered(t *testing.T, addr string, want ...string) {
 			return
 		}
 	}
-	t.Errorf("%v answer for %s, want %v", got, addr, want)
+	t.Errorf("machines that answer for %[2]s: %[1]v, want %[3]v", got, addr, want)
 }

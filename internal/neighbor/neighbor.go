@@ -1,5 +1,6 @@
-// Package neighbor asks a link who answers for an address: by ARP for IPv4, by neighbour solicitation for IPv6. Asking
-// changes nobody's neighbour cache of that address, so the holder of a virtual IP can ask about its own.
+// Package neighbor asks on a link which machines answer for an address: with ARP for IPv4, and with neighbour solicitation
+// for IPv6. A question does not change the neighbour caches for that address, so the holder of a virtual IP can ask about
+// its own address.
 package neighbor
 
 import (
@@ -16,20 +17,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How a link is asked.
+// Timing and limits of a question.
 const (
-	// Longest bounds a question whose context has no earlier deadline.
+	// Longest is the time limit for a question whose context has no earlier deadline.
 	Longest = time.Second
-	// again is how soon a question is repeated: a frame may get lost.
+	// again is the interval at which a question is repeated, because a frame may get lost.
 	again = 100 * time.Millisecond
-	// attempts bounds how often it is sent. RFC 5227, 2.1.1, sends three, too.
+	// attempts is the number of times that a question is sent. RFC 5227, 2.1.1, also sends three.
 	attempts = 3
-	// most bounds how many answerers are told apart.
+	// most is the maximum number of machines that are reported.
 	most = 64
 )
 
-// Ask gives the hardware addresses, other than this machine's own, that answer for an address on the link of an interface
-// until ctx ends or Longest is over; none is no error. It needs CAP_NET_RAW.
+// Ask returns the hardware addresses, other than this machine's own, of machines that answer for an address on the link of
+// an interface, until ctx ends or Longest is over. It is not an error if there are none. It needs CAP_NET_RAW.
 func Ask(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error) {
 	link, own, err := find(iface)
 	if err != nil {
@@ -56,16 +57,17 @@ func Ask(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr
 	return found, nil
 }
 
-// question is what is sent, and how an answer to it is known.
+// question is a frame to send, with the rules to recognize an answer.
 type question struct {
 	frame     []byte
 	protocol  uint16 // EtherType
 	filter    []unix.SockFilter
-	multicast net.HardwareAddr // where answers may be sent, besides to this machine
+	multicast net.HardwareAddr // destination of answers that are not sent to this machine
 	answer    func(frame []byte) (net.HardwareAddr, bool)
 }
 
-// find is the interface, and the hardware addresses of all of this machine's: each of them answers for all its addresses.
+// find returns the interface, and the hardware addresses of all interfaces of this machine: each of them answers for all
+// addresses of this machine.
 func find(name string) (*net.Interface, []net.HardwareAddr, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -83,15 +85,15 @@ func find(name string) (*net.Interface, []net.HardwareAddr, error) {
 	}
 	switch {
 	case link == nil:
-		return nil, nil, errors.New("there is no such interface")
+		return nil, nil, errors.New("the interface does not exist")
 	case len(link.HardwareAddr) != ethernetAddress:
 		return nil, nil, errors.New("the interface has no Ethernet address")
 	}
 	return link, own, nil
 }
 
-// linkLocal returns the interface's own IPv6 address, or the zero Addr. It is never the address that is asked for: a question from
-// that one would have the machines on the link learn this machine's hardware address for it.
+// linkLocal returns the interface's own IPv6 address, or the zero Addr. It never returns the address that is asked about: a
+// question from that address would make the machines on the link learn this machine's hardware address for it.
 func linkLocal(link *net.Interface, asked netip.Addr) netip.Addr {
 	addrs, err := link.Addrs()
 	if err != nil {
@@ -107,9 +109,9 @@ func linkLocal(link *net.Interface, asked netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// open makes a socket that sees answers to a question, and little else: on a busy link the kernel sorts them out.
+// open opens a socket that receives answers to a question, and little else: on a busy link the kernel filters the packets.
 func open(index int, q question) (*os.File, error) {
-	// Without a protocol it sees nothing until the filter is there.
+	// Without a protocol, the socket receives nothing until the filter is set.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a packet socket: %w", err)
@@ -149,7 +151,7 @@ func converse(ctx context.Context, f *os.File, q question, own []net.HardwareAdd
 		} else {
 			f.SetReadDeadline(time.Time{})
 		}
-		if ctx.Err() != nil { // after the deadline was set, which may have undone the one that ends all
+		if ctx.Err() != nil { // checked after the deadline was set, which may have replaced the deadline that ends the call
 			return ended(ctx, found)
 		}
 		for {
@@ -172,7 +174,7 @@ func converse(ctx context.Context, f *os.File, q question, own []net.HardwareAdd
 	}
 }
 
-// ended is what was found when ctx ended: a deadline is how a question ends, anything else breaks it off.
+// ended returns the result when ctx has ended. A deadline is the normal end; any other reason is an error.
 func ended(ctx context.Context, found []net.HardwareAddr) ([]net.HardwareAddr, error) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, ctx.Err()

@@ -22,7 +22,7 @@ func TestAsk(t *testing.T) {
 			bits := map[bool]string{true: "/64", false: "/24"}[strings.Contains(vip, ":")]
 			b.give(t, vip+bits)
 			a.answered(t, vip, b.mac)
-			// A client knows the holder.
+			// A client has the holder in its cache.
 			client.give(t, map[bool]string{true: "fd00::4/64", false: "192.168.1.44/24"}[bits == "/64"])
 			client.within(func() {
 				conn, err := net.Dial("udp", net.JoinHostPort(vip, "9"))
@@ -32,22 +32,22 @@ func TestAsk(t *testing.T) {
 				}
 			})
 			eventually.True(t, 5*time.Second, "the client has the neighbour", func() bool { return client.neighbour(t, vip) == b.mac })
-			// Two who hold it, and the holder itself asks.
+			// Two machines hold the address, and the holder itself asks.
 			c.give(t, vip+bits)
 			a.answered(t, vip, b.mac, c.mac)
 			b.answered(t, vip, c.mac)
 			c.answered(t, vip, b.mac)
 			if got := client.neighbour(t, vip); got != b.mac {
-				t.Errorf("asking made a client turn from %s to %s", b.mac, got)
+				t.Errorf("after the question, the client's entry changed from %s to %s", b.mac, got)
 			}
 			if got := a.neighbour(t, vip); got != "" {
-				t.Errorf("asking made the one who asks learn %s", got)
+				t.Errorf("after the question, the asking machine has the entry %s", got)
 			}
 		})
 	}
 }
 
-// TestAskWithoutAnAddress asks from an interface that has none of its own, as one that only takes virtual IPs.
+// TestAskWithoutAnAddress asks from an interface without an own address, such as one that only takes virtual IPs.
 func TestAskWithoutAnAddress(t *testing.T) {
 	hosts := link(t, 2)
 	a, b := hosts[0], hosts[1]
@@ -63,7 +63,7 @@ func TestAskWithoutAnAddress(t *testing.T) {
 	b.give(t, "192.168.1.32/24")
 	b.give(t, "fd00::32/64")
 	for _, vip := range []string{"192.168.1.32", "fd00::32"} {
-		eventually.True(t, 5*time.Second, "the link has no address", func() bool { // the kernel makes a link-local address when the link comes up
+		eventually.True(t, 5*time.Second, "the link has no address", func() bool { // the kernel adds a link-local address when the link comes up
 			addrs, err := nl.AddrList(eth0, netlink.FAMILY_ALL)
 			for _, addr := range addrs {
 				nl.AddrDel(eth0, &addr)
@@ -74,7 +74,7 @@ func TestAskWithoutAnAddress(t *testing.T) {
 	}
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestNoAnswer(t *testing.T) {
 	hosts := link(t, 2)
 	start := time.Now()
 	if got := hosts[0].ask(t, "192.168.1.99", 200*time.Millisecond); got != nil {
@@ -82,10 +82,10 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 	hosts[0].give(t, "192.168.1.98/24")
 	if got := hosts[0].ask(t, "192.168.1.98", 50*time.Millisecond); got != nil {
-		t.Errorf("this machine itself answers: %v", got)
+		t.Errorf("this machine's own answer was reported: %v", got)
 	}
 	if took := time.Since(start); took < 250*time.Millisecond || took > 3*time.Second {
-		t.Errorf("it took %v", took)
+		t.Errorf("Ask took %v", took)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestCannotAsk(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := Ask(ctx, "br0", vip4); !errors.Is(err, context.Canceled) {
-			t.Errorf("broken off: %v", err)
+			t.Errorf("canceled: %v", err)
 		}
 	})
 }

@@ -17,8 +17,8 @@ type Entry struct {
 	Address   netip.Addr
 }
 
-// Unresolved returns those of the addresses whose hardware address the kernel asks for without an answer: what is sent to
-// them does not leave this machine. Addresses that the kernel has not been sending to are not among them.
+// Unresolved returns those of the addresses for which the kernel requests the hardware address without getting an answer.
+// Packets to them do not leave this machine. Addresses to which the kernel has not sent anything are not included.
 func Unresolved(addrs []netip.Addr) ([]Entry, error) {
 	rib, err := syscall.NetlinkRIB(unix.RTM_GETNEIGH, unix.AF_UNSPEC)
 	if err != nil {
@@ -45,7 +45,7 @@ func Unresolved(addrs []netip.Addr) ([]Entry, error) {
 	return all, nil
 }
 
-// destination reads NDA_DST out of the attributes of a neighbour, rtnetlink(7).
+// destination returns NDA_DST from the attributes of a neighbour, rtnetlink(7).
 func destination(attrs []byte) (netip.Addr, bool) {
 	for len(attrs) >= unix.SizeofRtAttr {
 		size := int(binary.NativeEndian.Uint16(attrs))
@@ -60,9 +60,9 @@ func destination(attrs []byte) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Greet asks a link for an address as the kernel does, from an address of this machine, and waits for no answer. If the machine
-// is there, its kernel and this one learn each other's hardware address at once. The kernel itself asks once a second
-// (net.ipv4.neigh.*.retrans_time_ms). It needs CAP_NET_RAW.
+// Greet asks a link for an address as the kernel does, from an address of this machine, and does not wait for an answer. If
+// the machine is there, its kernel and this one learn each other's hardware address at once. The kernel itself asks only
+// once a second (net.ipv4.neigh.*.retrans_time_ms). It needs CAP_NET_RAW.
 func Greet(to Entry, from netip.Addr) error {
 	link, _, err := find(to.Interface)
 	if err != nil {
@@ -71,7 +71,7 @@ func Greet(to Entry, from netip.Addr) error {
 	var q question
 	if to.Address.Is4() {
 		q = arpQuestion(link.HardwareAddr, to.Address)
-		copy(q.frame[ethernetHeader+14:], from.AsSlice()) // the sender's address, which a probe leaves out
+		copy(q.frame[ethernetHeader+14:], from.AsSlice()) // the sender's address, which a probe does not contain
 	} else {
 		q = ndQuestion(link.HardwareAddr, from, to.Address)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
-// state is that of an address in a host's cache, 0 if it is not there.
+// state returns the state of an address in a host's neighbour cache, or 0 if the address is not in it.
 func (h host) state(t *testing.T, addr string) int {
 	t.Helper()
 	nl, err := netlink.NewHandleAt(h.ns, unix.NETLINK_ROUTE)
@@ -33,8 +33,8 @@ func (h host) state(t *testing.T, addr string) int {
 	return 0
 }
 
-// TestGreetHasBothLearn sends to an address that nobody has until the kernel gives it up. When the machine is there, one
-// question from the other's own address is enough for its kernel to learn that one's hardware address.
+// TestGreetHasBothLearn sends to an address that no machine has until the kernel gives up. When the machine is then there,
+// one question from the other's own address must be enough for both kernels to learn the hardware addresses.
 func TestGreetHasBothLearn(t *testing.T) {
 	for _, tt := range []struct{ name, own, peer, bits string }{
 		{"ARP", "192.168.1.1", "192.168.1.77", "/24"},
@@ -54,7 +54,7 @@ func TestGreetHasBothLearn(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					conn.Write([]byte("x")) // whether it could be sent shows in the table
+					conn.Write([]byte("x")) // the neighbour table shows whether it could be sent
 					conn.Close()
 					if lost, err = Unresolved([]netip.Addr{peer}); err != nil {
 						t.Error(err)
@@ -64,10 +64,10 @@ func TestGreetHasBothLearn(t *testing.T) {
 			}
 			want := []Entry{{"eth0", peer}}
 			eventually.True(t, 5*time.Second, "the peers get it", func() bool { return slices.Equal(send(), want) })
-			eventually.True(t, 5*time.Second, "the kernel asks no more", func() bool { return hosts[0].state(t, tt.peer) == unix.NUD_FAILED }) // the kernel asks no more
+			eventually.True(t, 5*time.Second, "the kernel asks no more", func() bool { return hosts[0].state(t, tt.peer) == unix.NUD_FAILED }) // the kernel has given up
 			hosts[1].give(t, tt.peer+tt.bits)
 			if got := hosts[1].neighbour(t, tt.own); got != "" {
-				t.Fatalf("the peer knows %s already: %s", tt.own, got)
+				t.Fatalf("the peer already has an entry for %s: %s", tt.own, got)
 			}
 			eventually.True(t, 5*time.Second, "the peer knows the address", func() bool {
 				hosts[0].within(func() {
@@ -78,7 +78,7 @@ func TestGreetHasBothLearn(t *testing.T) {
 				<-time.After(50 * time.Millisecond)
 				return hosts[1].neighbour(t, tt.own) == hosts[0].mac
 			})
-			eventually.True(t, 5*time.Second, "nobody is told", func() bool { return len(send()) == 0 })
+			eventually.True(t, 5*time.Second, "no entry is reported", func() bool { return len(send()) == 0 })
 		})
 	}
 }

@@ -42,7 +42,7 @@ func TestSweep(t *testing.T) {
 	write(t, dir, "older/"+mark, "")
 	write(t, dir, "older/user-data", "b")
 	write(t, dir, "file", "")
-	// A mark cannot lead out of its folder.
+	// A mark must not lead out of its folder.
 	write(t, dir, "hostile/"+mark, `{"cluster": "c", "files": {"../file": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "/x": "", "": ""}}`)
 	if err := os.RemoveAll(filepath.Join(dir, "linked/etc")); err != nil {
 		t.Fatal(err)
@@ -58,13 +58,13 @@ func TestSweep(t *testing.T) {
 	for _, r := range got {
 		said = append(said, strings.ReplaceAll(r.String(), dir+"/", ""))
 	}
-	const why = "the spec no longer has this node"
+	const why = "the node is no longer in the spec"
 	want := []string{
-		"removed 1 file of an earlier run from edited: " + why + "; left edited/user-data, which bake did not write or somebody has changed",
+		"removed 1 file of an earlier run from edited: " + why + "; kept edited/user-data, which bake did not write or which has changed",
 		"removed gone, 2 files of an earlier run: " + why,
 		"removed hostile, 0 files of an earlier run: " + why,
-		"removed 2 files of an earlier run from kept: " + why + "; left kept/etc/haproxy/notes, which bake did not write or somebody has changed",
-		"removed 1 file of an earlier run from linked: " + why + "; left linked/etc, which bake did not write or somebody has changed",
+		"removed 2 files of an earlier run from kept: " + why + "; kept kept/etc/haproxy/notes, which bake did not write or which has changed",
+		"removed 1 file of an earlier run from linked: " + why + "; kept linked/etc, which bake did not write or which has changed",
 	}
 	if strings.Join(said, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
@@ -74,7 +74,7 @@ func TestSweep(t *testing.T) {
 		"stays/user-data": true, "stays/etc/haproxy/haproxy.cfg": true, "other/user-data": true, "unmarked/user-data": true, "older/user-data": true, "file": true,
 	} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != there {
-			t.Errorf("%s is there: %v, want %v", name, err == nil, there)
+			t.Errorf("%s exists: %v, want %v", name, err == nil, there)
 		}
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"unicode"
 )
 
-// Config is the text of a configuration file, which messages about it quote.
+// Config contains the words of a configuration file, which messages quote.
 type Config struct {
 	words  map[string]bool // every word and every part of a word
-	sorted []string        // words, in order
+	sorted []string        // words, sorted
 	shown  map[string]bool // names of sections, servers and interfaces
-	secret map[string]bool // what follows a keyword that takes a secret
+	secret map[string]bool // words after a keyword that takes a secret
 }
 
 // NewConfig reads configuration files of haproxy or keepalived.
@@ -47,7 +47,7 @@ func (c *Config) add(line []string) {
 		case secretArgument.MatchString(before):
 			c.secret[core] = true
 			for _, part := range parts(core) {
-				// A short part would hide words that only look like it.
+				// If a short part were hidden, unrelated words that contain it would be hidden too.
 				c.secret[part] = len(part) >= 6
 			}
 		case names[before] && name.MatchString(core) && !quoted(word):
@@ -56,7 +56,7 @@ func (c *Config) add(line []string) {
 	}
 }
 
-// names are the keywords that a name follows which helps to find a mistake and is never a secret.
+// names are keywords followed by a name that helps to find a mistake, and that is never a secret.
 var names = map[string]bool{
 	"frontend": true, "backend": true, "listen": true, "defaults": true, "userlist": true, "peers": true, "resolvers": true,
 	"server": true, "use_backend": true, "default_backend": true,
@@ -66,9 +66,9 @@ var names = map[string]bool{
 
 var (
 	name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
-	// hash matches a password's hash as crypt(3) writes it.
+	// hash matches a password hash in the format of crypt(3).
 	hash = regexp.MustCompile(`\$[0-9a-z]{1,2}\$`)
-	// plain matches words that cannot be a secret: short numbers and times, addresses, and paths of the file hierarchy.
+	// plain matches words that cannot be a secret: short numbers and times, addresses, and paths of standard directories.
 	plain = regexp.MustCompile(`^(?:` +
 		`-?[0-9]{1,5}(?:us|ms|s|m|h|d|k|K|G|%)?` +
 		`|\*?:[0-9]{1,5}` +
@@ -78,7 +78,7 @@ var (
 		`)$`)
 )
 
-// Messages returns messages about the configuration without the user's text in them.
+// Messages returns messages about the configuration without the user's text.
 func (c *Config) Messages(messages []string) []string {
 	out := make([]string, len(messages))
 	for i, m := range messages {
@@ -87,12 +87,12 @@ func (c *Config) Messages(messages []string) []string {
 	return out
 }
 
-// Message returns a message about the configuration with Mask for each word that the user may have written. It keeps the
-// daemon's own words, keywords, addresses, paths, and names of sections. It hides what follows a keyword that takes a
-// secret, words in quotes that it does not know, and words of the configuration. The result has one line of bounded length.
+// Message returns a message about the configuration, with Mask in place of each word that the user may have written. It
+// keeps the daemon's own words, keywords, addresses, paths, and names of sections. It hides words after a keyword that takes
+// a secret, unknown words in quotes, and words of the configuration. The result is one line of limited length.
 func (c *Config) Message(message string) string {
 	var out strings.Builder
-	var quote rune // the quotation mark that is open
+	var quote rune // the opening quotation mark; 0 if there is none
 	before, hid := "", false
 	for _, chunk := range strings.Fields(First(message, 10*MaxLine)) {
 		opens := openedBy(chunk)
@@ -121,7 +121,7 @@ func (c *Config) Message(message string) string {
 	return Cut(out.String(), MaxLine)
 }
 
-// hides reports whether a word of a message is not shown.
+// hides reports whether a word of a message must be hidden.
 func (c *Config) hides(core, before string, quoted bool) bool {
 	switch {
 	case hash.MatchString(core), c.secret[core]:
@@ -145,7 +145,7 @@ func (c *Config) hides(core, before string, quoted bool) bool {
 	return len(core) > 1 && (c.words[core] || quoted && len(parts(core)) == 0)
 }
 
-// joins are words of messages that follow a keyword and are not its value.
+// joins are words in messages that follow a keyword but are not its value.
 var joins = map[string]bool{
 	"": true, "a": true, "an": true, "and": true, "at": true, "but": true, "cannot": true, "expects": true, "for": true, "from": true,
 	"has": true, "in": true, "is": true, "keyword": true, "longer": true, "missing": true, "must": true, "needs": true, "no": true,
@@ -153,8 +153,8 @@ var joins = map[string]bool{
 	"too": true, "unknown": true, "with": true, "without": true,
 }
 
-// quotes reports whether a part of a word stands in the configuration, or one does that begins with it: keepalived cuts
-// words that are too long.
+// quotes reports whether a part of a word is in the configuration. A prefix of a word counts too, because keepalived
+// truncates long words.
 func (c *Config) quotes(part string) bool {
 	if len(part) < 2 {
 		return false

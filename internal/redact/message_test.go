@@ -32,7 +32,7 @@ vrrp_instance VI_1 {
 
 func TestMessage(t *testing.T) {
 	for _, tt := range []struct{ message, want string }{
-		// What helps is kept.
+		// Helpful words must be kept.
 		{`[ALERT]    (12) : config : parsing [/etc/haproxy/haproxy.cfg:3] : unknown keyword 'user' in 'global' section`,
 			`[ALERT] (12) : config : parsing [/etc/haproxy/haproxy.cfg:3] : unknown keyword 'user' in 'global' section`},
 		{`[ALERT] : config : Proxy 'web': unable to find required default_backend: 'wbe'.`, `[ALERT] : config : Proxy 'web': unable to find required default_backend: 'wbe'.`},
@@ -40,7 +40,7 @@ func TestMessage(t *testing.T) {
 		{`[x:5] : 'bind' : cannot bind to 192.0.2.1:1936`, `[x:5] : 'bind' : cannot bind to 192.0.2.1:1936`},
 		{`'server a1' : unknown keyword 'chekc'.`, `'server a1' : unknown keyword '***'.`},
 		{`There are 1 missing '}'s or extra '{'s`, `There are 1 missing '}'s or extra '{'s`},
-		// The user's text is not.
+		// The user's text must be hidden.
 		{`unknown keyword 'user admin pasword $6$rounds=1000$salt$hashhashhash'`, `unknown keyword 'user admin *** ***'`},
 		{`unknown keyword 'pasword' in 'user x pasword tippfehler'`, `unknown keyword '***' in 'user x *** ***'`},
 		{`error near 'stats auth admin:hunter22'`, `error near 'stats auth ***'`},
@@ -55,11 +55,11 @@ func TestMessage(t *testing.T) {
 	} {
 		got := NewConfig([]byte(config)).Message(tt.message)
 		if !strings.HasPrefix(got, tt.want) {
-			t.Errorf("%s\nbecame %s\nwant   %s", tt.message, got, tt.want)
+			t.Errorf("message %s\ngot     %s\nwant    %s", tt.message, got, tt.want)
 		}
 		for _, secret := range []string{"hashhash", "hunter", "s3cr3t", "newer", "tippfehler", "T0pS3", "More", "eyJ", "J9", "horse", "qux", "phrase"} {
 			if strings.Contains(got, secret) {
-				t.Errorf("%s\nshows %s: %s", tt.message, secret, got)
+				t.Errorf("message %s\nshows the secret %s: %s", tt.message, secret, got)
 			}
 		}
 	}
@@ -72,7 +72,7 @@ func TestMessageIsBounded(t *testing.T) {
 	}
 }
 
-// FuzzMessage puts a secret into a line of the configuration and a message that quotes the line.
+// FuzzMessage puts a secret into a line of the configuration, and into a message that quotes the line.
 func FuzzMessage(f *testing.F) {
 	for _, line := range []string{"stats auth", "bogus", "", "user a password", "server s 192.0.2.1", "http-request deny if { hdr(x)"} {
 		f.Add(line, "unknown keyword '", "' in section", "check")
@@ -80,10 +80,10 @@ func FuzzMessage(f *testing.F) {
 	}
 	const secret = "Zq8vXw3kLpTn"
 	f.Fuzz(func(t *testing.T, line, before, after, rest string) {
-		line = strings.NewReplacer("\n", " ", "#", "").Replace(line) // a comment is not quoted by a daemon
+		line = strings.NewReplacer("\n", " ", "#", "").Replace(line) // daemons do not quote comments
 		words := strings.Fields(line)
 		if len(words) > 0 && names[trim(words[len(words)-1])] {
-			return // what follows is a name, which is shown
+			return // a name follows, which is shown
 		}
 		text := line + " " + secret + " " + rest
 		got := NewConfig([]byte(text)).Message(before + " " + text + " " + after)

@@ -1,5 +1,5 @@
-// Package redact keeps secrets and the user's own text out of what is shown: lines of a spec, and messages of haproxy and
-// keepalived about a configuration file. Every place that shows either uses this package.
+// Package redact hides secrets and the user's own text in output: in lines of a spec, and in messages of haproxy and
+// keepalived about a configuration file. All code that shows either uses this package.
 package redact
 
 import (
@@ -9,13 +9,13 @@ import (
 	"sync"
 )
 
-// Mask replaces text that is not shown.
+// Mask replaces hidden text.
 const Mask = "***"
 
-// MaxLine is how many characters of a source line or of a message are shown.
+// MaxLine is the maximum number of characters of a source line or a message that are shown.
 const MaxLine = 400
 
-// secretWord matches a key whose value is a secret, also if it is misspelt.
+// secretWord matches a key whose value is a secret, even if it is misspelt.
 const secretWord = `(?i:pass|pasw|psswo|secret|token|private_?key|psk)`
 
 var (
@@ -24,11 +24,11 @@ var (
 	secretArgument = regexp.MustCompile(`(?i)pass|pasw|psswo|secret|token|psk|^(?:auth|auth_hmac|crypt|hmac|key|authorization|bearer|basic)$`)
 	// secretLine matches such a key, up to its value, in a line of YAML.
 	secretLine = regexp.MustCompile(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
-	// reference matches what may be shown of a secret: where it is.
+	// reference matches a reference to a secret, which may be shown.
 	reference = regexp.MustCompile(`^\{\s*(?:file\s*:\s*[^\s,{}]+|env\s*:\s*[A-Za-z_][A-Za-z0-9_]*)\s*\}`)
 )
 
-// Key reports whether a key's name announces a secret.
+// Key reports whether the value of a key with this name is a secret.
 func Key(name string) bool { return secretKey.MatchString(name) }
 
 // YAMLSecret returns the offset at which the literal value of a secret's key begins in a line of YAML, or -1. A reference
@@ -57,13 +57,13 @@ func YAMLLine(line string) string {
 	return line[:from] + Mask
 }
 
-// assignment matches a key that announces a secret with its value, as programs print them: token=x, "password": "x".
+// assignment matches a key of a secret with its value in a program's output: token=x, "password": "x".
 var assignment = regexp.MustCompile(`(?i)([\w-]*` + secretWord + `[\w-]*["']?\s*[=:]\s*)("[^"]*"?|'[^']*'?|[^\s,;&]+)`)
 
-// Assignments returns a line of a program's output without the values of keys that announce a secret.
+// Assignments returns a line of a program's output without the values of secret keys.
 func Assignments(line string) string { return assignment.ReplaceAllString(line, "${1}"+Mask) }
 
-// From replaces the characters of a line from a column on, counted from 1.
+// From replaces the characters of a line from a column on by Mask. Columns count from 1.
 func From(line string, column int) string {
 	if kept := First(line, column-1); kept != line {
 		return kept + Mask
@@ -81,7 +81,7 @@ func First(s string, n int) string {
 	return s
 }
 
-// Cut shortens a text to n characters and marks that it did.
+// Cut shortens a text to n characters, and appends "…" if it was longer.
 func Cut(s string, n int) string {
 	if kept := First(s, n); kept != s {
 		return kept + "…"
@@ -92,8 +92,8 @@ func Cut(s string, n int) string {
 //go:embed keywords.txt
 var keywordList string
 
-// keyword reports whether a word is one of haproxy's or keepalived's own: keywords.txt has those that haproxy -dKall
-// registers, those of its manual's headings, and those that keepalived's parsers install.
+// keyword reports whether a word is a keyword of haproxy or keepalived. keywords.txt has the keywords that haproxy -dKall
+// prints, those in the headings of haproxy's manual, and those that keepalived's parsers accept.
 func keyword(word string) bool {
 	_, ok := keywords()[word]
 	return ok

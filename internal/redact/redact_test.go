@@ -15,7 +15,7 @@ func TestYAMLLine(t *testing.T) {
 		`  "privatekey": -----BEGIN PRIVATE-`: `  "privatekey": ***`,
 	} {
 		if got := YAMLLine(line); got != want {
-			t.Errorf("%s became %s, want %s", line, got, want)
+			t.Errorf("YAMLLine(%q) = %q, want %q", line, got, want)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package regular reads regular files of a bounded size. A FIFO, a device, a socket or a directory in the place of a
-// file is an error at once: it never blocks the reader, and a file of any size never fills the memory.
+// Package regular reads regular files of limited size. A FIFO, a device, a socket or a directory in place of a file gives an
+// error at once: it never blocks the reader. A large file never fills the memory.
 package regular
 
 import (
@@ -12,19 +12,20 @@ import (
 	"syscall"
 )
 
-// Limits of what hapair reads.
+// Limits for files that hapair reads.
 const (
-	// MaxConfig limits a configuration file of haproxy, keepalived or the kernel: 100,000 services have less.
+	// MaxConfig is the maximum size in bytes of a configuration file of haproxy, keepalived or the kernel. 100,000 services
+	// need less.
 	MaxConfig = 64 << 20
-	// MaxState limits a file in which the agent keeps its own state, and a file in /proc or /sys.
+	// MaxState is the maximum size in bytes of a file with the agent's own state, and of a file in /proc or /sys.
 	MaxState = 16 << 20
 )
 
-// ErrUnusable is the class of the errors about what a path leads to: not a regular file, or one that is too large. They
-// stay until somebody replaces the file, unlike an I/O error.
+// ErrUnusable is the class of errors about the type or size of a file: it is not a regular file, or it is too large. Unlike
+// an I/O error, such an error remains until the file is replaced.
 var ErrUnusable = errors.New("unusable file")
 
-// ErrTooLarge is an ErrUnusable: the file has more bytes than the limit.
+// ErrTooLarge is an ErrUnusable: the file is larger than the limit.
 var ErrTooLarge = errors.New("too large file")
 
 // unusable is an ErrUnusable with its reason.
@@ -38,14 +39,14 @@ func (u unusable) Is(target error) bool {
 	return target == ErrUnusable || target == ErrTooLarge && u.tooLarge
 }
 
-// ReadFile returns the content of the regular file at path, which must not have more than limit bytes. A symbolic link is
-// followed. Each error is a *fs.PathError.
+// ReadFile returns the content of the regular file at path, which must not have more than limit bytes. It follows symbolic
+// links. Each error is a *fs.PathError.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	data, _, err := ReadFileInfo(path, limit)
 	return data, err
 }
 
-// ReadFileInfo is like ReadFile and also describes the file that was read.
+// ReadFileInfo is like ReadFile, and also returns information about the file.
 func ReadFileInfo(path string, limit int64) ([]byte, fs.FileInfo, error) {
 	f, info, err := open(path, limit)
 	if err != nil {
@@ -56,24 +57,24 @@ func ReadFileInfo(path string, limit int64) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if int64(len(data)) > limit { // it grows, or it is in /proc, where files have a size of 0
+	if int64(len(data)) > limit { // it grows, or it is in /proc, where files have size 0
 		return nil, nil, pathError(path, unusable{"has more than " + size(limit), true})
 	}
 	return data, info, nil
 }
 
-// Open opens the regular file at path, of any size, for a reader that keeps nothing of it in memory.
+// Open opens the regular file at path, of any size. The reader must not keep the whole content in memory.
 func Open(path string) (*os.File, error) {
 	f, _, err := open(path, math.MaxInt64)
 	return f, err
 }
 
 func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
-	// To open a device can have effects of its own: a watchdog starts, a tape rewinds. So it is not opened at all.
+	// Opening a device can have side effects: a watchdog starts, a tape rewinds. So the type is checked first.
 	if err := Check(path, limit); err != nil {
 		return nil, nil, err
 	}
-	// O_NONBLOCK and the second check are for a FIFO that has replaced the file since.
+	// O_NONBLOCK and the second check are for a FIFO that has replaced the file in the meantime.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, nil, err
@@ -89,11 +90,11 @@ func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// Check returns the error that ReadFile would return about the kind or the size of the file, without opening it.
+// Check returns the error that ReadFile would return about the type or size of the file, without opening it.
 func Check(path string, limit int64) error {
 	info, err := os.Stat(path)
 	if pe, ok := err.(*fs.PathError); ok {
-		pe.Op = "open" // it is how readers of such messages know them
+		pe.Op = "open" // readers know such messages with this verb
 	}
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func kind(mode fs.FileMode) string {
 	return "a special file"
 }
 
-// size writes a number of bytes as an operator would: whole KiB and MiB by their unit.
+// size formats a number of bytes for an operator: with the unit MiB or KiB if it is a multiple.
 func size(n int64) string {
 	switch {
 	case n >= 1<<20 && n%(1<<20) == 0:

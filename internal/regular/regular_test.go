@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Each kind of file is made for real; /dev/zero and /dev/tty are this machine's.
-func TestReadFileRefusesAtOnceWhatIsNotARegularFile(t *testing.T) {
+// Each type of file is real; /dev/zero and /dev/tty are those of this machine.
+func TestReadFileRefusesOtherTypes(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -70,7 +70,7 @@ func TestReadFile(t *testing.T) {
 	if _, err := ReadFile(path+"x", 4); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrUnusable) {
 		t.Errorf("a missing file: got %v", err)
 	}
-	// The size of a file in /proc is 0, whatever it has.
+	// The size of a file in /proc is 0, whatever its content is.
 	if _, err := ReadFile("/proc/self/status", 10); !errors.Is(err, ErrUnusable) || !strings.HasSuffix(err.Error(), "has more than the limit of 10 bytes") {
 		t.Errorf("a file in /proc: got %v", err)
 	}

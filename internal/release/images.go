@@ -2,19 +2,19 @@ package release
 
 import "strings"
 
-// Images tells where a distribution publishes a release's own cloud images, and who may log in to them. All are amd64.
+// Images describes where a distribution publishes a release's cloud images, and which login they have. All are for amd64.
 type Images struct {
-	URL  string // of the newest image for virtual machines, qcow2
-	Sums string // of the file that lists its digest beside others
-	User string // whom the image's cloud-init gives the ssh key to
+	URL  string // the newest image for virtual machines, qcow2
+	Sums string // the file that contains its digest
+	User string // the login to which the image's cloud-init adds the ssh key
 
-	AMIName  string // a pattern for the names of Amazon's machine images
+	AMIName  string // a pattern for the names of Amazon machine images
 	AMIOwner string // the account that publishes them
 	AMIUser  string
 }
 
-// Images finds the release's cloud images. Ubuntu's are listed on https://cloud-images.ubuntu.com, Debian's on
-// https://cloud.debian.org/images/cloud and https://wiki.debian.org/Cloud/AmazonEC2Image.
+// Images returns the release's cloud images. Sources: https://cloud-images.ubuntu.com for Ubuntu,
+// https://cloud.debian.org/images/cloud and https://wiki.debian.org/Cloud/AmazonEC2Image for Debian.
 func (r Release) Images() Images {
 	_, number, _ := strings.Cut(r.Title, " ")
 	if r.Distribution == "ubuntu" {
@@ -23,7 +23,7 @@ func (r Release) Images() Images {
 			URL:  dir + r.Name + "-server-cloudimg-amd64.img",
 			Sums: dir + "SHA256SUMS",
 			User: "ubuntu",
-			// hvm-ssd before noble, hvm-ssd-gp3 since.
+			// The name has hvm-ssd before noble, and hvm-ssd-gp3 since noble.
 			AMIName:  "ubuntu/images/hvm-ssd*/ubuntu-" + r.Name + "-" + number + "-amd64-server-*",
 			AMIOwner: "099720109477",
 			AMIUser:  "ubuntu",

@@ -13,10 +13,10 @@ import (
 //go:embed keywords.txt
 var keywordTable string
 
-// sections that haproxy.cfg has since a version (configuration.txt, 3.11 and 12).
+// newSections are sections of haproxy.cfg with the version that introduced them (configuration.txt, 3.11 and 12).
 var newSections = map[string]Version{"crt-store": {3, 0}, "traces": {3, 1}, "log-profile": {3, 1}, "acme": {3, 2}}
 
-// keywords maps a kind and a keyword to the first version that has it.
+// keywords returns the first version that has a keyword, by kind and keyword.
 var keywords = sync.OnceValue(func() map[string]map[string]Version {
 	all := map[string]map[string]Version{}
 	for line := range strings.Lines(keywordTable) {
@@ -36,9 +36,9 @@ var keywords = sync.OnceValue(func() map[string]map[string]Version {
 	return all
 })
 
-// Lacks returns a keyword in a line of a section of haproxy.cfg that no haproxy of the release has, and the releases that
-// have one that does. It knows what was added after 2.4, the oldest; haproxy itself judges all else. words are those of the
-// line, and text is the line.
+// Lacks returns a keyword in a line of a section of haproxy.cfg that haproxy of this release does not support, and the
+// releases that support it. It only covers keywords added after 2.4, the oldest version; haproxy itself checks the others.
+// words are the words of the line, and text is the line.
 func (r Release) Lacks(section string, words []string, text string) (keyword string, have []Release) {
 	for _, k := range keywordsOf(section, words, text) {
 		since, known := keywords()[k.kind][k.name]
@@ -59,7 +59,7 @@ var (
 	inConverter = regexp.MustCompile(`,([a-z0-9_.]+)`)
 )
 
-// keywordsOf are the keywords in a line.
+// keywordsOf returns the keywords in a line.
 func keywordsOf(section string, words []string, text string) []keyword {
 	if len(words) == 0 {
 		return nil

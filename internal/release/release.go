@@ -1,5 +1,5 @@
-// Package release knows what each Ubuntu and Debian release ships and can do. Everything that differs between releases
-// is data here, and nowhere else.
+// Package release describes what each Ubuntu and Debian release ships and supports. All differences between releases are
+// data in this package.
 package release
 
 import (
@@ -11,14 +11,14 @@ import (
 // Version is the version of a program: major, minor, patch.
 type Version [3]int
 
-// ParseVersion reads the first numbers of a version as programs and packages print it: 2.6.12-1+deb12u2, 26.1.
+// ParseVersion parses the first numbers of a version as programs and packages print it: 2.6.12-1+deb12u2, 26.1.
 func ParseVersion(s string) (Version, error) {
 	var v Version
 	for i, part := range strings.SplitN(s, ".", 3) {
 		digits := part[:len(part)-len(strings.TrimLeft(part, "0123456789"))]
 		n, err := strconv.Atoi(digits)
 		if err != nil {
-			return v, fmt.Errorf("cannot read the version %q: it does not begin with numbers, as in 2.8.16", s)
+			return v, fmt.Errorf("cannot parse the version %q: must begin with numbers, as in 2.8.16", s)
 		}
 		v[i] = n
 	}
@@ -27,7 +27,7 @@ func ParseVersion(s string) (Version, error) {
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
 
-// AtLeast tells whether v is not older than major.minor.patch.
+// AtLeast reports whether v is at least major.minor.patch.
 func (v Version) AtLeast(major, minor, patch int) bool {
 	w := Version{major, minor, patch}
 	for i := range v {
@@ -40,7 +40,7 @@ func (v Version) AtLeast(major, minor, patch int) bool {
 
 // Release is one release of a distribution.
 type Release struct {
-	Name         string // as apt's sources name it: noble
+	Name         string // the codename, as in apt's sources: noble
 	Title        string // Ubuntu 24.04
 	Distribution string // ubuntu or debian
 
@@ -49,19 +49,19 @@ type Release struct {
 	CloudInit  Version
 	Systemd    Version
 
-	Archive        string   // the archive's address; empty where it is mmdebstrap's own default, as for Debian
-	Upstream       string   // the address of the archive that a release gets its updates from
-	Snapshots      string   // the address below which the archive lies as it was at some time: 20260131T000000Z/dists/…
-	Components     []string // of the archive
-	KeyringPackage string   // holds the archive's keys on a foreign Debian or Ubuntu
+	Archive        string   // the archive's URL; empty if mmdebstrap's default is used, as for Debian
+	Upstream       string   // the URL of the archive from which a release gets its updates
+	Snapshots      string   // the base URL of snapshots of the archive: 20260131T000000Z/dists/…
+	Components     []string // components of the archive
+	KeyringPackage string   // contains the archive's keys on another Debian or Ubuntu
 	Keyring        string   // the file of that package
-	KeyringFrom    string   // the release that has that package where this machine's own has not; may be empty
+	KeyringFrom    string   // the release that has that package if this machine's own release does not; may be empty
 	Kernel         string   // the package of a kernel for virtual machines
-	// NetworkFile is the name of systemd-networkd's file for an interface that the release's netplan writes, with %s for
-	// the ID that the interface has in network-config. A drop-in for it must bear this name.
+	// NetworkFile is the name of the file that the release's netplan writes for systemd-networkd. %s stands for the ID of
+	// the interface in network-config. A drop-in for the file must have this name.
 	NetworkFile string
-	// WaitsForNameserver reports whether the release's netplan has systemd-networkd-wait-online wait until a nameserver
-	// answers (--dns): without one, each boot takes two minutes and ends as degraded.
+	// WaitsForNameserver reports whether the release's netplan makes systemd-networkd-wait-online wait until a name server
+	// answers (--dns). Without a name server, each boot then takes two minutes and ends as degraded.
 	WaitsForNameserver bool
 }
 
@@ -87,10 +87,10 @@ func debian(r Release) Release {
 	return r
 }
 
-// Default is the release of a spec that names none.
+// Default is the release of a spec that does not name one.
 const Default = "noble"
 
-// All lists the releases, Ubuntu's first, each distribution's oldest first. The versions are those of the archives in
+// All returns the releases: Ubuntu's first, and each distribution's oldest first. The versions are those of the archives in
 // autumn 2026.
 func All() []Release {
 	return []Release{
@@ -102,7 +102,7 @@ func All() []Release {
 	}
 }
 
-// Since lists the releases whose haproxy is not older than a version.
+// Since returns the releases whose haproxy is at least a version.
 func Since(haproxy Version) []Release {
 	var out []Release
 	for _, r := range All() {
@@ -113,7 +113,7 @@ func Since(haproxy Version) []Release {
 	return out
 }
 
-// Names lists the releases' names, in the order of All.
+// Names returns the releases' names, in the order of All.
 func Names() []string {
 	var names []string
 	for _, r := range All() {
@@ -122,12 +122,12 @@ func Names() []string {
 	return names
 }
 
-// Get finds a release by its name.
+// Get returns the release with the given name.
 func Get(name string) (Release, error) {
 	for _, r := range All() {
 		if r.Name == name {
 			return r, nil
 		}
 	}
-	return Release{}, fmt.Errorf("cannot find release %q: known are %s", name, strings.Join(Names(), ", "))
+	return Release{}, fmt.Errorf("cannot find release %q: must be one of %s", name, strings.Join(Names(), ", "))
 }

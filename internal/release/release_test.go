@@ -19,12 +19,12 @@ func TestParseVersion(t *testing.T) {
 	} {
 		got, err := ParseVersion(text)
 		if err != nil || got != want {
-			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
+			t.Errorf("ParseVersion(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "v2.8", "unknown", "2..1", ".5", "99999999999999999999.1"} {
-		if got, err := ParseVersion(text); err == nil || !strings.Contains(err.Error(), "cannot read the version") {
-			t.Errorf("%q is %v, %v; want an error", text, got, err)
+		if got, err := ParseVersion(text); err == nil || !strings.Contains(err.Error(), "cannot parse the version") {
+			t.Errorf("ParseVersion(%q) = %v, %v; want an error", text, got, err)
 		}
 	}
 }
@@ -48,15 +48,15 @@ func TestGet(t *testing.T) {
 		}
 	}
 	if _, err := Get(Default); err != nil {
-		t.Errorf("the default is no release: %v", err)
+		t.Errorf("the default is not a release: %v", err)
 	}
 	_, err := Get("focal")
-	if err == nil || !strings.Contains(err.Error(), `cannot find release "focal": known are jammy, noble, resolute, bookworm, trixie`) {
+	if err == nil || !strings.Contains(err.Error(), `cannot find release "focal": must be one of jammy, noble, resolute, bookworm, trixie`) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Whatever is generated reads these: none may be left out of a release that is added.
+// All of these values are used for generated files, so a new release must define them.
 func TestAllIsComplete(t *testing.T) {
 	for _, r := range All() {
 		for what, missing := range map[string]bool{

@@ -11,10 +11,10 @@ import (
 	"github.com/hapair/hapair/internal/dpkg"
 )
 
-// Image is what a list describes.
+// Image is the image that a list describes.
 type Image struct {
-	Name         string // of the file
-	SHA256       string // of the file, in hexadecimal digits
+	Name         string // of the image file
+	SHA256       string // of the image file, in hexadecimal
 	Distribution string // ubuntu or debian
 	Release      string // noble
 	Tool         string // the program that makes the list, with its version: bake-0.1.0
@@ -23,7 +23,7 @@ type Image struct {
 	Files        []Program
 }
 
-// Program is a file that belongs to no package, such as the agent.
+// Program is a program that does not belong to a package, such as the agent.
 type Program struct{ Name, Version, SHA256 string }
 
 type document struct {
@@ -84,17 +84,17 @@ const (
 	none       = "NOASSERTION"
 )
 
-// Marshal writes the list of an image. Equal images give equal lists.
+// Marshal returns the list of an image. Equal images give equal lists.
 func Marshal(i Image) ([]byte, error) {
 	d := document{
 		Version: "SPDX-2.3", DataLicense: "CC0-1.0", ID: documentID, Name: i.Name,
-		// It must be unique, and need not lead anywhere.
+		// The namespace must be unique, but need not be a reachable URL.
 		Namespace:    "https://hapair.invalid/spdx/sha256-" + i.SHA256,
 		CreationInfo: creationInfo{i.Created.UTC().Format("2006-01-02T15:04:05Z"), []string{"Tool: " + i.Tool}},
 		Describes:    []string{imageID},
 	}
 	image := newPackage(imageID, i.Name, i.Release)
-	// The JSON schema has an underscore where the specification's text has a hyphen.
+	// The JSON schema has an underscore, although the specification's text has a hyphen.
 	image.FileName, image.Purpose = i.Name, "OPERATING_SYSTEM"
 	image.Checksums = []checksum{{"SHA256", i.SHA256}}
 	d.add(image, documentID, "DESCRIBES")
@@ -128,7 +128,7 @@ func debian(i Image, p dpkg.Package) spdxPackage {
 	out := newPackage("SPDXRef-Package-"+idString(p.Name+"-"+p.Architecture), p.Name, p.Version)
 	out.SourceInfo = fmt.Sprintf("built from the source package %s %s", p.Source, p.SourceVersion)
 	if p.Maintainer != "" {
-		// Most are teams, and those that are persons are named by their mail address as well.
+		// Most maintainers are teams. Individuals are also identified by their mail address.
 		out.Originator = "Organization: " + contact(p.Maintainer)
 	}
 	if u, err := url.Parse(p.Homepage); err == nil && u.IsAbs() && u.Host != "" {
@@ -138,7 +138,7 @@ func debian(i Image, p dpkg.Package) spdxPackage {
 	return out
 }
 
-// contact writes a maintainer as SPDX wants it: Name (mail).
+// contact returns a maintainer in SPDX's format: Name (mail).
 func contact(maintainer string) string {
 	name, mail, found := strings.Cut(maintainer, "<")
 	if !found {
@@ -147,7 +147,7 @@ func contact(maintainer string) string {
 	return strings.TrimSpace(name) + " (" + strings.TrimSuffix(strings.TrimSpace(mail), ">") + ")"
 }
 
-// purl is the package's URL: see the type deb on https://github.com/package-url/purl-spec.
+// purl returns the package URL: see the type deb on https://github.com/package-url/purl-spec.
 func purl(i Image, p dpkg.Package) string {
 	q := url.Values{"arch": {p.Architecture}, "distro": {i.Release}}
 	if p.Source != p.Name || p.SourceVersion != p.Version {
@@ -157,7 +157,8 @@ func purl(i Image, p dpkg.Package) string {
 	return fmt.Sprintf("pkg:deb/%s/%s@%s?%s", escape(i.Distribution), escape(p.Name), escape(p.Version), q.Encode())
 }
 
-// idString makes of s what an SPDX identifier may be: letters, digits, dots and dashes. Two names do not become one.
+// idString converts s to the characters of an SPDX identifier: letters, digits, dots and dashes. Different names give
+// different results.
 func idString(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

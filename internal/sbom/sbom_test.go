@@ -28,7 +28,7 @@ func example() Image {
 	}
 }
 
-// valid reads a list with SPDX's own library, which checks what the specification demands.
+// valid parses a list with SPDX's own library, which checks the requirements of the specification.
 func valid(t *testing.T, i Image) []byte {
 	t.Helper()
 	b, err := Marshal(i)
@@ -43,18 +43,18 @@ func valid(t *testing.T, i Image) []byte {
 		t.Errorf("%v:\n%s", err, b)
 	}
 	if len(doc.Packages) != 1+len(i.Packages)+len(i.Files) {
-		t.Errorf("%d packages are read", len(doc.Packages))
+		t.Errorf("parsed %d packages", len(doc.Packages))
 	}
 	ids := map[string]bool{}
 	for _, p := range doc.Packages {
 		if ids[string(p.PackageSPDXIdentifier)] {
-			t.Errorf("two packages are %s", p.PackageSPDXIdentifier)
+			t.Errorf("two packages have the ID %s", p.PackageSPDXIdentifier)
 		}
 		ids[string(p.PackageSPDXIdentifier)] = true
 	}
 	described, err := spdxlib.GetDescribedPackageIDs(doc)
 	if err != nil || len(described) != 1 || described[0] != "Image" {
-		t.Errorf("it describes %v, %v", described, err)
+		t.Errorf("the list describes %v, %v", described, err)
 	}
 	return b
 }
@@ -68,7 +68,7 @@ func TestMarshal(t *testing.T) {
 		`"checksumValue": "` + strings.Repeat("0b", 32),
 	} {
 		if !strings.Contains(string(b), want) {
-			t.Errorf("the list lacks %s:\n%s", want, b)
+			t.Errorf("the list does not contain %s:\n%s", want, b)
 		}
 	}
 	if again := valid(t, example()); !bytes.Equal(b, again) {
@@ -76,7 +76,7 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
-// All packages of a real system give a valid list.
+// All packages of a real system must give a valid list.
 func TestMarshalThisMachine(t *testing.T) {
 	f, err := os.Open(dpkg.Status)
 	needs.That(t, err == nil, "this machine has no package database: %v", err)

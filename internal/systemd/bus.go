@@ -1,4 +1,4 @@
-// Package systemd speaks to the service manager: jobs and unit states over D-Bus, and sd_notify.
+// Package systemd communicates with the service manager: jobs and unit states over D-Bus, and sd_notify.
 package systemd
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 )
 
-// Bus is a connection to systemd. It is made when it is first needed, and again when it was lost.
+// Bus is a connection to systemd. It is established when it is first needed, and again after it was lost.
 type Bus struct {
 	dial func(ctx context.Context) (*dbus.Conn, error)
 
@@ -22,16 +22,16 @@ type Bus struct {
 	end  context.CancelFunc // of the connection's context
 }
 
-// System is the bus of this machine: the system bus, or systemd's own socket where there is no D-Bus daemon.
+// System returns the bus of this machine: the system bus, or systemd's own socket if there is no D-Bus daemon.
 func System() *Bus { return New(dbus.NewWithContext) }
 
-// New is a bus that dial reaches.
+// New returns a bus that connects with dial.
 func New(dial func(ctx context.Context) (*dbus.Conn, error)) *Bus { return &Bus{dial: dial} }
 
-// dialTimeout bounds how long a bus may take to greet.
+// dialTimeout is the time limit for connecting to a bus.
 const dialTimeout = 5 * time.Second
 
-// connect returns the connection that there is, or a new one.
+// connect returns the existing connection or a new one.
 func (b *Bus) connect(ctx context.Context) (*dbus.Conn, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,7 +43,8 @@ func (b *Bus) connect(ctx context.Context) (*dbus.Conn, error) {
 		conn *dbus.Conn
 		err  error
 	}
-	// The context of a dial is the connection's for its whole life, so the caller's would end it: only its values pass.
+	// The context of a dial applies to the connection for its whole life. The caller's context would end it too early, so
+	// only its values are used.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ch := make(chan dialed, 1)
 	go func() {
@@ -84,19 +85,19 @@ func (b *Bus) drop() {
 	}
 }
 
-// Reload reloads a unit and waits for its job, until ctx ends. That a job is done says that the service was told, not
-// that it runs on its new configuration.
+// Reload reloads a unit and waits for its job, until ctx ends. A finished job means that the service was notified, not that
+// it runs its new configuration.
 func (b *Bus) Reload(ctx context.Context, unit string) error {
 	return b.job(ctx, "reload", unit, (*dbus.Conn).ReloadUnitContext)
 }
 
-// Restart starts a unit anew and waits for its job, until ctx ends.
+// Restart restarts a unit and waits for its job, until ctx ends.
 func (b *Bus) Restart(ctx context.Context, unit string) error {
 	return b.job(ctx, "restart", unit, (*dbus.Conn).RestartUnitContext)
 }
 
-// RunOnce runs a command to its end in a transient unit, outside of this process's sandbox. The command's exit status is not
-// an error: its output in the journal explains it.
+// RunOnce runs a command to its end in a transient unit, outside this process's sandbox. A command that exits with a status
+// other than 0 is not an error; its output is in the journal.
 func (b *Bus) RunOnce(ctx context.Context, unit string, argv ...string) error {
 	properties := []dbus.Property{dbus.PropDescription(strings.Join(argv, " ")), dbus.PropType("oneshot"), dbus.PropExecStart(argv, false)}
 	return b.job(ctx, "start", unit, func(c *dbus.Conn, ctx context.Context, name, mode string, ch chan<- string) (int, error) {
@@ -116,15 +117,15 @@ func (b *Bus) Kill(ctx context.Context, unit string) error {
 	return nil
 }
 
-// What a job that brought no result says of its unit.
+// Errors of a job without a result.
 var (
-	// ErrNotAsked: nothing was done to it.
+	// ErrNotAsked means that nothing was done to the unit.
 	ErrNotAsked = errors.New("systemd was not asked")
-	// ErrLost: it may have been done.
+	// ErrLost means that the job may have been done.
 	ErrLost = errors.New("systemd's answer was lost")
 )
 
-// unknown is an error that also is one of these, without saying it twice.
+// unknown is an error that also matches ErrNotAsked or ErrLost, without repeating its text.
 type unknown struct {
 	error
 	is error
@@ -140,25 +141,25 @@ func (b *Bus) job(ctx context.Context, verb, unit string, enqueue enqueue) error
 	if err != nil {
 		return unknown{fmt.Errorf("cannot %s %s: %w", verb, unit, err), ErrNotAsked}
 	}
-	result := make(chan string, 1) // an unread result must not block the connection
+	result := make(chan string, 1) // buffered, because a result that is not read must not block the connection
 	if _, err := enqueue(conn, ctx, unit, "replace", result); err != nil {
 		return unknown{fmt.Errorf("cannot %s %s: %w", verb, unit, err), ErrNotAsked}
 	}
-	// A connection that breaks loses the result: nothing else tells.
+	// If the connection breaks, the result is lost and there is no other notification.
 	lost := time.NewTicker(time.Second)
 	defer lost.Stop()
 	for {
 		select {
 		case r := <-result:
 			if r != "done" {
-				return fmt.Errorf("cannot %s %s: its job ended as %s: `journalctl -u %s` tells why", verb, unit, r, unit)
+				return fmt.Errorf("cannot %s %s: its job ended as %s: `journalctl -u %s` shows the reason", verb, unit, r, unit)
 			}
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("cannot %s %s: its job did not end in time: %w", verb, unit, ctx.Err())
 		case <-lost.C:
 			if !conn.Connected() {
-				return unknown{fmt.Errorf("cannot %s %s: the connection to systemd was lost meanwhile", verb, unit), ErrLost}
+				return unknown{fmt.Errorf("cannot %s %s: the connection to systemd was lost", verb, unit), ErrLost}
 			}
 		}
 	}
@@ -170,29 +171,29 @@ type Unit struct {
 	Active  string // active, reloading, inactive, failed, activating, deactivating
 	Sub     string
 	MainPID int
-	// Started is when the main process was started; zero where there is none.
+	// Started is when the main process was started, or the zero time if there is none.
 	Started time.Time
-	// StartedSinceBoot is the same on the kernel's monotonic clock, which nobody can set.
+	// StartedSinceBoot is the same on the kernel's monotonic clock, which cannot be changed.
 	StartedSinceBoot time.Duration
 }
 
-// Running tells whether the service runs, so that it can be reloaded.
+// Running reports whether the service runs, so that it can be reloaded.
 func (u Unit) Running() bool { return u.Active == "active" || u.Active == "reloading" }
 
-// Service asks for the state of a service.
+// Service returns the state of a service.
 func (b *Bus) Service(ctx context.Context, unit string) (Unit, error) {
 	conn, err := b.connect(ctx)
 	if err != nil {
-		return Unit{}, fmt.Errorf("cannot ask for the state of %s: %w", unit, err)
+		return Unit{}, fmt.Errorf("cannot read the state of %s: %w", unit, err)
 	}
 	props, err := conn.GetAllPropertiesContext(ctx, unit)
 	if err != nil {
-		return Unit{}, fmt.Errorf("cannot ask for the state of %s: %w", unit, err)
+		return Unit{}, fmt.Errorf("cannot read the state of %s: %w", unit, err)
 	}
 	return unitOf(props), nil
 }
 
-// unitOf picks what is needed; what has another type than expected is left out.
+// unitOf returns the properties that are needed. It ignores properties with an unexpected type.
 func unitOf(props map[string]any) Unit {
 	var u Unit
 	u.Load, _ = props["LoadState"].(string)

@@ -12,7 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 )
 
-func TestABusThatCannotBeReachedIsTriedAgainAndNamed(t *testing.T) {
+func TestUnreachableBusIsDialedAgain(t *testing.T) {
 	dials := 0
 	b := New(func(context.Context) (*dbus.Conn, error) { dials++; return nil, errors.New("no bus") })
 	for range 2 {
@@ -27,10 +27,10 @@ func TestABusThatCannotBeReachedIsTriedAgainAndNamed(t *testing.T) {
 	b.Close()
 }
 
-func TestABusThatKeepsSilentIsBoundedByTheContext(t *testing.T) {
+func TestSilentBusEndsWithContext(t *testing.T) {
 	ended := make(chan struct{})
 	b := New(func(ctx context.Context) (*dbus.Conn, error) {
-		<-ctx.Done() // the dial's own context ends with the attempt
+		<-ctx.Done() // the dial's context ends with the attempt
 		close(ended)
 		return nil, ctx.Err()
 	})
@@ -42,11 +42,11 @@ func TestABusThatKeepsSilentIsBoundedByTheContext(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		t.Error("the dial goes on after its attempt was given up")
+		t.Error("the dial continues after its attempt has ended")
 	}
 }
 
-func TestUnitOfTakesWhatHasTheTypeItShould(t *testing.T) {
+func TestUnitOfIgnoresUnexpectedTypes(t *testing.T) {
 	u := unitOf(map[string]any{"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "MainPID": uint32(7),
 		"ExecMainStartTimestamp": uint64(1_000_000)})
 	if want := (Unit{"loaded", "active", "running", 7, time.Unix(1, 0), 0}); u != want || !u.Running() {
@@ -58,7 +58,7 @@ func TestUnitOfTakesWhatHasTheTypeItShould(t *testing.T) {
 	}
 }
 
-func TestNotifyIsOneLineForEachAssignment(t *testing.T) {
+func TestNotifyWritesOneLinePerAssignment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
@@ -78,10 +78,10 @@ func TestNotifyIsOneLineForEachAssignment(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "10000000")
 	t.Setenv("WATCHDOG_PID", "")
 	if d := (Notifier{}).WatchdogInterval(); d != 5*time.Second {
-		t.Errorf("told every %v, want 5s", d)
+		t.Errorf("interval %v, want 5s", d)
 	}
 	t.Setenv("WATCHDOG_USEC", strings.Repeat("9", 40))
 	if d := (Notifier{}).WatchdogInterval(); d != 0 {
-		t.Errorf("nonsense gives %v", d)
+		t.Errorf("an invalid value gives %v", d)
 	}
 }

@@ -11,26 +11,26 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 )
 
-// Command is a command that runs in a transient unit of its own, with bounded time, memory and processes.
+// Command is a command that runs in a separate transient unit, with limited time, memory and processes.
 type Command struct {
 	Argv    []string
 	Env     []string // NAME=value
-	User    string   // empty: a user that exists only while the command runs
+	User    string   // if empty, a user that exists only while the command runs
 	Timeout time.Duration
-	Output  *os.File // takes stdout and stderr
+	Output  *os.File // for stdout and stderr
 }
 
-// Bounds of a command.
+// Limits of a command.
 const (
 	commandMemory = 256 << 20 // bytes
 	commandTasks  = 64
-	commandStop   = time.Second // between SIGTERM and SIGKILL, once its time is up
+	commandStop   = time.Second // between SIGTERM and SIGKILL, after the time limit
 )
 
-// RunCommand runs a command to its end. Only root keeps privileges. An error that is ErrNotAsked says that it was not started.
+// RunCommand runs a command to its end. Only root keeps privileges. ErrNotAsked means that the command was not started.
 func (b *Bus) RunCommand(ctx context.Context, unit string, c Command) error {
 	if conn, err := b.connect(ctx); err == nil {
-		_ = conn.ResetFailedUnitContext(ctx, unit) // one that failed stays loaded, and keeps its name from being used again
+		_ = conn.ResetFailedUnitContext(ctx, unit) // a failed unit stays loaded, and would block its name
 	}
 	properties := c.properties()
 	err := b.job(ctx, "run", unit, func(conn *dbus.Conn, ctx context.Context, name, mode string, ch chan<- string) (int, error) {
@@ -67,7 +67,7 @@ func (c Command) properties() []dbus.Property {
 	return append(all, property("DynamicUser", true), property("ProtectHome", "yes"))
 }
 
-// ended returns how a unit failed, or "".
+// ended returns the reason why a unit failed, or "".
 func (b *Bus) ended(ctx context.Context, unit string) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -84,13 +84,13 @@ func (b *Bus) ended(ctx context.Context, unit string) string {
 	_ = conn.ResetFailedUnitContext(ctx, unit)
 	switch result {
 	case "exit-code":
-		return fmt.Sprintf("it ended with status %d", status)
+		return fmt.Sprintf("it exited with status %d", status)
 	case "signal", "core-dump":
-		return fmt.Sprintf("it was ended by signal %d", status)
+		return fmt.Sprintf("it was killed by signal %d", status)
 	case "timeout":
-		return "its time was up, and it was killed"
+		return "it exceeded its time limit, and was killed"
 	case "oom-kill":
-		return fmt.Sprintf("it took more than %d MiB of memory, and was killed", commandMemory>>20)
+		return fmt.Sprintf("it used more than %d MiB of memory, and was killed", commandMemory>>20)
 	}
 	return ""
 }

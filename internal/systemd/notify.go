@@ -7,24 +7,24 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notifier tells the service manager what this process is about. Without one (NOTIFY_SOCKET is not set) it does nothing.
+// Notifier notifies the service manager about the state of this process. If NOTIFY_SOCKET is not set, it does nothing.
 type Notifier struct{}
 
-// Ready says that the start is over. status is for people, as that of all the others.
+// Ready reports that the start is complete. Every status is a text for people.
 func (Notifier) Ready(status string) error { return notify(daemon.SdNotifyReady, "STATUS="+status) }
 
-// Status says what is being done.
+// Status reports the current activity.
 func (Notifier) Status(status string) error { return notify("STATUS=" + status) }
 
-// Stopping says that the end has begun.
+// Stopping reports that the process is about to exit.
 func (Notifier) Stopping(status string) error {
 	return notify(daemon.SdNotifyStopping, "STATUS="+status)
 }
 
-// Watchdog says that this process is alive.
+// Watchdog reports that this process is alive.
 func (Notifier) Watchdog() error { return notify(daemon.SdNotifyWatchdog) }
 
-// WatchdogInterval is how often to say so: half of what systemd waits. 0: it does not wait.
+// WatchdogInterval returns the interval for calling Watchdog: half of systemd's timeout. It is 0 if systemd has no timeout.
 func (Notifier) WatchdogInterval() time.Duration {
 	d, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

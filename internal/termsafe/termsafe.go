@@ -1,5 +1,5 @@
-// Package termsafe makes text from outside safe to print: what a node, a daemon or a file name contains must neither
-// steer the operator's terminal nor look like a line of the program itself.
+// Package termsafe makes text from outside safe to print. Text from a node, a daemon or a file name must not control the
+// operator's terminal, and must not look like a line of the program itself.
 package termsafe
 
 import (
@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLine is the most bytes that Line returns of a text.
+// MaxLine is the maximum number of bytes that Line returns.
 const MaxLine = 2000
 
-// Line returns text as one line. Every character that is not visible, such as a line break, an escape, a C1 control or
-// a bidirectional override, is replaced by its escape (\n, \u001b, \u202e), and a tab by a blank. A text that is longer than MaxLine is cut.
+// Line returns text as one line. It replaces every invisible character, such as a line break, an escape, a C1 control or a
+// bidirectional override, by its escape sequence (\n, \u001b, \u202e), and a tab by a blank. It cuts text that is longer
+// than MaxLine.
 func Line(text string) string {
 	cut := len(text) > MaxLine
 	if cut {
@@ -27,19 +28,20 @@ func Line(text string) string {
 	return text
 }
 
-// Text is like Line but keeps tabs and line breaks, indents every line but the first, and does not cut. It is for
-// messages that have several lines on purpose: a line from outside cannot pass for the beginning of another message.
+// Text is like Line, but keeps tabs and line breaks, indents every line except the first, and does not cut. It is for
+// messages that may have several lines: with the indentation, a line from outside cannot look like the beginning of another
+// message.
 func Text(text string) string {
 	return strings.ReplaceAll(escape(strings.TrimRight(text, "\n"), true), "\n", "\n  ")
 }
 
-// Writer returns a writer that replaces the characters that Line replaces, except tabs and line breaks. The escapes mean
-// the same inside of a JSON string, so JSON keeps its meaning.
+// Writer returns a writer that replaces the same characters as Line, except tabs and line breaks. The escape sequences have
+// the same meaning inside a JSON string, so JSON keeps its meaning.
 func Writer(w io.Writer) io.Writer { return &writer{w: w} }
 
 type writer struct {
 	w    io.Writer
-	rest []byte // the beginning of a character that was not written whole
+	rest []byte // the beginning of a character whose other bytes were not written yet
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -73,14 +75,14 @@ func escape(text string, layout bool) string {
 	for _, r := range text {
 		switch {
 		case visible(r, layout):
-			b.WriteRune(r) // U+FFFD for a byte that is not UTF-8
+			b.WriteRune(r) // U+FFFD for a byte that is not valid UTF-8
 		case r == '\n':
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteByte(' ')
 		case r <= 0xffff:
 			fmt.Fprintf(&b, `\u%04x`, r)
-		default: // as JSON writes it
+		default: // as in JSON
 			r -= 0x10000
 			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
 		}
@@ -88,7 +90,7 @@ func escape(text string, layout bool) string {
 	return b.String()
 }
 
-// visible reports whether a character may be printed as it is. With layout, tabs and line breaks may.
+// visible reports whether a character may be printed unchanged. If layout is true, tabs and line breaks may be too.
 func visible(r rune, layout bool) bool {
 	return layout && (r == '\n' || r == '\t') || unicode.IsGraphic(r)
 }

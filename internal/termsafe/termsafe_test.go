@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestLineLeavesNothingThatSteersATerminal(t *testing.T) {
+func TestLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"controller_1 — läuft …":           "controller_1 — läuft …",
 		"a\nok  forged":                    `a\nok  forged`,
@@ -31,14 +31,14 @@ func TestLineLeavesNothingThatSteersATerminal(t *testing.T) {
 	}
 }
 
-func TestTextIndentsWhatCouldPassForAMessage(t *testing.T) {
+func TestTextIndents(t *testing.T) {
 	if got, want := Text("cannot reload: a\nbake: ok\x1b[1m\n"), "cannot reload: a\n  bake: ok\\u001b[1m"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// A character may come in parts, and JSON must mean the same afterwards.
-func TestWriterKeepsTheMeaningOfJSON(t *testing.T) {
+// A character may be written in several parts. JSON must keep its meaning.
+func TestWriterKeepsJSON(t *testing.T) {
 	value := "a\x1bb\u009bc\u202ed\U000e0041ä\n\"q\""
 	data, err := json.MarshalIndent(map[string]string{"why": value}, "", "\t")
 	if err != nil {
@@ -52,7 +52,7 @@ func TestWriterKeepsTheMeaningOfJSON(t *testing.T) {
 		}
 	}
 	if Text(out.String()) != strings.ReplaceAll(out.String(), "\n", "\n  ") {
-		t.Errorf("it still has something to replace: %q", out.String())
+		t.Errorf("the output still has characters to replace: %q", out.String())
 	}
 	var got map[string]string
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got["why"] != value {

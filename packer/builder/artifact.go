@@ -8,24 +8,24 @@ import (
 	"github.com/hapair/hapair/internal/image"
 )
 
-// artifact is the image that was made, with its manifest beside it.
+// artifact is the image that was made.
 type artifact struct {
 	path     string
 	manifest image.Manifest
 }
 
-// manifestPath is where package image puts the manifest.
+// manifestPath returns the path of the image's manifest.
 func (a *artifact) manifestPath() string { return image.ManifestPath(a.path) }
 
-// BuilderId names the kind of artifact to post-processors.
+// BuilderId identifies the kind of artifact for post-processors.
 func (*artifact) BuilderId() string { return "hapair.chroot" }
 
-// Files are the image, its manifest and its list of software.
+// Files returns the paths of the image, its manifest and its list of software.
 func (a *artifact) Files() []string {
 	return []string{a.path, a.manifestPath(), image.SoftwarePath(a.path)}
 }
 
-// Id is the image's path.
+// Id returns the image's path.
 func (a *artifact) Id() string { return a.path }
 
 func (a *artifact) String() string {
@@ -33,10 +33,10 @@ func (a *artifact) String() string {
 		a.path, a.manifest.Release, a.manifest.Format, len(a.manifest.Packages), a.manifestPath())
 }
 
-// State has nothing to tell.
+// State has no values for post-processors.
 func (*artifact) State(string) any { return nil }
 
-// Destroy removes them.
+// Destroy removes the files.
 func (a *artifact) Destroy() error {
 	var errs []error
 	for _, file := range a.Files() {

@@ -1,5 +1,5 @@
-// Package builder is Packer's builder "hapair-chroot": it opens a disk image on the machine that Packer runs on and lets
-// provisioners work in a chroot of it. It needs no hypervisor.
+// Package builder implements Packer's builder "hapair-chroot". It opens a disk image on the machine on which Packer runs,
+// and lets provisioners work in a chroot of the image. It needs no hypervisor.
 package builder
 
 import (
@@ -21,10 +21,10 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// ConnType is what provisioners are told of the way in which they reach the image: build.ConnType in a template.
+// ConnType is the type of the connection to the image, which provisioners and templates see as build.ConnType.
 const ConnType = "hapair-chroot"
 
-// Builder makes an image.
+// Builder bakes an image.
 type Builder struct {
 	proxies []string
 
@@ -32,8 +32,8 @@ type Builder struct {
 	options image.Options
 }
 
-// New makes a builder. environ is the process's environment: its proxies hold for the downloads that other programs do,
-// on this machine and in the image.
+// New returns a builder. environ is the process's environment. Its proxies apply to downloads by other programs, on this
+// machine and in the image.
 func New(environ []string) *Builder {
 	b := &Builder{}
 	for _, setting := range environ {
@@ -46,10 +46,10 @@ func New(environ []string) *Builder {
 	return b
 }
 
-// ConfigSpec is the shape of the source block in HCL.
+// ConfigSpec returns the HCL schema of the source block.
 func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
 
-// Prepare checks the configuration and tells everything that is wrong with it.
+// Prepare validates the configuration and reports all problems.
 func (b *Builder) Prepare(raws ...any) (generated, warnings []string, err error) {
 	err = config.Decode(&b.config, &config.DecodeOpts{
 		PluginType:         ConnType,
@@ -64,11 +64,11 @@ func (b *Builder) Prepare(raws ...any) (generated, warnings []string, err error)
 	return nil, nil, err
 }
 
-// Run makes the image. Whatever goes wrong, or when ctx ends, nothing of it stays.
+// Run bakes the image. After an error, or if ctx ends, it leaves nothing behind.
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	o := b.options
 	if _, err := os.Lstat(o.Output); err == nil && !b.config.PackerForce {
-		return nil, fmt.Errorf("cannot write %s: it is there already; remove it, or run packer build with -force", o.Output)
+		return nil, fmt.Errorf("cannot write %s: the file already exists; remove it, or run packer build with -force", o.Output)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot write %s: %w", o.Output, err)
 	}
@@ -89,13 +89,13 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	return &artifact{path: o.Output, manifest: manifest}, nil
 }
 
-// digests are those of files, by name.
+// digests returns the digests of files, by name.
 func digests(files map[string]string) (map[string]string, error) {
 	sums := make(map[string]string, len(files))
 	for name, path := range files {
 		sum, err := digest(path)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s of inputs: %w", name, err)
+			return nil, fmt.Errorf("cannot read the input %s: %w", name, err)
 		}
 		sums[name] = sum
 	}
@@ -115,7 +115,7 @@ func digest(path string) (string, error) {
 	return fmt.Sprintf("sha256:%x", h.Sum(nil)), nil
 }
 
-// report shows people how the work goes on.
+// report shows the progress to the user.
 func report(ui packersdk.Ui) install.Report {
 	return func(p install.Progress) {
 		switch {

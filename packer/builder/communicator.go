@@ -18,17 +18,17 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// communicator lets Packer's provisioners work in an image. The SDK has one for a chroot too, which links three clouds'
-// download libraries into the plugin.
+// communicator lets Packer's provisioners work in an image. The SDK also has a communicator for a chroot, but it would link
+// the download libraries of three clouds into the plugin.
 type communicator struct {
-	ctx     context.Context // of the build: the interface has none where files travel
+	ctx     context.Context // the context of the build, because the interface has none for file transfers
 	machine *image.Machine
 }
 
 // Start runs a command; see packersdk.Communicator.
 func (c *communicator) Start(ctx context.Context, cmd *packersdk.RemoteCmd) error {
 	go func() {
-		// Packer's own context ends with the call, not with the command.
+		// Packer's own context ends when Start returns, not when the command ends.
 		status, err := c.machine.Exec(c.ctx, image.Command{
 			Script: cmd.Command, Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr,
 		})
@@ -43,7 +43,7 @@ func (c *communicator) Start(ctx context.Context, cmd *packersdk.RemoteCmd) erro
 	return nil
 }
 
-// Upload writes a file.
+// Upload writes a file to the image.
 func (c *communicator) Upload(to string, content io.Reader, info *os.FileInfo) error {
 	mode := fs.FileMode(0o644)
 	if info != nil {
@@ -52,7 +52,7 @@ func (c *communicator) Upload(to string, content io.Reader, info *os.FileInfo) e
 	return c.machine.Upload(c.ctx, to, mode, content)
 }
 
-// UploadDir copies a directory: src itself, or only what is in it where src ends in a slash.
+// UploadDir copies the directory src to the image. If src ends in a slash, only its content is copied.
 func (c *communicator) UploadDir(dst, src string, exclude []string) error {
 	if !strings.HasSuffix(src, "/") {
 		dst = path.Join(dst, filepath.Base(src))
@@ -65,13 +65,13 @@ func (c *communicator) Download(from string, w io.Writer) error {
 	return c.machine.Download(c.ctx, from, w)
 }
 
-// DownloadDir copies a directory of the image: src itself, or only what is in it where src ends in a slash.
+// DownloadDir copies the directory src of the image. If src ends in a slash, only its content is copied.
 func (c *communicator) DownloadDir(src, dst string, exclude []string) error {
 	if !strings.HasSuffix(src, "/") {
 		dst = filepath.Join(dst, path.Base(src))
 	}
 	if err := os.MkdirAll(dst, 0o755); err != nil {
-		return fmt.Errorf("cannot make %s: %w", dst, err)
+		return fmt.Errorf("cannot create %s: %w", dst, err)
 	}
 	r, w := io.Pipe()
 	go func() {
@@ -91,8 +91,8 @@ func (c *communicator) DownloadDir(src, dst string, exclude []string) error {
 	return nil
 }
 
-// unpack writes the files and directories of an archive below dst. What an image holds is not trusted: os.Root keeps
-// every name in dst, and links are left out.
+// unpack writes the files and directories of an archive below dst. The content of an image is not trusted: os.Root keeps
+// every name below dst, and links are skipped.
 func unpack(dst string, archive io.Reader, exclude []string) error {
 	root, err := os.OpenRoot(dst)
 	if err != nil {

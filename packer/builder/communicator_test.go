@@ -50,7 +50,7 @@ func TestUnpack(t *testing.T) {
 	}
 	for _, name := range []string{"log/b", "link", "left"} {
 		if _, err := os.Lstat(filepath.Join(dst, name)); err == nil {
-			t.Errorf("%s is there", name)
+			t.Errorf("%s exists", name)
 		}
 	}
 }

@@ -20,47 +20,39 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// The builder `hapair-chroot` makes an image on the machine that Packer
-// runs on, without a hypervisor.
+// The builder `hapair-chroot` bakes an image on the machine on which Packer runs, without a hypervisor.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
-	// The path of the image to write. Its manifest becomes this path with
-	// `.json` behind it. Where there is an image already, the build fails
-	// before it begins, unless Packer runs with `-force`.
+	// The path of the image to write. Its manifest is written to the same path with `.json` appended. If the image already
+	// exists, the build fails before it begins, unless Packer runs with `-force`.
 	Output string `mapstructure:"output" required:"true"`
-	// Where the image begins: the path or the URL of an image (raw or qcow2),
-	// or `bootstrap`, which makes one out of the release's archive. Default:
-	// `bootstrap`.
+	// The base image: the path or the URL of an image (raw or qcow2), or `bootstrap`, which makes one from the release's
+	// package archive. Default: `bootstrap`.
 	Base string `mapstructure:"base"`
-	// The SHA-256 digest of the base, in hexadecimal digits. Required where
-	// the base is a URL, checked where it is a path.
+	// The SHA-256 digest of the base image, in hexadecimal. Required if the base is a URL, optional if it is a path.
 	BaseSHA256 string `mapstructure:"base_sha256"`
-	// The release that the base is, or is to be: `jammy`, `noble`, `resolute`,
-	// `bookworm` or `trixie`. Default: `noble`.
+	// The release of the base image: `jammy`, `noble`, `resolute`, `bookworm` or `trixie`. Default: `noble`.
 	Release string `mapstructure:"release"`
-	// `qcow2`, `raw`, `vmdk`, `vhd` or `ova`. Default: by the ending of
-	// `output` if that is `.vmdk`, `.vhd` or `.ova`, else `qcow2`.
+	// The format of the image: `qcow2`, `raw`, `vmdk`, `vhd` or `ova`. Default: from the extension of `output` if it is
+	// `.vmdk`, `.vhd` or `.ova`, otherwise `qcow2`.
 	Format string `mapstructure:"format"`
-	// The size of the disk, as in `4G` or `2048M`. Default: the base's; a
-	// bootstrapped one has 2 GiB.
+	// The size of the disk, for example `4G` or `2048M`. Default: the size of the base image; a bootstrapped one has 2 GiB.
 	DiskSize string `mapstructure:"disk_size"`
-	// The archive to bootstrap from, instead of the release's own.
+	// The package archive to bootstrap from, instead of the release's own.
 	Mirror string `mapstructure:"mirror"`
-	// Bootstrap from the archive as it was at a day or a time, such as
-	// `2026-01-31` or `2026-01-31T12:00:00Z`. `mirror` then names the server
-	// of the snapshots.
+	// Bootstrap from the package archive as it was at a date or a time, such as `2026-01-31` or `2026-01-31T12:00:00Z`. If
+	// set, `mirror` names the snapshot server.
 	Snapshot string `mapstructure:"snapshot"`
-	// Where downloaded and bootstrapped bases are kept. Default: `hapair` in
-	// Packer's own cache.
+	// The cache directory for downloaded and bootstrapped base images. Default: `hapair` in Packer's own cache.
 	CacheDir string `mapstructure:"cache_dir"`
-	// Files whose digests go into the manifest, by the names that they have
-	// there, as in `{ spec = "cluster.yaml" }`.
+	// Files whose digests are recorded in the manifest, by the names that they have there, for example `{ spec =
+	// "cluster.yaml" }`.
 	Inputs map[string]string `mapstructure:"inputs"`
 
 	ctx interpolate.Context
 }
 
-// options checks the configuration and collects everything that is wrong with it.
+// options validates the configuration and returns all problems.
 func (c *Config) options() (image.Options, error) {
 	var errs *packersdk.MultiError
 	collect := func(err error) {
@@ -107,10 +99,10 @@ func (c *Config) options() (image.Options, error) {
 
 func checkBase(base, digest string) error {
 	if digest != "" && !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(digest) {
-		return fmt.Errorf("cannot use base_sha256 %q: a SHA-256 digest has 64 hexadecimal digits", digest)
+		return fmt.Errorf("cannot use base_sha256 %q: must be 64 hexadecimal digits", digest)
 	}
 	if u, err := url.Parse(base); err == nil && (u.Scheme == "http" || u.Scheme == "https") && digest == "" {
-		return fmt.Errorf("base_sha256 is missing: %s may change at any time, and what is baked must be known; the digest stands in the SHA256SUMS beside the image", base)
+		return fmt.Errorf("base_sha256 is missing: it is required for %s, because the file may change; use the digest from the SHA256SUMS beside the image", base)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-func TestOptionsTellEverything(t *testing.T) {
+func TestOptionsReportAllProblems(t *testing.T) {
 	c := Config{
 		Base: "https://example.org/image.qcow2", Release: "buster", Format: "vdi", DiskSize: "4Q", CacheDir: "/cache", Snapshot: "2026-01-31",
 	}
@@ -40,7 +40,7 @@ func TestOptionsTellEverything(t *testing.T) {
 		`cannot use the snapshot "2026-01-31" with the base https://example.org/image.qcow2`,
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error lacks %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }

@@ -7,47 +7,40 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 )
 
-// The data source `hapair` hands the user-data, meta-data and
-// network-config of the nodes to builders and templates.
+// The data source `hapair` provides the user-data, meta-data and network-config of the nodes to builders and templates.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
-	// The path of the spec: the YAML file that describes the cluster. A
-	// relative path begins where Packer was started; `${path.root}/` makes it
-	// begin beside the template.
+	// The path of the spec: the YAML file that describes the cluster. A relative path is relative to the directory in which
+	// Packer was started; use `${path.root}/` for a path relative to the template.
 	Spec string `mapstructure:"spec" required:"true"`
 	// The name of one node. Default: all nodes of the spec.
 	Node string `mapstructure:"node"`
-	// What the node boots from: `golden` (an image that was baked from the
-	// same spec: only the node's identity is missing) or `stock` (a
-	// distribution's own image: everything is missing). Default: `golden`.
+	// The image that the nodes boot from: `golden` (baked from the same spec; the seed adds only the identity) or `stock` (a
+	// distribution's own image; the first boot installs everything). Default: `golden`.
 	Image string `mapstructure:"image"`
-	// Where the user-data is handed in: `nocloud`, `ec2`, `openstack`,
-	// `vmware`, `azure`, `gce` or `hetzner`. User-data over its limit is an
-	// error. Default: `nocloud`.
+	// The cloud that gets the user-data: `nocloud`, `ec2`, `openstack`, `vmware`, `azure`, `gce` or `hetzner`. User-data
+	// above its size limit is an error. Default: `nocloud`.
 	Cloud string `mapstructure:"cloud"`
-	// The release to write for. Default: the spec's.
+	// The release of the nodes. Default: the spec's.
 	Release string `mapstructure:"release"`
-	// Where a stock image fetches `ha-agent`, an http or https URL.
+	// The http or https URL from which a node with a stock image downloads `ha-agent`.
 	AgentURL string `mapstructure:"agent_url"`
-	// The SHA-256 digest of what is fetched there, in hexadecimal digits.
+	// The SHA-256 digest of the file at `agent_url`, in hexadecimal.
 	AgentSHA256 string `mapstructure:"agent_sha256"`
 
 	ctx interpolate.Context
 }
 
-// DatasourceOutput is what the data source hands out. Each map has the nodes' names as its keys.
+// DatasourceOutput is the result of the data source. The keys of each map are the nodes' names.
 type DatasourceOutput struct {
 	// The names of the nodes, in the order of the spec.
 	Nodes []string `mapstructure:"nodes"`
-	// The user-data of each node as text. It is empty where a cloud's limit
-	// made it necessary to compress it.
+	// The user-data of each node as text. It is empty if the user-data had to be compressed because of the cloud's limit.
 	UserData map[string]string `mapstructure:"user_data"`
-	// The user-data of each node in base64, compressed or not: what
-	// `user_data_base64` of other tools takes.
+	// The user-data of each node in base64, compressed or not, for arguments such as `user_data_base64` of other tools.
 	UserDataBase64 map[string]string `mapstructure:"user_data_base64"`
-	// The meta-data of each node, where the cloud leaves it to us.
+	// The meta-data of each node, if the cloud does not generate its own.
 	MetaData map[string]string `mapstructure:"meta_data"`
-	// The network-config of each node, where the spec says enough for one and
-	// the cloud takes it.
+	// The network-config of each node, if the spec describes the node's network and the cloud accepts a network-config.
 	NetworkConfig map[string]string `mapstructure:"network_config"`
 }

@@ -1,4 +1,5 @@
-// Package datasource is Packer's data source "hapair": it hands the nodes' user-data to builders and templates.
+// Package datasource implements Packer's data source "hapair", which provides the nodes' user-data to builders and
+// templates.
 package datasource
 
 import (
@@ -21,7 +22,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Datasource makes the nodes' seeds.
+// Datasource generates the nodes' seeds.
 type Datasource struct {
 	config  Config
 	spec    *spec.Spec
@@ -29,18 +30,18 @@ type Datasource struct {
 	options cloudinit.Options
 }
 
-// New makes a data source.
+// New returns a data source.
 func New() *Datasource { return &Datasource{} }
 
-// ConfigSpec is the shape of the data block in HCL.
+// ConfigSpec returns the HCL schema of the data block.
 func (d *Datasource) ConfigSpec() hcldec.ObjectSpec { return d.config.FlatMapstructure().HCL2Spec() }
 
-// OutputSpec is the shape of what the data source hands out.
+// OutputSpec returns the HCL schema of the result.
 func (d *Datasource) OutputSpec() hcldec.ObjectSpec {
 	return (&DatasourceOutput{}).FlatMapstructure().HCL2Spec()
 }
 
-// Configure checks the configuration and the spec, and tells everything that is wrong with them.
+// Configure validates the configuration and the spec, and reports all problems.
 func (d *Datasource) Configure(raws ...any) error {
 	err := config.Decode(&d.config, &config.DecodeOpts{
 		PluginType:         "hapair",
@@ -122,18 +123,18 @@ func (d *Datasource) checkCloud() (err error) {
 	return err
 }
 
-// checkAgent: the agent's binary is no text, so that the data source cannot carry it.
+// checkAgent validates agent_url and agent_sha256. The agent's binary cannot be in the result, because it is not text.
 func (d *Datasource) checkAgent() error {
 	given := d.config.AgentURL != "" || d.config.AgentSHA256 != ""
 	switch d.options.Image {
 	case cloudinit.Golden:
 		if given {
-			return errors.New("cannot install ha-agent on a golden image, which has it already: leave agent_url and agent_sha256 out")
+			return errors.New("cannot use agent_url and agent_sha256 with a golden image, because it already contains ha-agent: remove them")
 		}
 		return nil
 	case cloudinit.Stock:
 		if d.config.AgentURL == "" || d.config.AgentSHA256 == "" {
-			return errors.New("agent_url and agent_sha256 are missing: a stock image fetches ha-agent, and must know what it gets")
+			return errors.New("agent_url and agent_sha256 are missing: they are required for a stock image, which downloads ha-agent and checks its digest")
 		}
 	default:
 		return nil
@@ -143,13 +144,13 @@ func (d *Datasource) checkAgent() error {
 	}
 	digest := strings.ToLower(d.config.AgentSHA256)
 	if b, err := hex.DecodeString(digest); err != nil || len(b) != 32 {
-		return fmt.Errorf("cannot use agent_sha256 %q: a SHA-256 digest has 64 hexadecimal digits", d.config.AgentSHA256)
+		return fmt.Errorf("cannot use agent_sha256 %q: must be 64 hexadecimal digits", d.config.AgentSHA256)
 	}
 	d.options.Agent = cloudinit.Agent{URL: d.config.AgentURL, SHA256: digest}
 	return nil
 }
 
-// Execute makes the seeds.
+// Execute generates the seeds.
 func (d *Datasource) Execute() (cty.Value, error) {
 	none := cty.NullVal(cty.EmptyObject)
 	out := DatasourceOutput{
@@ -170,7 +171,7 @@ func (d *Datasource) Execute() (cty.Value, error) {
 	return hcl2helper.HCL2ValueFromConfig(out, d.OutputSpec()), nil
 }
 
-// placed gives problems of the spec their places in it.
+// placed adds positions in the spec to its problems.
 func (d *Datasource) placed(err error) error {
 	var problems diag.Problems
 	if errors.As(err, &problems) {

@@ -76,7 +76,7 @@ func TestStockOfOneNode(t *testing.T) {
 	}
 }
 
-func TestConfigureTellsEverything(t *testing.T) {
+func TestConfigureReportsAllProblems(t *testing.T) {
 	err := New().Configure(map[string]any{
 		"spec":    write(t, strings.Replace(cluster, "port: 80", "port: 0", 1)),
 		"release": "buster", "image": "silver", "cloud": "nimbus",
@@ -86,7 +86,7 @@ func TestConfigureTellsEverything(t *testing.T) {
 	}
 	for _, want := range []string{"cluster.yaml:9:29: error: services[0].port:", `"buster"`, `"silver"`, `"nimbus"`} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error lacks %s:\n%v", want, err)
+			t.Errorf("the error does not contain %s:\n%v", want, err)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestConfigure(t *testing.T) {
 		"no spec":        {map[string]any{}, "spec is missing"},
 		"no such node":   {map[string]any{"node": "z"}, `cannot find node "z": the spec has a, b`},
 		"no agent":       {map[string]any{"image": "stock"}, "agent_url and agent_sha256 are missing"},
-		"needless agent": {map[string]any{"agent_url": "https://example.org/x"}, "cannot install ha-agent on a golden image"},
+		"needless agent": {map[string]any{"agent_url": "https://example.org/x"}, "it already contains ha-agent"},
 		"a bad URL": {
 			map[string]any{"image": "stock", "agent_url": "ftp://example.org", "agent_sha256": strings.Repeat("0a", 32)},
 			`cannot use agent_url "ftp://example.org"`,

@@ -18,23 +18,24 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// machine is what Packer's communicator reaches, as the steps of a recipe want it: everything runs as root. Scripts
-// travel as files, as those of Packer's own shell provisioner do: that works with every communicator, also with one
-// that has a terminal, and keeps them out of the process list.
+// machine is a machine that Packer's communicator reaches, with the methods that the steps of a recipe need. Everything runs
+// as root. Scripts are uploaded as files, as Packer's own shell provisioner does: that works with every communicator, even
+// one that has a terminal, and keeps the scripts out of the process list.
 type machine struct {
 	comm packersdk.Communicator
-	sudo string // what goes before a command so that it runs as root; empty where the login is root
-	dir  string // a directory of the login's own, with mode 0700
-	// direct: the communicator itself writes files atomically and as root, and lists them in the image's manifest.
+	sudo string // prefix of a command that must run as root; empty if the login is root
+	dir  string // a directory that belongs to the login, with mode 0700
+	// direct means that the communicator itself writes files atomically and as root, and records them in the image's
+	// manifest.
 	direct bool
 
-	uploaded []string // where files were put
+	uploaded []string // paths of the uploaded files
 }
 
-// ownChroot is how our own builder names its communicator.
+// ownChroot is the connection type of hapair's own builder.
 const ownChroot = "hapair-chroot"
 
-// connect finds out who the login is and makes a directory for what is uploaded.
+// connect determines whether the login is root, and creates a directory for uploads.
 func connect(ctx context.Context, comm packersdk.Communicator) (*machine, error) {
 	m := &machine{comm: comm}
 	uid, err := m.output(ctx, "id -u")
@@ -47,18 +48,18 @@ func connect(ctx context.Context, comm packersdk.Communicator) (*machine, error)
 			return nil, fmt.Errorf("cannot become root on the machine: %s (%w): log in as root, or as a user who may run sudo without a password", out, err)
 		}
 	}
-	// Sealing empties /tmp but for what Packer itself has there.
+	// Sealing empties /tmp, except for Packer's own files.
 	if m.dir, err = m.output(ctx, "mktemp -d /tmp/packer-hapair.XXXXXXXXXX"); err != nil {
-		return nil, fmt.Errorf("cannot make a directory in /tmp on the machine: %s (%w)", m.dir, err)
+		return nil, fmt.Errorf("cannot create a directory in /tmp on the machine: %s (%w)", m.dir, err)
 	}
-	// A login that greets with more than a prompt would be taken for a part of the path.
+	// If the login's shell prints a greeting, it would become part of the path.
 	if ok, _ := path.Match("/tmp/packer-hapair.??????????", m.dir); !ok {
-		return nil, fmt.Errorf("cannot use the machine's shell: mktemp printed %q, where one path was expected; let the login's shell print nothing", m.dir)
+		return nil, fmt.Errorf("cannot use the machine's shell: mktemp printed %q instead of one path; make sure that the login's shell prints nothing", m.dir)
 	}
 	return m, nil
 }
 
-// close removes what connect made.
+// close removes the directory that connect created.
 func (m *machine) close(ctx context.Context) error {
 	if _, err := m.output(ctx, "rm -rf "+m.dir); err != nil {
 		return fmt.Errorf("cannot remove %s on the machine: %w", m.dir, err)
@@ -66,7 +67,7 @@ func (m *machine) close(ctx context.Context) error {
 	return nil
 }
 
-// Run runs a shell script as root, without anything to read on its standard input.
+// Run runs a shell script as root, with an empty standard input.
 func (m *machine) Run(ctx context.Context, script string, out io.Writer) error {
 	at := m.dir + "/" + rand.Text()
 	if err := m.comm.Upload(at, strings.NewReader(script), nil); err != nil {
@@ -75,12 +76,12 @@ func (m *machine) Run(ctx context.Context, script string, out io.Writer) error {
 	return m.start(ctx, m.sudo+"sh "+at+" </dev/null", out)
 }
 
-// Upload writes a file as root: beside its final place first, so that it is there whole or not at all. A communicator
-// may lose the end of what it carries without saying so, hence the digest.
+// Upload writes a file as root: first beside its final path, so that it appears complete or not at all. It checks the
+// digest, because a communicator may truncate a file without an error.
 func (m *machine) Upload(ctx context.Context, to string, mode fs.FileMode, content io.Reader) error {
 	data, err := io.ReadAll(content)
 	if err != nil {
-		return fmt.Errorf("cannot read what goes to %s: %w", to, err)
+		return fmt.Errorf("cannot read the content for %s: %w", to, err)
 	}
 	m.uploaded = append(m.uploaded, to)
 	if m.direct {
@@ -98,7 +99,7 @@ func (m *machine) Upload(ctx context.Context, to string, mode fs.FileMode, conte
 	return nil
 }
 
-// file is what a communicator asks of a file that it uploads.
+// file is the file information that a communicator needs for an upload.
 type file struct {
 	name string
 	size int64
@@ -112,11 +113,11 @@ func (f file) ModTime() time.Time { return time.Time{} }
 func (f file) IsDir() bool        { return false }
 func (f file) Sys() any           { return nil }
 
-// place is the script that moves an uploaded file to where it belongs.
+// place returns the script that moves an uploaded file to its path.
 func place(from, to string, mode fs.FileMode, digest [sha256.Size]byte) string {
 	return fmt.Sprintf(`set -eu
 to=%s
-echo '%x  %s' | sha256sum -c --status || { echo 'the upload arrived damaged'; exit 1; }
+echo '%x  %s' | sha256sum -c --status || { echo 'the digest of the uploaded file is wrong'; exit 1; }
 trap 'rm -f "$to.hapair-new"' EXIT
 install -o root -g root -m %04o %s "$to.hapair-new"
 mv -T "$to.hapair-new" "$to"
@@ -124,14 +125,14 @@ rm -f %s
 `, install.Quote(to), digest, from, mode.Perm(), from, from)
 }
 
-// output runs a command as the login itself and returns what it prints.
+// output runs a command as the login, and returns its output.
 func (m *machine) output(ctx context.Context, command string) (string, error) {
 	var out bytes.Buffer
 	err := m.start(ctx, command, &out)
 	return strings.TrimSpace(out.String()), err
 }
 
-// start runs a command and waits for its end, or for ctx's.
+// start runs a command, and waits until it or ctx ends.
 func (m *machine) start(ctx context.Context, command string, out io.Writer) error {
 	both := &gate{w: out}
 	defer both.shut()
@@ -155,8 +156,8 @@ func (m *machine) start(ctx context.Context, command string, out io.Writer) erro
 	}
 }
 
-// gate lets two streams through to one writer, one write at a time, until it is shut: a communicator copies both at the
-// same time, and goes on with it after its caller gave up.
+// gate is a writer for two concurrent streams. It allows one write at a time until it is shut, because a communicator writes
+// both streams concurrently, and may continue after its caller has returned.
 type gate struct {
 	mu   sync.Mutex
 	w    io.Writer

@@ -18,11 +18,11 @@ import (
 
 var _ install.Machine = (*machine)(nil)
 
-// local is a communicator to this machine, with programs of the test's own before the machine's in PATH.
+// local is a communicator to this machine. The test's own programs come first in PATH.
 type local struct {
 	packersdk.Communicator
 	path string
-	// damage is what becomes of an upload on its way.
+	// damage changes the content of an upload.
 	damage func([]byte) []byte
 }
 
@@ -51,7 +51,7 @@ func (l *local) Upload(to string, content io.Reader, _ *os.FileInfo) error {
 	return os.WriteFile(to, data, 0o644)
 }
 
-// program puts a shell script into the communicator's PATH.
+// program writes a shell script to a directory of the communicator's PATH.
 func (l *local) program(t *testing.T, name, script string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(l.path, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
@@ -59,7 +59,7 @@ func (l *local) program(t *testing.T, name, script string) {
 	}
 }
 
-// newLocal is a communicator to a machine whose `install` need not change owners, so that the test need not be root.
+// newLocal returns a communicator to a machine whose `install` does not change owners, so that the test does not need root.
 func newLocal(t *testing.T, uid string) *local {
 	t.Helper()
 	l := &local{path: t.TempDir()}
@@ -79,7 +79,7 @@ func connected(t *testing.T, l *local) *machine {
 			t.Error(err)
 		}
 		if _, err := os.Stat(m.dir); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is left: %v", m.dir, err)
+			t.Errorf("%s was not removed: %v", m.dir, err)
 		}
 	})
 	return m
@@ -88,7 +88,7 @@ func connected(t *testing.T, l *local) *machine {
 func TestRun(t *testing.T) {
 	m := connected(t, newLocal(t, "0"))
 	var out strings.Builder
-	// A command that reads must not eat the script.
+	// A command that reads standard input must not consume the script.
 	if err := m.Run(t.Context(), "cat\necho 'it''s'\necho two >&2\n", &out); err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +113,11 @@ func TestRunBySudo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != "true\nsh\n" {
-		t.Errorf("sudo was asked for %q", got)
+		t.Errorf("sudo was called for %q", got)
 	}
 }
 
-func TestConnectTellsWhatIsMissing(t *testing.T) {
+func TestConnectFailures(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, l *local)
 		want    string
@@ -133,11 +133,11 @@ func TestConnectTellsWhatIsMissing(t *testing.T) {
 			func(t *testing.T, l *local) {
 				l.program(t, "mktemp", "echo welcome; echo /tmp/packer-hapair.0123456789")
 			},
-			`cannot use the machine's shell: mktemp printed "welcome\n/tmp/packer-hapair.0123456789", where one path was expected; let the login's shell print nothing`,
+			`cannot use the machine's shell: mktemp printed "welcome\n/tmp/packer-hapair.0123456789" instead of one path; make sure that the login's shell prints nothing`,
 		},
 		"a full disk": {
 			func(t *testing.T, l *local) { l.program(t, "mktemp", "echo no space left; exit 1") },
-			"cannot make a directory in /tmp on the machine: no space left (exit status 1)",
+			"cannot create a directory in /tmp on the machine: no space left (exit status 1)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestUpload(t *testing.T) {
 		}
 	}
 	if left, err := os.ReadDir(filepath.Dir(to)); err != nil || len(left) != 1 {
-		t.Errorf("got %v (%v), want the file alone", left, err)
+		t.Errorf("got %v (%v), want only the file", left, err)
 	}
 }
 
@@ -186,13 +186,13 @@ func TestDamagedUploadChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.damage = func(b []byte) []byte {
-		if strings.HasPrefix(string(b), "set -eu") { // the script that puts the file into its place
+		if strings.HasPrefix(string(b), "set -eu") { // the script that moves the file to its path
 			return b
 		}
 		return b[:len(b)-1]
 	}
 	err := m.Upload(t.Context(), to, 0o644, strings.NewReader("new"))
-	if err == nil || !strings.HasSuffix(err.Error(), "exit status 1: the upload arrived damaged") {
+	if err == nil || !strings.HasSuffix(err.Error(), "exit status 1: the digest of the uploaded file is wrong") {
 		t.Errorf("got %v", err)
 	}
 	if got, _ := os.ReadFile(to); string(got) != "old" {
@@ -210,7 +210,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || time.Since(start) > 30*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(start))
 	}
-	// Lets go of what still waits.
+	// Unblock a process that still waits.
 	if f, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil {
 		f.Close()
 	}

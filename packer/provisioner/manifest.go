@@ -12,14 +12,15 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// manifest tells images apart and lets one be audited. Its keys are those of package image's, less what only a builder
-// knows: the image's digest, format, size and base. Equal input gives an equal manifest: there is no time in it.
+// manifest describes the image, so that images can be compared and audited. It has the keys of package image's manifest,
+// except those that only a builder knows: the image's digest, format, size and base. The same input gives the same manifest,
+// because it has no timestamps.
 type manifest struct {
-	Version  string            `json:"hapair"` // of the program that made the image
+	Version  string            `json:"hapair"` // version of the program that made the image
 	Release  string            `json:"release"`
 	Inputs   map[string]string `json:"inputs"`
-	Packages map[string]string `json:"packages"` // name: version
-	Files    map[string]string `json:"files"`    // path: "sha256:…"
+	Packages map[string]string `json:"packages"` // version by name
+	Files    map[string]string `json:"files"`    // "sha256:…" by path
 }
 
 func (p *Provisioner) writeManifest(ctx context.Context, m *machine) error {
@@ -42,7 +43,7 @@ func (p *Provisioner) writeManifest(ctx context.Context, m *machine) error {
 	return durable.WriteFile(p.config.Manifest, append(out, '\n'), 0o644, durable.Keep, durable.Keep)
 }
 
-// packages asks dpkg what is installed.
+// packages returns the installed packages from dpkg.
 func (m *machine) packages(ctx context.Context) (map[string]string, error) {
 	var out bytes.Buffer
 	if err := m.Run(ctx, `dpkg-query -W -f '${db:Status-Status} ${binary:Package} ${Version}\n'`+"\n", &out); err != nil {
@@ -57,7 +58,7 @@ func (m *machine) packages(ctx context.Context) (map[string]string, error) {
 	return packages, nil
 }
 
-// digests are those of the uploaded files as they are in the end.
+// digests returns the digests of the uploaded files in their final state.
 func (m *machine) digests(ctx context.Context) (map[string]string, error) {
 	var script strings.Builder
 	for _, path := range m.uploaded {

@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Provision makes the machine a golden image.
+// Provision turns the machine into a golden image.
 func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, build map[string]any) (err error) {
 	for _, w := range p.warnings {
 		ui.Say(w.String())
@@ -30,7 +30,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	}
 	m.direct = build["ConnType"] == ownChroot
 	defer func() {
-		// The upload directory must not stay in the image, and goes also after a cancellation.
+		// The upload directory must not stay in the image, so it is removed even after a cancellation.
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer stop()
 		err = errors.Join(err, m.close(ctx))
@@ -50,7 +50,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 	return p.writeManifest(ctx, m)
 }
 
-// report shows people how the work goes on.
+// report shows the progress to the user.
 func report(ui packersdk.Ui, steps []install.Step) install.Report {
 	number := make(map[string]int, len(steps))
 	for i, s := range steps {

@@ -1,4 +1,5 @@
-// Package provisioner is Packer's provisioner "hapair": it makes a golden image of any machine that Packer can reach.
+// Package provisioner implements Packer's provisioner "hapair", which makes a golden image from any machine that Packer can
+// reach.
 package provisioner
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Provisioner carries the image's recipe of a spec out through Packer's communicator.
+// Provisioner carries out the image's recipe of a spec through Packer's communicator.
 type Provisioner struct {
 	executable func() (string, error)
 
@@ -29,15 +30,15 @@ type Provisioner struct {
 	warnings diag.Problems
 }
 
-// New makes a provisioner. executable tells where the plugin's own binary is: ha-agent is looked for beside it.
+// New returns a provisioner. executable returns the path of the plugin's binary; ha-agent is searched for in its directory.
 func New(executable func() (string, error)) *Provisioner {
 	return &Provisioner{executable: executable}
 }
 
-// ConfigSpec is the shape of the provisioner's block in HCL.
+// ConfigSpec returns the HCL schema of the provisioner's block.
 func (p *Provisioner) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
 
-// Prepare checks the configuration and the spec, and tells everything that is wrong with them.
+// Prepare validates the configuration and the spec, and reports all problems.
 func (p *Provisioner) Prepare(raws ...any) error {
 	err := config.Decode(&p.config, &config.DecodeOpts{
 		PluginType:         "hapair",
@@ -87,14 +88,14 @@ func (p *Provisioner) prepareSpec() error {
 	return nil
 }
 
-// printed is problems as people are shown them.
+// printed returns an error with the problems formatted for people.
 func printed(problems diag.Problems) error {
 	var b strings.Builder
 	problems.Print(&b)
 	return errors.New(strings.TrimSuffix(b.String(), "\n"))
 }
 
-// prepareAgent finds the ha-agent that goes into the image.
+// prepareAgent determines the path of the ha-agent to install.
 func (p *Provisioner) prepareAgent() error {
 	self, err := p.executable()
 	if err != nil && p.config.Agent == "" {

@@ -18,7 +18,7 @@ services:
   - {name: s, vip: v, port: 80, servers: [{name: x, address: 10.0.0.3}]}
 `
 
-// at writes a spec and an agent and makes a provisioner whose plugin lies beside that agent.
+// at writes a spec and an agent, and returns a provisioner whose plugin is in the agent's directory.
 func at(t *testing.T, spec string) (p *Provisioner, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -40,7 +40,7 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
-func TestPrepareTellsEverything(t *testing.T) {
+func TestPrepareReportsAllProblems(t *testing.T) {
 	p, dir := at(t, strings.NewReplacer("port: 80", "port: 0", "vip: v", "vip: w").Replace(cluster))
 	spec := filepath.Join(dir, "cluster.yaml")
 	err := p.Prepare(map[string]any{"spec": spec, "agent": filepath.Join(dir, "none")})
@@ -53,7 +53,7 @@ func TestPrepareTellsEverything(t *testing.T) {
 		"cannot use " + filepath.Join(dir, "none") + " as ha-agent: stat " + filepath.Join(dir, "none") + ": no such file or directory; build it with: go build ./cmd/ha-agent",
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error lacks %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestPrepareWithoutAnything(t *testing.T) {
 	}
 	for _, want := range []string{"spec is missing", "cannot find ha-agent"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error lacks %q:\n%v", want, err)
+			t.Errorf("the error does not contain %q:\n%v", want, err)
 		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// stamped is an image's name with the time of the build: images of one name are not allowed, or not told apart.
+// stamped returns an image's name with the time of the build, because two images with the same name are not allowed or
+// cannot be distinguished.
 func stamped(b Build) hclwrite.Tokens {
 	name := hclwrite.TokensForValue(cty.StringVal(beginning(b) + "-"))
 	stamp := lex(`"${formatdate("YYYYMMDDhhmmss", timestamp())}"`)
@@ -18,9 +19,9 @@ func amazonBuilder() builder {
 		plugin: plugin{"amazon", "github.com/hashicorp/amazon", ">= 1.2.1"},
 		variables: func(Build) []variable {
 			return []variable{
-				must("region", "The region to build in, and to have the image in."),
-				may("instance_type", "What the build runs on.", "t3.small"),
-				unset("subnet_id", "The subnet of the build; left out, one of the default VPC."),
+				must("region", "The region of the build and of the image."),
+				may("instance_type", "The instance type for the build.", "t3.small"),
+				unset("subnet_id", "The subnet of the build. Default: one of the default VPC."),
 			}
 		},
 		source: func(body *hclwrite.Body, b Build) {
@@ -31,7 +32,7 @@ func amazonBuilder() builder {
 			body.SetAttributeRaw("ami_name", stamped(b))
 			text(body, "ssh_username", images.AMIUser)
 			text(body, "temporary_key_pair_type", "ed25519")
-			// Packer leaves the build's key in the image unless it is told not to.
+			// Without this option, Packer leaves the build's key in the image.
 			boolean(body, "ssh_clear_authorized_keys", true)
 			body.AppendNewline()
 			filter := body.AppendNewBlock("source_ami_filter", nil).Body()

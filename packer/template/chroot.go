@@ -4,7 +4,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// chrootBuilder is our own builder: it works in a chroot of the image on the machine that Packer runs on.
+// chrootBuilder is hapair's own builder, which works in a chroot of the image on the machine on which Packer runs.
 func chrootBuilder() builder {
 	return builder{
 		name:     "hapair-chroot",
@@ -12,8 +12,8 @@ func chrootBuilder() builder {
 		manifest: true,
 		variables: func(Build) []variable {
 			return []variable{
-				may("base", "What the image is made of: bootstrap (out of the release's archive), or the path or URL of an image, raw or qcow2.", "bootstrap"),
-				unset("base_sha256", "The SHA-256 digest of the base image; needed where it is a URL."),
+				may("base", "The base image: bootstrap (from the release's package archive), or the path or URL of an image, raw or qcow2.", "bootstrap"),
+				unset("base_sha256", "The SHA-256 digest of the base image; required if it is a URL."),
 			}
 		},
 		source: func(body *hclwrite.Body, b Build) {
@@ -22,7 +22,7 @@ func chrootBuilder() builder {
 			text(body, "release", b.Release.Name)
 			body.SetAttributeRaw("output", join("${path.root}/", beginning(b)+".qcow2"))
 			text(body, "format", "qcow2")
-			comment(body, "What the image's manifest names by its digest.")
+			comment(body, "Files whose digests are in the image's manifest.")
 			inputs := hclwrite.TokensForObject([]hclwrite.ObjectAttrTokens{{
 				Name:  hclwrite.TokensForIdentifier("spec"),
 				Value: besideTokens(b.Spec),

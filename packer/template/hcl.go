@@ -32,8 +32,7 @@ func reference(body *hclwrite.Body, name, variable string) {
 	body.SetAttributeTraversal(name, hcl.Traversal{hcl.TraverseRoot{Name: "var"}, hcl.TraverseAttr{Name: variable}})
 }
 
-// expression sets an attribute to an expression that is fixed in this program. What comes from the user goes through
-// cty, which escapes it.
+// expression sets an attribute to a constant expression. Values from the user go through cty, which escapes them.
 func expression(body *hclwrite.Body, name, source string) {
 	body.SetAttributeRaw(name, lex(source))
 }
@@ -41,13 +40,13 @@ func expression(body *hclwrite.Body, name, source string) {
 func lex(source string) hclwrite.Tokens {
 	f, diags := hclwrite.ParseConfig([]byte("x = "+source+"\n"), "", hcl.InitialPos)
 	if diags.HasErrors() {
-		panic(fmt.Sprintf("an expression of this program does not parse: %s: %v", source, diags))
+		panic(fmt.Sprintf("cannot parse a constant expression: %s: %v", source, diags))
 	}
 	return f.Body().GetAttribute("x").Expr().BuildTokens(nil)
 }
 
-// beside sets an attribute to a path, which is taken from the template's own directory where it is relative: a bare
-// path would begin where Packer was started.
+// beside sets an attribute to a path. A relative path is made relative to the template's directory, because Packer would use
+// the directory in which it was started.
 func beside(body *hclwrite.Body, name, file string) {
 	body.SetAttributeRaw(name, besideTokens(file))
 }
@@ -59,14 +58,15 @@ func besideTokens(file string) hclwrite.Tokens {
 	return join("${path.root}/", file)
 }
 
-// join is a string of two parts: the first is HCL as it stands, the second is text and is escaped.
+// join returns a string of two parts: the first is HCL, the second is text, which is escaped.
 func join(template, literal string) hclwrite.Tokens {
 	tokens := hclwrite.TokensForValue(cty.StringVal(literal)) // a quote, the text, a quote
 	open := lex(`"` + template + `"`)
 	return append(open[:len(open)-1:len(open)-1], tokens[1:]...)
 }
 
-// beginning is a word of the source block that an image's name may begin with everywhere: letters, digits and dashes.
+// beginning returns the first part of an image's name. It contains only characters that all clouds allow: letters, digits
+// and dashes.
 func beginning(b Build) string {
 	return strings.ReplaceAll(b.Cluster, "_", "-") + "-" + b.Release.Name
 }
@@ -83,16 +83,16 @@ func (v variable) write(body *hclwrite.Body) {
 	block.SetAttributeValue("default", *v.value)
 }
 
-// must is a variable that the user must set.
+// must returns a variable that the user must set.
 func must(name, description string) variable { return variable{name, description, nil} }
 
-// may is a variable with a default.
+// may returns a variable with a default.
 func may(name, description, value string) variable {
 	v := cty.StringVal(value)
 	return variable{name, description, &v}
 }
 
-// unset is a variable whose default is the builder's own.
+// unset returns a variable whose default is that of the builder.
 func unset(name, description string) variable {
 	v := cty.NullVal(cty.String)
 	return variable{name, description, &v}

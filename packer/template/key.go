@@ -9,19 +9,19 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// NewKey makes the pair of keys of one build, in OpenSSH's formats: the private key, and the line for authorized_keys.
+// NewKey generates the key pair of a build, in OpenSSH's formats: the private key, and the line for authorized_keys.
 func NewKey() (private, public []byte, err error) {
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot make a key: %w", err)
+		return nil, nil, fmt.Errorf("cannot generate a key: %w", err)
 	}
 	block, err := ssh.MarshalPrivateKey(priv, "hapair build")
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot write a key: %w", err)
+		return nil, nil, fmt.Errorf("cannot encode a key: %w", err)
 	}
 	line, err := ssh.NewPublicKey(pub)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot write a key: %w", err)
+		return nil, nil, fmt.Errorf("cannot encode a key: %w", err)
 	}
 	return pem.EncodeToMemory(block), ssh.MarshalAuthorizedKey(line), nil
 }

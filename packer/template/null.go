@@ -2,15 +2,15 @@ package template
 
 import "github.com/hashicorp/hcl/v2/hclwrite"
 
-// nullBuilder is Packer's own builder that builds nothing: the provisioner works on a machine that runs already.
+// nullBuilder is Packer's builder that builds nothing: the provisioner works on a running machine.
 func nullBuilder() builder {
 	return builder{
 		name: "null",
 		variables: func(Build) []variable {
 			return []variable{
-				must("ssh_host", "The machine to work on. It is sealed at the end: it is the image then, and no host of its own any more."),
+				must("ssh_host", "The machine to work on. It is sealed at the end: its disk is then the image, and it must not be used as a host any more."),
 				may("ssh_port", "The port of its ssh server.", "22"),
-				may("ssh_username", "Who logs in: root, or one who may run sudo without a password.", "root"),
+				may("ssh_username", "The login: root, or a user who may run sudo without a password.", "root"),
 				must("ssh_private_key_file", "The private key of that user."),
 			}
 		},

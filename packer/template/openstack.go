@@ -2,7 +2,7 @@ package template
 
 import "github.com/hashicorp/hcl/v2/hclwrite"
 
-// openstackBuilder finds its cloud as OpenStack's own tools do: by OS_CLOUD, or by the variables of an openrc file.
+// openstackBuilder uses the cloud that OpenStack's own tools use: from OS_CLOUD, or from the variables of an openrc file.
 func openstackBuilder() builder {
 	return builder{
 		name:   "openstack",
@@ -11,8 +11,8 @@ func openstackBuilder() builder {
 			return []variable{
 				must("source_image_name", "The name of the cloud's image of "+b.Release.Title+"."),
 				must("network_id", "The network of the build."),
-				may("flavor", "What the build runs on.", "m1.small"),
-				unset("floating_ip_network", "Where the build's floating IP comes from, where it needs one."),
+				may("flavor", "The flavor of the build's instance.", "m1.small"),
+				unset("floating_ip_network", "The network of the build's floating IP, if it needs one."),
 			}
 		},
 		source: func(body *hclwrite.Body, b Build) {

@@ -4,8 +4,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// userData is the build machine's own: root logs in with a key that is good for this build alone. locale is given
-// because cloud-init's own default fails on a minimal image.
+// userData is the user-data of the build machine: root logs in with a key that is used only for this build. It sets locale
+// because cloud-init's default fails on a minimal image.
 const userData = `{
     "meta-data" = "instance-id: hapair-build\n"
     "user-data" = "#cloud-config\n${yamlencode({
@@ -15,8 +15,8 @@ const userData = `{
     })}"
   }`
 
-// shutdown removes the key and powers off without stopping the services, which would leave their traces in an image
-// that was sealed just now: systemd-random-seed, for instance, writes its seed.
+// shutdown removes the key, and powers off without stopping the services. Stopping services would change the sealed image:
+// for example, systemd-random-seed writes its seed.
 const shutdown = "rm -f /root/.ssh/authorized_keys && systemctl poweroff --force"
 
 func qemuBuilder() builder {
@@ -28,8 +28,8 @@ func qemuBuilder() builder {
 			images := b.Release.Images()
 			return []variable{
 				may("base", "The path or URL of the image to boot: qcow2 or raw, with cloud-init.", images.URL),
-				may("base_checksum", "Its digest, as sha256:…, as file:URL of a list of digests, or none.", "file:"+images.Sums),
-				unset("accelerator", "kvm, or tcg where there is no virtualisation (ten times slower); left out, QEMU's plugin takes kvm where /dev/kvm is there."),
+				may("base_checksum", "Its digest as sha256:…, or file:URL of a list of digests, or none.", "file:"+images.Sums),
+				unset("accelerator", "kvm, or tcg if there is no hardware virtualisation (ten times slower). Default: kvm if /dev/kvm exists."),
 				may("disk_size", "The size of the image's disk, at least the base image's.", "6G"),
 			}
 		},
@@ -49,7 +49,7 @@ func qemuBuilder() builder {
 			text(body, "disk_cache", "unsafe")
 			boolean(body, "headless", true)
 			boolean(body, "disable_vnc", true)
-			comment(body, "There is nothing to type at the boot. \"0s\" would mean ten seconds.")
+			comment(body, "No boot command is typed. \"0s\" would mean ten seconds.")
 			text(body, "boot_wait", "-1s")
 			body.AppendNewline()
 			text(body, "cd_label", "cidata")

@@ -1,5 +1,5 @@
-// Package template writes a Packer build in HCL: which plugins it needs, what is built from, and the provisioner that
-// makes a golden image of it.
+// Package template writes a Packer build in HCL: the required plugins, the source, and the provisioner that makes a golden
+// image.
 package template
 
 import (
@@ -14,41 +14,42 @@ import (
 	"github.com/hapair/hapair/internal/version"
 )
 
-// Names of the files that a build may want beside it.
+// Names of files that a build may need in its folder.
 const (
 	File       = "build.pkr.hcl"
 	PrivateKey = "build-key"
 	PublicKey  = "build-key.pub"
 )
 
-// Build says what is built.
+// Build describes a build.
 type Build struct {
 	// Builder is the name of Packer's builder: one of Builders.
 	Builder string
-	// Cluster is the name that the spec gives, and the image's.
+	// Cluster is the name of the cluster, and of the image.
 	Cluster string
-	// Release is what the image runs.
+	// Release is the release of the image.
 	Release release.Release
 	// Spec is the path of the spec, absolute or relative to the template.
 	Spec string
-	// Agent is the path of the ha-agent binary, absolute or relative to the template. Empty: the plugin finds it.
+	// Agent is the path of the ha-agent binary, absolute or relative to the template. If it is empty, the plugin searches
+	// for it.
 	Agent string
 }
 
-// builder is how the template of one of Packer's builders differs from the others.
+// builder describes what is specific to one of Packer's builders.
 type builder struct {
 	name string
-	// plugin is the plugin that has the builder, besides our own; a zero one where Packer itself or our own plugin has it.
+	// plugin is the plugin that contains the builder. It is zero if the builder is part of Packer or of hapair's plugin.
 	plugin plugin
-	// variables are what only the user knows, or may want to set from outside.
+	// variables returns the variables that the user must or may set.
 	variables func(b Build) []variable
-	// source fills in the source block.
+	// source writes the source block.
 	source func(body *hclwrite.Body, b Build)
-	// key: the build logs in with a key that lies beside the template.
+	// key means that the build logs in with a key that is in the template's folder.
 	key bool
-	// root: the build works on this machine as root.
+	// root means that the build works on this machine as root.
 	root bool
-	// manifest: the builder itself writes the image's manifest.
+	// manifest means that the builder itself writes the image's manifest.
 	manifest bool
 }
 
@@ -65,7 +66,7 @@ func builders() []builder {
 	return []builder{chrootBuilder(), qemuBuilder(), nullBuilder(), amazonBuilder(), openstackBuilder()}
 }
 
-// Builders lists the names of the builders that a template can be written for.
+// Builders returns the names of the supported builders.
 func Builders() []string {
 	var names []string
 	for _, b := range builders() {
@@ -78,36 +79,37 @@ func find(name string) (builder, error) {
 	all := builders()
 	i := slices.IndexFunc(all, func(b builder) bool { return b.name == name })
 	if i < 0 {
-		return builder{}, fmt.Errorf("cannot write a build for the builder %q: known are %s", name, strings.Join(Builders(), ", "))
+		return builder{}, fmt.Errorf("cannot write a build for the builder %q: must be one of %s", name, strings.Join(Builders(), ", "))
 	}
 	return all[i], nil
 }
 
-// CheckBuilder tells whether a template can be written for the builder, and what else there is.
+// CheckBuilder returns an error if the builder is not supported.
 func CheckBuilder(name string) error {
 	_, err := find(name)
 	return err
 }
 
-// NeedsKey tells whether the build logs in with PrivateKey, which must lie beside the template with PublicKey.
+// NeedsKey reports whether the build logs in with PrivateKey, which must be in the template's folder together with
+// PublicKey.
 func NeedsKey(builder string) bool {
 	b, err := find(builder)
 	return err == nil && b.key
 }
 
-// NeedsRoot tells whether Packer must run as root.
+// NeedsRoot reports whether Packer must run as root.
 func NeedsRoot(builder string) bool {
 	b, err := find(builder)
 	return err == nil && b.root
 }
 
-// NeedsPlugin tells whether the build needs a plugin besides hapair's own, which `packer init` fetches.
+// NeedsPlugin reports whether the build needs a plugin other than hapair's own, which `packer init` downloads.
 func NeedsPlugin(builder string) bool {
 	b, err := find(builder)
 	return err == nil && b.plugin.name != ""
 }
 
-// Required lists the variables that the user must set, in the order in which the template declares them.
+// Required returns the variables that the user must set, in the order of the template.
 func Required(b Build) []string {
 	k, err := find(b.Builder)
 	if err != nil {
@@ -122,7 +124,7 @@ func Required(b Build) []string {
 	return names
 }
 
-// HCL writes the build.
+// HCL returns the build as HCL.
 func HCL(b Build) ([]byte, error) {
 	k, err := find(b.Builder)
 	if err != nil {
@@ -130,8 +132,8 @@ func HCL(b Build) ([]byte, error) {
 	}
 	f := hclwrite.NewEmptyFile()
 	body := f.Body()
-	comment(body, fmt.Sprintf("Bakes the golden image of the cluster %s on %s by Packer's builder %s.", b.Cluster, b.Release.Title, b.Builder))
-	comment(body, "Written by `bake packer`; yours to edit.")
+	comment(body, fmt.Sprintf("Bakes the golden image of the cluster %s on %s with Packer's builder %s.", b.Cluster, b.Release.Title, b.Builder))
+	comment(body, "Written by `bake packer`. You can edit this file.")
 	body.AppendNewline()
 	plugins(body, k)
 	for _, v := range k.variables(b) {
@@ -145,7 +147,7 @@ func HCL(b Build) ([]byte, error) {
 	return hclwrite.Format(f.Bytes()), nil
 }
 
-// sourceName is the second label of the source block. It stands in Packer's output: `==> qemu.golden: …`.
+// sourceName is the second label of the source block. It is in Packer's output: `==> qemu.golden: …`.
 const sourceName = "golden"
 
 func plugins(body *hclwrite.Body, k builder) {

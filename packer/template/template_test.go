@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-var update = flag.Bool("update", false, "write the expected templates anew")
+var update = flag.Bool("update", false, "update the expected templates")
 
 func example(t *testing.T, builder string) Build {
 	t.Helper()
@@ -41,13 +41,13 @@ func TestHCL(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("not as expected (-want +got); go test -update writes it anew:\n%s", diff)
+				t.Errorf("differs from the expected template (-want +got); go test -update rewrites it:\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestNothingOfTheUsersIsAnExpression(t *testing.T) {
+func TestUserValuesAreEscaped(t *testing.T) {
 	b := example(t, "null")
 	b.Spec = `../a"b${file("x")}%{if}.yaml`
 	b.Cluster = `c"${env("HOME")}`
@@ -60,14 +60,14 @@ func TestNothingOfTheUsersIsAnExpression(t *testing.T) {
 		`name    = "c\"$${env(\"HOME\")}"`,
 	} {
 		if !strings.Contains(string(got), want) {
-			t.Errorf("the template lacks %s:\n%s", want, got)
+			t.Errorf("the template does not contain %s:\n%s", want, got)
 		}
 	}
 }
 
 func TestUnknownBuilder(t *testing.T) {
 	_, err := HCL(example(t, "virtualbox"))
-	want := `cannot write a build for the builder "virtualbox": known are hapair-chroot, qemu, null, amazon-ebs, openstack`
+	want := `cannot write a build for the builder "virtualbox": must be one of hapair-chroot, qemu, null, amazon-ebs, openstack`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -21,18 +21,18 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutBake = `How long ` + "`bake image`" + ` takes to make a golden image of a release from a cached base, beside its floor: a script that copies the same
-base, has apt install the same packages in it, and writes a compressed qcow2, with nothing checked, sealed or confined. Both have
-apt's lists and packages from the run before. They take turns, %d times each, after one run that is not counted. Where the time
-goes is from the run in the middle.`
+const aboutBake = `How long ` + "`bake image`" + ` takes to make a golden image of a release from a cached base image, compared with the minimum: a script that
+copies the same base, installs the same packages with apt, and writes a compressed qcow2, without any check, sealing or confinement.
+Both use apt's package lists and packages from the previous run. They run alternately, %d times each, after one run that is not
+counted. The times of the single steps are from the median run.`
 
-// bakes of each way.
+// bakes is the number of runs of each way.
 const bakes = 5
 
 //go:embed floor.sh
 var floorScript string
 
-// BenchmarkBake bakes golden images beside the floor of it.
+// BenchmarkBake compares baking golden images with the minimum.
 func BenchmarkBake(b *testing.B) {
 	table := found.table(Table{Name: "bake", Title: "Baking a golden image", Unit: "ms", What: "release", About: fmt.Sprintf(aboutBake, bakes)})
 	bake := cluster.Build(b, spec("250ms"))
@@ -43,7 +43,7 @@ func BenchmarkBake(b *testing.B) {
 				b.Fatal(err)
 			}
 			ways := []bakeWay{{name: "bake image", run: func(ctx context.Context) (steps, error) { return bakeGolden(ctx, bake, name) }}}
-			if _, err := ways[0].run(b.Context()); err != nil { // which caches the base
+			if _, err := ways[0].run(b.Context()); err != nil { // this caches the base image
 				b.Fatal(err)
 			}
 			f := newFloor(b, bake, r)
@@ -69,7 +69,7 @@ func BenchmarkBake(b *testing.B) {
 	}
 }
 
-// steps are what a bake did, with the time that each took.
+// steps are the steps of a bake, with their durations.
 type steps []step
 
 type step struct {
@@ -77,7 +77,7 @@ type step struct {
 	took time.Duration
 }
 
-// bakeWay is a way to an image, and how long it took.
+// bakeWay is a way to make an image, with the durations of its runs.
 type bakeWay struct {
 	name string
 	run  func(context.Context) (steps, error)
@@ -92,7 +92,7 @@ func (w *bakeWay) measure(ctx context.Context) error {
 	return err
 }
 
-// sample notes the longest steps of the run in the middle.
+// sample adds a note with the longest steps of the median run.
 func (w *bakeWay) sample() Sample {
 	var s Sample
 	for _, d := range w.took {
@@ -109,7 +109,7 @@ func (w *bakeWay) sample() Sample {
 	return s
 }
 
-// stepLine is a step that is done, as bake image shows it where there is no terminal.
+// stepLine matches the line of a finished step in the output of bake image without a terminal.
 var stepLine = regexp.MustCompile(`^ *([0-9.]+)s  (.*)$`)
 
 func bakeGolden(ctx context.Context, bake *cluster.Bake, releaseName string) (steps, error) {
@@ -139,7 +139,7 @@ func lastWord(s string) string {
 	return filepath.Base(fields[len(fields)-1])
 }
 
-// floor makes an image by a script.
+// floor is the minimum: a script that makes an image.
 type floor struct {
 	base        string
 	start, size int64 // of the root's partition, in bytes
@@ -172,7 +172,7 @@ func newFloor(b *testing.B, bake *cluster.Bake, r release.Release) *floor {
 	return f
 }
 
-// largestPartition returns where it lies, in bytes.
+// largestPartition returns start and size of the largest partition, in bytes.
 func largestPartition(ctx context.Context, disk string) (start, size int64, err error) {
 	out, err := exec.CommandContext(ctx, "sfdisk", "--json", disk).Output()
 	if err != nil {

@@ -16,14 +16,14 @@ var (
 	results = flag.String("results", "", "the `DIRECTORY` to write performance.json, performance.md and its pictures to")
 )
 
-// run collects what the benchmarks find.
+// run collects the results of the benchmarks.
 type run struct {
 	mu    sync.Mutex
 	began time.Time
 	Results
 }
 
-// found is of this process, because benchmarks cannot be handed anything.
+// found is global, because benchmarks cannot take arguments.
 var found = run{began: time.Now(), Results: Results{Machine: thisMachine(), Versions: map[string]string{}}}
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// write writes the results, also where a benchmark has failed: what there is may have taken an hour.
+// write writes the results, even if a benchmark has failed, because the results may have taken an hour.
 func (r *run) write(dir string) error {
 	r.Date = r.began.UTC().Truncate(time.Second)
 	r.Took = time.Since(r.began).Round(time.Second).String()
@@ -58,11 +58,11 @@ func (r *run) write(dir string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(os.Stderr, "the results are in %s\n", filepath.Join(dir, "performance.md"))
+	fmt.Fprintf(os.Stderr, "wrote the results to %s\n", filepath.Join(dir, "performance.md"))
 	return nil
 }
 
-// table gives the table of a name, which is made where there is none yet.
+// table returns the table with a name, and creates it if it does not exist.
 func (r *run) table(t Table) *Table {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,12 +75,12 @@ func (r *run) table(t Table) *Table {
 	return &t
 }
 
-// tell says what goes on: a benchmark prints nothing itself before its end.
+// tell prints progress, because a benchmark prints nothing itself before its end.
 func tell(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s "+format+"\n", append([]any{time.Now().Format("15:04:05")}, args...)...)
 }
 
-// report gives a sample to the benchmark's own line, too.
+// report also adds a sample to the benchmark's own output line.
 func (s Sample) report(b *testing.B, unit string) {
 	unit = strings.ReplaceAll(unit, " ", "-")
 	b.ReportMetric(0, "ns/op")

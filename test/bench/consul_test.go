@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// keyValue is as much of Consul's store as consul-template asks for: one key, whose reader waits until it has changed
-// (https://developer.hashicorp.com/consul/api-docs/features/blocking).
+// keyValue implements the part of Consul's store that consul-template uses: one key, with a read that blocks until the value
+// has changed (https://developer.hashicorp.com/consul/api-docs/features/blocking).
 type keyValue struct {
 	mu      sync.Mutex
 	value   []byte
-	index   int           // 0: there is no value yet
+	index   int           // 0 means that there is no value yet
 	changed chan struct{} // closed at the next change
 }
 
@@ -30,7 +30,7 @@ func (k *keyValue) set(_ context.Context, value string) error {
 	return nil
 }
 
-// get is the value, and what is closed when there is another one.
+// get returns the value, and a channel that is closed when the value changes.
 func (k *keyValue) get() (value []byte, index int, changed <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,7 +52,7 @@ func (k *keyValue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		value, index, _ = k.get()
 	}
-	w.Header().Set("X-Consul-Index", strconv.Itoa(index+1)) // which is above 0, always
+	w.Header().Set("X-Consul-Index", strconv.Itoa(index+1)) // must be above 0
 	if index == 0 {
 		w.WriteHeader(http.StatusNotFound)
 		return

@@ -14,16 +14,16 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutFaults = `How long a client of the virtual IP gets no answer when something goes wrong on the node that holds it. The client asks every
-5 ms over a new connection; what is counted is the longest time between two answers, from the fault until all is served
-again. The first rows' faults strike a pair of hapair's %d times, the rest %d times, and all of them the other pairs %d times, at
-a moment that is in step with no timer. One that is not got over is waited for %.0f s.
+const aboutFaults = `How long a client of the virtual IP gets no answer after a fault of the node that holds it. The client sends a request every 5 ms
+over a new connection. The figure is the longest time between two answers, from the fault until the VIP is served again. The
+faults of the first rows strike a pair of hapair %d times, the other faults %d times, and all of them the other pairs %d times. The
+time of a fault is random relative to all timers. If the VIP is not served again, the bench waits for %.0f s.
 
-The columns are pairs of the same image. *hapair* is what ` + "`bake`" + ` makes of a spec, at the default advert_int and at a shorter one;
-*tutorial* is the keepalived.conf that most tutorials have (advert_int 1, ` + "`killall -0 haproxy`" + ` every 2 s, weight 2), and
-*Octavia's values* are those of OpenStack's load balancers (a check of haproxy's socket every 5 s, twice; advert_int 1), both
-with the distribution's own units. "Two holders" says for how long both nodes had the address at worst, where that can be
-noticed (25 ms).`
+The columns are pairs with the same image. *hapair* uses the files that ` + "`bake`" + ` makes from a spec, with the default advert_int and with a
+shorter one. *tutorial* uses the keepalived.conf of most tutorials (advert_int 1, ` + "`killall -0 haproxy`" + ` every 2 s, weight 2). *Octavia's
+values* uses the values of OpenStack's load balancers (a check of haproxy's socket every 5 s, twice; advert_int 1). Both use the
+distribution's own units. "Two holders" is the longest time for which both nodes had the address, if it is long enough to be
+detected (25 ms).`
 
 const aboutRelease = `The same on this release, for hapair's pairs: what is at stake most often, %d times each.`
 
@@ -31,19 +31,19 @@ const aboutRelease = `The same on this release, for hapair's pairs: what is at s
 type row struct {
 	fault.Fault
 	rank rank
-	ours bool // only hapair has it
+	ours bool // only hapair supports it
 }
 
-// rank tells how closely a fault is looked at.
+// rank determines on which pairs a fault is measured.
 type rank int
 
 const (
 	rest    rank = iota
-	planned      // on the first release with each advert_int
-	core         // and on the others
+	planned      // on the first release, with each advert_int
+	core         // also on the other releases
 )
 
-// faults are the rows of the page, with the titles that they have there.
+// faults returns the rows of the page, with their titles.
 func faults() []row {
 	titled := func(f fault.Fault, title string) fault.Fault {
 		f.Title = title
@@ -68,7 +68,7 @@ func faults() []row {
 	return list
 }
 
-// tries is how often a fault strikes a pair. What the pairs cost that are made by hand is seconds, each time.
+// tries returns how often a fault strikes a pair. A fault of a pair that is made by hand takes seconds each time.
 func (w way) tries(f row) int {
 	switch {
 	case w.byHand != "":
@@ -79,7 +79,7 @@ func (w way) tries(f row) int {
 	return *tries
 }
 
-// least is the rank that a fault must have to be done to a pair.
+// least returns the minimum rank of faults for a pair.
 func (w way) least(firstRelease bool) rank {
 	switch {
 	case !firstRelease:
@@ -90,8 +90,8 @@ func (w way) least(firstRelease bool) rank {
 	return rest
 }
 
-// BenchmarkFaults breaks pairs in every way and measures what a client sees of it: hapair's on every release, and on the
-// first one beside the others.
+// BenchmarkFaults measures the effect of each fault on a client: for hapair's pairs on every release, and on the first
+// release also for the other pairs.
 func BenchmarkFaults(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
 	for i, release := range cluster.Releases(b, "trixie", "bookworm") {
@@ -126,7 +126,7 @@ func BenchmarkFaults(b *testing.B) {
 	}
 }
 
-// columns are in the order in which they are read, not in that in which they are measured.
+// columns returns the columns in their order in the table, which is not the order of measurement.
 func columns(firstRelease bool) []string {
 	var ours, theirs []string
 	for _, w := range ways() {
@@ -140,13 +140,14 @@ func columns(firstRelease bool) []string {
 	return append(ours, theirs...)
 }
 
-// never is how long a fault is waited for to be got over.
+// never is how long the bench waits for the VIP to be served again.
 const never = 25 * time.Second
 
-// granularity is how late this process may be told of an address that came or went: it shares the processors with both nodes.
+// granularity is how late this process may learn that an address was added or removed, because it shares the processors with
+// both nodes.
 const granularity = 25 * time.Millisecond
 
-// suffer has a fault strike the holder, again and again.
+// suffer strikes the holder with a fault repeatedly.
 func (p *pair) suffer(b *testing.B, f row) Sample {
 	b.Helper()
 	var s Sample
@@ -179,14 +180,14 @@ func (p *pair) suffer(b *testing.B, f row) Sample {
 	return s
 }
 
-// seen is what was seen of a fault that struck once.
+// seen is the result of one strike of a fault.
 type seen struct {
 	gap     time.Duration // the longest time without an answer
-	both    time.Duration // for how long there were two holders
-	lasting bool          // there still were when all was served
+	both    time.Duration // how long there were two holders
+	lasting bool          // whether there were still two holders when the VIP was served again
 }
 
-// strike has a fault strike once.
+// strike strikes once with a fault.
 func (p *pair) strike(ctx context.Context, f row) (out seen, err error) {
 	holder, err := p.settle(ctx)
 	if err != nil {
@@ -194,7 +195,7 @@ func (p *pair) strike(ctx context.Context, f row) (out seen, err error) {
 	}
 	watch := p.Client.WatchFresh(ctx, url, 5*time.Millisecond, 500*time.Millisecond)
 	defer watch.Stop()
-	lead := time.NewTimer(200*time.Millisecond + rand.N(300*time.Millisecond)) // in step with nothing
+	lead := time.NewTimer(200*time.Millisecond + rand.N(300*time.Millisecond)) // random relative to all timers
 	<-lead.C
 	watch.Reset()
 	began := time.Now()
@@ -209,8 +210,8 @@ func (p *pair) strike(ctx context.Context, f row) (out seen, err error) {
 	return out, err
 }
 
-// servedAgain waits until whoever was to notice has noticed, and a client has been answered steadily, each of its requests
-// for as long as one may take to fail.
+// servedAgain waits until the nodes have reacted, and a client has got answers regularly for as long as one of its requests
+// may take to fail.
 func (p *pair) servedAgain(ctx context.Context, w *lab.Watch) {
 	const step, steady = 100 * time.Millisecond, 7
 	tick := time.NewTicker(step)
@@ -223,7 +224,7 @@ func (p *pair) servedAgain(ctx context.Context, w *lab.Watch) {
 			return
 		}
 		now := w.Report()
-		if now.Failures == last.Failures && total(now)-total(last) >= 10 { // of the 20 that were asked
+		if now.Failures == last.Failures && total(now)-total(last) >= 10 { // of the 20 requests sent
 			good++
 		} else {
 			good = 0

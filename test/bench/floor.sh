@@ -1,6 +1,6 @@
-# What a golden bake cannot do without: copy the base, let apt install, write a compressed qcow2. apt has its lists and packages
-# from the run before, and only asks whether they are still the archive's.
-#   floor.sh BASE START SIZE KEPT WORK PACKAGES…   START and SIZE: the root's place on the disk in bytes
+# The minimum of a golden bake: copy the base image, install packages with apt, and write a compressed qcow2. apt has its lists and
+# packages from the previous run, and only checks that they are current.
+#   floor.sh BASE START SIZE KEPT WORK PACKAGES…   START and SIZE: position and size of the root's partition in bytes
 set -eu
 base=$1 start=$2 size=$3 kept=$4 work=$5
 shift 5

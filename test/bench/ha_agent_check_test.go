@@ -13,16 +13,16 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutCheck = `keepalived runs its check script every second, on every node, for ever. This is what a run of each kind costs, from fork to
-exit, on a node of the pair with a real haproxy, beside so many other processes: %d runs each, in turn. The last column is the
-most memory that it has resident.
+const aboutCheck = `keepalived runs its check script every second on every node. These are the costs of one run of each kind, from fork to exit, on a
+node of the pair with a real haproxy, while the given number of other processes exist: %d runs of each kind, alternately. The last
+column is the peak resident memory.
 
-*minimal* is the least that a check in Go can be: it asks haproxy's socket and is content with any answer. socat and curl ask
-too; ` + "`killall -0`" + ` and pidof only look whether there is a process of that name, and go through all that there are for it.`
+*minimal* is the minimum for a check in Go: it queries haproxy's socket, and accepts any answer. socat and curl also query the socket.
+` + "`killall -0`" + ` and pidof only check that a process with that name exists, and read the names of all processes for that.`
 
 const checkRuns = 300
 
-// checks are what people run, as keepalived would run them.
+// checks returns checks that people use, with the arguments that keepalived would use.
 func checks() []struct {
 	name string
 	argv []string
@@ -40,7 +40,7 @@ func checks() []struct {
 	}
 }
 
-// BenchmarkCheck measures what keepalived's check costs.
+// BenchmarkCheck measures the cost of keepalived's check.
 func BenchmarkCheck(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
 	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), hapair())
@@ -50,7 +50,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	wall := found.table(Table{Name: "check", Title: "What a check costs", Unit: "ms", What: "check", About: fmt.Sprintf(aboutCheck, checkRuns)})
 	cpu := found.table(Table{Name: "check-cpu", Title: "What a check costs a processor", Unit: "ms", What: "check",
-		About: "The same runs: the time that a processor worked for them, in user and in kernel mode, without what haproxy does to answer."})
+		About: "The same runs: the processor time in user and kernel mode, without haproxy's time for the answer."})
 	for _, idle := range []int{100, 300, 1000} {
 		column := count(idle) + " processes"
 		costs := timed(b, h, idle)
@@ -71,7 +71,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// install builds a program of the bench and puts it on a host.
+// install builds a program of the bench and installs it on a host.
 func install(b *testing.B, h *lab.Host, program string) {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), program)
@@ -89,10 +89,10 @@ func install(b *testing.B, h *lab.Host, program string) {
 	}
 }
 
-// cost is what the program timing tells.
+// cost is the output of the program timing for one command.
 type cost struct{ WallMS, CPUMS []float64 }
 
-// timed has a host run all checks beside a number of idle processes.
+// timed runs all checks on a host with a number of idle processes.
 func timed(b *testing.B, h *lab.Host, idle int) []cost {
 	b.Helper()
 	var argvs [][]string
@@ -119,8 +119,8 @@ func timed(b *testing.B, h *lab.Host, idle int) []cost {
 	return costs
 }
 
-// resident is the most memory that a command has. A program of little memory has to start it: a process begins with that of
-// the one that it was forked from.
+// resident returns the peak memory of a command. A program with little memory must start it, because a process begins with
+// the memory of the process that forked it.
 func resident(b *testing.B, h *lab.Host, argv []string) string {
 	b.Helper()
 	out, err := h.Must(b.Context(), "/usr/bin/time", append([]string{"-q", "-f", "%M"}, argv...)...)

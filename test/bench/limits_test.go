@@ -8,11 +8,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutLimits = `What a pair bears before its virtual IP moves without need, by its advert_int. The holder is paused as a hypervisor pauses a
-virtual machine, for so many advertisements, five times each, spread over the time between two of them. And programs that
-never rest run on the holder, each a service of its own, on the processors that both nodes share.`
+const aboutLimits = `How much disturbance a pair tolerates before its virtual IP moves unnecessarily, by its advert_int. The holder is paused, as a
+hypervisor pauses a virtual machine, for the given number of advertisement intervals, five times each, at different phases of the
+interval. Then endless programs run on the holder, each as a separate service, on the processors that both nodes share.`
 
-// BenchmarkLimits finds how long a holder may stand still, and how busy it may be.
+// BenchmarkLimits measures how long a holder may freeze, and how busy it may be.
 func BenchmarkLimits(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
 	image := bake.Image(b, "trixie")

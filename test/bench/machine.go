@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine is what was measured on.
+// Machine describes the machine on which the bench ran.
 type Machine struct {
 	Processor  string `json:"processor"`
 	Processors int    `json:"processors"`
@@ -17,7 +17,7 @@ type Machine struct {
 	System     string `json:"system"`
 	Kernel     string `json:"kernel"`
 	Go         string `json:"go"`
-	// Load averages of the last minute. One at the start that is not near 0 says that others were at work too.
+	// Load averages of the last minute. If the first is not close to 0, other programs were running too.
 	LoadBefore string `json:"load_before"`
 	LoadAfter  string `json:"load_after"`
 }
@@ -42,7 +42,7 @@ func load() string {
 	return first
 }
 
-// field is the value of the first line of a file that begins with a name.
+// field returns the value of the first line of a file that begins with a name.
 func field(path, name, separator string) string {
 	text, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(text)) {

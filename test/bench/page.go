@@ -15,7 +15,7 @@ import (
 //go:embed page.md.tmpl
 var pageTemplate string
 
-// Files are the page and its pictures, by their names.
+// Files returns the page and its pictures, by file name.
 func (r *Results) Files() (map[string][]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"cell":     cell,
@@ -49,7 +49,7 @@ func (m Machine) String() string {
 		m.Processors, m.Processor, m.MemoryGiB, m.System, m.Kernel, m.LoadBefore, m.LoadAfter)
 }
 
-// cell writes a sample: its median, the middle half, and the worst.
+// cell formats a sample: its median, the middle half, and the worst value.
 func cell(s Sample) string {
 	var parts []string
 	if len(s.Values) > 0 {
@@ -65,7 +65,7 @@ func cell(s Sample) string {
 	return strings.Join(append(parts, []string{"–"}[min(len(parts), 1):]...), "<br>")
 }
 
-// number writes three digits, with thousands apart.
+// number formats a number with three digits and a separator for thousands.
 func number(f float64) string {
 	switch {
 	case f >= 999.5:
@@ -78,7 +78,7 @@ func number(f float64) string {
 	return fmt.Sprintf("%.2f", f)
 }
 
-// count writes a whole number, with thousands apart.
+// count formats an integer with a separator for thousands.
 func count(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the page in docs anew, out of its results")
+var update = flag.Bool("update", false, "update the page in docs from its results")
 
-// TestPageIsOfItsResults sees that the page in docs and its pictures are what its results say.
+// TestPageIsOfItsResults checks that the page in docs and its pictures agree with the results.
 func TestPageIsOfItsResults(t *testing.T) {
 	const docs = "../../docs"
 	r, err := Load(filepath.Join(docs, "performance.json"))
@@ -34,12 +34,12 @@ func TestPageIsOfItsResults(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s is not of performance.json (-want +got):\n%s", name, diff)
+			t.Errorf("%s does not agree with performance.json (-want +got):\n%s", name, diff)
 		}
 	}
 	pictures, err := filepath.Glob(filepath.Join(docs, "performance-*.svg"))
 	if err != nil || len(pictures) != len(files)-1 || len(pictures) < 3 {
-		t.Errorf("there are %d pictures, want %d (%v)", len(pictures), len(files)-1, err)
+		t.Errorf("found %d pictures, want %d (%v)", len(pictures), len(files)-1, err)
 	}
 }
 

@@ -13,20 +13,20 @@ import (
 
 const url = cluster.PairURL
 
-// spec has advertisements that often, a stats page, and the programs that people check haproxy with.
+// spec returns a spec with the given advert_int, a stats page, and the programs with which people check haproxy.
 func spec(advertInt string) []byte {
 	return cluster.PairSpec(`stats: {port: 1936, user: admin, password: {file: secrets/stats}}
 image: {packages: [psmisc, socat, curl, time]}
 vrrp: {advert_int: ` + advertInt + `}`)
 }
 
-// pair is both nodes, with what is behind them.
+// pair is both nodes, with the servers behind them.
 type pair struct {
 	*cluster.Cluster
 	way way
 }
 
-// bootPair boots both nodes of an image, and makes them what a way wants.
+// bootPair boots both nodes of an image, and converts them to a way.
 func bootPair(b *testing.B, bake *cluster.Bake, release, image string, w way) *pair {
 	b.Helper()
 	bake.Write(b, spec(w.advertInt))
@@ -48,7 +48,7 @@ func bootPair(b *testing.B, bake *cluster.Bake, release, image string, w way) *p
 	return p
 }
 
-// settle waits until one node holds the VIP, and both are ready for the next fault; it gives the holder.
+// settle waits until one node holds the VIP and both are ready for the next fault. It returns the holder.
 func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
@@ -59,7 +59,7 @@ func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 			return err
 		}
 		if p.way.home != "" && name != p.way.home {
-			return fmt.Errorf("%s holds the VIP, and not %s", name, p.way.home)
+			return fmt.Errorf("%s holds the VIP, want %s", name, p.way.home)
 		}
 		holder = p.Nodes[name]
 		for _, h := range p.Nodes {
@@ -80,16 +80,16 @@ func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 	return holder, err
 }
 
-// settleLimit is generous: the slowest way needs two checks of 5 s and an advertisement or four.
+// settleLimit is generous: the slowest way needs two checks of 5 s and up to four advertisement intervals.
 const settleLimit = 90 * time.Second
 
-// inState tells whether haproxy runs on a node and keepalived has come to a state: by its log, which every version of it
-// and every configuration has.
+// inState returns nil if haproxy runs on a node and keepalived has entered a state. It reads keepalived's log, because that
+// works with every version and configuration.
 func inState(ctx context.Context, h *lab.Host, want string) error {
 	out, _, err := h.Run(ctx, "sh", "-c", `systemctl is-active haproxy keepalived | uniq
 journalctl --boot --unit=keepalived --output=cat --no-pager | sed -n 's/.*Entering \([A-Z]*\) STATE.*/\1/p' | tail -n 1`)
 	if err == nil && strings.TrimSpace(out) != "active\n"+want {
-		err = fmt.Errorf("%s is %q, and not %s", h.Name, strings.Fields(out), want)
+		err = fmt.Errorf("%s is %q, want %s", h.Name, strings.Fields(out), want)
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Sizes of a picture, in pixels of its own.
+// Sizes in a picture, in pixels.
 const (
 	pictureWidth = 900.0
 	leftEdge     = 240.0
@@ -18,7 +18,7 @@ const (
 	legendStep   = 18.0
 )
 
-// style follows the reader's light or dark screen: the page is shown on both.
+// style has colors for a light and a dark color scheme.
 const style = `text{font:12px system-ui,"DejaVu Sans",sans-serif;fill:#1b2330}.soft{fill:#5d6776}.line{stroke:#dfe3e9}.mark{stroke:#1b2330;stroke-width:1.5}
 .c0{fill:#2f6fd0}.c1{fill:#72a5ee}.c2{fill:#e0892b}.c3{fill:#8250c4}.c4{fill:#17899b}.c5{fill:#b5477d}.c6{fill:#6b7a1e}
 @media(prefers-color-scheme:dark){text{fill:#e6eaf0}.soft{fill:#9aa5b4}.line{stroke:#2c3542}.mark{stroke:#e6eaf0}}`
@@ -59,7 +59,8 @@ type text struct {
 	Text   string  `xml:",chardata"`
 }
 
-// picture draws the medians as bars on a logarithmic scale, with the middle half of the values as a line through each end.
+// picture draws the medians as bars on a logarithmic scale. A line at the end of each bar shows the middle half of the
+// values.
 func (t *Table) picture() ([]byte, error) {
 	s := newScale(t)
 	p := svg{Style: style}
@@ -93,10 +94,10 @@ func (t *Table) picture() ([]byte, error) {
 	return xml.MarshalIndent(p, "", " ")
 }
 
-// drawn tells whether there is anything to draw.
+// drawn reports whether there are values to draw.
 func (t *Table) drawn() bool { return slices.ContainsFunc(t.Rows, Row.measured) }
 
-// measured are the columns that have values.
+// measured returns the columns that have values.
 func (t *Table) measured() []int {
 	var out []int
 	for i := range t.Columns {
@@ -107,7 +108,7 @@ func (t *Table) measured() []int {
 	return out
 }
 
-// measured tells whether any cell has values, and not words alone.
+// measured reports whether a cell has values, and not only a note.
 func (r Row) measured() bool {
 	return slices.ContainsFunc(r.Cells, func(c Sample) bool { return len(c.Values) > 0 })
 }
@@ -136,7 +137,7 @@ func (p *svg) bar(s scale, y float64, column int, c Sample) {
 	p.Texts = append(p.Texts, text{X: end + 6, Y: y + 10, Text: label})
 }
 
-// scale maps values to pixels, a power of ten as wide as the other.
+// scale maps values to pixels. All powers of ten have the same width.
 type scale struct{ least, most float64 }
 
 func newScale(t *Table) scale {

@@ -15,26 +15,26 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutReload = `How long it takes from saving a haproxy.cfg until the virtual IP serves it, and what clients lose by it: %d changes in a row, each
-as soon as the one before is in force. Meanwhile one client takes a new connection for each of 100 requests a second, and four
-clients ask 100 times a second each over connections that they keep for 100 requests; nothing is asked twice.
+const aboutReload = `The time from saving a haproxy.cfg until the virtual IP serves it, and the requests that clients lose: %d changes in a row, each
+as soon as the previous one is in effect. During the changes, one client sends 100 requests per second, each over a new connection,
+and four clients send 100 requests per second each over connections that they keep for 100 requests. Clients do not retry.
 
-*ha-agent* waits until the file has been left alone for 50 ms and tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
-reloads, and calls it done. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and calls
-` + "`systemctl reload`" + `; the store is played by the bench and answers at once. For these
-two, haproxy.cfg is without what hapair adds for reloads (close-spread-time, hard-stop-after).`
+*ha-agent* waits until the file has not changed for 50 ms, tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
+reloads without a proof. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and runs
+` + "`systemctl reload`" + `. The bench simulates the store, which answers at once. For these
+two, haproxy.cfg does not have hapair's settings for reloads (close-spread-time, hard-stop-after).`
 
-// reloads of each way.
+// reloads is the number of changes with each way.
 const reloads = 100
 
-// reloadWay is how a haproxy.cfg gets into force.
+// reloadWay is a way to apply a haproxy.cfg.
 type reloadWay struct {
 	name   string
-	before string // a script that makes the node ready for it
+	before string // a script that prepares the node
 	save   func(ctx context.Context, content string) error
 }
 
-// BenchmarkReload changes a haproxy.cfg again and again, beside clients that count what they lose.
+// BenchmarkReload changes a haproxy.cfg repeatedly, while clients count lost requests.
 func BenchmarkReload(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
 	p := bootPair(b, bake, "trixie", bake.Image(b, "trixie"), hapair())
@@ -77,7 +77,7 @@ func BenchmarkReload(b *testing.B) {
 func (p *pair) reload(b *testing.B, w reloadWay, cfg string, table *Table) {
 	ctx := b.Context()
 	mark := func(i int) string { return fmt.Sprintf("%s-%d", strings.ReplaceAll(w.name, " ", "-"), i) }
-	if _, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(-1)), mark(-1)); err != nil { // what is in force for the first time is no reload like the others
+	if _, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(-1)), mark(-1)); err != nil { // the first change is not a typical reload
 		b.Fatal(err)
 	}
 	fresh := p.Client.WatchFresh(ctx, url, 10*time.Millisecond, 900*time.Millisecond)
@@ -116,7 +116,7 @@ func lost(reports ...lab.WatchReport) string {
 	return fmt.Sprintf("**%d** of %s", failed, count(asked))
 }
 
-// inForce saves a haproxy.cfg and measures how long it takes until the VIP serves it.
+// inForce saves a haproxy.cfg, and measures how long it takes until the VIP serves it.
 func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -127,7 +127,7 @@ func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (
 	err := lab.Poll(ctx, 2*time.Millisecond, func() error {
 		_, body, err := p.Client.Get(ctx, url+"mark")
 		if err == nil && body != mark {
-			err = fmt.Errorf("GET /mark gives %q; want %q", body, mark)
+			err = fmt.Errorf("GET /mark: %q; want %q", body, mark)
 		}
 		return err
 	})
@@ -142,7 +142,7 @@ template {
 }
 `
 
-// startConsulTemplate runs a real consul-template on a node, beside a store that has nothing for it yet.
+// startConsulTemplate runs a real consul-template on a node, with a store that has no value yet.
 func startConsulTemplate(b *testing.B, p *pair, h *lab.Host, store *keyValue) {
 	b.Helper()
 	program, err := os.ReadFile(gotool.Path(b, "github.com/hashicorp/consul-template", "v0.41.1"))

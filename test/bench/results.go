@@ -1,5 +1,5 @@
-// Package bench measures hapair beside what people use today, side by side in one run, and writes what it found: as JSON, as
-// a page with tables, and as pictures.
+// Package bench compares hapair with common setups in one run, and writes the results as JSON, as a page with tables, and as
+// pictures.
 package bench
 
 import (
@@ -11,41 +11,41 @@ import (
 	"time"
 )
 
-// Results are what one run found.
+// Results are the results of one run.
 type Results struct {
 	Date     time.Time         `json:"date"`
 	Took     string            `json:"took"`
 	Machine  Machine           `json:"machine"`
-	Versions map[string]string `json:"versions"` // of what was measured, by a release's or a program's name
+	Versions map[string]string `json:"versions"` // versions of the measured software, by the name of a release or a program
 	Tables   []*Table          `json:"tables"`
 }
 
-// Table is one kind of measurement: the same things (rows) done to or by several candidates (columns).
+// Table is one kind of measurement, with the measured things as rows and the candidates as columns.
 type Table struct {
-	Name    string   `json:"name"` // of its picture
+	Name    string   `json:"name"` // also the name of its picture
 	Title   string   `json:"title"`
-	About   string   `json:"about"` // how it was measured, in prose
+	About   string   `json:"about"` // how it was measured, as text
 	Unit    string   `json:"unit"`
-	What    string   `json:"what"` // heads the column of the rows' names
+	What    string   `json:"what"` // heading of the column with the rows' names
 	Columns []string `json:"columns"`
 	Rows    []Row    `json:"rows"`
 }
 
-// Row is a line of a table.
+// Row is a row of a table.
 type Row struct {
 	Name  string   `json:"name"`
 	Cells []Sample `json:"cells"` // one for each column
 }
 
-// Sample is what was measured of one thing.
+// Sample is the result of one measurement.
 type Sample struct {
-	Values []float64 `json:"values,omitempty"` // none: it was not, or cannot be, done
-	// AtLeast: the last of the values is as long as was waited for. It would have taken longer, or for ever.
+	Values []float64 `json:"values,omitempty"` // none if it was not, or cannot be, measured
+	// AtLeast means that the last value is the time limit: it would have taken longer, or forever.
 	AtLeast bool   `json:"at_least,omitempty"`
-	Note    string `json:"note,omitempty"` // besides, in a few words
+	Note    string `json:"note,omitempty"` // additional information in a few words
 }
 
-// add puts a row into a table, or a cell for another column into the row of that name.
+// add adds a row to a table, or a cell to the existing row of that name.
 func (t *Table) add(row, column string, s Sample) {
 	i := slices.Index(t.Columns, column)
 	if i < 0 {
@@ -65,7 +65,7 @@ func (t *Table) add(row, column string, s Sample) {
 	t.Rows[j].Cells[i] = s
 }
 
-// quantile is the value below which a share q of the sample lies; linear between two of them.
+// quantile returns the value below which a share q of the sample lies, with linear interpolation.
 func (s Sample) quantile(q float64) float64 {
 	if len(s.Values) == 0 {
 		return 0
@@ -77,13 +77,13 @@ func (s Sample) quantile(q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// Median of the sample.
+// Median returns the median of the sample.
 func (s Sample) Median() float64 { return s.quantile(0.5) }
 
-// Worst of the sample.
+// Worst returns the largest value of the sample.
 func (s Sample) Worst() float64 { return s.quantile(1) }
 
-// Load reads results that Save has written.
+// Load reads results that JSON has encoded.
 func Load(path string) (*Results, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func Load(path string) (*Results, error) {
 	return r, json.Unmarshal(data, r)
 }
 
-// JSON is what Load reads. Measurements stand in a line, because there are many of them.
+// JSON encodes the results for Load. The values of a sample are on one line, because there are many.
 func (r *Results) JSON() ([]byte, error) {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *Results) JSON() ([]byte, error) {
 	return append(regexp.MustCompile(`\[[-+.eE0-9,\s]+\]`).ReplaceAllFunc(data, func(b []byte) []byte { return blanks.ReplaceAll(b, nil) }), '\n'), nil
 }
 
-// milliseconds for a table, to the microsecond.
+// milliseconds converts a duration for a table, with a precision of one microsecond.
 func milliseconds(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutSpec = `How long a person waits after editing a spec: from starting the command until it has ended, for specs of many services with
-two servers each, on two nodes. ` + "`render`" + ` writes each node's files, ` + "`cloud-init`" + ` each node's user-data and seed.iso; both read and validate the
-spec first, as ` + "`validate`" + ` does alone (where haproxy is installed, it has haproxy test the result besides).`
+const aboutSpec = `How long a command takes, from its start to its end, for specs of many services with two servers each, on two
+nodes. ` + "`render`" + ` writes each node's files, and ` + "`cloud-init`" + ` each node's user-data and seed.iso. Both first read and validate the spec,
+as ` + "`validate`" + ` does alone (if haproxy is installed, it also tests the result).`
 
-// BenchmarkSpec makes files of large specs.
+// BenchmarkSpec generates the files of large specs.
 func BenchmarkSpec(b *testing.B) {
 	bake := cluster.Build(b, spec("250ms"))
 	program := filepath.Join(bake.Dir, "bake")
@@ -48,7 +48,7 @@ func BenchmarkSpec(b *testing.B) {
 	}
 }
 
-// manyServices is a spec of many services, each on a port of its own of one VIP.
+// manyServices returns a spec of many services, each on a different port of one VIP.
 func manyServices(n int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`apiVersion: hapair/v1

@@ -13,17 +13,17 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// way is how somebody makes a pair of load balancers.
+// way is a way to make a pair of load balancers.
 type way struct {
 	name      string
 	advertInt string        // of the spec
-	byHand    string        // the folder of testdata with what is written by hand; empty: hapair's own
-	notices   time.Duration // after which a silent node is noticed: four advertisements
+	byHand    string        // the folder of testdata with the files of this way; empty for hapair's own
+	notices   time.Duration // the time after which a silent node is detected: four advertisement intervals
 	fast      bool          // hapair again, with a shorter advert_int
-	home      string        // the node that the VIP always comes back to; empty: it stays where it is
+	home      string        // the node to which the VIP always returns; empty if it stays
 }
 
-// ways are all of them, hapair's last.
+// ways returns all ways, hapair's last.
 func ways() []way {
 	return []way{
 		{name: "tutorial", advertInt: "250ms", notices: 4 * time.Second, byHand: "tutorial", home: "controller-1"},
@@ -33,10 +33,10 @@ func ways() []way {
 	}
 }
 
-// hapair is what bake makes by default.
+// hapair returns the way with the defaults of bake.
 func hapair() way { return way{name: "hapair, 250 ms", advertInt: "250ms", notices: time.Second} }
 
-// convert takes hapair off a node that has booted, all but the haproxy.cfg, and lays down what a way has instead.
+// convert removes hapair from a node that has booted, except for the haproxy.cfg, and installs the files of the way.
 func (w way) convert(ctx context.Context, h *lab.Host, number string) error {
 	if w.byHand == "" {
 		return nil
@@ -63,7 +63,7 @@ rm -f /etc/systemd/system/haproxy.service.d/hapair.conf /etc/systemd/system/keep
 	return err
 }
 
-// of fills in what differs between the first and the second node: <A|B> is A on the first.
+// of fills in the differences between the first and the second node: <A|B> is A on the first.
 func of(text, number string) string {
 	var b strings.Builder
 	for {

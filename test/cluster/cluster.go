@@ -1,5 +1,4 @@
-// Package cluster boots what bake makes of a spec of two controllers, as real hosts in the lab: for the tests of whole
-// clusters.
+// Package cluster boots the nodes of a spec with two controllers as real hosts in the lab, for tests of whole clusters.
 package cluster
 
 import (
@@ -18,20 +17,20 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Password is that of the stats page: the tests' own secret.
+// Password is the password of the stats page in the tests.
 const Password = "open sesame"
 
-// VIP is the virtual IP of the controllers, as in examples/controllers.yaml. See Family for what it is in IPv6.
+// VIP is the virtual IP of the controllers, as in examples/controllers.yaml. Family has its IPv6 address.
 const VIP = "192.168.1.32"
 
-// Limits of what is waited for: generous, because the machine may be busy with other tests.
+// Time limits. They are generous, because other tests may use the machine.
 const (
 	bootLimit   = 3 * time.Minute
 	settleLimit = 60 * time.Second
-	settled     = 1500 * time.Millisecond // how long one holder must stay the only one
+	settled     = 1500 * time.Millisecond // how long there must be exactly one holder
 )
 
-// Releases returns those that HAPAIR_RELEASES names, separated by commas, or else the given ones.
+// Releases returns the releases in HAPAIR_RELEASES, separated by commas, or the given ones if it is not set.
 func Releases(t testing.TB, defaults ...string) []string {
 	t.Helper()
 	names := strings.FieldsFunc(os.Getenv("HAPAIR_RELEASES"), func(r rune) bool { return r == ',' || r == ' ' })
@@ -46,20 +45,20 @@ func Releases(t testing.TB, defaults ...string) []string {
 	return names
 }
 
-// Bake is the program under test, with the spec that it is given.
+// Bake is the program under test, with a spec.
 type Bake struct {
-	Dir    string // of the programs, and to work in
+	Dir    string // directory of the programs, and working directory
 	Spec   string
-	Family Family // of the nodes that it makes; empty: IPv4
+	Family Family // of the nodes; empty means IPv4
 }
 
-// Build builds the programs, with flags of go build, and lays a spec down as a newcomer would have it.
+// Build builds the programs, with flags for go build, and writes a spec as a new user would.
 func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	t.Helper()
 	needs.Cluster(t)
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
-	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as the Makefile does
+	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as in the Makefile
 	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -70,7 +69,7 @@ func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	return b
 }
 
-// Write lays another spec down, for what comes next.
+// Write replaces the spec.
 func (b *Bake) Write(t testing.TB, spec []byte) {
 	t.Helper()
 	b.Spec = b.write(t, "controllers.yaml", spec)
@@ -88,7 +87,7 @@ func (b *Bake) write(t testing.TB, name string, data []byte) string {
 	return path
 }
 
-// Run runs bake and fails the test unless it ends well.
+// Run runs bake, and fails the test if bake fails.
 func (b *Bake) Run(t testing.TB, args ...string) {
 	t.Helper()
 	start := time.Now()
@@ -101,7 +100,7 @@ func (b *Bake) Run(t testing.TB, args ...string) {
 	t.Logf("bake %s %s: %v", args[0], strings.Join(args[2:], " "), time.Since(start).Round(100*time.Millisecond))
 }
 
-// Golden bakes an image of a release and makes both nodes of it, off.
+// Golden bakes an image of a release, and creates both nodes from it, off.
 func (b *Bake) Golden(t testing.TB, release string) *Cluster {
 	t.Helper()
 	return b.Nodes(t, release, b.Image(t, release))
@@ -115,7 +114,7 @@ func (b *Bake) Image(t testing.TB, release string) string {
 	return image
 }
 
-// Nodes makes both nodes of an image with the spec's seeds, off.
+// Nodes creates both nodes from an image with the spec's seeds, off.
 func (b *Bake) Nodes(t testing.TB, release, image string) *Cluster {
 	t.Helper()
 	seeds := filepath.Join(b.Dir, "seeds")
@@ -132,13 +131,13 @@ func (b *Bake) Nodes(t testing.TB, release, image string) *Cluster {
 type Cluster struct {
 	Lab     *lab.Lab
 	Family  Family
-	Nodes   map[string]*lab.Host // by their host names
-	Client  *lab.Client          // asks for the service
+	Nodes   map[string]*lab.Host // by host name
+	Client  *lab.Client          // sends requests to the service
 	Admin   *lab.Client          // on the nodes' own network
 	Holders *lab.Holders
 }
 
-// New makes both nodes, off, with their seeds. An empty family is IPv4.
+// New creates both nodes with their seeds, off. An empty family means IPv4.
 func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string, f Family) *Cluster {
 	t.Helper()
 	c := &Cluster{Lab: l, Family: f, Nodes: map[string]*lab.Host{}}
@@ -162,7 +161,7 @@ func New(t testing.TB, l *lab.Lab, base *lab.Base, seeds string, f Family) *Clus
 	return c
 }
 
-// Boot starts both nodes and waits until they run.
+// Boot starts both nodes, and waits until they are running.
 func (c *Cluster) Boot(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
@@ -177,14 +176,14 @@ func (c *Cluster) Boot(t testing.TB) {
 	t.Logf("both nodes running after %v", time.Since(start).Round(100*time.Millisecond))
 	for _, h := range c.Nodes {
 		haproxy, keepalived := c.activeAfter(ctx, t, h, "haproxy.service"), c.activeAfter(ctx, t, h, "keepalived.service")
-		t.Logf("%s: haproxy active %v and keepalived %v after its systemd began", h.Name, haproxy, keepalived)
+		t.Logf("%s: haproxy active %v and keepalived %v after systemd started", h.Name, haproxy, keepalived)
 	}
 }
 
-// activeAfter is how long after its beginning a host's systemd had a unit active.
+// activeAfter returns the time from the start of a host's systemd until a unit was active.
 func (c *Cluster) activeAfter(ctx context.Context, t testing.TB, h *lab.Host, unit string) time.Duration {
 	t.Helper()
-	var began, active int64 // microseconds of the machine's clock
+	var began, active int64 // microseconds of the monotonic clock
 	out, err := h.Must(ctx, "sh", "-euc", `systemctl show -P UserspaceTimestampMonotonic; systemctl show -P ActiveEnterTimestampMonotonic "$1"`, "sh", unit)
 	if err == nil {
 		_, err = fmt.Sscan(out, &began, &active)
@@ -205,13 +204,13 @@ func (c *Cluster) WaitRunning(ctx context.Context, t testing.TB) {
 	}
 }
 
-// FirstBoot is what cloud-init has to say.
+// FirstBoot returns the messages of cloud-init.
 func (c *Cluster) FirstBoot(ctx context.Context, h *lab.Host) string {
 	out, _, _ := h.Run(ctx, "sh", "-c", "cloud-init status --long; tail -n 25 /var/log/cloud-init-output.log")
 	return out
 }
 
-// Settle waits until exactly one node holds the VIP and stays the only one, and tells which and which not.
+// Settle waits until exactly one node holds the VIP and stays the only holder, and returns the holder and the other node.
 func (c *Cluster) Settle(t testing.TB) (holder, other *lab.Host) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), settleLimit)

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// Family is which address families a pair has. Tests write IPv4 addresses, as the examples do; each of them has an IPv6
-// address that stands for it or beside it: 192.168.56.101/24 and fd00:56::101/64.
+// Family is the address families of a pair. Tests use IPv4 addresses, as the examples do. Each IPv4 address has a
+// corresponding IPv6 address: 192.168.56.101/24 and fd00:56::101/64.
 type Family string
 
 const (
 	IPv4 Family = "ipv4"
-	Dual Family = "dual" // both; VRRP is spoken over IPv4
+	Dual Family = "dual" // both; VRRP uses IPv4
 	IPv6 Family = "ipv6"
 )
 
-// Families returns those that HAPAIR_FAMILY names, separated by commas, or else the given ones. named reports whether it
-// names any: then the tests are to leave nothing out.
+// Families returns the families in HAPAIR_FAMILY, separated by commas, or the given ones if it is not set. named reports
+// whether it is set: then tests must not skip anything.
 func Families(t testing.TB, defaults ...Family) (families []Family, named bool) {
 	t.Helper()
 	for _, name := range strings.FieldsFunc(os.Getenv("HAPAIR_FAMILY"), func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -37,7 +37,7 @@ func Families(t testing.TB, defaults ...Family) (families []Family, named bool) 
 	return families, true
 }
 
-// Prefixes are what an IPv4 address with its prefix is in the family, the one that VRRP prefers first.
+// Prefixes returns the addresses of the family for an IPv4 address with prefix. The first one is used for VRRP.
 func (f Family) Prefixes(v4 string) []netip.Prefix {
 	prefix := netip.MustParsePrefix(v4)
 	switch f {
@@ -49,13 +49,13 @@ func (f Family) Prefixes(v4 string) []netip.Prefix {
 	return []netip.Prefix{prefix}
 }
 
-// sixth is the IPv6 address that stands for an IPv4 one.
+// sixth returns the IPv6 address that corresponds to an IPv4 address.
 func sixth(p netip.Prefix) netip.Prefix {
 	b := p.Addr().As4()
 	return netip.MustParsePrefix(fmt.Sprintf("fd00:%d::%d/64", b[2], b[3]))
 }
 
-// Addresses are what an IPv4 address is in the family.
+// Addresses returns the addresses of the family for an IPv4 address.
 func (f Family) Addresses(v4 string) []netip.Addr {
 	var all []netip.Addr
 	for _, p := range f.Prefixes(v4 + "/24") {
@@ -64,7 +64,7 @@ func (f Family) Addresses(v4 string) []netip.Addr {
 	return all
 }
 
-// URLs are those of a port and a path of what an IPv4 address is in the family.
+// URLs returns the URLs of a port and a path at the addresses of the family for an IPv4 address.
 func (f Family) URLs(v4 string, port uint16, path string) []string {
 	var all []string
 	for _, a := range f.Addresses(v4) {
@@ -75,9 +75,9 @@ func (f Family) URLs(v4 string, port uint16, path string) []string {
 
 var addressKey = regexp.MustCompile(`address: (192\.168\.\d+\.\d+)(/\d+)?`)
 
-// Spec rewrites a spec's addresses for the family. What has a prefix, a node or a VIP, gets all of them. A server has one: in a
-// dual-stack pair those with an odd last number keep theirs. Nodes get a gateway of IPv6, so that they wait for no router's
-// advertisement.
+// Spec replaces a spec's addresses by those of the family. An address with a prefix (of a node or a VIP) is replaced by all
+// of them. A server has one address: in a dual-stack pair, servers with an odd last number keep theirs. Nodes get an IPv6
+// gateway, so that they do not wait for a router advertisement.
 func (f Family) Spec(spec []byte) []byte {
 	if f != IPv4 {
 		gateway := fmt.Sprintf("gateway: %q", sixth(netip.MustParsePrefix("192.168.56.1/24")).Addr())

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// TestFamilySpecs sees that the rewritten specs are valid, and have no address of a family that they are not of.
+// TestFamilySpecs checks that the resulting specs are valid, and contain only addresses of their family.
 func TestFamilySpecs(t *testing.T) {
 	example, _ := examples.Get("controllers")
 	for name, data := range map[string][]byte{"pair": PairSpec(""), "controllers": example} {
@@ -40,8 +40,8 @@ func prefixes(addresses []spec.Address) string {
 	return "[" + strings.Join(all, " ") + "]"
 }
 
-// short is a server's address without what tells the two specs apart: the pair's servers are 201 and 202, the controllers 101
-// and 102.
+// short returns a server's address without the part that differs between the two specs: the pair's servers are 201 and 202,
+// the controllers 101 and 102.
 func short(s spec.Server) string {
 	return strings.NewReplacer("201", "1", "202", "2", "101", "1", "102", "2").Replace(fmt.Sprint(s.Address))
 }

@@ -5,16 +5,16 @@ import (
 	"github.com/hapair/hapair/internal/lab/fault"
 )
 
-// Faults are what everybody's pair must stand. Each of them moves the VIP to the other node.
+// Faults returns the faults that every pair must survive. Each of them moves the VIP to the other node.
 func Faults() []fault.Fault {
 	return []fault.Fault{fault.HAProxyDead(), fault.HAProxyStuck(), fault.KeepalivedStopped(), fault.Shutdown(), fault.PowerCut(),
 		ManagementLinkCut(), PublicLinkCut(), fault.Reboot()}
 }
 
-// ManagementLinkCut cuts a node from the nodes' own network.
+// ManagementLinkCut disconnects a node from the nodes' own network.
 func ManagementLinkCut() fault.Fault { return linkCut("eth3", "link of the nodes' network cut") }
 
-// PublicLinkCut cuts a node from the VIP's network.
+// PublicLinkCut disconnects a node from the VIP's network.
 func PublicLinkCut() fault.Fault { return linkCut("eth4", "link of the VIP's network cut") }
 
 func linkCut(iface, title string) fault.Fault {

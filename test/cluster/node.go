@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// HAProxyConfig is the file that edits are made of.
+// HAProxyConfig is the path of the file that tests edit.
 const HAProxyConfig = wellknown.HAProxyConfig
 
 // Edit is a way in which editors save a file: a shell script that writes standard input to $1.
@@ -20,7 +20,7 @@ type Edit struct {
 	Name, script string
 }
 
-// Edits are the ways that are in use.
+// Edits returns the ways that editors use.
 func Edits() []Edit {
 	return []Edit{
 		{"in place", `cat >/run/new && dd if=/run/new of="$1" conv=notrunc status=none && truncate -s "$(stat -c %s /run/new)" "$1"`},
@@ -30,7 +30,7 @@ func Edits() []Edit {
 	}
 }
 
-// ByRename is what most editors do.
+// ByRename returns the way that most editors use.
 func ByRename() Edit { return Edits()[2] }
 
 // Save saves a file on a host.
@@ -38,10 +38,10 @@ func (e Edit) Save(ctx context.Context, h *lab.Host, path, content string) error
 	return Pipe(ctx, h, content, e.script, path)
 }
 
-// serviceBinds are the bind lines of the controllers' service, one for each address of the VIP.
+// serviceBinds matches the bind lines of the controllers' service, one for each address of the VIP.
 var serviceBinds = regexp.MustCompile(`(?m)(^    bind \S+:5000( v6only)?\n)+`)
 
-// Marked is a haproxy.cfg of the controllers that answers GET /mark with a text.
+// Marked returns a haproxy.cfg of the controllers that answers GET /mark with a text.
 func Marked(cfg, mark string) string {
 	at := serviceBinds.FindStringIndex(cfg)
 	if at == nil {
@@ -50,7 +50,7 @@ func Marked(cfg, mark string) string {
 	return cfg[:at[1]] + "    http-request return status 200 content-type text/plain string " + mark + " if { path /mark }\n" + cfg[at[1]:]
 }
 
-// Status is what ha-agent status says on a host.
+// Status returns the output of ha-agent status on a host.
 func Status(ctx context.Context, h *lab.Host) (control.Status, error) {
 	var s control.Status
 	cmd, err := h.Command(ctx, "ha-agent", "status", "--json")
@@ -64,7 +64,7 @@ func Status(ctx context.Context, h *lab.Host) (control.Status, error) {
 	return s, nil
 }
 
-// Versions are those of the programs that a host with an agent runs.
+// Versions returns the versions of the programs on a host with an agent.
 func Versions(ctx context.Context, h *lab.Host) (string, error) {
 	s, err := Status(ctx, h)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// PairSpec is a spec of the example's pair with the servers behind it on machines of their own: what breaks on a node is
-// then the node's alone. more are lines of it.
+// PairSpec returns a spec of the example's pair with the servers on separate machines, so that a fault of a node does not
+// affect a server. more are additional lines.
 func PairSpec(more string) []byte {
 	return []byte(`apiVersion: hapair/v1
 cluster: pair
@@ -35,10 +35,10 @@ services:
 // PairPort is the port of the pair's service.
 const PairPort = 5000
 
-// PairURL is what clients of the pair ask for over IPv4.
+// PairURL is the URL that clients of the pair request over IPv4.
 const PairURL = "http://192.168.1.32:5000/"
 
-// ServePair has both servers of a pair answer.
+// ServePair starts both servers of a pair.
 func (c *Cluster) ServePair() error {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
 	var err error
@@ -50,7 +50,7 @@ func (c *Cluster) ServePair() error {
 	return err
 }
 
-// Pipe runs a shell script on a host, with something to read.
+// Pipe runs a shell script with standard input on a host.
 func Pipe(ctx context.Context, h *lab.Host, in, script string, args ...string) error {
 	cmd, err := h.Command(ctx, "sh", append([]string{"-euc", script, "sh"}, args...)...)
 	if err != nil {

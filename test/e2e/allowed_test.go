@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// allowed is a difference between a golden and a stock node that is no fault.
+// allowed is a difference between a golden and a stock node that is not an error.
 type allowed struct {
-	pattern string // of the whole key of an inventory
+	pattern string // matches the whole key of an inventory
 	reason  string
 }
 
-// allowedDifferences lists all of them.
+// allowedDifferences returns all allowed differences.
 func allowedDifferences() []allowed {
 	return []allowed{
 		{`(file|content) /etc/apt/apt\.conf\.d/90lab`, "this test's: it sends apt to the lab's proxy"},
@@ -40,7 +40,7 @@ var allowedPatterns = sync.OnceValue(func() map[string]*regexp.Regexp {
 	return patterns
 })
 
-// allowedDifference is the pattern that allows a key to differ; empty if none does.
+// allowedDifference returns the pattern that allows a key to differ, or "" if there is none.
 func allowedDifference(key string) string {
 	for pattern, re := range allowedPatterns() {
 		if re.MatchString(key) {

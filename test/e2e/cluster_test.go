@@ -1,4 +1,4 @@
-// Package e2e boots what bake makes of an example, as real hosts in the lab, and sees that the job is done.
+// Package e2e boots the nodes of an example as real hosts in the lab, and checks that they work.
 package e2e
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// urls are those of the service of examples/controllers.yaml, one for each address of the VIP.
+// urls returns the URLs of the service of examples/controllers.yaml, one for each address of the VIP.
 func (c controllers) urls(path string) []string { return c.Family.URLs(cluster.VIP, 5000, path) }
 
-// servicePath is what clients ask for.
+// servicePath is the path that clients request.
 const servicePath = "/v3"
 
 // answered waits until the service answers at each address of the VIP.
@@ -32,7 +32,7 @@ func (c controllers) answered(ctx context.Context, path string) error {
 	return nil
 }
 
-// watch begins to ask the service at each address of the VIP, one request after another.
+// watch starts clients that request the service at each address of the VIP, one request after another.
 func (c controllers) watch(ctx context.Context) watches {
 	var all watches
 	for _, url := range c.urls(servicePath) {
@@ -41,7 +41,7 @@ func (c controllers) watch(ctx context.Context) watches {
 	return all
 }
 
-// watchFresh begins to ask the service at each address of the VIP, over a connection for each request.
+// watchFresh starts clients that request the service at each address of the VIP, over a new connection for each request.
 func (c controllers) watchFresh(ctx context.Context) watches {
 	var all watches
 	for _, url := range c.urls(servicePath) {
@@ -53,7 +53,8 @@ func (c controllers) watchFresh(ctx context.Context) watches {
 // watches are clients, one for each address of the VIP.
 type watches []*lab.Watch
 
-// stop ends them. It returns how many requests failed, the longest time without an answer, and the last failure.
+// stop stops the clients. It returns the number of failed requests, the longest time without an answer, and the last
+// failure.
 func (w watches) stop() (failures int, gap time.Duration, last error) {
 	for _, watch := range w {
 		r := watch.Stop()
@@ -73,7 +74,7 @@ func nodeAddress() map[string]netip.Addr {
 	}
 }
 
-// faultLimit is for what is waited for: generous, because the machine may be busy with other tests.
+// faultLimit is generous, because other tests may use the machine.
 const faultLimit = 60 * time.Second
 
 // controllers is the cluster of the example.
@@ -88,7 +89,7 @@ func build(t testing.TB) *cluster.Bake {
 	return cluster.Build(t, example)
 }
 
-// buildFamily lays the example down for an address family, with metrics at every address and for one client alone.
+// buildFamily writes the example for an address family, with metrics at every address and for only one client.
 func buildFamily(t testing.TB, f cluster.Family) *cluster.Bake {
 	t.Helper()
 	if f == cluster.IPv4 {
@@ -100,10 +101,10 @@ func buildFamily(t testing.TB, f cluster.Family) *cluster.Bake {
 	return b
 }
 
-// admin and stranger are addresses on the nodes' own network: the one may ask for metrics, the other may not.
+// admin and stranger are addresses on the nodes' own network. Only admin may read metrics.
 const admin, stranger = "192.168.56.1", "192.168.56.9"
 
-// hosts are networks of one address each, in quotes.
+// hosts returns networks with one address each, in quotes.
 func hosts(addrs []netip.Addr) []string {
 	var all []string
 	for _, a := range addrs {
@@ -112,7 +113,7 @@ func hosts(addrs []netip.Addr) []string {
 	return all
 }
 
-// boot has the nodes serve what is behind the VIP and starts them.
+// boot starts the servers behind the VIP and the nodes.
 func boot(t testing.TB, cl *cluster.Cluster) controllers {
 	t.Helper()
 	for name, addr := range nodeAddress() {
@@ -127,7 +128,7 @@ func boot(t testing.TB, cl *cluster.Cluster) controllers {
 	return controllers{cl}
 }
 
-// keystone is the service behind: it answers GET /v3 with the name of its server.
+// keystone is the service behind the VIP. It answers GET /v3 with the name of its server.
 func keystone(name string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v3", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })

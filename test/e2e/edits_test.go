@@ -13,14 +13,14 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// An edit is to be in force within a second of being saved. On a machine that is busy with other tests one or the other
-// may take longer.
+// An edit should be in effect within a second after it was saved. On a machine that is busy with other tests, some edits may
+// take longer.
 const (
 	inForce     = time.Second
 	mostInForce = 10 * time.Second
 )
 
-// testEdits edits haproxy.cfg on the holder in every way, then breaks it.
+// testEdits edits haproxy.cfg on the holder in every way, and then writes a broken one.
 func testEdits(t *testing.T, c controllers) {
 	holder, _ := c.Settle(t)
 	original, err := holder.ReadFile(wellknown.HAProxyConfig)
@@ -42,20 +42,21 @@ func testEdits(t *testing.T, c controllers) {
 			saved := time.Now()
 			cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), mark) })
 			took := time.Since(saved)
-			t.Logf("in force %v after it was saved", took.Round(time.Millisecond))
+			t.Logf("in effect %v after it was saved", took.Round(time.Millisecond))
 			if took > mostInForce {
-				t.Errorf("in force after %v, want %v at most\n%s", took, mostInForce, holder.Logs(t.Context(), 40))
+				t.Errorf("in effect after %v, want at most %v\n%s", took, mostInForce, holder.Logs(t.Context(), 40))
 			}
 			quickest = min(quickest, took)
 		})
 	}
 	if quickest > inForce {
-		t.Errorf("no edit was in force within %v, the quickest after %v", inForce, quickest)
+		t.Errorf("no edit was in effect within %v, the fastest took %v", inForce, quickest)
 	}
 	t.Run("a broken one is refused", func(t *testing.T) {
 		save(t, byRename, cluster.Marked(string(original), "good"))
 		cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "good") })
-		// It serves at once; proven it is a moment later. What follows before that would be rolled back to the one before.
+		// The edit serves at once, but is proven a moment later. A later edit before that would be rolled back to the
+		// previous file.
 		cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
 		watch := c.watch(t.Context())
 		defer watch.stop()
@@ -76,7 +77,7 @@ func testEdits(t *testing.T, c controllers) {
 	cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "") })
 }
 
-// proven tells whether haproxy runs on the file that is on a host, and it was proven.
+// proven returns nil if haproxy runs the file on a host, and the file was proven.
 func proven(ctx context.Context, h *lab.Host) error {
 	s, err := cluster.Status(ctx, h)
 	if err != nil {
@@ -90,16 +91,16 @@ func proven(ctx context.Context, h *lab.Host) error {
 	return fmt.Errorf("haproxy.cfg is not proven: %+v", s.Targets)
 }
 
-// refused tells whether the last change was.
+// refused returns nil if the last change was refused.
 func refused(ctx context.Context, h *lab.Host) error {
 	s, err := cluster.Status(ctx, h)
 	if err == nil && (s.LastChange == nil || s.LastChange.Verdict != journal.Refused) {
-		err = fmt.Errorf("status does not say that the change was refused: %+v", s.LastChange)
+		err = fmt.Errorf("status does not report that the change was refused: %+v", s.LastChange)
 	}
 	return err
 }
 
-// serves asks the VIP for the mark; empty means that there is none.
+// serves requests the mark from the VIP; an empty mark means that there is none.
 func (c controllers) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -110,7 +111,7 @@ func (c controllers) serves(ctx context.Context, mark string) error {
 			return err
 		case mark == "" && status == http.StatusNotFound, status == http.StatusOK && body == mark:
 		default:
-			return fmt.Errorf("GET %s gives status %d, %q; want %q", url, status, body, mark)
+			return fmt.Errorf("GET %s: status %d, %q; want %q", url, status, body, mark)
 		}
 	}
 	return nil

@@ -17,8 +17,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestSameImageAgain bakes two images of one spec with SOURCE_DATE_EPOCH. Every file is the same in both: name, kind, mode,
-// owner, time of change, content, target of a link. Both are clean, and are what their manifests say.
+// TestSameImageAgain bakes two images of one spec with SOURCE_DATE_EPOCH. Every file must be the same in both: name, type,
+// mode, owner, modification time, content, link target. Both images must be clean, and must match their manifests.
 func TestSameImageAgain(t *testing.T) {
 	const epoch = 1_700_000_000
 	t.Setenv("SOURCE_DATE_EPOCH", fmt.Sprint(epoch))
@@ -46,7 +46,7 @@ func TestSameImageAgain(t *testing.T) {
 	}
 }
 
-// describe has a line for each file below a directory, by its path. None may be later than the epoch.
+// describe returns a line for each file below a directory, by path. No file may be later than the epoch.
 func describe(t *testing.T, dir string, epoch time.Time) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -12,13 +12,13 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// protocolVRRP is the IP protocol's number (RFC 9568, 5.1.1.4).
+// protocolVRRP is VRRP's IP protocol number (RFC 9568, 5.1.1.4).
 const protocolVRRP = 112
 
-// testFamily sees what is not the same over IPv6: the agent on every form of a bind, its metrics, the firewall, and the
-// kernel's settings.
+// testFamily tests what differs with IPv6: the agent with every form of a bind, its metrics, the firewall, and the kernel's
+// settings.
 func testFamily(t *testing.T, c controllers) {
-	t.Run("the kernel lets every address be bound", func(t *testing.T) {
+	t.Run("every address can be bound", func(t *testing.T) {
 		for _, h := range c.Nodes {
 			for _, key := range []string{"net/ipv4/ip_nonlocal_bind", "net/ipv6/ip_nonlocal_bind"} {
 				if value, err := h.Must(t.Context(), "cat", "/proc/sys/"+key); err != nil || strings.TrimSpace(value) != "1" {
@@ -27,12 +27,12 @@ func testFamily(t *testing.T, c controllers) {
 			}
 		}
 	})
-	t.Run("metrics, for those who may ask", func(t *testing.T) { c.metrics(t) })
-	t.Run("VRRP of a stranger is dropped", func(t *testing.T) { c.strangeVRRP(t) })
+	t.Run("metrics, only for allowed clients", func(t *testing.T) { c.metrics(t) })
+	t.Run("VRRP packets of a stranger are dropped", func(t *testing.T) { c.strangeVRRP(t) })
 	t.Run("each form of a bind", func(t *testing.T) { c.binds(t) })
 }
 
-// metrics asks each address of each node, from the address that may ask and from one that may not.
+// metrics requests the metrics at each address of each node, from the allowed address and from another one.
 func (c controllers) metrics(t *testing.T) {
 	other, err := c.Lab.AddClient(t.Context(), "stranger", "management", c.Family.Prefixes(stranger+"/24")...)
 	if err != nil {
@@ -50,16 +50,16 @@ func (c controllers) metrics(t *testing.T) {
 				}
 			}
 			if strings.Contains(body, "\nhapair_vip_other_holders_unknown{vip=\"public\"} 1") {
-				t.Errorf("%s: the link could not be asked who else holds the VIP", url)
+				t.Errorf("%s: the agent could not ask on the link who else holds the VIP", url)
 			}
 			if c.get(t, other, url) == nil {
-				t.Errorf("%s: a stranger was answered", url)
+				t.Errorf("%s: a stranger got an answer", url)
 			}
 		}
 	}
 }
 
-// get asks once, for no longer than a dropped packet needs to show.
+// get sends one request, with a timeout that is long enough to detect dropped packets.
 func (c controllers) get(t *testing.T, from *lab.Client, url string) error {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -67,7 +67,8 @@ func (c controllers) get(t *testing.T, from *lab.Client, url string) error {
 	return err
 }
 
-// strangeVRRP has a machine that is no peer advertise a higher priority: the firewall drops it, and the VIP stays.
+// strangeVRRP lets a machine that is not a peer advertise a higher priority. The firewall must drop it, and the VIP must not
+// move.
 func (c controllers) strangeVRRP(t *testing.T) {
 	holder, other := c.Settle(t)
 	before := len(c.Holders.Spans())
@@ -84,7 +85,7 @@ func (c controllers) strangeVRRP(t *testing.T) {
 	}
 	was := dropped()
 	for _, addr := range c.Family.Addresses(nodeAddress()[strings.ReplaceAll(other.Name, "-", "_")].String()) {
-		// Version 3, advertisement, router 51, priority 254: the firewall goes by its sender alone.
+		// Version 3, advertisement, router 51, priority 254. The firewall checks only the sender.
 		advertisement := []byte{0x31, 51, 254, 1, 0, 100, 0, 0, 192, 168, 1, 32}
 		if err := c.Admin.SendPacket(protocolVRRP, addr, advertisement); err != nil {
 			t.Fatal(err)
@@ -101,7 +102,7 @@ func (c controllers) strangeVRRP(t *testing.T) {
 	}
 }
 
-// binds edits haproxy.cfg to each form of an IPv6 bind: the agent has to prove it, and haproxy to listen.
+// binds edits haproxy.cfg to use each form of an IPv6 bind. The agent must prove it, and haproxy must listen.
 func (c controllers) binds(t *testing.T) {
 	holder, _ := c.Settle(t)
 	original, err := holder.ReadFile(cluster.HAProxyConfig)
@@ -144,7 +145,7 @@ func (c controllers) binds(t *testing.T) {
 			return err
 		})
 	}
-	// haproxy takes no zone: it must be its own refusal that is reported.
+	// haproxy does not accept a zone, and its own error must be reported.
 	zoned := fmt.Sprintf("%s\nfrontend zoned\n    mode http\n    bind %s%%eth3:6100\n", original, linkLocal)
 	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, zoned); err != nil {
 		t.Fatal(err)
@@ -154,12 +155,12 @@ func (c controllers) binds(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
-	// A reload that binds new sockets resets the connections that wait in the old ones.
+	// A reload that opens new sockets would reset connections that wait in the old ones.
 	if now := listeners(); now != sockets || !strings.Contains(now, "ino:") {
-		t.Errorf("the service's sockets were\n%sand are after reloads\n%s", sockets, now)
+		t.Errorf("the service's sockets before the reloads:\n%sand after them:\n%s", sockets, now)
 	}
 	after, err := cluster.Status(t.Context(), holder)
 	if err != nil || after.Daemon.PID != before.Daemon.PID || len(after.Daemon.Panics) > 0 {
-		t.Errorf("the daemon was %+v and is %+v, %v", before.Daemon, after.Daemon, err)
+		t.Errorf("the daemon changed from %+v to %+v, %v", before.Daemon, after.Daemon, err)
 	}
 }

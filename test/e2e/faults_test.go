@@ -10,15 +10,15 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// testFaults breaks the holder in every way. Each time the VIP must move to the other node and the client be served
-// again; and when the broken one is back, exactly one must hold the VIP.
+// testFaults causes each fault of the holder. Each time, the VIP must move to the other node, and the client must be served
+// again. After the repair, exactly one node must hold the VIP.
 func testFaults(t *testing.T, c controllers) {
 	for _, f := range cluster.Faults() {
 		t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 	}
 }
 
-// Bounds that hold on a busy machine too. What is to be expected is logged.
+// Limits that also apply on a busy machine. The typical values are logged.
 const (
 	mostOutage  = 15 * time.Second
 	mostOverlap = 2 * time.Second
@@ -52,18 +52,18 @@ func (c controllers) suffer(t *testing.T, f fault.Fault) {
 	gap, overlap := outage.Round(time.Millisecond), c.Holders.Overlap(began).Round(time.Millisecond)
 	t.Logf("from %s to %s; the client had no answer for %v; two holders for %v; after the repair %s holds it", holder.Name, other.Name, gap, overlap, after.Name)
 	if gap > mostOutage || overlap > mostOverlap {
-		t.Errorf("want no answer for %v at most, and two holders for %v", mostOutage, mostOverlap)
+		t.Errorf("want no answer for at most %v, and two holders for at most %v", mostOutage, mostOverlap)
 	}
 	if err := c.answered(ctx, servicePath); err != nil {
 		t.Errorf("after the repair: %v", err)
 	}
 }
 
-// patience is how long a client waits where no request may fail. A packet that is lost is sent again after a second: that
-// counts as a failure, a busy machine does not.
+// patience is the timeout of a client in tests in which no request may fail. A lost packet is sent again after a second,
+// which must count as a failure. A delay on a busy machine must not.
 const patience = 900 * time.Millisecond
 
-// networkdRestart sees that networkd leaves the VIP alone, also when it is told to configure everything anew.
+// networkdRestart checks that networkd does not remove the VIP, even if it is told to reconfigure everything.
 func networkdRestart(t *testing.T, c controllers) {
 	holder, _ := c.Settle(t)
 	before := c.Holders.Spans()
@@ -77,7 +77,7 @@ func networkdRestart(t *testing.T, c controllers) {
 			t.Fatalf("after %s the VIP is on %s", command, again.Name)
 		}
 		if after := c.Holders.Spans(); !slices.Equal(before, after) {
-			t.Errorf("after %s the VIP went and came: %v", command, after[len(before)-1:])
+			t.Errorf("after %s the VIP was removed and added again: %v", command, after[len(before)-1:])
 		}
 	}
 	if failures, _, last := watch.stop(); failures > 0 {

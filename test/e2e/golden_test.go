@@ -7,16 +7,16 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// goldenRun is a pair of a release and an address family, and how much it goes through.
+// goldenRun is a pair of a release and an address family, with the extent of its tests.
 type goldenRun struct {
 	release string
 	family  cluster.Family
 	whole   bool // all faults and edits; otherwise a few
 }
 
-// goldenRuns are noble, the default release, in whole, and what differs on the others: bookworm has the oldest keepalived and
-// kernel settings of systemd, which matter most to IPv6; trixie has a networkd that removes foreign addresses. All faults
-// and edits on pairs of the other families are rows of test/matrix.
+// goldenRuns returns all tests for noble, the default release, and what differs on the others: bookworm has the oldest
+// keepalived and the oldest kernel settings of systemd, which matter most for IPv6; trixie has a networkd that removes
+// foreign addresses. test/matrix tests all faults and edits with pairs of the other families.
 func goldenRuns(t *testing.T) []goldenRun {
 	families, familiesNamed := cluster.Families(t, cluster.IPv4)
 	releases := cluster.Releases(t)
@@ -37,13 +37,13 @@ func goldenRuns(t *testing.T) []goldenRun {
 	return runs
 }
 
-// TestGolden boots both nodes from the golden image with their seeds, and breaks them.
+// TestGolden boots both nodes from the golden image with their seeds, and causes faults.
 func TestGolden(t *testing.T) {
 	type key struct {
 		release  string
 		firewall bool // of a pair with IPv6: see buildFamily
 	}
-	images := map[key]string{} // address families share an image: it has no addresses
+	images := map[key]string{} // all address families use the same image, because an image has no addresses
 	for _, run := range goldenRuns(t) {
 		b := buildFamily(t, run.family)
 		t.Run(run.release+"/"+string(run.family), func(t *testing.T) {

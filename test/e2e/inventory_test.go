@@ -11,10 +11,10 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// inventory is what is on a machine: values by keys of the form "KIND NAME", for example "file /etc/hosts".
+// inventory is everything on a machine: values by keys of the form "KIND NAME", for example "file /etc/hosts".
 type inventory map[string]string
 
-// inventoryScript prints lines of the form KIND, NAME, VALUE, with tabs between them.
+// inventoryScript prints lines with KIND, NAME and VALUE, separated by tabs.
 const inventoryScript = `set -eu
 export LC_ALL=C
 tab=$(printf '\t')
@@ -35,7 +35,7 @@ find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -pa
 	xargs -0 sha256sum -z | tr '\0' '\n' | sed "s/^\([0-9a-f]*\)  \.\(.*\)/content${tab}\2${tab}\1/"
 `
 
-// readInventory asks a running host.
+// readInventory reads the inventory of a running host.
 func readInventory(ctx context.Context, h *lab.Host) (inventory, error) {
 	out, err := h.Must(ctx, "sh", "-c", inventoryScript)
 	if err != nil {
@@ -52,7 +52,8 @@ func readInventory(ctx context.Context, h *lab.Host) (inventory, error) {
 	return inv, nil
 }
 
-// kinds are what an inventory must have, each with a number that any machine exceeds: an empty list proves nothing.
+// kinds returns the kinds that an inventory must contain, with a number that every machine exceeds, so that an empty list is
+// noticed.
 func kinds() map[string]int {
 	return map[string]int{"package": 100, "mark": 1, "user": 15, "group": 30, "shadow": 15, "unit-file": 100, "unit": 50, "sysctl": 100, "sysctl.d": 0, "file": 5000, "content": 4000}
 }

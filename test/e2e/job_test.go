@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// testJob sees that the two nodes do the job, without breaking anything.
+// testJob checks that the two nodes work, without causing faults.
 func testJob(t *testing.T, c controllers) {
 	t.Run("cloud-init is done", func(t *testing.T) {
 		for _, h := range c.Nodes {
@@ -29,7 +29,7 @@ func testJob(t *testing.T, c controllers) {
 	t.Run("haproxy's log arrives", func(t *testing.T) { c.logged(t) })
 }
 
-// verify has each node say of itself that every step of the job is done.
+// verify runs ha-agent verify on each node. Every step must succeed.
 func (c controllers) verify(t *testing.T) {
 	t.Helper()
 	for _, h := range c.Nodes {
@@ -42,7 +42,7 @@ func (c controllers) verify(t *testing.T) {
 	}
 }
 
-// answers asks through the VIP until every server of the service has answered.
+// answers sends requests through the VIP until every server of the service has answered.
 func (c controllers) answers(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
@@ -62,7 +62,7 @@ func (c controllers) answers(t *testing.T) {
 	}
 }
 
-// stats asks each node's own stats page, without and with the password, and for the metrics.
+// stats requests each node's stats page, without and with the password, and the metrics.
 func (c controllers) stats(t *testing.T) {
 	for name, addr := range nodeAddress() {
 		for _, ask := range []struct {
@@ -90,7 +90,7 @@ func (c controllers) askStats(t *testing.T, node, url, user string, want int) {
 	}
 }
 
-// logged asks through the VIP and looks for the request in the holder's log.
+// logged sends a request through the VIP, and searches for it in the holder's log.
 func (c controllers) logged(t *testing.T) {
 	holder, _ := c.Settle(t)
 	const path = "/v3?logged"

@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestParity boots one base in two ways: as a golden image with its seed, and as a stock image whose user-data installs
-// the rest. Both must end as the same machine. inventory.go lists what is compared, allowed_test.go what may differ.
+// TestParity boots one base in two ways: as a golden image with its seed, and as a stock image whose user-data installs the
+// rest. Both must lead to the same machine. inventory_test.go has what is compared, and allowed_test.go what may differ.
 func TestParity(t *testing.T) {
 	for _, name := range cluster.Releases(t, "noble") {
 		t.Run(name, func(t *testing.T) {
@@ -33,8 +33,8 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// plainImage bakes an image without a recipe: what a distribution's own cloud image of the release would be. It is made
-// from the base of the golden image.
+// plainImage bakes an image without a recipe, which is like a distribution's own cloud image of the release. It uses the
+// base of the golden image.
 func plainImage(t *testing.T, b *cluster.Bake, name string) string {
 	t.Helper()
 	r, err := release.Get(name)
@@ -55,7 +55,8 @@ func plainImage(t *testing.T, b *cluster.Bake, name string) string {
 	return out
 }
 
-// stockCluster makes both nodes of an image with user-data for stock images, off. apt reaches the archives by a proxy.
+// stockCluster creates both nodes of an image with user-data for stock images, off. apt reaches the archives through a
+// proxy.
 func stockCluster(t *testing.T, b *cluster.Bake, name, path string) *cluster.Cluster {
 	t.Helper()
 	seeds := filepath.Join(b.Dir, "stock-seeds")
@@ -79,10 +80,10 @@ func stockCluster(t *testing.T, b *cluster.Bake, name, path string) *cluster.Clu
 	return cl
 }
 
-// proxyFile sends apt of a stock node to the lab's proxy.
+// proxyFile configures apt on a stock node to use the lab's proxy.
 const proxyFile = "/etc/apt/apt.conf.d/90lab"
 
-// takeInventory boots the first node alone, waits until every step of the set-up holds, and lists what is on it.
+// takeInventory boots only the first node, waits until every step of the setup succeeds, and returns its inventory.
 func takeInventory(t *testing.T, cl *cluster.Cluster) inventory {
 	t.Helper()
 	h := cl.Nodes["controller-1"]

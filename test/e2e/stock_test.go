@@ -11,8 +11,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestStock boots both nodes from a base that is not ours, with user-data alone: packages, agent and all else come at
-// the first boot. Only downloads by apt leave the lab.
+// TestStock boots both nodes from a base that contains nothing of hapair, with user-data alone: packages, agent and all
+// other files come at the first boot. Only apt's downloads leave the lab.
 func TestStock(t *testing.T) {
 	b := build(t)
 	root := labtest.Root(t, "trixie", lab.StockPackages()...)

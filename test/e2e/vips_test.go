@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// vipsSpec is a pair with two VIPs that move together: one on the public network, with two addresses and a router of its own, and
-// one on the nodes' network. The nodes' own gateway leads nowhere.
+// vipsSpec describes a pair with two VIPs that move together: one on the public network, with two addresses and its own
+// router, and one on the nodes' network. The nodes' own gateway does not exist.
 const vipsSpec = `apiVersion: hapair/v1
 cluster: pair
 vrrp: {advert_int: 1s}
@@ -54,7 +54,7 @@ cloud_config:
         exit 0
 `
 
-// The router's address on each of its networks, and a client behind it.
+// The router's address on each of its networks, and a client behind the router.
 const (
 	publicRouter, outsideRouter = "192.168.1.1/24", "198.51.100.1/24"
 	outsideClient               = "198.51.100.7/24"
@@ -68,7 +68,7 @@ type vipPair struct {
 	outside  *lab.Client
 }
 
-// TestVIPsOfAGroup breaks a pair whose VIPs move together, and hangs the command that runs when they do.
+// TestVIPsOfAGroup causes faults of a pair whose VIPs move together, and lets the command hang that runs when they move.
 func TestVIPsOfAGroup(t *testing.T) {
 	for _, release := range cluster.Releases(t, "trixie") {
 		t.Run(release, func(t *testing.T) {
@@ -111,7 +111,7 @@ func bootVIPs(t *testing.T, release string) *vipPair {
 	return c
 }
 
-// asksFromOutside sees that replies leave by the VIP's interface: the nodes' own gateway leads nowhere.
+// asksFromOutside checks that replies leave through the VIP's interface. The nodes' own gateway does not exist.
 func (c *vipPair) asksFromOutside(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
@@ -130,10 +130,10 @@ func (c *vipPair) asksFromOutside(t *testing.T) {
 	}
 }
 
-// mostGap is less than the three advertisements that a node waits for if it is not told.
+// mostGap is less than the three advertisement intervals for which a node waits if it is not notified.
 const mostGap = time.Second
 
-// gapOf is how long no node held a VIP when it moved last.
+// gapOf returns how long no node held a VIP during its last move.
 func gapOf(h *lab.Holders, since time.Time) time.Duration {
 	var gap time.Duration
 	spans := h.Spans()
@@ -145,8 +145,8 @@ func gapOf(h *lab.Holders, since time.Time) time.Duration {
 	return gap
 }
 
-// movesTogether breaks the holder, and sees that both VIPs move, and that neither comes back alone. announced: the other node is
-// told, and need not wait for advertisements that do not come.
+// movesTogether causes a fault of the holder, and checks that both VIPs move and that neither returns alone. announced means that
+// the other node is notified, and need not wait for missing advertisements.
 func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
@@ -186,7 +186,7 @@ func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 	}
 }
 
-// told waits until the status of a node says something of the command.
+// told waits until a node's status shows a wanted state of the command.
 func (c *vipPair) told(ctx context.Context, h *lab.Host, want func(control.OnChange) bool) error {
 	return lab.Poll(ctx, 50*time.Millisecond, func() error {
 		s, err := cluster.Status(ctx, h)
@@ -201,7 +201,7 @@ func (c *vipPair) told(ctx context.Context, h *lab.Host, want func(control.OnCha
 	})
 }
 
-// commandHasNoPrivileges reads what the command printed into the agent's journal, with its secret masked.
+// commandHasNoPrivileges reads the command's output from the agent's journal. Its secret must be masked.
 func (c *vipPair) commandHasNoPrivileges(t *testing.T) {
 	holder, _ := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
@@ -222,8 +222,8 @@ func (c *vipPair) commandHasNoPrivileges(t *testing.T) {
 	}
 }
 
-// commandHangs has the command hang on both nodes: the VIPs move as ever, the command is killed when its time is up, and runs
-// again on the holder until it succeeds.
+// commandHangs lets the command hang on both nodes. The VIPs must still move. The command must be killed after its time
+// limit, and must run again on the holder until it succeeds.
 func (c *vipPair) commandHangs(t *testing.T) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
@@ -244,9 +244,9 @@ func (c *vipPair) commandHangs(t *testing.T) {
 	}
 	t.Logf("the VIPs moved within %v while the command hangs", time.Since(began).Round(time.Millisecond))
 	if err := c.told(ctx, other, func(o control.OnChange) bool {
-		return o.State == "MASTER" && strings.Contains(o.Why, "its time was up") && o.Failures > 1
+		return o.State == "MASTER" && strings.Contains(o.Why, "exceeded its time limit") && o.Failures > 1
 	}); err != nil {
-		t.Errorf("it is killed, and tried again: %v", err)
+		t.Errorf("the command must be killed and run again: %v", err)
 	}
 	for _, h := range c.Nodes {
 		if _, err := h.Must(ctx, "rm", "/etc/on-change-hangs"); err != nil {
@@ -254,7 +254,7 @@ func (c *vipPair) commandHangs(t *testing.T) {
 		}
 	}
 	if err := c.told(ctx, other, func(o control.OnChange) bool { return o.State == "MASTER" && o.Why == "" }); err != nil {
-		t.Errorf("it does not hang any more: %v", err)
+		t.Errorf("the command must succeed again: %v", err)
 	}
 	if _, err := holder.Must(ctx, "ha-agent", "maintenance", "off"); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package layers keeps imports running one way, and heavy libraries out of the programs that have no use for them.
+// Package layers checks that imports run one way, and that programs do not link heavy libraries that they do not need.
 package layers
 
 import (
@@ -10,13 +10,13 @@ import (
 
 const module = "github.com/hapair/hapair/"
 
-// floors are all packages of the module, from the top down. A package may import packages of lower floors only: neither of
-// its own floor nor of a higher one. A new package must be added here. Test files are not bound to the floors.
+// floors lists all packages of the module, from the top down. A package may import only packages of lower floors, not of its
+// own floor. New packages must be added here. The rule does not apply to test files.
 var floors = [][]string{
-	// Programs, and tests of all of them together.
+	// Programs, and tests of several programs.
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair", "internal/docs",
 		"test/bench", "test/bench/limits", "test/bench/minimal", "test/bench/timing", "test/e2e", "test/layers", "test/matrix", "test/observe"},
-	// Support of tests. Only tests import it: see TestProductLinksNoTests.
+	// Test support. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
 	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
@@ -38,7 +38,7 @@ var floors = [][]string{
 	{"internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/store"},
 	{"internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
 	{"internal/agent/config", "internal/agent/journal"},
-	// The daemons of a node, and the system below them.
+	// The daemons of a node, and the system.
 	{"internal/advert"},
 	{"internal/haproxy", "internal/keepalived", "internal/systemd"},
 	{"internal/health", "internal/neighbor", "internal/tool"},
@@ -46,7 +46,7 @@ var floors = [][]string{
 	{"internal/schema"},
 	{"internal/spec", "examples"},
 	{"internal/release", "internal/srcmap", "internal/strictyaml"},
-	// What knows nothing of load balancers.
+	// Packages that are independent of load balancers.
 	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"units"},
@@ -67,7 +67,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	for from, all := range packages {
 		i, known := floor[from]
 		if !known {
-			t.Errorf("%s is on no floor: add it to floors, above what it imports", from)
+			t.Errorf("%s is not on a floor: add it to floors, above the packages that it imports", from)
 			continue
 		}
 		for _, to := range all {
@@ -78,12 +78,12 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 	for name := range floor {
 		if _, exists := packages[name]; !exists {
-			t.Errorf("there is no package %s any more: remove it from floors", name)
+			t.Errorf("package %s does not exist: remove it from floors", name)
 		}
 	}
 }
 
-// TestProductLinksNoTests sees that only tests and their support import packages for tests.
+// TestProductLinksNoTests checks that only tests and test support import packages for tests.
 func TestProductLinksNoTests(t *testing.T) {
 	for from, all := range imports(t, "./...") {
 		if isTest(from) {
@@ -101,10 +101,10 @@ func isTest(pkg string) bool {
 	return strings.HasPrefix(pkg, "test/") || strings.HasPrefix(pkg, "internal/testing/")
 }
 
-// TestPrograms holds each program against what it must never link.
+// TestPrograms checks that programs do not link forbidden packages.
 func TestPrograms(t *testing.T) {
 	for program, never := range map[string][]string{
-		// What the agent links costs each of the checks that keepalived has it make.
+		// Everything that the agent links increases the cost of each check that keepalived runs.
 		"cmd/ha-agent": {"github.com/hashicorp/", "github.com/spf13/cobra", "github.com/go-crypt/", "text/template", "cloudinit", "internal/image",
 			"internal/lab", "internal/recipe", "internal/spec", "internal/schema", "internal/release",
 			"internal/haproxy/haproxycfg", "internal/keepalived/keepalivedconf"},
@@ -112,7 +112,7 @@ func TestPrograms(t *testing.T) {
 	} {
 		deps := list(t, "{{.ImportPath}} {{join .Deps \" \"}}", "./"+program)[program]
 		if !slices.Contains(deps, "internal/spec") && !slices.Contains(deps, "internal/agent/config") {
-			t.Fatalf("%s imports nothing that is known: %q", program, deps)
+			t.Fatalf("the imports of %s are not as expected: %q", program, deps)
 		}
 		for _, dep := range deps {
 			for _, prefix := range never {
@@ -124,13 +124,14 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// imports are the imports of each package, without those of its test files.
+// imports returns the imports of each package, without those of its test files.
 func imports(t *testing.T, pattern string) map[string][]string {
 	t.Helper()
 	return list(t, "{{.ImportPath}} {{join .Imports \" \"}}", pattern)
 }
 
-// list runs go list, which prints a package and others on each line. Packages of this module are named without its name.
+// list runs go list, which prints a package and other packages on each line. Packages of this module are named without the
+// module's name.
 func list(t *testing.T, format, pattern string) map[string][]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", format, pattern)

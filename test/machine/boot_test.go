@@ -9,8 +9,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestGoldenBoots boots the golden image of the default release as a machine with UEFI and its seed, and the node's own
-// report is that every step of the job holds. It is the shortest of the tests of `make test-qemu`.
+// TestGoldenBoots boots the golden image of the default release with its seed, as a machine with UEFI. The node must verify
+// itself. It is the shortest of the tests of `make test-qemu`.
 func TestGoldenBoots(t *testing.T) {
 	needs.Emulation(t)
 	Need(t, UEFI)
@@ -22,7 +22,7 @@ func TestGoldenBoots(t *testing.T) {
 	}
 }
 
-// boot starts a node, waits for it and has it verify itself. It returns the boot's ID.
+// boot starts a node, waits until it has booted, and verifies it. It returns the boot's ID.
 func (w *world) boot(t *testing.T, n *node) string {
 	t.Helper()
 	start := time.Now()
@@ -33,15 +33,14 @@ func (w *world) boot(t *testing.T, n *node) string {
 	return id
 }
 
-// verify has a node verify itself.
+// verify runs ha-agent verify on a node.
 func (w *world) verify(t *testing.T, n *node) {
 	t.Helper()
 	w.must(t, n, "ha-agent verify")
 }
 
-// TestQEMUBoots boots each release's golden image by each firmware. A machine must have been started by the firmware that it
-// has, mount the EFI system partition, grow its root, and come up again on what a kernel's package makes of grub's
-// configuration.
+// TestQEMUBoots boots each release's golden image with each firmware. The machine must be started by its firmware, mount the
+// EFI system partition, grow its root file system, and boot again after a kernel package has updated grub's configuration.
 func TestQEMUBoots(t *testing.T) {
 	needs.Emulation(t)
 	w := newWorld(t, twoSegments())
@@ -61,7 +60,7 @@ func TestQEMUBoots(t *testing.T) {
 	}
 }
 
-// checkMachine compares what the system has seen of its firmware and disk with what they are.
+// checkMachine checks that the system uses the machine's firmware and disk.
 func (w *world) checkMachine(t *testing.T, n *node) {
 	t.Helper()
 	got := w.must(t, n, `
@@ -74,21 +73,21 @@ df --output=size -BG / | tail -n 1`)
 		kind = "bios"
 	}
 	if len(lines) != 3 || lines[0] != kind || strings.Join(strings.Fields(lines[1]), " ") != "vfat UEFI" {
-		t.Errorf("%s, started by %s: got %q, want %s, vfat UEFI and a size", n.name, n.Firmware, lines, kind)
+		t.Errorf("%s, with firmware %s: got %q, want %s, vfat UEFI and a size", n.name, n.Firmware, lines, kind)
 	} else if size := strings.TrimSpace(lines[2]); size < "5G" {
-		t.Errorf("%s: the root has %s of a disk of %s", n.name, size, diskSize)
+		t.Errorf("%s: the size of the root is %s on a disk of %s", n.name, size, diskSize)
 	}
 	if n.Firmware != Secure {
 		return
 	}
-	// The last byte of the variable: UEFI 2.10, 3.3.
+	// The last byte of the variable is its value: UEFI 2.10, 3.3.
 	if got := w.must(t, n, `od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c`); strings.TrimSpace(got) != "1" {
 		t.Errorf("%s: SecureBoot is %q, want 1", n.name, got)
 	}
 }
 
-// upgradeKernel has the kernel's package run its hooks again, as an upgrade does, with something on the kernel's command line
-// that the boot after it must have.
+// upgradeKernel runs the hooks of the kernel's package again, as an upgrade does, with an addition to the kernel's command
+// line. The next boot must have the addition.
 func (w *world) upgradeKernel(t *testing.T, n *node, before string) {
 	t.Helper()
 	start := time.Now()
@@ -100,5 +99,5 @@ grep -q hapair.upgraded /boot/grub/grub.cfg
 	w.booted(t, n, before)
 	w.must(t, n, "grep -qw hapair.upgraded /proc/cmdline")
 	w.verify(t, n)
-	t.Logf("%s: the kernel's hooks and the boot after them took %v", n.name, time.Since(start).Round(time.Second))
+	t.Logf("%s: the kernel's hooks and the next boot took %v", n.name, time.Since(start).Round(time.Second))
 }

@@ -1,5 +1,5 @@
-// Package machine boots disk images as virtual machines under QEMU's software emulation, on the networks of a lab: for tests
-// of what containers do not have, such as firmware, boot loaders, kernels and cloud-init's network stage.
+// Package machine boots disk images as virtual machines under QEMU's software emulation, on the networks of a lab. It is for
+// tests of what containers do not have: firmware, boot loaders, kernels and cloud-init's network stage.
 package machine
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Firmware is what starts a machine's boot loader.
+// Firmware is the firmware of a machine.
 type Firmware string
 
 const (
@@ -27,13 +27,13 @@ const (
 	Secure Firmware = "uefi with secure boot" // with Microsoft's keys, as machines are sold
 )
 
-// ovmf lists the firmware's code and the initial content of its variables; see the package ovmf.
+// ovmf lists the files with the firmware's code and the initial content of its variables; see the package ovmf.
 var ovmf = map[Firmware][2]string{
 	UEFI:   {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
 	Secure: {"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
 }
 
-// Need skips a test if this computer cannot emulate one with the firmware. With CI=true it fails the test.
+// Need skips a test if this computer cannot emulate a machine with the firmware. With CI=true it fails the test.
 func Need(t testing.TB, firmware Firmware) {
 	t.Helper()
 	labtest.Need(t)
@@ -47,24 +47,24 @@ func Need(t testing.TB, firmware Firmware) {
 	}
 }
 
-// Card is a network card: its MAC address and where its cable leads.
+// Card is a network card: its MAC address and its network.
 type Card struct {
 	MAC string
-	// Network is one of the lab's. If it is empty, the cable leads to Trunk.
+	// Network is a network of the lab. If it is empty, the card is connected to Trunk.
 	Network string
 	Trunk   *Trunk
 }
 
-// Config is what a machine is made of.
+// Config is the configuration of a machine.
 type Config struct {
 	Name     string
-	Image    string // qcow2; stays as it is
-	Seed     string // seed.iso, in a CD drive
+	Image    string // qcow2; it is not changed
+	Seed     string // path of seed.iso, which is put into a CD drive
 	Firmware Firmware
 	Cards    []Card
 }
 
-// diskSize is larger than any image, so that a first boot has to grow its root.
+// diskSize is larger than any image, so that the first boot must grow the root file system.
 const diskSize = "6G"
 
 // Machine is a virtual machine. It is off until Start.
@@ -72,7 +72,7 @@ type Machine struct {
 	Config
 	lab  *lab.Lab
 	dir  string
-	vars string // the firmware's variables; empty: none
+	vars string // file with the firmware's variables; empty if there is none
 
 	mu    sync.Mutex
 	boots int
@@ -83,10 +83,10 @@ type Machine struct {
 type run struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
-	err   error // from then on
+	err   error // valid after the end of QEMU
 }
 
-// New makes a machine, off. It is killed at the end of the test.
+// New creates a machine, which is off. It is killed at the end of the test.
 func New(t testing.TB, l *lab.Lab, c Config) *Machine {
 	t.Helper()
 	Need(t, c.Firmware)
@@ -116,7 +116,7 @@ func New(t testing.TB, l *lab.Lab, c Config) *Machine {
 
 func (m *Machine) disk() string { return filepath.Join(m.dir, "disk.qcow2") }
 
-// args are QEMU's arguments; see qemu(1). The descriptors of the cards begin at 3.
+// args returns QEMU's arguments; see qemu(1). The descriptors of the cards begin at 3.
 func (m *Machine) args() []string {
 	const processors, memory = "2", "1024"
 	args := []string{"-nodefaults", "-display", "none", "-vga", "std", "-name", m.Name, "-accel", "tcg,thread=multi",
@@ -143,7 +143,7 @@ func (m *Machine) args() []string {
 	return args
 }
 
-// Start switches the machine on.
+// Start powers the machine on.
 func (m *Machine) Start(t testing.TB) {
 	t.Helper()
 	if err := m.start(); err != nil {
@@ -158,11 +158,11 @@ func (m *Machine) start() (err error) {
 		return errors.New("it runs")
 	}
 	m.boots++
-	// It outlives the test's context: Kill ends it.
+	// QEMU outlives the test's context; Kill ends it.
 	r := &run{cmd: m.lab.Command(context.Background(), "qemu-system-x86_64", m.args()...), ended: make(chan struct{})}
 	defer func() {
 		for _, f := range r.cmd.ExtraFiles {
-			f.Close() // QEMU has its own
+			f.Close() // QEMU has its own descriptor
 		}
 	}()
 	for _, card := range m.Cards {
@@ -218,7 +218,7 @@ func (m *Machine) Ended() error {
 	select {
 	case <-m.run.ended:
 		said, _ := os.ReadFile(m.consoleFile() + ".qemu")
-		return fmt.Errorf("QEMU has ended: %v: %s", m.run.err, said)
+		return fmt.Errorf("QEMU exited: %v: %s", m.run.err, said)
 	default:
 		return nil
 	}
@@ -228,12 +228,12 @@ func (m *Machine) consoleFile() string {
 	return filepath.Join(m.dir, fmt.Sprintf("console-%d", m.boots))
 }
 
-// Console returns the last lines of what the machine wrote to its serial port since it was switched on.
+// Console returns the last lines of the machine's output on its serial port since it was powered on.
 func (m *Machine) Console(lines int) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return tail(m.consoleFile(), lines)
 }
 
-// pollEvery is how often a machine is asked: each question costs it as much as a login.
+// pollEvery is the interval of queries to a machine. Each query costs the machine as much as a login.
 const pollEvery = 2 * time.Second

@@ -19,11 +19,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// qemuBlock is a command block of docs/machines.md that this test runs.
+// qemuBlock matches a command block of docs/machines.md that this test runs.
 var qemuBlock = regexp.MustCompile("(?ms)^```sh qemu\n(.*?)^```$")
 
-// TestQEMUPage runs the QEMU commands of docs/machines.md on what bake makes of examples/controllers.yaml, and reads on the
-// consoles that both nodes verified themselves.
+// TestQEMUPage runs the QEMU commands of docs/machines.md with the files that bake writes for examples/controllers.yaml. On
+// their consoles, both nodes must report that they verified themselves.
 func TestQEMUPage(t *testing.T) {
 	needs.Emulation(t)
 	Need(t, UEFI)
@@ -63,7 +63,7 @@ func TestQEMUPage(t *testing.T) {
 	}
 }
 
-// console collects what a machine writes to its serial port.
+// console collects a machine's output on its serial port.
 type console struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -81,7 +81,7 @@ func (c *console) String() string {
 	return c.text.String()
 }
 
-// verified returns an error until cloud-init has come to its end and the node's report of itself before that had no fault.
+// verified returns an error until cloud-init has finished and the node's verification before that had no failed step.
 func (c *console) verified() error {
 	text := c.String()
 	report := regexp.MustCompile(`(?m)\b(ok|NOT) .*$`).FindAllStringSubmatch(text, -1)
@@ -99,7 +99,7 @@ func (c *console) verified() error {
 	return nil
 }
 
-// start runs a script that starts a machine, until the end of the test.
+// start runs a script that starts a machine. It runs until the end of the test.
 func start(t *testing.T, dir, script string) *console {
 	t.Helper()
 	c := &console{}

@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestQEMUPair boots the pair of a release and breaks it as machines break.
+// TestQEMUPair boots the pair of a release, and causes faults that real machines have.
 func TestQEMUPair(t *testing.T) {
 	needs.Emulation(t)
 	for _, release := range cluster.Releases(t, "noble", "trixie") {
@@ -22,7 +22,7 @@ func TestQEMUPair(t *testing.T) {
 	}
 }
 
-// TestQEMUPairOnBond is the same with bonded cards, and the VIP in a VLAN on them.
+// TestQEMUPairOnBond is the same with bonded cards, and with the VIP in a VLAN on the bond.
 func TestQEMUPairOnBond(t *testing.T) {
 	needs.Emulation(t)
 	for _, release := range cluster.Releases(t, "noble") {
@@ -60,7 +60,7 @@ func testPair(t *testing.T, wiring wiring, release string, firmware Firmware) {
 	step("networkd restarted", func(t *testing.T) {
 		w.must(t, holder, "systemctl restart systemd-networkd.service")
 		if after := w.settle(t, nil); after != holder {
-			t.Errorf("the VIP went from %s to %s", holder.name, after.name)
+			t.Errorf("the VIP moved from %s to %s", holder.name, after.name)
 		}
 	})
 	step("haproxy killed", func(t *testing.T) {
@@ -84,8 +84,7 @@ func testPair(t *testing.T, wiring wiring, release string, firmware Firmware) {
 	})
 }
 
-// settle waits until one node alone holds the VIP, not the one that was not to, and clients have an answer. It returns the
-// holder.
+// settle waits until exactly one node, other than not, holds the VIP, and clients get answers. It returns the holder.
 func (w *world) settle(t *testing.T, not *node) *node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), moveLimit)
@@ -106,7 +105,7 @@ func (w *world) settle(t *testing.T, not *node) *node {
 	return holder
 }
 
-// holder asks all nodes that are on who holds the VIP.
+// holder asks all running nodes whether they hold the VIP.
 func (w *world) holder(ctx context.Context) (*node, error) {
 	var holders []*node
 	for _, n := range w.nodes {
@@ -124,7 +123,7 @@ func (w *world) holder(ctx context.Context) (*node, error) {
 	return holders[0], nil
 }
 
-// verifyAll runs bake verify until both nodes have no complaint: a server behind a proxy that has just started is not up yet.
+// verifyAll repeats bake verify until it succeeds, because a server behind a proxy that has just started is not up yet.
 func (w *world) verifyAll(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), moveLimit)

@@ -15,20 +15,20 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// Where things are, as in examples/controllers.yaml.
+// Addresses, as in examples/controllers.yaml.
 const (
 	vip     = "192.168.1.32"
 	service = "http://192.168.1.32:5000/"
 )
 
-// Limits of what is waited for: emulation is 20 to 50 times slower than a machine, and two machines may share two processors
-// with other tests.
+// Time limits: emulation is 20 to 50 times slower than a machine, and two machines may share two processors with other
+// tests.
 const (
 	bootLimit = 8 * time.Minute
 	moveLimit = 2 * time.Minute
 )
 
-// node is a machine of the pair and what its spec says.
+// node is a machine of the pair, with its values in the spec.
 type node struct {
 	name    string // in the spec
 	address string
@@ -36,15 +36,15 @@ type node struct {
 	*Machine
 }
 
-// wiring is how nodes are connected: the keys of a node and of the VIP in the spec that describe interfaces, and where the
-// node's cards lead.
+// wiring describes how nodes are connected: the keys of nodes and of the VIP in the spec that describe interfaces, and the
+// networks of the nodes' cards.
 type wiring struct {
 	node  func(n *node) string
 	vip   string // the VIP's interface
 	cards func(t *testing.T, l *lab.Lab, n *node) []Card
 }
 
-// twoSegments gives each node a card on the network of the nodes and one on the clients'.
+// twoSegments returns a wiring in which each node has a card on the network of the nodes and one on the clients' network.
 func twoSegments() wiring {
 	return wiring{vip: "eth4",
 		node: func(n *node) string {
@@ -55,8 +55,8 @@ func twoSegments() wiring {
 		}}
 }
 
-// bondAndVLAN gives each node two cards on a trunk, bonded: without a tag they are on the nodes' network, and VLAN 100 is the
-// clients'.
+// bondAndVLAN returns a wiring in which each node has two bonded cards on a trunk. Untagged frames belong to the nodes'
+// network, and VLAN 100 is the clients' network.
 func bondAndVLAN() wiring {
 	trunks := map[*lab.Lab]*Trunk{}
 	return wiring{vip: "{name: bond0.100, vlan: 100, link: bond0}",
@@ -81,7 +81,7 @@ func newNodes() []*node {
 	return nodes
 }
 
-// spec is that of the pair.
+// spec returns the spec of the pair.
 func spec(w wiring, nodes []*node, a *Admin) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: hapair/v1\ncluster: pair\naccess: {users: [{name: %s, sudo: true, ssh_authorized_keys: [%q]}]}\nnodes:\n", a.User, a.Key)
@@ -100,7 +100,7 @@ func spec(w wiring, nodes []*node, a *Admin) []byte {
 	return []byte(b.String())
 }
 
-// world is a lab with the pair's machines, off, servers, a client, and an administrator.
+// world is a lab with the pair's machines (off), servers, a client, and an administrator.
 type world struct {
 	*cluster.Bake
 	lab    *lab.Lab
@@ -110,7 +110,7 @@ type world struct {
 	nodes  []*node
 }
 
-// newWorld builds the programs and the lab. Machines comes next.
+// newWorld builds the programs and the lab. After that, call machines.
 func newWorld(t *testing.T, w wiring) *world {
 	t.Helper()
 	world := &world{wiring: w, nodes: newNodes(), admin: NewKey(t, "ops")}
@@ -135,7 +135,7 @@ func newWorld(t *testing.T, w wiring) *world {
 	return world
 }
 
-// machines makes the nodes' machines of an image that has been baked for a release.
+// machines creates the nodes' machines from an image of a release.
 func (w *world) machines(t *testing.T, release, image string, firmware Firmware, count int) {
 	t.Helper()
 	seeds := filepath.Join(w.Dir, "seeds-"+release)
@@ -146,7 +146,7 @@ func (w *world) machines(t *testing.T, release, image string, firmware Firmware,
 	}
 }
 
-// booted waits for a boot of a node other than before, and returns its ID.
+// booted waits until a node has a boot other than before, and returns its ID.
 func (w *world) booted(t *testing.T, n *node, before string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
@@ -160,7 +160,7 @@ func (w *world) booted(t *testing.T, n *node, before string) string {
 	return id
 }
 
-// reboot is a command that has ended before the connection over which it came is cut.
+// reboot is a command that ends before its connection is cut.
 const reboot = "systemd-run --quiet --on-active=1 systemctl reboot"
 
 // must runs a script on a node.

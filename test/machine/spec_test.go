@@ -6,7 +6,7 @@ import (
 	specs "github.com/hapair/hapair/internal/spec"
 )
 
-// TestSpecs sees that the specs of the long tests stay valid.
+// TestSpecs checks that the specs of the long tests are valid.
 func TestSpecs(t *testing.T) {
 	a := &Admin{User: "ops", Key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJfEJ1Oq6JvY9wzQkJq8Yg0m7f5vP1fJm9mM3k0oXw1A ops"}
 	for name, w := range map[string]wiring{"two segments": twoSegments(), "bond and VLAN": bondAndVLAN()} {

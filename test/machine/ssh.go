@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// Admin logs in to machines by ssh from a client of the lab, with a key of its own.
+// Admin logs in to machines by ssh from a client of the lab, with its own key.
 type Admin struct {
 	client *lab.Client
 	dir    string
@@ -22,7 +22,7 @@ type Admin struct {
 	Key    string // the public key, as in authorized_keys
 }
 
-// NewKey makes the key with which a user logs in. On makes it log in from a client.
+// NewKey generates the key with which a user logs in. On sets the client from which the user logs in.
 func NewKey(t testing.TB, user string) *Admin {
 	t.Helper()
 	a := &Admin{dir: t.TempDir(), User: user}
@@ -35,7 +35,7 @@ func NewKey(t testing.TB, user string) *Admin {
 		t.Fatal(err)
 	}
 	a.Key = strings.TrimSpace(string(public))
-	// The machines make their host keys at their first boot, on networks that lead nowhere else.
+	// The machines generate their host keys at their first boot, on isolated networks.
 	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n"+
 		"  StrictHostKeyChecking accept-new\n  UserKnownHostsFile %s/known_hosts\n  LogLevel ERROR\n", user, key, a.dir)
 	if err := os.WriteFile(a.Config(), []byte(config), 0o600); err != nil {
@@ -44,18 +44,18 @@ func NewKey(t testing.TB, user string) *Admin {
 	return a
 }
 
-// On makes the user log in from a client.
+// On sets the client from which the user logs in.
 func (a *Admin) On(c *lab.Client) { a.client = c }
 
-// Config is the path of an ssh_config(5) for the user.
+// Config returns the path of an ssh_config(5) for the user.
 func (a *Admin) Config() string { return filepath.Join(a.dir, "ssh_config") }
 
-// Command prepares a program of this computer that runs where the user logs in from.
+// Command returns a program of this computer that uses the network of the client.
 func (a *Admin) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return a.client.Command(ctx, name, args...)
 }
 
-// Run runs a shell script as root on the machine at an address and returns what it printed on standard output.
+// Run runs a shell script as root on the machine with an address, and returns its standard output.
 func (a *Admin) Run(ctx context.Context, address, script string) (string, error) {
 	cmd := a.Command(ctx, "ssh", "-F", a.Config(), address, "sudo sh -eu")
 	var stdout, stderr bytes.Buffer
@@ -66,8 +66,8 @@ func (a *Admin) Run(ctx context.Context, address, script string) (string, error)
 	return stdout.String(), nil
 }
 
-// WaitBooted waits until cloud-init has ended and systemd has no job left, and returns the ID of the boot. before is the ID
-// of a boot that does not count; it may be empty.
+// WaitBooted waits until cloud-init has finished and systemd has no more jobs, and returns the ID of the boot. before is the
+// ID of an earlier boot, which does not count; it may be empty.
 func (a *Admin) WaitBooted(ctx context.Context, m *Machine, address, before string) (string, error) {
 	const script = `test -e /run/cloud-init/result.json
 systemctl is-system-running --wait >/dev/null || { systemctl --failed --plain --no-legend; cloud-init status --long; }
@@ -86,7 +86,7 @@ cat /proc/sys/kernel/random/boot_id`
 			return errors.New("it has not rebooted yet")
 		}
 		if len(lines) > 1 {
-			return fmt.Errorf("it runs with failures:\n%s", out)
+			return fmt.Errorf("it is running, but units failed:\n%s", out)
 		}
 		return nil
 	})

@@ -13,15 +13,15 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// Trunk is a switch whose ports to machines carry several networks of the lab: frames without a VLAN tag belong to one,
-// those with a tag (IEEE 802.1Q) to the VLAN's. Linux's own bridge does the same only where the kernel has VLANs.
+// Trunk is a switch whose ports carry several networks of the lab: untagged frames belong to one network, and frames with a
+// tag (IEEE 802.1Q) to that of the VLAN. Linux's bridge can do the same, but only if the kernel supports VLANs.
 type Trunk struct {
-	taps  map[uint16]*lab.Tap // by VLAN; 0 is that of frames without a tag
+	taps  map[uint16]*lab.Tap // by VLAN; 0 is for untagged frames
 	mu    sync.Mutex
 	ports map[*os.File]bool
 }
 
-// NewTrunk makes a trunk of the lab's networks, by VLAN. It ends with the test.
+// NewTrunk creates a trunk of the lab's networks, by VLAN. It ends with the test.
 func NewTrunk(t testing.TB, l *lab.Lab, networks map[uint16]string) *Trunk {
 	t.Helper()
 	s := &Trunk{taps: map[uint16]*lab.Tap{}, ports: map[*os.File]bool{}}
@@ -45,16 +45,16 @@ func NewTrunk(t testing.TB, l *lab.Lab, networks map[uint16]string) *Trunk {
 	return s
 }
 
-// maxFrame bounds a frame: QEMU's bound is that of a packet that segmentation has yet to cut.
+// maxFrame is the maximum size of a frame. It is QEMU's limit for a packet that is not segmented yet.
 const maxFrame = 68 << 10
 
 const (
-	addresses = 12 // bytes of both MAC addresses, before the tag
+	addresses = 12 // length of both MAC addresses, which come before the tag
 	tagSize   = 4
 	tagType   = 0x8100
 )
 
-// down carries frames of a network to all ports.
+// down forwards frames of a network to all ports.
 func (s *Trunk) down(vlan uint16, tap *lab.Tap) {
 	frame := make([]byte, maxFrame)
 	for {
@@ -66,23 +66,23 @@ func (s *Trunk) down(vlan uint16, tap *lab.Tap) {
 	}
 }
 
-// deliver writes a frame to all ports but one, as QEMU's sockets take it: behind its length.
+// deliver writes a frame to all ports except one. QEMU's sockets expect the length before the frame.
 func (s *Trunk) deliver(frame []byte, but *os.File) {
 	packet := append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for port := range s.ports {
 		if port != but {
-			_, _ = port.Write(packet) // a machine that has ended takes none; its reader removes it
+			_, _ = port.Write(packet) // the machine may have ended; its reader then removes the port
 		}
 	}
 }
 
-// plug makes a port and returns the machine's end of it.
+// plug creates a port, and returns the machine's end of it.
 func (s *Trunk) plug() (*os.File, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a port of the trunk: %w", err)
+		return nil, fmt.Errorf("cannot create a port of the trunk: %w", err)
 	}
 	port := os.NewFile(uintptr(pair[0]), "trunk")
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *Trunk) plug() (*os.File, error) {
 	return os.NewFile(uintptr(pair[1]), "machine"), nil
 }
 
-// up carries frames of a machine to its networks and to the other ports, until the machine ends.
+// up forwards frames of a machine to its networks and to the other ports, until the machine ends.
 func (s *Trunk) up(port *os.File) {
 	defer func() {
 		s.mu.Lock()
@@ -121,7 +121,7 @@ func (s *Trunk) up(port *os.File) {
 	}
 }
 
-// tagged returns a copy of a frame with the tag of a VLAN; 0 adds none.
+// tagged returns a copy of a frame with the tag of a VLAN; 0 means no tag.
 func tagged(frame []byte, vlan uint16) []byte {
 	if vlan == 0 || len(frame) < addresses {
 		return append([]byte(nil), frame...)
@@ -132,7 +132,7 @@ func tagged(frame []byte, vlan uint16) []byte {
 	return append(out, frame[addresses:]...)
 }
 
-// untagged returns the VLAN of a frame, 0 if it has no tag, and a copy of the frame without the tag.
+// untagged returns the VLAN of a frame (0 if it has no tag), and a copy of the frame without the tag.
 func untagged(frame []byte) (vlan uint16, plain []byte) {
 	if len(frame) < addresses+tagSize || binary.BigEndian.Uint16(frame[addresses:]) != tagType {
 		return 0, append([]byte(nil), frame...)

@@ -11,8 +11,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestTrunk asks for the addresses of clients on both networks of a trunk, without a tag and with one, and each client answers
-// in the same VLAN only.
+// TestTrunk asks for the addresses of clients on both networks of a trunk, with and without a tag. Each client must answer
+// only in its own VLAN.
 func TestTrunk(t *testing.T) {
 	l := labtest.Lab(t)
 	for network, address := range map[string]string{"management": "192.168.56.1/24", "public": "192.168.1.100/24"} {
@@ -32,7 +32,7 @@ func TestTrunk(t *testing.T) {
 	}{
 		{0, "192.168.1.100", false}, {0, "192.168.56.1", true}, {100, "192.168.56.1", false}, {100, "192.168.1.100", true}, {7, "192.168.56.1", false},
 	} {
-		// A question without an answer costs the second that is waited for it.
+		// A question without an answer takes one second.
 		if got := ask(t, port, try.vlan, netip.MustParseAddr(try.asked)); got != try.answer {
 			t.Errorf("VLAN %d, %s: answered %v, want %v", try.vlan, try.asked, got, try.answer)
 		}
@@ -44,13 +44,13 @@ type deadliner interface {
 	SetReadDeadline(time.Time) error
 }
 
-// ask sends an ARP request (RFC 826) and reports whether a reply comes in the same VLAN.
+// ask sends an ARP request (RFC 826), and reports whether a reply arrives in the same VLAN.
 func ask(t *testing.T, port deadliner, vlan uint16, asked netip.Addr) bool {
 	t.Helper()
 	me := []byte{0x52, 0x54, 0, 0, 0, 9}
 	frame := append(bytes.Repeat([]byte{0xff}, 6), me...)
 	frame = append(frame, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1)
-	frame = append(append(frame, me...), 0, 0, 0, 0) // a probe: no address of its own
+	frame = append(append(frame, me...), 0, 0, 0, 0) // a probe, without a sender address
 	frame = append(append(frame, 0, 0, 0, 0, 0, 0), asked.AsSlice()...)
 	frame = tagged(frame, vlan)
 	if _, err := port.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)); err != nil {

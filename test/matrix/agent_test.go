@@ -24,8 +24,8 @@ func agentRows() []row {
 	})
 }
 
-// saveAndKill saves a file on the holder and has the agent killed at a step of the change: a build with the tag faultpoints
-// does that to itself.
+// saveAndKill saves a file on the holder, and has the agent killed at a step of the change. A build with the tag faultpoints
+// kills itself.
 func (r *run) saveAndKill(ctx context.Context, step, content string) error {
 	if err := cluster.Pipe(ctx, r.holder, step, `cat >"$1"`, faultPoint); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (r *run) saveAndKill(ctx context.Context, step, content string) error {
 	}
 	return poll(ctx, func() error {
 		if _, err := r.holder.ReadFile(faultPoint); err == nil {
-			return fmt.Errorf("the agent does not come to the step %q", step)
+			return fmt.Errorf("the agent does not reach the step %q", step)
 		}
 		return nil
 	})
@@ -64,10 +64,10 @@ func killed(ctx context.Context, r *run) error {
 	return nil
 }
 
-// faultPoint is where a build with the tag faultpoints looks for what to do at a step.
+// faultPoint is the file in which a build with the tag faultpoints finds the step and the action.
 const faultPoint = "/run/ha-agent/faultpoint"
 
-// panicked waits until the holder's status shows a panic in a part, in the daemon that ran before.
+// panicked waits until the holder's status shows a panic in a part. The daemon must be the same process as before.
 func (r *run) panicked(ctx context.Context, part, reason string, pid int) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -89,7 +89,8 @@ func (r *run) panicked(ctx context.Context, part, reason string, pid int) error 
 	})
 }
 
-// panics has rounds panic, each until the status shows it. The same file is then tried again and serves.
+// panics makes changes panic at each step, until the status shows it. The agent then tries the same file again, and it
+// serves.
 func panics(ctx context.Context, r *run) error {
 	before, err := cluster.Status(ctx, r.holder)
 	if err != nil {
@@ -122,7 +123,7 @@ func panics(ctx context.Context, r *run) error {
 	return nil
 }
 
-// panicsOverHAProxy has the goroutine that writes the track file panic each time that it asks haproxy: it must go on to tell
+// panicsOverHAProxy makes the goroutine that writes the track file panic each time it asks haproxy. It must still notify
 // keepalived at once.
 func panicsOverHAProxy(ctx context.Context, r *run) error {
 	before, err := cluster.Status(ctx, r.holder)
@@ -136,7 +137,7 @@ func panicsOverHAProxy(ctx context.Context, r *run) error {
 	err = r.panicked(ctx, "the track file", step, before.Daemon.PID)
 	var took time.Duration
 	if err == nil {
-		err = sh(ctx, r.holder, "systemctl mask --runtime haproxy.service") // which has systemd read all units anew
+		err = sh(ctx, r.holder, "systemctl mask --runtime haproxy.service") // this makes systemd reload all units
 	}
 	if err == nil {
 		killed := time.Now()
@@ -152,7 +153,7 @@ func panicsOverHAProxy(ctx context.Context, r *run) error {
 	return errors.Join(err, sh(ctx, r.holder, `rm -f "$1"; systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service`, faultPoint))
 }
 
-// killedGoingBack kills the agent over a file that passes every check and that no worker starts on.
+// killedGoingBack kills the agent during a change to a file that passes every check, but with which no worker can start.
 func killedGoingBack(ctx context.Context, r *run) error {
 	good := r.original[r.holder.Name][haproxyCfg]
 	steps := []string{"validated", "begun", "set aside", "restored haproxy", "restored", "taken back", "written"}
@@ -181,7 +182,7 @@ func killedGoingBack(ctx context.Context, r *run) error {
 	return nil
 }
 
-// stopped waits for the watchdog: a daemon that does not move is no use.
+// stopped waits for the watchdog, which must restart a daemon that does not respond.
 func stopped(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.holder, "systemctl kill --kill-whom=main --signal=STOP ha-agent.service"); err != nil {
 		return err
@@ -196,7 +197,7 @@ func stopped(ctx context.Context, r *run) error {
 	}
 	r.said = "the daemon does not answer"
 	if s.Daemon.Running {
-		return fmt.Errorf("status says that a daemon runs which is stopped: %+v", s.Daemon)
+		return fmt.Errorf("status reports a running daemon although it is stopped: %+v", s.Daemon)
 	}
 	if err := r.serves(ctx, "stopped"); err != nil {
 		return err
@@ -216,7 +217,7 @@ func noBus(ctx context.Context, r *run) error {
 	if err := r.save(ctx, cluster.ByRename(), haproxyCfg, cluster.Marked(r.original[r.holder.Name][haproxyCfg], "no-bus")); err != nil {
 		return err
 	}
-	// Long enough for a settled change, and for the agent to look again.
+	// This is long enough for a settled change, and for the next attempt of the agent.
 	if err := sh(ctx, r.holder, "sleep 4; systemctl start dbus.socket dbus.service"); err != nil {
 		return err
 	}
@@ -228,7 +229,7 @@ func noBus(ctx context.Context, r *run) error {
 	return err
 }
 
-// diskFull has the store on a file system of its own without room, and room again in the end.
+// diskFull puts the store on a separate file system without free space, and later makes space again.
 func diskFull(ctx context.Context, r *run) error {
 	const fill = `systemctl stop ha-agent.service; cp -a /var/lib/ha-agent /run/full
 mount -t tmpfs -o size=512k,mode=711 full /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full
@@ -260,10 +261,10 @@ umount /var/lib/ha-agent; cp -a /run/full/. /var/lib/ha-agent/; rm -r /run/full;
 	return err
 }
 
-// noRoom is what status says of a change that runs and could not be kept.
+// noRoom returns the status of a change that runs but could not be stored.
 func noRoom(s control.Status) (string, error) {
 	if s.LastChange == nil || s.LastChange.Verdict != journal.Proven || s.LastChange.Reason == "" {
-		return "", fmt.Errorf("status does not say that there is no room: %+v", s.LastChange)
+		return "", fmt.Errorf("status does not report that there is no space: %+v", s.LastChange)
 	}
 	return fmt.Sprintf("%s: %s", s.LastChange.Verdict, s.LastChange.Reason), nil
 }

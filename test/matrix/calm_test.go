@@ -23,8 +23,8 @@ func calmRows() []row {
 	})
 }
 
-// busy has programs without end run on the holder, three for each processor. Both nodes, the clients and the servers share
-// the processors.
+// busy runs endless programs on the holder, three for each processor. Both nodes, the clients and the servers share the
+// processors.
 func busy(ctx context.Context, r *run) error {
 	n := 3 * runtime.NumCPU()
 	stop, err := cluster.Burn(ctx, r.holder, n)
@@ -38,7 +38,8 @@ func busy(ctx context.Context, r *run) error {
 	return errors.Join(err, stop(ctx))
 }
 
-// atOnce is how soon one of two holders has to let go: they hear of each other within an advertisement.
+// atOnce is the time after which one of two holders must have given up the VIP: they receive each other's advertisement
+// within one interval.
 func (r *run) atOnce() (time.Duration, error) {
 	file := keepalived.Read([]byte(r.original[r.holder.Name][keepalivedConf]))
 	for _, i := range file.Instances {
@@ -47,8 +48,8 @@ func (r *run) atOnce() (time.Duration, error) {
 	return 0, errors.New("keepalived.conf has no instance")
 }
 
-// resume lets a paused node go on, and tells who holds the VIP in the end, and for how long two did. All the while a client
-// is served.
+// resume resumes a paused node, and returns who holds the VIP at the end. It checks how long there were two holders, and
+// that a client was served all the time.
 func (r *run) resume(ctx context.Context, h *lab.Host) (holder string, err error) {
 	limit, err := r.atOnce()
 	watch, kept := r.clients(ctx)
@@ -77,7 +78,7 @@ func (r *run) resume(ctx context.Context, h *lab.Host) (holder string, err error
 	return holder, r.told(ctx, state)
 }
 
-// secondHolds has the first node give the VIP away: whoever comes back then has the higher priority of both.
+// secondHolds makes the first node give up the VIP. When the first node returns, it has the higher priority.
 func secondHolds(ctx context.Context, p *pair) error {
 	first, second := p.hosts()[0], p.hosts()[1]
 	if err := sh(ctx, first, "ha-agent maintenance on"); err != nil {
@@ -86,8 +87,8 @@ func secondHolds(ctx context.Context, p *pair) error {
 	return errors.Join(p.Holders.WaitHolder(ctx, second.Name, settled), sh(ctx, first, "ha-agent maintenance off"))
 }
 
-// otherPaused lets the other node go on long after it has heard its last advertisement. It believes that nobody holds the
-// VIP, as RFC 9568 (6.4.2) has it, and takes it; the holder advertises with a bonus and keeps it.
+// otherPaused resumes the other node long after it has received the last advertisement. It assumes that the VIP has no
+// holder, as RFC 9568 (6.4.2) requires, and takes it. The holder advertises with a bonus and keeps the VIP.
 func otherPaused(ctx context.Context, r *run) error {
 	if err := r.other.Pause(); err != nil {
 		return err
@@ -100,8 +101,8 @@ func otherPaused(ctx context.Context, r *run) error {
 	return err
 }
 
-// holderPaused has the other node take over. The one that is paused does not let go of the address before it goes on, but
-// nothing reaches it there.
+// holderPaused makes the other node take over. The paused node keeps the address until it is resumed, but it receives no
+// packets.
 func holderPaused(ctx context.Context, r *run) error {
 	if err := r.holder.Pause(); err != nil {
 		return err

@@ -12,11 +12,11 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// startOffset is by how much the clocks are wrong that keepalived and haproxy start with.
+// startOffset is the error of the clock with which keepalived and haproxy start.
 const startOffset = time.Hour
 
-// fakeClocks starts keepalived and haproxy of both nodes with a clock that can be put wrong: see testdata/clock.c. The
-// machine's own is not touched. The agent takes no such clock, since it is linked statically.
+// fakeClocks starts keepalived and haproxy of both nodes with a clock that can be set to a wrong time: see testdata/clock.c.
+// The machine's own clock is not changed. The agent cannot use such a clock, because it is linked statically.
 func fakeClocks(ctx context.Context, p *pair) error {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -51,7 +51,7 @@ systemctl daemon-reload; systemctl restart haproxy keepalived`
 	return nil
 }
 
-// setClock puts a host's clock wrong. haproxy reads the file in its chroot.
+// setClock sets a host's clock to a wrong time. haproxy reads the file in its chroot.
 func setClock(h *lab.Host, offset time.Duration) error {
 	text := fmt.Appendf(nil, "%+05d\n", int(offset.Seconds()))
 	return errors.Join(h.WriteFile("/clock", 0o644, text), h.WriteFile("/var/lib/haproxy/clock", 0o644, text))
@@ -67,7 +67,7 @@ rm -f /clock* /var/lib/haproxy/clock /tmp/keepalived*`
 	return errors.Join(errs...)
 }
 
-// clocksJump waits after each jump for longer than a peer is waited for that is not heard of, and than any check takes.
+// clocksJump waits after each jump for longer than the timeout for a silent peer, and longer than any check takes.
 func clocksJump(ctx context.Context, r *run) error {
 	for _, h := range []*lab.Host{r.holder, r.other} {
 		for _, offset := range []time.Duration{0, -time.Hour, 0, time.Hour} {
@@ -87,8 +87,8 @@ func clocksJump(ctx context.Context, r *run) error {
 	return r.told(ctx, state)
 }
 
-// sees tells whether haproxy goes by the clock as it is now, and keepalived by the one that it started with: the one dates
-// an answer on its socket, and the other the end of a timer when it is told to show its data.
+// sees checks that haproxy uses the current clock, and keepalived the one with which it started. haproxy includes the time
+// in an answer on its socket. keepalived prints the end of a timer when it dumps its data.
 func sees(ctx context.Context, h *lab.Host, offset time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -106,10 +106,10 @@ sed 's/.*= \([0-9]*\).*/@\1/' /run/timeout | date -u -f - '+%d/%b/%Y:%H:%M:%S' |
 		}
 		said, err := time.Parse("02/Jan/2006:15:04:05", out)
 		if err != nil {
-			return fmt.Errorf("%s does not tell the time: %w", p.name, err)
+			return fmt.Errorf("%s does not report its time: %w", p.name, err)
 		}
 		if wrong := time.Until(said) - p.offset; wrong.Abs() > time.Minute {
-			return fmt.Errorf("%s is off by %v: it says %s", p.name, p.offset+wrong, out)
+			return fmt.Errorf("the clock of %s is off by %v: it reports %s", p.name, p.offset+wrong, out)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// Ends of files that are broken, in the ways that the tools find.
+// Broken ends of files, with errors that the daemons' own tests find.
 const (
 	nonsense   = "\nfrontend broken\n    bind nonsense\n"
 	unfinished = "\nvrrp_instance {\n"
@@ -49,7 +49,7 @@ func inGroup(name string, rows []row) []row {
 
 func empty(string) string { return "" }
 
-// refused saves a file that is refused: it stays as it was saved, and nothing else happens.
+// refused saves a file that is refused. The file must stay as saved, and nothing else may happen.
 func refused(e cluster.Edit, path string, breaks func(string) string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		n, err := number(r.holder)
@@ -105,13 +105,13 @@ func bothBroken(ctx context.Context, r *run) error {
 	}
 	c, err := r.saying(ctx, n, journal.Refused)
 	if err == nil && len(c.Targets) != 2 {
-		err = fmt.Errorf("not both were in one change: %+v", c)
+		err = fmt.Errorf("the files were not in one change: %+v", c)
 	}
 	r.end = "the old ones serve; both files stay as they were saved"
 	return err
 }
 
-// halfWritten stops in the middle of a line, as a writer does whose buffer is full.
+// halfWritten stops in the middle of a line, like a program whose buffer is full.
 func halfWritten(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -157,7 +157,7 @@ until ss -Hltn "src $2:5999" | grep -q LISTEN; do sleep 0.02; done`
 	return sh(ctx, r.holder, "systemctl stop squatter")
 }
 
-// unstartable names a socket where none can be made: only a worker that starts finds that.
+// unstartable names a socket that cannot be created, which only a starting worker finds.
 func unstartable(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -178,7 +178,7 @@ func unstartable(ctx context.Context, r *run) error {
 	return nil
 }
 
-// swapped does what mounts of Kubernetes do, first with good files and then with bad ones.
+// swapped replaces directories like Kubernetes' mounts do, first with good files and then with bad ones.
 func swapped(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -212,7 +212,7 @@ ln -s haproxy.3 /etc/haproxy.new; mv -T /etc/haproxy.new /etc/haproxy`
 	return sh(ctx, r.holder, `rm /etc/haproxy; mv /etc/haproxy.1 /etc/haproxy; rm -r /etc/haproxy.2 /etc/haproxy.3`)
 }
 
-// storm writes a thousand good files, a hundred in a second.
+// storm writes a thousand good files, a hundred per second.
 func storm(ctx context.Context, r *run) error {
 	before, err := reloads(ctx, r.holder)
 	if err != nil {
@@ -243,7 +243,7 @@ func storm(ctx context.Context, r *run) error {
 	return err
 }
 
-// reloads is how often haproxy was reloaded since the host began to run.
+// reloads returns how often haproxy was reloaded since the host booted.
 func reloads(ctx context.Context, h *lab.Host) (n int, err error) {
 	out, err := h.Must(ctx, "sh", "-c", "journalctl -b -o cat -u haproxy.service | grep -c ^Reloaded || :")
 	if err == nil {
@@ -252,7 +252,7 @@ func reloads(ctx context.Context, h *lab.Host) (n int, err error) {
 	return n, err
 }
 
-// hundred saves a hundred good files, each when the one before serves.
+// hundred saves a hundred good files, each when the previous one serves.
 func hundred(ctx context.Context, r *run) error {
 	for i := range 100 {
 		n, err := number(r.holder)

@@ -16,8 +16,9 @@ func keepalivedRows() []row {
 	})
 }
 
-// announced is how long a client may go without an answer when a dead keepalived's priority-0 advertisement is sent on its
-// behalf, beside tests that keep the machine busy. Without, it is two to three advertisements: 500 to 750 ms.
+// announced is the longest time for which a client may get no answer if a priority-0 advertisement is sent on behalf of a
+// dead keepalived, while other tests use the machine. Without that advertisement it would be two to three intervals: 500 to
+// 750 ms.
 const announced = 300 * time.Millisecond
 
 func unitKilled(ctx context.Context, r *run) error {
@@ -36,7 +37,7 @@ func killedAlone(ctx context.Context, r *run) error {
 	return r.killed(ctx, "systemctl stop ha-agent.service; kill -KILL $(pidof keepalived); sleep 2; systemctl start ha-agent.service")
 }
 
-// killed kills by a script and waits until one node has held the VIP for a while.
+// killed runs a script that kills, and waits until one node has held the VIP for a while.
 func (r *run) killed(ctx context.Context, script string) error {
 	if err := sh(ctx, r.holder, script); err != nil {
 		return err

@@ -23,7 +23,7 @@ func maintenanceRows() []row {
 	})
 }
 
-// maintenance gives the VIP away while the agent takes a new file over.
+// maintenance gives up the VIP while the agent applies a new file.
 func maintenance(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -53,7 +53,7 @@ func maintenance(ctx context.Context, r *run) error {
 	return nil
 }
 
-// refusedMaintenance asks for it when it would leave the VIP without a holder, because a unit of the peer does not run.
+// refusedMaintenance requests maintenance when the VIP would lose its holder, because a unit of the peer does not run.
 func refusedMaintenance(unit string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		if err := sh(ctx, r.other, "systemctl stop "+unit); err != nil {
@@ -63,19 +63,19 @@ func refusedMaintenance(unit string) func(context.Context, *run) error {
 	}
 }
 
-// refused has maintenance refused on the holder.
+// refused checks that maintenance is refused on the holder.
 func (r *run) refused(ctx context.Context) error {
 	began := time.Now()
 	out, code, err := r.holder.Run(ctx, "ha-agent", "maintenance", "on")
 	if err == nil && code != 1 {
-		err = fmt.Errorf("ha-agent maintenance on ended with status %d: %s", code, out)
+		err = fmt.Errorf("ha-agent maintenance on exited with status %d: %s", code, out)
 	}
 	r.said = strings.TrimPrefix(strings.TrimSpace(out), "ha-agent: ")
 	r.end = fmt.Sprintf("refused after %.1f s; the VIP is where it was", time.Since(began).Seconds())
 	return err
 }
 
-// not is the other node than the one of a name.
+// not returns the node that does not have the name.
 func (p *pair) not(name string) *lab.Host {
 	for _, h := range p.hosts() {
 		if h.Name != name {
@@ -85,7 +85,7 @@ func (p *pair) not(name string) *lab.Host {
 	return nil
 }
 
-// rolling is what a script does that goes through all nodes.
+// rolling does what a script does that puts one node after another into maintenance.
 func rolling(ctx context.Context, r *run) error {
 	if err := sh(ctx, r.other, "ha-agent maintenance on"); err != nil {
 		return err
@@ -118,7 +118,7 @@ func lastInMaintenance(ctx context.Context, r *run) error {
 	return errors.Join(r.refused(ctx), sh(ctx, r.other, "ha-agent maintenance off"))
 }
 
-// bothAtOnce is what a script does that does not wait: one node has to stay.
+// bothAtOnce does what a script does that does not wait. One node must stay available.
 func bothAtOnce(ctx context.Context, r *run) error {
 	on := make(chan error, 2)
 	for _, h := range r.hosts() {

@@ -1,7 +1,7 @@
-// Package matrix breaks a pair of load balancers in every way that is known to break one, each beside two clients that ask
-// steadily, and makes the tables in docs/faults.md of what they and the kernels of both nodes saw. It does so to a pair of
-// IPv4, and a part of it to a dual-stack and an IPv6-only pair; HAPAIR_FAMILY=dual,ipv6 does all of it to the pairs that it
-// names.
+// Package matrix causes every fault of a pair of load balancers that is known, each while two clients send requests. It
+// writes the tables in docs/faults.md from what the clients and the kernels of both nodes observed. All faults are tested
+// with an IPv4 pair, and some of them with a dual-stack and an IPv6-only pair; HAPAIR_FAMILY=dual,ipv6 tests all of them
+// with the named pairs.
 package matrix
 
 import (
@@ -24,7 +24,7 @@ func TestMatrix(t *testing.T) {
 	families, named := cluster.Families(t, cluster.IPv4, cluster.Dual, cluster.IPv6)
 	for _, name := range cluster.Releases(t, "noble") {
 		b := cluster.Build(t, cluster.PairSpec(""), "-tags=faultpoints")
-		// Address families share an image: it has no addresses.
+		// All address families use the same image, because an image has no addresses.
 		var golden string
 		image := func(t *testing.T) string {
 			if golden == "" {
@@ -50,7 +50,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// familyRows are the rows that every run goes through for the dual-stack and the IPv6-only pair, too.
+// familyRows are the rows that every run also tests with the dual-stack and the IPv6-only pair.
 var familyRows = []string{
 	"broken haproxy.cfg, saved by rename",
 	"`haproxy -c` passes, and cannot be bound: another program has the address",
@@ -71,7 +71,7 @@ func rows() []row {
 	return slices.Concat(editRows(), agentRows(), serviceRows(), keepalivedRows(), networkRows(), splitRows(), maintenanceRows(), calmRows())
 }
 
-// TestPageNamesEveryRow sees that the page is not of an older matrix.
+// TestPageNamesEveryRow checks that the page is up to date with the rows.
 func TestPageNamesEveryRow(t *testing.T) {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -79,7 +79,7 @@ func TestPageNamesEveryRow(t *testing.T) {
 	}
 	for _, r := range rows() {
 		if !strings.Contains(string(text), "| "+r.name+" |") {
-			t.Errorf("%s has no row %q: go test ./test/matrix -update writes it anew", page, r.name)
+			t.Errorf("%s has no row %q: run go test ./test/matrix -update", page, r.name)
 		}
 	}
 	for _, name := range familyRows {
@@ -87,20 +87,20 @@ func TestPageNamesEveryRow(t *testing.T) {
 			t.Errorf("there is no row %q for the other address families", name)
 		}
 		if strings.Count(string(text), "| "+name+" |") < 3 {
-			t.Errorf("%s has no row %q of each address family: go test ./test/matrix -update writes it anew", page, name)
+			t.Errorf("%s does not have the row %q for each address family: run go test ./test/matrix -update", page, name)
 		}
 	}
 }
 
-// pair is the two nodes, and what their files are when nothing is broken.
+// pair is the two nodes, with the original content of their files.
 type pair struct {
 	*cluster.Cluster
 	release  string
-	urls     []string                     // of the VIP's addresses
-	original map[string]map[string]string // by host and path
+	urls     []string                     // URLs of the VIP's addresses
+	original map[string]map[string]string // file contents by host and path
 }
 
-// boot boots both nodes of an image, and waits until both have proven what they run on.
+// boot boots both nodes from an image, and waits until both have proven their files.
 func boot(t *testing.T, b *cluster.Bake, image, releaseName string, family cluster.Family) *pair {
 	t.Helper()
 	b.Write(t, family.Spec(cluster.PairSpec("")))
@@ -123,7 +123,7 @@ func boot(t *testing.T, b *cluster.Bake, image, releaseName string, family clust
 	return p
 }
 
-// suffer goes through all rows, or those that are not the same over another address family.
+// suffer tests all rows, or only those that depend on the address family.
 func (p *pair) suffer(t *testing.T, all bool) table {
 	tab := table{release: p.release, family: p.Family}
 	for _, r := range rows() {
@@ -146,7 +146,7 @@ func (p *pair) suffer(t *testing.T, all bool) table {
 	return tab
 }
 
-// hosts are both nodes, in order.
+// hosts returns both nodes, in order.
 func (p *pair) hosts() []*lab.Host {
 	var hosts []*lab.Host
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {

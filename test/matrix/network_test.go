@@ -20,7 +20,7 @@ func networkRows() []row {
 	})
 }
 
-// cut pulls a cable of the holder.
+// cut disconnects a cable of the holder.
 func cut(iface string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		if err := r.holder.Cut(iface); err != nil {
@@ -39,15 +39,15 @@ func cut(iface string) func(context.Context, *run) error {
 	}
 }
 
-// state is what a node says of its instance.
+// state returns the state of a node's instance.
 func state(s control.Status) (string, error) {
 	for _, i := range s.Instances {
 		return fmt.Sprintf("%s is %s", i.Name, i.State), nil
 	}
-	return "", fmt.Errorf("status names no instance: %+v", s)
+	return "", fmt.Errorf("status has no instance: %+v", s)
 }
 
-// parted has the network that joins the nodes not let them see each other, while all else is reached: both become MASTER.
+// parted disconnects the nodes from each other on their network, while all other machines are reachable. Both become MASTER.
 func parted(ctx context.Context, r *run) error {
 	for _, h := range r.hosts() {
 		if err := h.Isolate("eth3", true); err != nil {
@@ -61,7 +61,7 @@ func parted(ctx context.Context, r *run) error {
 	if err := r.told(ctx, r.otherHolder); err != nil {
 		return err
 	}
-	// Sooner or later, from 8 s on, the kernels give up the hardware address of the peer, to which VRRP is sent.
+	// After 8 s or later, the kernels drop the hardware address of the peer, to which VRRP packets are sent.
 	for _, h := range r.hosts() {
 		if err := sh(ctx, h, "ip neighbour flush dev eth3"); err != nil {
 			return err
@@ -86,11 +86,11 @@ func parted(ctx context.Context, r *run) error {
 	return nil
 }
 
-// mostAfterHealing is how long two nodes may both hold the VIP after a cut network has healed: the agent asks for the peer five
-// times a second, and then an advertisement has to come. The kernel alone asks once a second.
+// mostAfterHealing is the longest time for which both nodes may hold the VIP after a cut network was repaired. The agent
+// asks for the peer five times a second, and after that an advertisement must arrive. The kernel alone asks once a second.
 const mostAfterHealing = 600 * time.Millisecond
 
-// otherHolder is what a holder reports that finds another one on the link, for each address of the VIP.
+// otherHolder returns the report of a holder that finds another holder on the link, for each address of the VIP.
 func (p *pair) otherHolder(s control.Status) (string, error) {
 	var found []string
 	for _, v := range s.VIPs {
@@ -100,7 +100,7 @@ func (p *pair) otherHolder(s control.Status) (string, error) {
 	}
 	for _, a := range p.Family.Addresses(cluster.VIP) {
 		if !slices.Contains(found, a.String()) {
-			return "", fmt.Errorf("status names no other holder of %v: %+v", a, s.VIPs)
+			return "", fmt.Errorf("status has no other holder of %v: %+v", a, s.VIPs)
 		}
 	}
 	return fmt.Sprintf("%s: another machine answers for %s", s.VIPs[0].Name, strings.Join(found, " and ")), nil

@@ -22,14 +22,14 @@ const (
 	keepalivedConf = "/etc/keepalived/keepalived.conf"
 )
 
-// save saves a file of the holder, which must not get lost from then on.
+// save saves a file of the holder. From then on, the file must not be lost.
 func (r *run) save(ctx context.Context, e cluster.Edit, path, content string) error {
-	r.users = nil // the user has written over it
+	r.users = nil // the user has overwritten the earlier file
 	r.saved(path, content)
 	return e.Save(ctx, r.holder, path, content)
 }
 
-// saved remembers what must not get lost, besides what was remembered before.
+// saved records a file that must not be lost, in addition to the earlier ones.
 func (r *run) saved(path, content string) {
 	if content != "" {
 		r.users = append(r.users, bytesAt(r.holder, path, content))
@@ -45,7 +45,7 @@ func sh(ctx context.Context, h *lab.Host, script string, args ...string) error {
 	return cluster.Pipe(ctx, h, "", script, args...)
 }
 
-// find looks for the user's bytes: in place, or set aside beside it.
+// find searches for the user's file: in place, or set aside beside it.
 func (b bytesOf) find(ctx context.Context) error {
 	out, _, err := b.host.Run(ctx, "sh", "-c", `sha256sum "$1"*`, "sh", b.path)
 	if err == nil && !strings.Contains(out, b.sum) {
@@ -54,7 +54,7 @@ func (b bytesOf) find(ctx context.Context) error {
 	return err
 }
 
-// lastChange is the last one in a host's journal of changes, which costs the host nothing to read.
+// lastChange returns the last change in a host's journal. Reading it puts no load on the host.
 func lastChange(h *lab.Host) (journal.Change, error) {
 	var c journal.Change
 	data, err := h.ReadFile(wellknown.AgentState + "/journal.jsonl")
@@ -65,13 +65,13 @@ func lastChange(h *lab.Host) (journal.Change, error) {
 	return c, json.Unmarshal(lines[len(lines)-1], &c)
 }
 
-// number is that of a host's last change.
+// number returns the number of a host's last change.
 func number(h *lab.Host) (int, error) {
 	c, err := lastChange(h)
 	return c.Number, err
 }
 
-// judged waits for a change after number n that has a verdict.
+// judged waits for a change with a number above n that has a verdict.
 func (r *run) judged(ctx context.Context, n int, want journal.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -84,14 +84,14 @@ func (r *run) judged(ctx context.Context, n int, want journal.Verdict) error {
 	})
 }
 
-// saying waits for a change after number n that has a verdict, and notes what status says of it.
+// saying waits for a change with a number above n that has a verdict, and records its status.
 func (r *run) saying(ctx context.Context, n int, want journal.Verdict) (journal.Change, error) {
 	if err := r.judged(ctx, n, want); err != nil {
 		return journal.Change{}, err
 	}
 	s, err := cluster.Status(ctx, r.holder)
 	if err == nil && (s.LastChange == nil || s.LastChange.Number <= n || s.LastChange.Verdict != want) {
-		err = fmt.Errorf("on %s: status says %+v of a change after number %d that was %s", r.holder.Name, s.LastChange, n, want)
+		err = fmt.Errorf("on %s: status is %+v for a change after number %d that was %s", r.holder.Name, s.LastChange, n, want)
 	}
 	if err != nil {
 		return journal.Change{}, err
@@ -100,7 +100,7 @@ func (r *run) saying(ctx context.Context, n int, want journal.Verdict) (journal.
 	return *s.LastChange, nil
 }
 
-// serves waits until the VIP answers with a mark.
+// serves waits until the VIP answers GET /mark with the given text.
 func (r *run) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -108,7 +108,7 @@ func (r *run) serves(ctx context.Context, mark string) error {
 		for _, url := range r.urls {
 			code, body, err := r.Client.Get(ctx, url+"mark")
 			if err == nil && (code != http.StatusOK || body != mark) {
-				err = fmt.Errorf("GET %smark gives status %d, %q; want %q", url, code, body, mark)
+				err = fmt.Errorf("GET %smark: status %d, %q; want %q", url, code, body, mark)
 			}
 			if err != nil {
 				return err
@@ -118,7 +118,7 @@ func (r *run) serves(ctx context.Context, mark string) error {
 	})
 }
 
-// mend puts right whatever a row may have left, also one that failed half-way.
+// mend repairs everything that a row may have left, even if the row failed.
 func (p *pair) mend(ctx context.Context) error {
 	const script = `systemctl unmask --runtime haproxy.service keepalived.service 2>/dev/null
 systemctl stop 'burn-*.service'
@@ -158,7 +158,7 @@ rm -f /run/ha-agent/faultpoint /etc/haproxy/haproxy.cfg.* /etc/keepalived/keepal
 	return nil
 }
 
-// logs is what both nodes have to say when something went wrong.
+// logs returns the logs of both nodes, for a failure.
 func (p *pair) logs(t testing.TB) string {
 	var b strings.Builder
 	for _, h := range p.hosts() {
@@ -167,7 +167,7 @@ func (p *pair) logs(t testing.TB) string {
 	return b.String()
 }
 
-// poll calls f until it gives no error.
+// poll calls f until it returns nil.
 func poll(ctx context.Context, f func() error) error {
 	return lab.Poll(ctx, 50*time.Millisecond, f)
 }

@@ -13,37 +13,37 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// row is one way to break the pair.
+// row is a fault of the pair.
 type row struct {
 	group string
 	name  string
-	// harm does the harm on the holder, waits for what becomes of it, and puts right what no program on the node could.
+	// harm causes the fault on the holder, waits for its effect, and repairs what programs on the node cannot repair.
 	harm func(ctx context.Context, r *run) error
-	// lossless: not one request may be lost, and the VIP stays where it is.
+	// lossless means that no request may be lost, and the VIP must not move.
 	lossless bool
-	// planned: the VIP moves on purpose. Each client may lose the one request that is on its way then, and no other.
+	// planned means that the VIP moves on purpose. Each client may lose only the one request that is in progress.
 	planned bool
-	// both is how long both nodes may hold the VIP; 0: not at all.
+	// both is how long both nodes may hold the VIP; 0 means not at all.
 	both time.Duration
-	// gap is how long a client of new connections may go without an answer; 0: it is not judged.
+	// gap is how long a client with new connections may get no answer; 0 means that it is not checked.
 	gap time.Duration
-	// before and after are what is done before the clients begin to ask, and when they have ended; nil: nothing.
+	// before and after are called before the clients start and after they have stopped. They may be nil.
 	before, after func(ctx context.Context, p *pair) error
-	// parted: the nodes cannot see each other for a while, and both hold the VIP.
+	// parted means that the nodes cannot see each other for a while, and that both hold the VIP.
 	parted bool
 }
 
-// run is a row while it runs.
+// run is a row that is being tested.
 type run struct {
 	*pair
-	holder, other *lab.Host // who held the VIP at first, and who did not
+	holder, other *lab.Host // who held the VIP at the beginning, and who did not
 	began         time.Time
-	said          string // by ha-agent status
-	end           string // what is particular about how it ended
+	said          string // from ha-agent status
+	end           string // a description of how it ended
 	users         []bytesOf
 }
 
-// bytesOf is something that the user has saved: it must be found at the end.
+// bytesOf is a file that the user has saved, which must exist at the end.
 type bytesOf struct {
 	host *lab.Host
 	path string
@@ -58,7 +58,7 @@ type result struct {
 	said, end   string
 }
 
-// loss is what a client saw.
+// loss is what a client observed.
 type loss struct {
 	asked, lost int
 	gap         time.Duration
@@ -80,7 +80,7 @@ func (l loss) String() string {
 // watches are clients of one kind, one for each address of the VIP.
 type watches []*lab.Watch
 
-// stop ends them and returns what the one saw that it was worst for.
+// stop stops the clients, and returns the result of the one that was worst affected.
 func (w watches) stop() loss {
 	var worst loss
 	for i, watch := range w {
@@ -92,7 +92,7 @@ func (w watches) stop() loss {
 	return worst
 }
 
-// clients begin to ask, one of each kind for each address of the VIP.
+// clients starts the clients, one of each kind for each address of the VIP.
 func (p *pair) clients(ctx context.Context) (fresh, kept watches) {
 	for _, url := range p.urls {
 		fresh = append(fresh, p.Client.WatchFresh(ctx, url, interval, patience))
@@ -101,24 +101,25 @@ func (p *pair) clients(ctx context.Context) (fresh, kept watches) {
 	return fresh, kept
 }
 
-// How the clients ask. A request that has no answer after patience is lost: a packet that got lost is sent again after a
+// Parameters of the clients. A request without an answer within patience is lost. A lost packet is only sent again after a
 // second.
 const (
 	interval = 10 * time.Millisecond
 	patience = 900 * time.Millisecond
-	turns    = 25 // requests over one connection that is kept alive
+	turns    = 25 // requests over one kept-alive connection
 )
 
-// granularity is how late the test may be told of an address that came or went: it shares two processors with both nodes.
+// granularity is how late the test may learn that an address was added or removed, because it shares two processors with
+// both nodes.
 const granularity = 25 * time.Millisecond
 
-// Limits of what is waited for: generous, because the machine may be busy with other tests.
+// Time limits. They are generous, because other tests may use the machine.
 const (
 	rowLimit = 5 * time.Minute
-	settled  = 300 * time.Millisecond // how long one holder must stay the only one
+	settled  = 300 * time.Millisecond // how long there must be exactly one holder
 )
 
-// row breaks the pair in one way and judges what came of it.
+// row causes one fault of the pair, and judges the result.
 func (p *pair) row(t *testing.T, w row) result {
 	ctx, cancel := context.WithTimeout(t.Context(), rowLimit)
 	defer cancel()
@@ -141,7 +142,7 @@ func (p *pair) row(t *testing.T, w row) result {
 	}
 	soundness := p.sound(ctx)
 	if soundness != nil {
-		t.Errorf("in the end: %v\n%s", soundness, p.logs(t))
+		t.Errorf("at the end: %v\n%s", soundness, p.logs(t))
 	}
 	res := result{row: w, fresh: fresh.stop(), kept: kept.stop(), said: r.said, end: r.end}
 	moves, none, both := r.history()
@@ -153,12 +154,12 @@ func (p *pair) row(t *testing.T, w row) result {
 		res.end = "FAILED"
 	}
 	if err := p.mend(ctx); err != nil {
-		t.Fatalf("cannot put the pair right again: %v\n%s", err, p.logs(t))
+		t.Fatalf("cannot repair the pair: %v\n%s", err, p.logs(t))
 	}
 	return res
 }
 
-// prepare makes the pair ready for the fault.
+// prepare prepares the pair for the fault.
 func (w row) prepare(ctx context.Context, r *run) error {
 	if w.before != nil {
 		if err := w.before(ctx, r.pair); err != nil {
@@ -168,7 +169,7 @@ func (w row) prepare(ctx context.Context, r *run) error {
 	return r.begin(ctx)
 }
 
-// begin waits until all is well.
+// begin waits until the pair is healthy.
 func (r *run) begin(ctx context.Context) error {
 	if err := r.serving(ctx); err != nil {
 		return err
@@ -191,7 +192,7 @@ func (r *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// judge tells what is not as it must be: besides the end, which sound has seen.
+// judge returns the problems, except for those of the final state, which sound checks.
 func (r *run) judge(ctx context.Context, res result, both time.Duration, moves int) []string {
 	var wrong []string
 	if both > max(granularity, res.row.both) && !res.row.parted {
@@ -209,11 +210,11 @@ func (r *run) judge(ctx context.Context, res result, both time.Duration, moves i
 	}
 	for _, l := range []loss{res.fresh, res.kept} {
 		if res.row.planned && l.lost > 1 {
-			wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, want 1 at most, the last: %v", l.lost, l.asked, l.last))
+			wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, want at most 1, the last: %v", l.lost, l.asked, l.last))
 		}
 	}
 	if limit := res.row.gap; limit > 0 && res.fresh.gap > limit {
-		wrong = append(wrong, fmt.Sprintf("a client had no answer for %v, want %v at most", res.fresh.gap, limit))
+		wrong = append(wrong, fmt.Sprintf("a client had no answer for %v, want at most %v", res.fresh.gap, limit))
 	}
 	for _, b := range r.users {
 		if err := b.find(ctx); err != nil {
@@ -223,7 +224,7 @@ func (r *run) judge(ctx context.Context, res result, both time.Duration, moves i
 	return wrong
 }
 
-// history is how often the VIP moved since the row began, for how long nobody held it, and for how long both did.
+// history returns how often the VIP moved since the row began, how long it had no holder, and how long it had two.
 func (r *run) history() (moves int, none, both time.Duration) {
 	var spans []lab.Span
 	now := time.Now()
@@ -241,7 +242,7 @@ func (r *run) history() (moves int, none, both time.Duration) {
 		if s.To.After(covered) {
 			covered = s.To
 		}
-		// One that another host had all the while has not moved: somebody else believed for a moment that it was his.
+		// If another host had the VIP during the whole span, the VIP did not move: a second host took it for a moment.
 		within := slices.ContainsFunc(spans, func(o lab.Span) bool { return o.Host != s.Host && !o.From.After(s.From) && !o.To.Before(s.To) })
 		if s.Host != last && !within {
 			moves++
@@ -268,19 +269,19 @@ func words(moves int, none, both time.Duration) string {
 	return text
 }
 
-// sound waits until no service is down on either node, one of them alone holds the VIP, and a client is answered.
+// sound waits until all services of both nodes run, exactly one of them holds the VIP, and a client gets answers.
 func (p *pair) sound(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := p.serving(ctx); err != nil {
 		return err
 	}
-	// Whoever is still waiting for an answer has one by then, or has given up.
+	// After this time, every open request has an answer or has failed.
 	_, err := p.Holders.WaitOne(ctx, patience+100*time.Millisecond)
 	return err
 }
 
-// serving waits until no service is down on either node, and a client is answered.
+// serving waits until all services of both nodes run, and a client gets answers.
 func (p *pair) serving(ctx context.Context) error {
 	for _, h := range p.hosts() {
 		if err := poll(ctx, func() error { return up(ctx, h) }); err != nil {
@@ -295,13 +296,13 @@ func (p *pair) serving(ctx context.Context) error {
 	return nil
 }
 
-// up tells what is down on a node.
+// up returns an error if a service of a node does not run.
 func up(ctx context.Context, h *lab.Host) error {
 	_, err := h.Must(ctx, "sh", "-c", "systemctl is-active haproxy keepalived ha-agent && runuser -u hapair-check -- ha-agent check")
 	return err
 }
 
-// proven waits until every target of both nodes runs on what is on its disk.
+// proven waits until every target of both nodes runs the files on the disk.
 func (p *pair) proven(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -316,7 +317,7 @@ func (p *pair) proven(ctx context.Context) error {
 			}
 			for _, t := range s.Targets {
 				if t.Generation == 0 || slices.ContainsFunc(t.Files, func(f control.File) bool { return f.State != "good" }) {
-					return fmt.Errorf("%s: %s does not run on what is on its disk: %+v", h.Name, t.Name, t)
+					return fmt.Errorf("%s: %s does not run the files on the disk: %+v", h.Name, t.Name, t)
 				}
 			}
 			return nil

@@ -26,7 +26,8 @@ func serviceRows() []row {
 	})
 }
 
-// told notes what the holder's status says when it does not hold the VIP or has no haproxy, as soon as it says so.
+// told records the holder's status as soon as it shows that the holder does not hold the VIP or that haproxy does not
+// answer.
 func (r *run) told(ctx context.Context, want func(control.Status) (string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -50,7 +51,7 @@ func haproxyKilled(ctx context.Context, r *run) error {
 
 func haproxyDown(s control.Status) (string, error) {
 	if s.HAProxy.Answers {
-		return "", fmt.Errorf("status says that haproxy answers")
+		return "", fmt.Errorf("status reports that haproxy answers")
 	}
 	return "haproxy does not answer: " + s.HAProxy.Why, nil
 }
@@ -73,14 +74,15 @@ func haproxyStopped(ctx context.Context, r *run) error {
 	return nil
 }
 
-// restarted waits until a haproxy that stays stuck for 10 s was restarted.
+// restarted waits until a haproxy that hangs for 10 s is restarted.
 func (r *run) restarted(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return poll(ctx, func() error { return up(ctx, r.holder) })
 }
 
-// outOfConnections leaves haproxy no connection for its clients: it answers, and moving the VIP would help nobody for long.
+// outOfConnections takes all of haproxy's connections for clients. haproxy still answers the check, and moving the VIP would
+// not help for long.
 func outOfConnections(ctx context.Context, r *run) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -99,7 +101,7 @@ func outOfConnections(ctx context.Context, r *run) error {
 		if err != nil {
 			return err
 		}
-		// Half a request holds a connection until timeout http-request.
+		// An incomplete request holds a connection until timeout http-request.
 		if _, err := conn.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
 			return err
 		}
@@ -127,7 +129,7 @@ func keepalivedKilled(ctx context.Context, r *run) error {
 	for _, i := range s.Instances {
 		r.said = strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", i.Name, i.State, i.Why), ": ")
 		if i.State == "MASTER" {
-			return fmt.Errorf("status says that a keepalived that was killed is %s", i.State)
+			return fmt.Errorf("status reports the state %s for a killed keepalived", i.State)
 		}
 	}
 	r.end = "systemd has started it again"
@@ -135,7 +137,7 @@ func keepalivedKilled(ctx context.Context, r *run) error {
 	return err
 }
 
-// breakBoth saves broken files that the agent refuses, and that lie there when the node starts again.
+// breakBoth saves broken files. The agent refuses them, and they are on the disk when the node boots.
 func (r *run) breakBoth(ctx context.Context) error {
 	n, err := number(r.holder)
 	if err != nil {
@@ -176,7 +178,7 @@ func powerCutBroken(ctx context.Context, r *run) error {
 	return r.boots(ctx)
 }
 
-// boots waits until the node is up again on its last known good files.
+// boots waits until the node is up again with its last known good files.
 func (r *run) boots(ctx context.Context) error {
 	if err := running(ctx, r.holder); err != nil {
 		return err
@@ -189,7 +191,7 @@ func (r *run) boots(ctx context.Context) error {
 	}
 	err := r.told(ctx, func(s control.Status) (string, error) {
 		if !s.Daemon.Running || !s.HAProxy.Answers {
-			return "", fmt.Errorf("status says %+v, %+v", s.Daemon, s.HAProxy)
+			return "", fmt.Errorf("status is %+v, %+v", s.Daemon, s.HAProxy)
 		}
 		if s.LastChange == nil {
 			return "", nil

@@ -13,11 +13,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// splitTime is how long a pair may have two holders after an edit that parts it: until a question to the link was answered
-// twice, and the last known good file was loaded.
+// splitTime is how long a pair may have two holders after an edit that separates the nodes: until two questions on the link
+// were answered, and the last known good file was loaded.
 const splitTime = 1500 * time.Millisecond
 
-// splitRows edit keepalived.conf of one node, in ways that keepalived -t finds nothing wrong with and that part the pair.
+// splitRows edit keepalived.conf of one node so that the nodes no longer hear each other. keepalived -t accepts these edits.
 func splitRows() []row {
 	router := replaced(`(?m)^    virtual_router_id .*`, "    virtual_router_id 251")
 	version := func(s string) string {
@@ -42,7 +42,7 @@ func splitRows() []row {
 	})
 }
 
-// advertInt is the line of keepalived.conf.
+// advertInt matches the line of keepalived.conf.
 const advertInt = `(?m)^    advert_int .*`
 
 func replaced(old, with string) func(string) string {
@@ -57,7 +57,7 @@ func partsHolder(edit func(string) string) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error { return r.parts(ctx, r.holder, edit) }
 }
 
-// parts edits keepalived.conf of a node and waits until that was rolled back, and one node alone holds the VIP.
+// parts edits keepalived.conf of a node, and waits until the change was rolled back and exactly one node holds the VIP.
 func (r *run) parts(ctx context.Context, h *lab.Host, edit func(string) string) error {
 	good, err := h.ReadFile(keepalivedConf)
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *run) parts(ctx context.Context, h *lab.Host, edit func(string) string) 
 	return err
 }
 
-// edit edits keepalived.conf of a node and returns the change.
+// edit edits keepalived.conf of a node, and returns the change.
 func (r *run) edit(ctx context.Context, h *lab.Host, edit func(string) string) (journal.Change, error) {
 	now, err := h.ReadFile(keepalivedConf)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *run) edit(ctx context.Context, h *lab.Host, edit func(string) string) (
 	return change(ctx, h, content)
 }
 
-// change saves keepalived.conf and waits for the verdict.
+// change saves keepalived.conf, and waits for the verdict.
 func change(ctx context.Context, h *lab.Host, content string) (c journal.Change, err error) {
 	n, err := number(h)
 	if now, readErr := h.ReadFile(keepalivedConf); readErr == nil && string(now) == content {
@@ -115,20 +115,20 @@ func change(ctx context.Context, h *lab.Host, content string) (c journal.Change,
 	})
 }
 
-// versionTwo is a keepalived.conf of version 2 with a password.
+// versionTwo returns a keepalived.conf with VRRP version 2 and a password.
 func versionTwo(s string) string {
 	s = replaced("vrrp_version 3", "vrrp_version 2")(s)
 	return replaced(advertInt, "    advert_int 1\n    authentication {\n        auth_type PASS\n        auth_pass first\n    }")(s)
 }
 
-// secondVersion has both nodes speak version 2. Nodes that do not hear each other must not both serve meanwhile: one is in
-// maintenance.
+// secondVersion changes both nodes to version 2. Meanwhile one node is in maintenance, because nodes that do not hear each
+// other must not both serve.
 func secondVersion(ctx context.Context, p *pair) error { return p.both(ctx, versionTwo) }
 
-// firstVersion takes that back.
+// firstVersion restores version 3.
 func firstVersion(ctx context.Context, p *pair) error { return p.both(ctx, nil) }
 
-// both gives both nodes another keepalived.conf; without an edit, the first one.
+// both changes keepalived.conf on both nodes with edit. If edit is nil, it restores the first version.
 func (p *pair) both(ctx context.Context, edit func(string) string) error {
 	holder, err := p.Holders.WaitOne(ctx, settled)
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *pair) both(ctx context.Context, edit func(string) string) error {
 	return sh(ctx, other, "ha-agent maintenance off")
 }
 
-// provenSlower edits what the peer follows: version 3 tells the interval in each advertisement.
+// provenSlower makes an edit that the peer can follow: in version 3, each advertisement contains the interval.
 func provenSlower(ctx context.Context, r *run) error {
 	return r.proves(ctx, r.holder, replaced(advertInt, "    advert_int 0.5"))
 }
@@ -163,7 +163,7 @@ func provenPriority(ctx context.Context, r *run) error {
 	return r.proves(ctx, r.other, replaced("    priority 2", "    priority 1"))
 }
 
-// proves edits keepalived.conf of a node and wants that proven.
+// proves edits keepalived.conf of a node, and checks that the change is proven.
 func (r *run) proves(ctx context.Context, h *lab.Host, edit func(string) string) error {
 	c, err := r.edit(ctx, h, edit)
 	if err == nil && c.Verdict != journal.Proven {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 )
 
-// has tells whether a page has a line that matches a pattern.
+// has reports whether a page has a line that matches a pattern.
 func has(page, pattern string) bool {
 	return regexp.MustCompile(`(?m)^` + pattern + `$`).MatchString(page)
 }
@@ -22,10 +22,10 @@ func (p *pair) page(pages []string, h *lab.Host) string {
 	return pages[1]
 }
 
-// calm waits until both nodes say that all is well.
+// calm waits until both nodes are healthy.
 func (p *pair) calm() []string {
 	p.t.Helper()
-	return p.scraped("all is well", func(pages []string) bool {
+	return p.scraped("both nodes are healthy", func(pages []string) bool {
 		held := 0
 		for _, page := range pages {
 			if !has(page, `hapair_haproxy_up 1`) || !has(page, `hapair_keepalived_up 1`) || !has(page, `hapair_maintenance 0`) ||
@@ -41,7 +41,7 @@ func (p *pair) calm() []string {
 	})
 }
 
-func TestWhatIsTold(t *testing.T) {
+func TestStatusMetricsAndAlerts(t *testing.T) {
 	tool := promtool(t)
 	p := newPair(t)
 	p.settle()
@@ -67,7 +67,7 @@ func TestWhatIsTold(t *testing.T) {
 	judge(t, tool, all)
 }
 
-// splitBrain keeps the nodes' VRRP apart while both are on the network of the VIP.
+// splitBrain blocks VRRP between the nodes while both are on the network of the VIP.
 func (p *pair) splitBrain() situation {
 	p.t.Helper()
 	for _, h := range p.nodes {
@@ -75,7 +75,7 @@ func (p *pair) splitBrain() situation {
 			p.t.Fatal(err)
 		}
 	}
-	pages := p.scraped("both say that another holds the VIP", func(pages []string) bool {
+	pages := p.scraped("both report another holder of the VIP", func(pages []string) bool {
 		return has(pages[0], `hapair_vip_other_holders\{.*\} 1`) && has(pages[1], `hapair_vip_other_holders\{.*\} 1`)
 	})
 	macs := []string{strings.TrimSpace(p.must(p.nodes[0], "cat /sys/class/net/eth4/address")), strings.TrimSpace(p.must(p.nodes[1], "cat /sys/class/net/eth4/address"))}
@@ -98,7 +98,7 @@ func (p *pair) splitBrain() situation {
 		}
 	}
 	holder, _ := p.settle()
-	// The client asks for nothing meanwhile: what it knows it was told.
+	// The client sends nothing meanwhile, so its cache entry comes from an announcement.
 	p.eventually("the client's neighbour cache points to the holder", func() error {
 		mac, err := p.client.Neighbour(theVIP)
 		if want := macs[map[bool]int{true: 0, false: 1}[holder == p.nodes[0]]]; err == nil && mac.String() != want {
@@ -109,13 +109,13 @@ func (p *pair) splitBrain() situation {
 	p.calm()
 	for _, h := range p.nodes {
 		if n := strings.TrimSpace(p.must(h, `journalctl -q -u ha-agent -g "another machine answers" | wc -l`)); n != "1" {
-			p.t.Errorf("%s: told %s times of the other holder", h.Name, n)
+			p.t.Errorf("%s: logged the other holder %s times, want 1", h.Name, n)
 		}
 	}
 	return situation{name: "VRRP cut", pages: pages, alerts: []string{"HapairSplitBrain"}, at: "18m"}
 }
 
-// commandFails has the VIP's command fail on the holder, where it is repeated.
+// commandFails makes the VIP's command fail on the holder, which repeats it.
 func (p *pair) commandFails() situation {
 	p.t.Helper()
 	holder, _ := p.settle()
@@ -123,7 +123,7 @@ func (p *pair) commandFails() situation {
 	pages := p.scraped("the command has failed", func(pages []string) bool {
 		return has(p.page(pages, holder), `hapair_on_change_failed\{vip="public"\} 1`)
 	})
-	if text := p.text(holder); !strings.Contains(text, "on_change FAILED for MASTER") || !strings.Contains(text, "it ended with status") {
+	if text := p.text(holder); !strings.Contains(text, "on_change FAILED for MASTER") || !strings.Contains(text, "it exited with status") {
 		p.t.Error(text)
 	}
 	p.must(holder, "printf '#!/bin/sh\\nexit 0\\n' >"+onChange)
@@ -134,7 +134,7 @@ func (p *pair) haproxyStops() situation {
 	p.t.Helper()
 	_, other := p.settle()
 	p.must(other, "systemctl mask --runtime haproxy; systemctl kill --signal=KILL haproxy")
-	pages := p.scraped("haproxy is told to be down", func(pages []string) bool {
+	pages := p.scraped("haproxy is reported down", func(pages []string) bool {
 		return has(p.page(pages, other), `hapair_haproxy_up 0`) && has(p.page(pages, other), `hapair_vrrp_state\{.*state="fault"\} 1`)
 	})
 	if text := p.text(other); !strings.Contains(text, "DOES NOT ANSWER") || !strings.Contains(text, "FAULT since") {
@@ -144,14 +144,14 @@ func (p *pair) haproxyStops() situation {
 	return situation{name: "haproxy down", pages: pages, alerts: []string{"HapairHAProxyDown", "HapairFault"}, at: "18m"}
 }
 
-// keepalivedStops kills the holder's: what it said last was MASTER.
+// keepalivedStops kills the holder's keepalived, whose last reported state was MASTER.
 func (p *pair) keepalivedStops() situation {
 	p.t.Helper()
 	holder, _ := p.settle()
 	p.must(holder, `mkdir -p /run/systemd/system/keepalived.service.d
 		printf '[Service]\nRestart=no\n' >/run/systemd/system/keepalived.service.d/zz-dead.conf
 		systemctl daemon-reload; kill -KILL $(pidof keepalived)`)
-	pages := p.scraped("keepalived is told to be down", func(pages []string) bool {
+	pages := p.scraped("keepalived is reported down", func(pages []string) bool {
 		return has(p.page(pages, holder), `hapair_keepalived_up 0`) && has(p.page(pages, holder), `hapair_vip_held\{.*\} 0`) && strings.Contains(strings.Join(pages, ""), `state="master"} 1`)
 	})
 	if has(p.page(pages, holder), `hapair_vrrp_state\{.*state="master"\} 1`) {
@@ -194,12 +194,12 @@ func (p *pair) agentStops() situation {
 	p.t.Helper()
 	holder, _ := p.settle()
 	p.must(holder, "systemctl stop ha-agent")
-	pages := p.scraped("the agent is gone", func(pages []string) bool { return p.page(pages, holder) == "" })
+	pages := p.scraped("the agent is down", func(pages []string) bool { return p.page(pages, holder) == "" })
 	if text := p.text(holder); !strings.Contains(text, "NOT RUNNING") || !regexp.MustCompile(`eth4 +held +unknown +unknown\n`).MatchString(text) {
 		p.t.Error(text)
 	}
 	p.must(holder, "systemctl start ha-agent")
-	// The other node alone cannot say that nobody holds the VIP.
+	// The other node's agent alone cannot determine that the VIP has no holder.
 	return situation{name: "the holder's agent down", pages: pages, alerts: []string{"HapairAgentDown"}, at: "18m"}
 }
 
@@ -208,7 +208,7 @@ func (p *pair) nobody() situation {
 	for _, h := range p.nodes {
 		p.must(h, "systemctl stop keepalived")
 	}
-	pages := p.scraped("nobody holds the VIP", func(pages []string) bool {
+	pages := p.scraped("the VIP has no holder", func(pages []string) bool {
 		return has(pages[0], `hapair_vip_held\{.*\} 0`) && has(pages[1], `hapair_vip_held\{.*\} 0`) && has(pages[0], `hapair_keepalived_up 0`) && has(pages[1], `hapair_keepalived_up 0`)
 	})
 	for _, h := range p.nodes {

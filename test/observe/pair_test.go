@@ -1,4 +1,4 @@
-// Package observe breaks a pair of real hosts in the lab and looks whether status, metrics and alerts tell.
+// Package observe causes faults of a pair of real hosts in the lab, and checks that status, metrics and alerts report them.
 package observe
 
 import (
@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	theRelease = "trixie"
-	limit      = 40 * time.Second // of what is waited for: the machine may be busy
+	theRelease = "noble"
+	limit      = 40 * time.Second // time limit, because the machine may be busy
 	settled    = 1500 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ const onChange = "/usr/local/sbin/on-change"
 
 var theVIP = netip.MustParseAddr("192.168.1.32")
 
-// pair is the two controllers of the example, a client of the VIP, and where Prometheus would be.
+// pair is the two controllers of the example, a client of the VIP, and a client in the role of Prometheus.
 type pair struct {
 	t          *testing.T
 	nodes      []*lab.Host
@@ -73,7 +73,7 @@ func newPair(t *testing.T) *pair {
 	for _, h := range p.nodes {
 		p.eventually("the system is up", func() error {
 			out, _, err := h.Run(ctx, "systemctl", "is-system-running")
-			if out = strings.TrimSpace(out); err == nil && out != "running" && out != "degraded" { // keepalived's user is not there yet
+			if out = strings.TrimSpace(out); err == nil && out != "running" && out != "degraded" { // keepalived's user does not exist yet
 				err = fmt.Errorf("%s is %s", h.Name, out)
 			}
 			return err
@@ -92,7 +92,7 @@ func newPair(t *testing.T) *pair {
 	return p
 }
 
-// recipes are all that makes a machine each of the controllers, with metrics.
+// recipes returns the recipes of the controllers' machines, with metrics.
 func recipes(t *testing.T) []recipe.Recipe {
 	t.Helper()
 	data, ok := examples.Get("controllers")
@@ -105,7 +105,7 @@ func recipes(t *testing.T) []recipe.Recipe {
 		t.Fatal(problems)
 	}
 	s.VIPs[0].OnChange = &spec.OnChange{Command: onChange, Timeout: 5 * time.Second}
-	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no more than is needed
+	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no optional packages
 	r, err := release.Get(theRelease)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func recipes(t *testing.T) []recipe.Recipe {
 	return all
 }
 
-// build builds the agent of this source, static, so that it runs in any root.
+// build builds the agent of this source as a static binary, so that it runs in any root.
 func build(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ha-agent")
@@ -141,7 +141,7 @@ func build(t *testing.T) []byte {
 	return b
 }
 
-// lay lays a node's files down.
+// lay writes a node's files.
 func (p *pair) lay(h *lab.Host, r recipe.Recipe, agent []byte, number int) {
 	p.t.Helper()
 	files := append(r.Files,
@@ -170,13 +170,13 @@ func (p *pair) must(h *lab.Host, script string) string {
 	return out
 }
 
-// eventually waits until done says nil.
+// eventually waits until done returns nil.
 func (p *pair) eventually(what string, done func() error) {
 	p.t.Helper()
 	eventually.Nil(p.t, limit, done, func() string { p.logs(); return what })
 }
 
-// logs tells what the nodes logged.
+// logs prints the nodes' logs.
 func (p *pair) logs() {
 	for _, h := range p.nodes {
 		out, _, _ := h.Run(p.t.Context(), "ha-agent", "status")
@@ -184,7 +184,7 @@ func (p *pair) logs() {
 	}
 }
 
-// settle waits until exactly one node holds the VIP and stays the only one, and gives it and the other one.
+// settle waits until exactly one node holds the VIP and stays the only holder, and returns the holder and the other node.
 func (p *pair) settle() (holder, other *lab.Host) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
@@ -203,7 +203,7 @@ func (p *pair) settle() (holder, other *lab.Host) {
 func (p *pair) status(h *lab.Host) (control.Status, error) {
 	var s control.Status
 	out, code, err := h.Run(p.t.Context(), "ha-agent", "status", "--json")
-	if err == nil && code > 1 { // 1: the node is not healthy
+	if err == nil && code > 1 { // 1 means that the node is not healthy
 		err = fmt.Errorf("ha-agent status: exit status %d\n%s", code, out)
 	}
 	if err == nil {
@@ -212,13 +212,13 @@ func (p *pair) status(h *lab.Host) (control.Status, error) {
 	return s, err
 }
 
-// text is what people are shown.
+// text returns the status as people see it.
 func (p *pair) text(h *lab.Host) string {
 	p.t.Helper()
 	return p.must(h, "ha-agent status || [ $? = 1 ]")
 }
 
-// scrape is what Prometheus gets of each node: nothing of one that does not answer.
+// scrape returns what Prometheus gets from each node: "" if the node does not answer.
 func (p *pair) scrape() []string {
 	var pages []string
 	for i := range p.nodes {
@@ -233,7 +233,7 @@ func (p *pair) scrape() []string {
 	return pages
 }
 
-// scraped waits until the pages of both nodes are as wanted.
+// scraped waits until the pages of both nodes meet a condition.
 func (p *pair) scraped(what string, is func(pages []string) bool) []string {
 	p.t.Helper()
 	var pages []string

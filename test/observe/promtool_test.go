@@ -17,8 +17,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// promtool finds Prometheus' own tool. Debian has it in a package that starts a server where it is installed: so it is
-// taken out of that package, once.
+// promtool returns the path of Prometheus' own tool. Debian's package of it starts a server when it is installed, so the
+// tool is extracted from the package, once.
 func promtool(t *testing.T) string {
 	t.Helper()
 	needs.Cluster(t)
@@ -37,12 +37,12 @@ func promtool(t *testing.T) string {
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", "apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . && chmod 755 usr/bin/promtool")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
-	needs.That(t, err == nil, "promtool is neither in the PATH nor to be had by apt: %v\n%s", err, out)
+	needs.That(t, err == nil, "promtool is not in the PATH, and apt cannot download it: %v\n%s", err, out)
 	b, err := os.ReadFile(filepath.Join(dir, "usr/bin/promtool"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another test may be at it: the name appears when all of it is there.
+	// Another test may do the same at this time: the name appears when the file is complete.
 	if err := os.WriteFile(path+fmt.Sprint(".", os.Getpid()), b, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func promtool(t *testing.T) string {
 	return path
 }
 
-// lint has promtool judge a page.
+// lint checks a page with promtool.
 func lint(t *testing.T, tool, page string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tool, "check", "metrics")
@@ -62,16 +62,16 @@ func lint(t *testing.T, tool, page string) {
 	}
 }
 
-// situation is what Prometheus scraped of both nodes when something was wrong, and which alerts that must raise.
+// situation is what Prometheus scraped from both nodes during a problem, and the alerts that it must raise.
 type situation struct {
 	name    string
-	healthy []string // before it
+	healthy []string // the pages before the problem
 	pages   []string
 	alerts  []string
-	at      string // how long after the beginning; it goes wrong after 10 minutes
+	at      string // time after the beginning; the problem begins after 10 minutes
 }
 
-// series are the values of the pages' series, by their notation in promtool's tests.
+// series returns the values of the pages' series, in the notation of promtool's tests.
 func series(pages []string) map[string]string {
 	all := map[string]string{}
 	form := regexp.MustCompile(`^([a-z_]+)(?:\{(.*)\})? (\S+)$`)
@@ -93,7 +93,7 @@ func series(pages []string) map[string]string {
 	return all
 }
 
-// judge has promtool evaluate the alert rules: ten minutes of a healthy pair, and then one in a situation.
+// judge evaluates the alert rules with promtool: ten minutes of a healthy pair, and then one situation.
 func judge(t *testing.T, tool string, situations []situation) {
 	t.Helper()
 	rules, err := filepath.Abs("../../docs/alerts.yaml")
@@ -117,7 +117,7 @@ func judge(t *testing.T, tool string, situations []situation) {
 		}
 		expr := `max by (alertname) (ALERTS{alertstate="firing"})`
 		tests = append(tests, map[string]any{"name": s.name, "interval": "1m", "input_series": input, "promql_expr_test": []any{
-			map[string]any{"expr": expr, "eval_time": "9m"}, // nothing while all is well
+			map[string]any{"expr": expr, "eval_time": "9m"}, // no alert while the pair is healthy
 			map[string]any{"expr": expr, "eval_time": s.at, "exp_samples": firing},
 		}})
 	}
@@ -143,7 +143,7 @@ func judge(t *testing.T, tool string, situations []situation) {
 	}
 }
 
-// constant is a value that stays, or nothing that stays.
+// constant returns a value, or a missing value, that stays the same.
 func constant(value string, minutes int) string {
 	if value == "" {
 		return fmt.Sprintf("_x%d", minutes)

@@ -13,18 +13,18 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// groups checks that the VIPs of a vrrp_sync_group are together: all of them are here, or none.
+// groups checks that this node holds either all VIPs of a vrrp_sync_group or none.
 func (m *Machine) groups(c *config.Config) []step {
 	b, err := regular.ReadFile(m.path(c.Keepalived.Config), regular.MaxConfig)
 	if err != nil {
-		return nil // that it can be read is a step of its own
+		return nil // whether it can be read is a separate step
 	}
 	var steps []step
 	for _, g := range keepalived.Read(b).Groups {
 		steps = append(steps, step{fmt.Sprintf("the VIPs of group %s are together", g.Name), func(ctx context.Context) (string, error) {
 			states, err := m.States(ctx)
 			if err != nil {
-				return "not known: the agent does not answer", nil // whether it runs is a step of its own
+				return "unknown: the agent does not answer", nil // whether the agent runs is a separate step
 			}
 			return together(g, states)
 		}})
@@ -32,7 +32,7 @@ func (m *Machine) groups(c *config.Config) []step {
 	return steps
 }
 
-// together returns where the VIPs of a group are, or that they are not in one place.
+// together reports whether this node holds the VIPs of a group. If it holds only some of them, it returns an error.
 func together(g keepalived.Group, states map[string]string) (string, error) {
 	var here, away []string
 	for _, name := range g.Members {
@@ -40,7 +40,7 @@ func together(g keepalived.Group, states map[string]string) (string, error) {
 		case keepalived.Master:
 			here = append(here, name)
 		case "":
-			return "not known: keepalived has not told yet", nil
+			return "unknown: keepalived has not reported a state yet", nil
 		default:
 			away = append(away, name)
 		}
@@ -61,7 +61,7 @@ func (m *Machine) onChange(v config.VIP) step {
 		info, err := os.Stat(m.path(program))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return "", not("deliver it with the image, or by cloud_config", "%s does not exist", program)
+			return "", not("install it in the image, or with cloud_config", "%s does not exist", program)
 		case err != nil:
 			return "", err
 		case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:

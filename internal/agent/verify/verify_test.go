@@ -249,7 +249,7 @@ func TestNode(t *testing.T) {
 		"drift": {func(_ *testing.T, m *Machine, _ *config.Config) {
 			m.Drift = func(context.Context) ([]string, error) { return []string{"haproxy: refused"}, nil }
 		}, "the services run the files on the disk: haproxy: refused"},
-		"nobody listens": {func(_ *testing.T, _ *Machine, c *config.Config) {
+		"the port is not open": {func(_ *testing.T, _ *Machine, c *config.Config) {
 			c.Listeners[0].Address = netip.MustParseAddrPort("192.0.2.1:9")
 		}, "the port is not open"},
 		"no stats page": {func(_ *testing.T, _ *Machine, c *config.Config) {

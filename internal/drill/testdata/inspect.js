@@ -1,5 +1,5 @@
-// Runs in the page that TestPageInABrowser makes: shows each page of `pages` (name, html, width, scheme) in a frame of its
-// own, looks at what the browser made of it, and leaves what it found in the element #found, as JSON.
+// Runs in the page that TestPageInABrowser generates. It shows each page of `pages` (name, html, width, scheme) in a separate
+// frame, inspects the result, and writes the findings as JSON to the element #found.
 "use strict";
 
 const found = [];
@@ -58,7 +58,7 @@ function overlap(a, b) {
   return Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
 }
 
-// shown is the text of an element without its tooltip.
+// shown returns the text of an element without its tooltip.
 function shown(e) {
   return [...e.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data).join("").trim();
 }
@@ -67,7 +67,7 @@ function withText(root) {
   return [...root.querySelectorAll("*")].filter((e) => !["title", "style"].includes(e.localName) && shown(e) !== "");
 }
 
-// inspectColors wants the contrast that the Web Content Accessibility Guidelines ask for, 1.4.3.
+// inspectColors checks the contrast that the Web Content Accessibility Guidelines require, 1.4.3.
 function inspectColors(win, e) {
   const style = win.getComputedStyle(e);
   let below = e;

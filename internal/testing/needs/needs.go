@@ -93,6 +93,6 @@ func parse(value string) (tier, error) {
 func root(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Fatal("cannot test: it needs root; make test-lab and make test-cluster run it by sudo")
+		t.Fatal("cannot test: it needs root; make test-lab and make test-cluster use sudo")
 	}
 }

@@ -1,5 +1,5 @@
-# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder amazon-ebs.
-# Written by `bake packer`; yours to edit.
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 with Packer's builder amazon-ebs.
+# Written by `bake packer`. You can edit this file.
 
 packer {
   required_plugins {
@@ -15,18 +15,18 @@ packer {
 }
 
 variable "region" {
-  description = "The region to build in, and to have the image in."
+  description = "The region of the build and of the image."
   type        = string
 }
 
 variable "instance_type" {
-  description = "What the build runs on."
+  description = "The instance type for the build."
   type        = string
   default     = "t3.small"
 }
 
 variable "subnet_id" {
-  description = "The subnet of the build; left out, one of the default VPC."
+  description = "The subnet of the build. Default: one of the default VPC."
   type        = string
   default     = null
 }

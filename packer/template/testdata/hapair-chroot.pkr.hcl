@@ -1,5 +1,5 @@
-# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder hapair-chroot.
-# Written by `bake packer`; yours to edit.
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 with Packer's builder hapair-chroot.
+# Written by `bake packer`. You can edit this file.
 
 packer {
   required_plugins {
@@ -11,13 +11,13 @@ packer {
 }
 
 variable "base" {
-  description = "What the image is made of: bootstrap (out of the release's archive), or the path or URL of an image, raw or qcow2."
+  description = "The base image: bootstrap (from the release's package archive), or the path or URL of an image, raw or qcow2."
   type        = string
   default     = "bootstrap"
 }
 
 variable "base_sha256" {
-  description = "The SHA-256 digest of the base image; needed where it is a URL."
+  description = "The SHA-256 digest of the base image; required if it is a URL."
   type        = string
   default     = null
 }
@@ -28,7 +28,7 @@ source "hapair-chroot" "golden" {
   release     = "noble"
   output      = "${path.root}/controllers-noble.qcow2"
   format      = "qcow2"
-  # What the image's manifest names by its digest.
+  # Files whose digests are in the image's manifest.
   inputs = {
     spec = "${path.root}/../controllers.yaml"
   }

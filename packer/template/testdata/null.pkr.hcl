@@ -1,5 +1,5 @@
-# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder null.
-# Written by `bake packer`; yours to edit.
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 with Packer's builder null.
+# Written by `bake packer`. You can edit this file.
 
 packer {
   required_plugins {
@@ -11,7 +11,7 @@ packer {
 }
 
 variable "ssh_host" {
-  description = "The machine to work on. It is sealed at the end: it is the image then, and no host of its own any more."
+  description = "The machine to work on. It is sealed at the end: its disk is then the image, and it must not be used as a host any more."
   type        = string
 }
 
@@ -22,7 +22,7 @@ variable "ssh_port" {
 }
 
 variable "ssh_username" {
-  description = "Who logs in: root, or one who may run sudo without a password."
+  description = "The login: root, or a user who may run sudo without a password."
   type        = string
   default     = "root"
 }

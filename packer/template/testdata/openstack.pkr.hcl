@@ -1,5 +1,5 @@
-# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder openstack.
-# Written by `bake packer`; yours to edit.
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 with Packer's builder openstack.
+# Written by `bake packer`. You can edit this file.
 
 packer {
   required_plugins {
@@ -25,13 +25,13 @@ variable "network_id" {
 }
 
 variable "flavor" {
-  description = "What the build runs on."
+  description = "The flavor of the build's instance."
   type        = string
   default     = "m1.small"
 }
 
 variable "floating_ip_network" {
-  description = "Where the build's floating IP comes from, where it needs one."
+  description = "The network of the build's floating IP, if it needs one."
   type        = string
   default     = null
 }

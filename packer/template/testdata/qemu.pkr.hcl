@@ -1,5 +1,5 @@
-# Bakes the golden image of the cluster controllers on Ubuntu 24.04 by Packer's builder qemu.
-# Written by `bake packer`; yours to edit.
+# Bakes the golden image of the cluster controllers on Ubuntu 24.04 with Packer's builder qemu.
+# Written by `bake packer`. You can edit this file.
 
 packer {
   required_plugins {
@@ -21,13 +21,13 @@ variable "base" {
 }
 
 variable "base_checksum" {
-  description = "Its digest, as sha256:…, as file:URL of a list of digests, or none."
+  description = "Its digest as sha256:…, or file:URL of a list of digests, or none."
   type        = string
   default     = "file:https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"
 }
 
 variable "accelerator" {
-  description = "kvm, or tcg where there is no virtualisation (ten times slower); left out, QEMU's plugin takes kvm where /dev/kvm is there."
+  description = "kvm, or tcg if there is no hardware virtualisation (ten times slower). Default: kvm if /dev/kvm exists."
   type        = string
   default     = null
 }
@@ -54,7 +54,7 @@ source "qemu" "golden" {
   disk_cache  = "unsafe"
   headless    = true
   disable_vnc = true
-  # There is nothing to type at the boot. "0s" would mean ten seconds.
+  # No boot command is typed. "0s" would mean ten seconds.
   boot_wait = "-1s"
 
   cd_label = "cidata"

@@ -1,5 +1,5 @@
-// Package limits measures what a cluster bears before its virtual IP moves without need: how long the holder may be
-// paused, and how busy its processors may be.
+// Package limits measures how long a holder may be paused, and how busy its processors may be, before the virtual IP moves
+// unnecessarily.
 package limits
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// Result is what a cluster bore at its advert_int.
+// Result is the result for a cluster with its advert_int.
 type Result struct {
 	AdvertInt time.Duration
 	Pauses    []Pause
 	Load      Load
 }
 
-// Pause is a length for which the holder was paused several times, and how often the virtual IP moved.
+// Pause has the results of several pauses of the same length: how often the virtual IP moved.
 type Pause struct {
-	Adverts      float64 // its length in advertisements
+	Adverts      float64 // length in advertisement intervals
 	Tries, Moved int
 }
 
-// Load is a time in which programs without end ran on the holder: how often the virtual IP moved, and the longest time
-// between two answers that a client got who asks every 10 ms.
+// Load has the results of a time in which endless programs ran on the holder: how often the virtual IP moved, and the
+// longest time between two answers for a client that sends a request every 10 ms.
 type Load struct {
 	Programs int
 	Lasted   time.Duration
@@ -42,11 +42,12 @@ const (
 	patience = 5 * time.Second // of the client under load
 )
 
-// lengths are those of the pauses, in advertisements: a backup waits for three, and the skew time.
+// lengths returns the lengths of the pauses, in advertisement intervals. A backup waits for three intervals and the skew
+// time.
 func lengths() []float64 { return []float64{1, 1.5, 2, 2.5, 3, 3.5, 4} }
 
-// Measure measures the limits of a cluster that runs, with a client that asks for url. Each of 35 pauses takes some six
-// advertisements, and the load 12 s: a minute together at 250 ms.
+// Measure measures the limits of a running cluster, with a client that requests url. Each of 35 pauses takes about six
+// intervals, and the load takes 12 s: about a minute at 250 ms.
 func Measure(ctx context.Context, c *cluster.Cluster, url string) (Result, error) {
 	m := &meter{Cluster: c}
 	holder, err := m.holder(ctx, time.Second)
@@ -76,13 +77,13 @@ func Measure(ctx context.Context, c *cluster.Cluster, url string) (Result, error
 	return r, err
 }
 
-// meter is a measurement under way.
+// meter is a measurement in progress.
 type meter struct {
 	*cluster.Cluster
 	advert time.Duration
 }
 
-// advertInt is that of a node's first instance.
+// advertInt returns the advert_int of a node's first instance.
 func advertInt(h *lab.Host) (time.Duration, error) {
 	data, err := h.ReadFile("/etc/keepalived/keepalived.conf")
 	if err != nil {
@@ -95,7 +96,7 @@ func advertInt(h *lab.Host) (time.Duration, error) {
 	return instances[0].AdvertInt, nil
 }
 
-// holder is who has had the virtual IP alone for a time.
+// holder returns the host that has been the only holder for a time.
 func (m *meter) holder(ctx context.Context, settled time.Duration) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -103,8 +104,8 @@ func (m *meter) holder(ctx context.Context, settled time.Duration) (*lab.Host, e
 	return m.Nodes[name], err
 }
 
-// pause pauses the holder, and begins at a phase, from 0 to 1, of the time between two advertisements: it sends one as soon
-// as it goes on.
+// pause pauses the holder. The pause begins at a phase, from 0 to 1, of the interval between two advertisements; the holder
+// sends one as soon as it is resumed.
 func (m *meter) pause(ctx context.Context, adverts, phase float64) (moved bool, err error) {
 	holder, err := m.holder(ctx, m.adverts(max(2, float64(200*time.Millisecond/m.advert))+phase))
 	if err != nil {
@@ -118,13 +119,13 @@ func (m *meter) pause(ctx context.Context, adverts, phase float64) (moved bool, 
 	if err := holder.Resume(); err != nil {
 		return false, err
 	}
-	_, err = m.holder(ctx, m.adverts(1)) // a backup may hear of it an advertisement later
+	_, err = m.holder(ctx, m.adverts(1)) // a backup may notice it one interval later
 	return m.moves(began) > 0, err
 }
 
 func (m *meter) adverts(n float64) time.Duration { return time.Duration(n * float64(m.advert)) }
 
-// moves is how often a node has taken the virtual IP since a moment.
+// moves returns how often a node has taken the virtual IP since a time.
 func (m *meter) moves(since time.Time) int {
 	n := 0
 	for _, s := range m.Holders.Spans() {

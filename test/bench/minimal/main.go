@@ -1,5 +1,5 @@
-// Command minimal is the least that a check in Go can be: it asks haproxy's socket, and is content with any answer. It is
-// what ha-agent check is measured by.
+// Command minimal is the minimum for a check in Go: it queries haproxy's socket, and accepts any answer. ha-agent check is
+// compared with it.
 package main
 
 import (

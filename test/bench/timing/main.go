@@ -1,5 +1,5 @@
-// Command timing runs commands in turn, beside a number of idle processes, and tells what each run cost. It is copied to
-// where the commands are: what it costs to get there is not measured.
+// Command timing runs commands alternately while a number of idle processes exist, and prints the cost of each run. It is
+// copied to the host of the commands, so that the cost of reaching the host is not measured.
 package main
 
 import (
@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Order is read from standard input.
+// Order is the input, read from standard input.
 type Order struct {
-	Idle     int        // processes that do nothing
-	Runs     int        // of each command
+	Idle     int        // number of idle processes
+	Runs     int        // number of runs of each command
 	Commands [][]string // each with its arguments
 }
 
-// Cost is of one command. Orders give costs in the order of their commands.
+// Cost is the cost of one command. The output is a list of costs in the order of the commands.
 type Cost struct{ WallMS, CPUMS []float64 }
 
 func main() {
@@ -47,7 +47,7 @@ func run(ctx context.Context) error {
 		}
 		defer func() { _ = idle.Wait() }()
 	}
-	defer cancel() // before it is waited for
+	defer cancel() // before the wait
 	costs := make([]Cost, len(o.Commands))
 	for range o.Runs {
 		for i, argv := range o.Commands {

@@ -1,7 +1,7 @@
 /*
- * A clock of its own for a program that preloads this: the time of day is off by as many seconds as /clock says, as in
- * "+3600", and the monotonic clock is the machine's, as after settimeofday(2). It takes no lock: haproxy 3.0 asks for the
- * time before libfaketime can answer, and the two wait for each other forever.
+ * Changes the clock of a program that preloads this library: the time of day is off by the number of seconds in /clock, such as
+ * "+3600", and the monotonic clock is that of the machine, as after settimeofday(2). It uses no lock. libfaketime is not used,
+ * because haproxy 3.0 reads the time before libfaketime is ready, and the two deadlock.
  */
 #include <errno.h>
 #include <fcntl.h>
