@@ -28,7 +28,7 @@ var descriptions = map[string]string{
 	"Check.Rise":             "Rise is how many checks in a row must pass before a server is up. Default: that of haproxy.check.",
 	"Check.TCP":              "TCP lists what is sent to a server, and what it must answer.",
 	"Check.TLS":              "TLS is used by the check. Default: if the server has tls.",
-	"Check.User":             "User is who logs in: for mysql and pgsql.",
+	"Check.User":             "User is the name that the check logs in with, for mysql and pgsql. It need not exist in PostgreSQL. Default: of pgsql `hapair`, of mysql none.",
 	"Check.Version":          "Version of HTTP in that request: 1.0 or 1.1. Default: 1.1.",
 	"CheckTLS.ALPN":          "ALPN lists protocols that the check offers.",
 	"CheckTLS.SNI":           "SNI is the server name that the check asks for.",

@@ -158,7 +158,7 @@ type Check struct {
 	TCP []TCPStep `yaml:"tcp"`
 	// Protocol is one that haproxy can ask itself: mysql, pgsql, redis, smtp, ldap or ssl.
 	Protocol string `yaml:"protocol"`
-	// User is who logs in: for mysql and pgsql.
+	// User is the name that the check logs in with, for mysql and pgsql. It need not exist in PostgreSQL. Default: of pgsql `hapair`, of mysql none.
 	User string `yaml:"user"`
 	// Hello is the greeting of smtp: "EHLO lb.example.org". Default: "HELO localhost".
 	Hello string `yaml:"hello"`

@@ -158,8 +158,6 @@ func (c check) checkProtocol(k *Check, path string) {
 		if k.Protocol != "mysql" && k.Protocol != "pgsql" {
 			c.Problem(path+".user", "has no effect without protocol: mysql or pgsql", "")
 		}
-	} else if k.Protocol == "pgsql" && !c.Told(path+".user") {
-		c.Problem(path+".user", "is missing", "protocol pgsql needs the name of a user, which need not exist")
 	}
 	if c.written(path + ".hello") {
 		c.name(path+".hello", k.Hello, helloRule)

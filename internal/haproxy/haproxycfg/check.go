@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -117,6 +118,9 @@ func (l *layout) checkTCP(k *spec.Check) {
 }
 
 // checkProtocol is the option that asks in a protocol of haproxy's own.
+// pgsqlUser is the user of a pgsql check that names none: haproxy requires one, and PostgreSQL answers for any.
+const pgsqlUser = "hapair"
+
 func (l *layout) checkProtocol(k *spec.Check) string {
 	switch k.Protocol {
 	case "mysql":
@@ -125,7 +129,7 @@ func (l *layout) checkProtocol(k *spec.Check) string {
 		}
 		return "mysql-check"
 	case "pgsql":
-		return "pgsql-check user " + l.word(k.User)
+		return "pgsql-check user " + l.word(cmp.Or(k.User, pgsqlUser))
 	case "smtp":
 		if k.Hello != "" {
 			return "smtpchk " + l.words(k.Hello)
