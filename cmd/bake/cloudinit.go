@@ -10,15 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -66,8 +63,7 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 			return err
 		}
 	}
-	o.CloudConfig = s.CloudConfig
-	seeds, err := nodeSeeds(s, r, o)
+	seeds, err := cloudinit.Nodes(s, r, o)
 	if err != nil {
 		return e.cloudInitError(err)
 	}
@@ -124,51 +120,19 @@ const maxAgent = 128 << 20
 
 // seededAgent reads the agent's binary, which is put into the seed.
 func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
-	path := f.agent
-	if path == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return cloudinit.Agent{}, cannot("find the ha-agent beside bake: %v; give its path with --agent PATH", err)
-		}
-		path = filepath.Join(filepath.Dir(self), "ha-agent")
+	path, err := findAgent(f.agent)
+	if err != nil {
+		return cloudinit.Agent{}, err
 	}
 	program, err := regular.ReadFile(path, maxAgent)
 	if err != nil {
-		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v; build it with 'go build -o bin/ ./cmd/...', or give its path with --agent PATH", err)
+		return cloudinit.Agent{}, cannot("read the ha-agent that a stock image needs: %v", err)
 	}
 	if _, err := elf.NewFile(bytes.NewReader(program)); err != nil {
 		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is not a Linux program; give another path with --agent PATH", path)
 	}
 	digest := sha256.Sum256(program)
 	return cloudinit.Agent{Program: program, SHA256: hex.EncodeToString(digest[:])}, nil
-}
-
-// nodeSeeds generates the seed of each node of a spec.
-func nodeSeeds(s *spec.Spec, r release.Release, o cloudinit.Options) ([]cloudinit.NodeSeed, error) {
-	var image recipe.Recipe
-	var err error
-	if o.Image == cloudinit.Stock {
-		if image, err = recipe.Image(s, r); err != nil {
-			return nil, err
-		}
-	}
-	var seeds []cloudinit.NodeSeed
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		rec, err := recipe.Node(s, n, r)
-		if err != nil {
-			return nil, err
-		}
-		if o.Image == cloudinit.Stock {
-			rec = recipe.Merge(image, rec)
-		}
-		seed, err := cloudinit.Generate(rec, o)
-		if err != nil {
-			return nil, err
-		}
-		seeds = append(seeds, cloudinit.NodeSeed{Node: n.Name, Seed: seed})
-	}
-	return seeds, nil
 }
 
 // cloudInitError adds the exit status to an error. Too much data for the cloud is a negative result, because the spec or

@@ -236,7 +236,7 @@ func (d *drilling) seeds() (map[string]string, error) {
 	if err != nil {
 		return nil, exitstatus.With(exitstatus.Failure, err)
 	}
-	made, err := nodeSeeds(d.spec, d.release, cloudinit.Options{Image: cloudinit.Golden, Cloud: cloud, CloudConfig: d.spec.CloudConfig})
+	made, err := cloudinit.Nodes(d.spec, d.release, cloudinit.Options{Image: cloudinit.Golden, Cloud: cloud})
 	if err != nil {
 		return nil, d.cloudInitError(err)
 	}

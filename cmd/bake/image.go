@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +19,6 @@ import (
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/judge"
 	"github.com/hapair/hapair/internal/recipe"
-	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/termsafe"
 )
@@ -71,7 +68,7 @@ func (f *imageFlags) check() (size int64, err error) {
 	if strings.Contains(f.base, "://") && f.sha256 == "" {
 		return 0, fmt.Errorf("cannot use the base %s: a download needs its SHA-256 (--base-sha256)", f.base)
 	}
-	return parseSize(f.size)
+	return image.ParseSize(f.size)
 }
 
 func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
@@ -149,19 +146,26 @@ func (e *env) tellImage(output string, r release.Release, m image.Manifest) erro
 	return nil
 }
 
-// agentSource opens ha-agent: the file at path, or the one in the directory of this program if path is empty.
-func agentSource(path string) (install.Source, error) {
-	if path == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("cannot find ha-agent: %w", err)
-		}
-		path = filepath.Join(filepath.Dir(self), "ha-agent")
+// findAgent returns the path of ha-agent: the one named by --agent, or the one beside bake or in PATH.
+func findAgent(named string) (string, error) {
+	self, err := os.Executable()
+	if err != nil && named == "" {
+		return "", cannot("find the ha-agent beside bake: %w; give its path with --agent PATH", err)
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("cannot find ha-agent at %s: build it (go build ./cmd/ha-agent) and give its path with --agent", path)
+	path, err := install.FindAgent(named, self)
+	if err != nil {
+		return "", exitstatus.With(exitstatus.Failure, fmt.Errorf("%w, and give its path with --agent PATH", err))
 	}
-	return func() (io.ReadCloser, error) { return regular.Open(path) }, nil
+	return path, nil
+}
+
+// agentSource opens ha-agent: see findAgent.
+func agentSource(named string) (install.Source, error) {
+	path, err := findAgent(named)
+	if err != nil {
+		return nil, err
+	}
+	return install.FileSource(path), nil
 }
 
 func cacheDir(flag string) (string, error) {
@@ -186,20 +190,4 @@ func proxyEnv(environ []string) []string {
 		}
 	}
 	return env
-}
-
-// parseSize parses a size like qemu-img does: bytes, or a number with the suffix K, M, G or T. It rounds up to whole MiB.
-func parseSize(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	digits := strings.TrimRight(s, "KMGT")
-	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[s[len(digits):]]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !ok || n <= 0 || n > 1<<(62-shift) {
-		return 0, fmt.Errorf("cannot use %q as a size: must be a number with an optional suffix K, M, G or T, such as 2G", s)
-	}
-	// A disk has whole sectors, and its partition tables need whole MiB.
-	const mib = 1 << 20
-	return (n<<shift + mib - 1) / mib * mib, nil
 }

@@ -17,15 +17,24 @@ import (
 
 func newInit(e *env) *cobra.Command {
 	var example, output string
-	var list bool
+	var list, ask bool
+	var first firstSpec
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Print a commented spec to start from",
-		Long:  "Print a commented spec to start from, or write it to a file.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
+		Short: "Print a commented spec to start from, or generate a first one",
+		Long:  "Print a commented spec to start from, or write it to a file. With --node, --vip and --service, or with --ask, generate\na first spec.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if list {
 				return e.listExamples()
+			}
+			if ask {
+				if err := first.ask(e.stdin, e.stderr); err != nil {
+					return cannot("read the answers: %v", err)
+				}
+			}
+			if ask || first.wanted() {
+				return e.initSpec(&first, output)
 			}
 			data, ok := examples.Get(example)
 			if !ok {
@@ -39,6 +48,11 @@ func newInit(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
+	c.Flags().StringVar(&first.cluster, "cluster", "", "name of the cluster, for --node, --vip and --service")
+	c.Flags().StringArrayVar(&first.nodes, "node", nil, "generate a spec with the node `NAME=ADDRESS/PREFIX@INTERFACE`; can be repeated")
+	c.Flags().StringArrayVar(&first.vips, "vip", nil, "generate a spec with the virtual IP `NAME=ADDRESS/PREFIX`; can be repeated")
+	c.Flags().StringArrayVar(&first.service, "service", nil, "generate a spec with the service `NAME=VIP:PORT/MODE,SERVER:PORT,…`; can be repeated")
+	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and generate a spec from the answers")
 	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {

@@ -3,7 +3,6 @@ package agent
 import (
 	"path/filepath"
 
-	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/change"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/duplicate"
@@ -48,7 +47,6 @@ func (d *Daemon) open() error {
 	d.vrrp.Moved = d.lookForOthers
 	d.hooks = d.newHooks()
 	d.vrrp.Changed = d.hooks.Look
-	d.vrrp.Left = vrrp.GroupResigner{Runs: d.runs, Addresses: vip.Addresses, Resign: advert.Resign, Log: d.Log}.Left
 	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
 		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
 	d.track.Start() // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once

@@ -1,6 +1,7 @@
 // Package docs generates docs/spec.md and docs/metrics.md from the code, and tests the other pages of docs/.
 package docs
 
+//go:generate go generate ../schema
 //go:generate go test -run ^(TestSpec|TestMetrics)$ -update .
 
 import (

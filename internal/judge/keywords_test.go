@@ -125,13 +125,17 @@ func configKeyword(section, line string) string {
 	return "proxy " + strings.TrimRight(line, "(")
 }
 
-// writeKeywords writes what some release has and an older one lacks.
+// writeKeywords writes what some release has and an older one lacks. Some keywords are older than their place on the list:
+// tune.bufsize is listed since 3.2. So a release lacks a keyword only if its program does not hold the word at all.
 func writeKeywords(t *testing.T, have map[string]map[string]bool) {
 	t.Helper()
-	root := labtest.Root(t, "jammy", lab.NodePackages()...)
-	program, err := os.ReadFile(filepath.Join(root, "usr/sbin/haproxy"))
-	if err != nil {
-		t.Fatal(err)
+	programs := map[string]string{}
+	for _, name := range append(slices.Collect(maps.Keys(have)), "jammy") {
+		program, err := os.ReadFile(filepath.Join(labtest.Root(t, name, lab.NodePackages()...), "usr/sbin/haproxy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs[name] = string(program)
 	}
 	since := map[string]release.Version{}
 	for name, keywords := range have {
@@ -146,18 +150,26 @@ func writeKeywords(t *testing.T, have map[string]map[string]bool) {
 	b.WriteString("# Written by go test ./internal/judge -run Keywords -update, with HAPAIR_RELEASES=bookworm,noble,trixie,resolute.\n")
 	for _, keyword := range slices.Sorted(maps.Keys(since)) {
 		kind, name, _ := strings.Cut(keyword, " ")
-		words := strings.Fields(name)
 		v := since[keyword]
-		if !v.AtLeast(2, 8, 0) && strings.Contains(string(program), words[len(words)-1]+"\x00") {
-			continue // 2.4 has it
-		}
-		if inAll(have, keyword, v) {
+		if !inOlder(programs, name, v) && inAll(have, keyword, v) {
 			fmt.Fprintf(&b, "%s %d.%d %s\n", kind, v[0], v[1], name)
 		}
 	}
 	if err := os.WriteFile(keywordTable, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// inOlder reports whether the program of a release before a version holds the last word of a keyword.
+func inOlder(programs map[string]string, keyword string, since release.Version) bool {
+	words := strings.Fields(keyword)
+	for name, program := range programs {
+		r, _ := release.Get(name)
+		if !r.HAProxy.AtLeast(since[0], since[1], 0) && strings.Contains(program, words[len(words)-1]+"\x00") {
+			return true
+		}
+	}
+	return false
 }
 
 // inAll reports whether every release from a version on has a keyword: what was taken away again, or differs by build, is

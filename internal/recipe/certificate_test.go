@@ -22,19 +22,29 @@ func TestPlaceholderCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.must(t, "ln", "-s", "/nowhere", "/srv/link.pem")
-			list := "/srv/mine.pem\n/srv/link.pem\n/srv/deep/er/new.pem\n/srv/with space.pem\n\n/srv/other.pem\n"
+			if err := h.WriteFile(deadline(t), "/srv/full/own.pem", 0o600, "", []byte("own\n")); err != nil {
+				t.Fatal(err)
+			}
+			list := "/srv/mine.pem\n/srv/link.pem\n/srv/deep/er/new.pem\n/srv/with space.pem\n\n/srv/other.pem\n/srv/empty/\n/srv/full/\nca /srv/ca.pem\n"
 			if err := h.WriteFile(deadline(t), "/srv/list", 0o644, "", []byte(list)); err != nil {
 				t.Fatal(err)
 			}
 			first := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list")
-			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "made a placeholder") != 3 {
+			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "made a placeholder") != 5 {
 				t.Errorf("the first time it says %q, and then %q", first, again)
 			}
 			if mine := h.must(t, "cat", "/srv/mine.pem"); mine != "mine\n" {
 				t.Errorf("the file that was there is now %q", mine)
 			}
 			h.must(t, "test", "-L", "/srv/link.pem")
-			for _, path := range []string{"/srv/deep/er/new.pem", "/srv/with space.pem", "/srv/other.pem"} {
+			if got := h.must(t, "ls", "/srv/full", "/srv/empty"); got != "/srv/empty:\nzz-placeholder.pem\n\n/srv/full:\nown.pem\n" {
+				t.Errorf("directories hold %q", got)
+			}
+			h.must(t, "openssl", "x509", "-noout", "-in", "/srv/ca.pem")
+			if got := h.must(t, "cat", "/srv/ca.pem"); strings.Contains(got, "PRIVATE KEY") {
+				t.Error("the placeholder of an authority's certificate has a key")
+			}
+			for _, path := range []string{"/srv/deep/er/new.pem", "/srv/with space.pem", "/srv/other.pem", "/srv/empty/zz-placeholder.pem"} {
 				if got := strings.TrimSpace(h.must(t, "stat", "-c", "%a %U:%G %h", path)); got != "640 root:haproxy 1" {
 					t.Errorf("%s is %s", path, got)
 				}

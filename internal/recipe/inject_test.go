@@ -19,6 +19,8 @@ var injectable = []struct{ field, good string }{
 	{"stats user", "u"}, {"log address", "192.0.2.9"}, {"facility", "local0"}, {"service", "s"}, {"balance", "roundrobin"},
 	{"check", "GET /"}, {"certificate", "/etc/haproxy/a.pem"}, {"server", "w"}, {"login", "ops"}, {"ssh key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp ops"},
 	{"package", "tcpdump"}, {"release", "noble"},
+	{"group", "g"}, {"script", "t"}, {"script command", "/usr/bin/t --to 192.0.2.9"}, {"script user", "daemon"},
+	{"command", "/usr/bin/c --id 7"}, {"command user", "daemon"}, {"route interface", "eth0"},
 }
 
 // injected is a spec with values in the places of injectable, as YAML: quoted in whatever way they need.
@@ -33,7 +35,13 @@ func injected(t *testing.T, value func(field string) string) []byte {
 			{"name": v("node"), "address": "192.0.2.1/24", "interface": v("interface")},
 			{"name": "other", "address": "192.0.2.2/24", "interface": "eth0"},
 		},
-		"vips":   []m{{"name": v("vip"), "address": "198.51.100.1/24", "interface": v("vip interface"), "prefer": v("node")}},
+		"vips": []m{
+			{"name": v("vip"), "address": "198.51.100.1/24", "interface": v("vip interface"), "prefer": v("node"), "group": v("group"),
+				"routes":        []m{{"to": "10.0.0.0/8", "interface": v("route interface")}},
+				"track_scripts": []m{{"name": v("script"), "command": v("script command"), "user": v("script user")}},
+				"on_change":     m{"command": v("command"), "user": v("command user")}},
+			{"name": "second", "address": "198.51.100.2/24", "interface": "eth1", "prefer": v("node"), "group": v("group")},
+		},
 		"stats":  m{"user": v("stats user"), "password": m{"file": "p"}, "allow": []string{"10.0.0.0/8"}},
 		"log":    m{"address": v("log address"), "facility": v("facility")},
 		"access": m{"users": []m{{"name": v("login"), "ssh_authorized_keys": []string{v("ssh key")}}}},

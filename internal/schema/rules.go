@@ -1,11 +1,7 @@
 package schema
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"reflect"
-	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -111,34 +107,4 @@ func atMost(n int) func(*jsonschema.Schema) {
 
 func atLeast(n int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.MinItems = &n }
-}
-
-// comments reads what Go source says of the fields of its structs: Type.Field → comment in one line.
-func comments(sources ...string) (map[string]string, error) {
-	docs := map[string]string{}
-	for _, source := range sources {
-		file, err := parser.ParseFile(token.NewFileSet(), "schema.go", source, parser.ParseComments)
-		if err != nil {
-			return nil, err
-		}
-		addComments(docs, file)
-	}
-	return docs, nil
-}
-
-func addComments(docs map[string]string, file *ast.File) {
-	ast.Inspect(file, func(n ast.Node) bool {
-		t, ok := n.(*ast.TypeSpec)
-		if !ok {
-			return true
-		}
-		if s, ok := t.Type.(*ast.StructType); ok {
-			for _, f := range s.Fields.List {
-				for _, name := range f.Names {
-					docs[t.Name.Name+"."+name.Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
-				}
-			}
-		}
-		return false
-	})
 }

@@ -15,13 +15,11 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
+//go:generate go test -run ^TestDescriptions$ -update .
+
 // Spec is the schema of a spec, of draft 2020-12.
 func Spec() (*jsonschema.Schema, error) {
-	docs, err := comments(spec.SchemaSources()...)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the comments of the schema: %w", err)
-	}
-	g := generator{docs: docs, rules: rules()}
+	g := generator{docs: descriptions, rules: rules()}
 	s := g.object(reflect.TypeFor[spec.Spec]())
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "hapair: a set of load balancers that share virtual IPs"

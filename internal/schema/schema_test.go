@@ -3,6 +3,7 @@ package schema_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -59,6 +60,15 @@ func TestExamplesSatisfyTheSchema(t *testing.T) {
 		data, _ := examples.Get(name)
 		if err := s.Validate(document(t, string(data))); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, file := range []string{"everything", "services"} {
+		data, err := os.ReadFile("../recipe/testdata/" + file + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(document(t, string(data))); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

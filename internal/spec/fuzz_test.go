@@ -3,6 +3,7 @@ package spec
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,43 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// given are the texts that are not empty.
+func given(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+}
+
+// poolWords are the words of a group of servers.
+func poolWords(p *Pool) []string {
+	words := []string{p.Name, string(p.Mode)}
+	words = append(words, strings.Split(p.Balance, " ")...)
+	if k := p.Check; k != nil && !k.Off {
+		words = append(words, given(strings.SplitN(k.HTTP, " ", 2)...)...)
+		words = append(words, given(k.Version, k.Host, k.Protocol, k.User)...)
+		words = append(words, given(strings.Split(k.Hello, " ")...)...)
+		for _, h := range k.Headers {
+			words = append(words, h.Name)
+		}
+		for _, status := range k.Expect.Status {
+			words = append(words, string(status))
+		}
+		if k.TLS != nil {
+			words = append(words, given(k.TLS.Verify, k.TLS.SNI, strings.Join(k.TLS.ALPN, ","))...)
+		}
+	}
+	if p.Sticky != nil {
+		words = append(words, given(p.Sticky.Cookie, p.Sticky.Size)...)
+		words = append(words, given(strings.Split(p.Sticky.Options, " ")...)...)
+	}
+	for _, server := range p.Servers {
+		words = append(words, server.Name, server.String())
+		words = append(words, given(server.Cookie, server.SendProxy)...)
+		if server.TLS != nil {
+			words = append(words, given(server.TLS.Verify, server.TLS.SNI, server.TLS.Certificate, strings.Join(server.TLS.ALPN, ","))...)
+		}
+	}
+	return words
+}
+
 // wordsOf are all values of a spec that are written into files as one word.
 func wordsOf(s *Spec) []string {
 	words := []string{s.Cluster, s.Image.Release, s.Log.Target, s.Log.Facility, string(s.VRRP.Transport)}
@@ -69,14 +107,19 @@ func wordsOf(s *Spec) []string {
 		words = append(words, svc.Name, strings.Join(svc.VIPs, "+"), string(svc.Mode))
 		words = append(words, strings.Split(svc.Balance, " ")...)
 		if svc.TLS != nil {
-			words = append(words, svc.TLS.Certificate)
+			words = append(words, svc.TLS.CertificatePaths()...)
+			words = append(words, given(strings.Join(svc.TLS.ALPN, ","), svc.TLS.ClientCA, svc.TLS.ClientVerify)...)
 		}
-		if svc.Check != nil && svc.Check.HTTP != "" {
-			words = append(words, strings.SplitN(svc.Check.HTTP, " ", 2)...)
+		words = append(words, given(svc.HealthPage, strings.Join(svc.Compression, ","))...)
+		for _, e := range svc.ErrorFiles {
+			words = append(words, e.Path)
 		}
-		for _, server := range svc.Servers {
-			words = append(words, server.Name, server.Address.String())
+		for _, r := range svc.Routes {
+			words = append(words, slices.Concat(r.Host, r.Path, r.SNI)...)
 		}
+	}
+	for _, p := range s.Pools() {
+		words = append(words, poolWords(&p)...)
 	}
 	for _, u := range s.Access.Users {
 		words = append(words, u.Name)

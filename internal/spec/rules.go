@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hapair/hapair/internal/release"
 )
@@ -48,7 +49,7 @@ var (
 	loginRule = newRule(`[a-z_][a-z0-9_-]*`, 32, `lower-case letters, digits, "-" and "_", 32 at most, a letter or "_" first`)
 	// A user of HTTP's basic authentication has no ":" (RFC 7617).
 	statsUserRule = newRule(`[A-Za-z0-9][A-Za-z0-9._@+-]*`, 64, `letters, digits, ".", "_", "@", "+" and "-", 64 at most`)
-	checkRule     = newRule(`(GET|HEAD|OPTIONS|POST|PUT|DELETE|PATCH) /[A-Za-z0-9._~!&()*+,;=:@%/?-]*`, 1024, `a method and a path, as in "GET /health"`)
+	checkRule     = newRule(`[A-Z]{3,20} (/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*|\*)`, 1024, `a method and a path, as in "GET /health"`)
 	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
 	// A path of a request, or what it begins with (RFC 3986, 3.3).
 	uriRule = newRule(`/[A-Za-z0-9._~!$&()*+,;=:@%/-]*`, 1024, `a path as in "/health"`)
@@ -84,7 +85,8 @@ type algorithm struct {
 }
 
 // algorithms that every supported version of haproxy has, unless it says otherwise (configuration.txt, balance).
-func algorithms() []algorithm {
+// A spec may have many services: the expressions are compiled once.
+var algorithms = sync.OnceValue(func() []algorithm {
 	arguments := func(s string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + s + `)$`) }
 	return []algorithm{
 		{name: "roundrobin", rule: arguments("")},
@@ -99,7 +101,7 @@ func algorithms() []algorithm {
 		{name: "hdr", rule: arguments(`\([A-Za-z0-9-]+\)( use_domain_only)?`), http: true},
 		{name: "hash", rule: arguments(` [a-z0-9_.]+(\([A-Za-z0-9_.-]*\))?(,[a-z0-9_]+(\([A-Za-z0-9_.-]*\))?)*`), since: release.Version{2, 6, 0}},
 	}
-}
+})
 
 // checkBalance tells what keeps haproxy of a version from balancing so.
 func checkBalance(balance string, mode Mode, v release.Version) (message, hint string) {

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	_ "embed"
 	"io/fs"
 	"net/netip"
 	"time"
@@ -287,12 +286,3 @@ type Keepalived struct {
 	// Extra are whole blocks.
 	Extra string `yaml:"extra" strictyaml:"raw"`
 }
-
-// SchemaSources are the files of this package with the types of the spec. Editors show their comments.
-func SchemaSources() []string { return []string{schemaSource, servicesSource} }
-
-//go:embed schema.go
-var schemaSource string
-
-//go:embed schema_services.go
-var servicesSource string

@@ -182,7 +182,7 @@ type Headers []Header
 // Header is one of them.
 type Header struct{ Name, Value string }
 
-// Expect is what a healthy server answers.
+// Expect is what a healthy server answers: all that is given.
 type Expect struct {
 	// Status lists statuses, or ranges as in "200-299".
 	Status []Status `yaml:"status" strictyaml:"one"`
@@ -298,7 +298,7 @@ type ServerTLS struct {
 
 // Lines are passed through to haproxy.cfg, beside what is made of the service's fields. haproxy itself checks them.
 type Lines struct {
-	// Frontend are lines that concern the clients: ACLs, rules, options, more bind lines.
+	// Frontend are lines that concern the clients: ACLs, rules, options, more bind lines. Tables with "peers hapair" are shared by the nodes.
 	Frontend string `yaml:"frontend" strictyaml:"raw"`
 	// Backend are lines that concern the servers.
 	Backend string `yaml:"backend" strictyaml:"raw"`

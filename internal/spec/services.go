@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"github.com/hapair/hapair/internal/haproxy/syntax"
 )
 
 // Endpoint is where a service is reached: an address of a VIP, and a range of ports.
@@ -148,8 +151,19 @@ func (s *Spec) SharesTables() bool {
 			return true
 		}
 	}
+	for _, text := range s.RawTexts() {
+		for line := range strings.Lines(text.Text) {
+			w := syntax.Words(line)
+			if i := slices.Index(w, "peers"); i > 0 && w[0] == "stick-table" && i+1 < len(w) && w[i+1] == PeersName {
+				return true
+			}
+		}
+	}
 	return false
 }
+
+// PeersName is the name of the peers section with all nodes, for tables in lines that are passed through, too.
+const PeersName = "hapair"
 
 // ResolvesNames reports whether some server has a DNS name.
 func (s *Spec) ResolvesNames() bool {
@@ -177,29 +191,37 @@ func (a ServerAddress) String() string {
 // RawText is text that is passed through to haproxy.cfg, with its key in the spec.
 type RawText struct{ Path, Text string }
 
-// RawTexts are all texts that are passed through to haproxy.cfg, empty ones included.
+// RawTexts are all texts that are passed through to haproxy.cfg.
 func (s *Spec) RawTexts() []RawText {
-	out := []RawText{{"haproxy.global", s.HAProxy.Global}, {"haproxy.defaults", s.HAProxy.Defaults}, {"haproxy.extra", s.HAProxy.Extra}}
-	add := func(path, text string) { out = append(out, RawText{path, text}) }
-	for i := range s.Services {
-		svc, path := &s.Services[i], fmt.Sprintf("services[%d]", i)
-		add(path+".lines.frontend", svc.Lines.Frontend)
-		add(path+".lines.bind", svc.Lines.Bind)
-		add(path+".lines.server", svc.Lines.Server)
-		for j, p := range svc.Ports {
-			add(fmt.Sprintf("%s.ports[%d].lines", path, j), p.Lines)
-		}
-		for j, r := range svc.Routes {
-			add(fmt.Sprintf("%s.routes[%d].when", path, j), r.When)
-		}
-		if len(svc.Servers) == 0 {
-			add(path+".lines.backend", svc.Lines.Backend)
+	var out []RawText
+	add := func(text, path string, args ...any) {
+		if text != "" {
+			out = append(out, RawText{fmt.Sprintf(path, args...), text})
 		}
 	}
-	for _, p := range s.Pools() {
-		add(p.LinesKey, p.Lines)
-		for j, server := range p.Servers {
-			add(fmt.Sprintf("%s.servers[%d].lines", p.Path, j), server.Lines)
+	add(s.HAProxy.Global, "haproxy.global")
+	add(s.HAProxy.Defaults, "haproxy.defaults")
+	add(s.HAProxy.Extra, "haproxy.extra")
+	for i := range s.Services {
+		svc := &s.Services[i]
+		add(svc.Lines.Frontend, "services[%d].lines.frontend", i)
+		add(svc.Lines.Backend, "services[%d].lines.backend", i)
+		add(svc.Lines.Bind, "services[%d].lines.bind", i)
+		add(svc.Lines.Server, "services[%d].lines.server", i)
+		for j, p := range svc.Ports {
+			add(p.Lines, "services[%d].ports[%d].lines", i, j)
+		}
+		for j, r := range svc.Routes {
+			add(r.When, "services[%d].routes[%d].when", i, j)
+		}
+		for j, server := range svc.Servers {
+			add(server.Lines, "services[%d].servers[%d].lines", i, j)
+		}
+	}
+	for i := range s.Backends {
+		add(s.Backends[i].Lines, "backends[%d].lines", i)
+		for j, server := range s.Backends[i].Servers {
+			add(server.Lines, "backends[%d].servers[%d].lines", i, j)
 		}
 	}
 	return out

@@ -80,18 +80,12 @@ func (c check) expect(k *Check, path string) {
 	if !c.Has(path) || c.Told(path) {
 		return
 	}
-	given := 0
-	for _, has := range []bool{len(k.Expect.Status) > 0, k.Expect.Text != "", k.Expect.Regex != ""} {
-		if has {
-			given++
-		}
-	}
 	switch {
 	case k.HTTP == "":
 		c.Problem(path, "has no effect without http", "")
 		return
-	case given != 1:
-		c.Problem(path, "must be one of a status, text and regex", "write expect: 200, expect: [200, 204] or expect: {text: OK}")
+	case len(k.Expect.Status) == 0 && k.Expect.Text == "" && k.Expect.Regex == "":
+		c.Problem(path, "expects nothing", "write expect: 200, expect: [200, 204] or expect: {text: OK}")
 		return
 	}
 	for i, status := range k.Expect.Status {

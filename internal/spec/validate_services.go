@@ -153,7 +153,12 @@ func (c check) redirects(ports map[portOf]string) {
 		}
 		for _, vip := range svc.VIPs {
 			at := portOf{vip, 80}
-			if first, twice := ports[at]; twice {
+			first, twice := ports[at]
+			switch {
+			case twice && first == svc.Name:
+				c.Problem(path, "the service itself has port 80", "leave the port out, or write the redirect into lines.frontend: http-request redirect scheme https unless { ssl_fc }")
+				return
+			case twice:
 				c.Problem(path, fmt.Sprintf("service %s has port 80 of VIP %s already", quote(first), quote(vip)), "the redirect needs that port")
 			}
 			ports[at] = svc.Name

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -151,20 +152,33 @@ var (
 // plainKey matches what looks like a key.
 var plainKey = regexp.MustCompile(`^[A-Za-z]+([_-][A-Za-z]+)*$`)
 
+// structFields are the keys of a struct, in its order, and its fields by their keys.
+type structFields struct {
+	names  []string
+	fields map[string]reflect.StructField
+}
+
+// known holds the structFields of each type that was decoded.
+var known sync.Map
+
 // fieldsOf maps the keys of a struct to its fields.
 func fieldsOf(t reflect.Type) ([]string, map[string]reflect.StructField) {
-	var names []string
-	fields := map[string]reflect.StructField{}
+	if have, ok := known.Load(t); ok {
+		s := have.(structFields)
+		return s.names, s.fields
+	}
+	s := structFields{fields: map[string]reflect.StructField{}}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if !f.IsExported() || name == "" || name == "-" {
 			continue
 		}
-		names = append(names, name)
-		fields[name] = f
+		s.names = append(s.names, name)
+		s.fields[name] = f
 	}
-	return names, fields
+	known.Store(t, s)
+	return s.names, s.fields
 }
 
 func (n *Node) decodeSlice(v reflect.Value) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -81,8 +80,9 @@ func (c *Config) options() (image.Options, error) {
 	collect(err)
 	o.Snapshot, err = image.ParseSnapshot(c.Snapshot, o.Base, time.Now())
 	collect(err)
-	o.Size, err = size(c.DiskSize)
-	collect(err)
+	if o.Size, err = image.ParseSize(c.DiskSize); err != nil {
+		collect(fmt.Errorf("disk_size: %w", err))
+	}
 	if o.CacheDir == "" {
 		o.CacheDir, err = packersdk.CachePath("hapair")
 		collect(err)
@@ -105,23 +105,6 @@ func checkBase(base, digest string) error {
 		return fmt.Errorf("base_sha256 is missing: it is required for %s, because the file may change; use the digest from the SHA256SUMS beside the image", base)
 	}
 	return nil
-}
-
-// size parses a size in bytes with an optional suffix K, M, G or T for powers of 1024. An empty size is 0.
-func size(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	shift := map[byte]uint{'K': 10, 'M': 20, 'G': 30, 'T': 40}[s[len(s)-1]&^0x20]
-	digits := s
-	if shift > 0 {
-		digits = s[:len(s)-1]
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 || n > (1<<50)>>shift {
-		return 0, fmt.Errorf("cannot use disk_size %q: must be a number with an optional suffix K, M, G or T, such as 4G", s)
-	}
-	return n << shift, nil
 }
 
 func orElse(s, otherwise string) string {

@@ -36,7 +36,7 @@ func TestOptionsReportAllProblems(t *testing.T) {
 		t.Fatal("a bad configuration was accepted")
 	}
 	for _, want := range []string{
-		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `cannot use disk_size "4Q"`,
+		"output is missing", `cannot find release "buster"`, `cannot write an image as "vdi"`, "base_sha256 is missing", `disk_size: cannot use "4Q" as a size`,
 		`cannot use the snapshot "2026-01-31" with the base https://example.org/image.qcow2`,
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -61,19 +61,6 @@ func TestCheckBase(t *testing.T) {
 	} {
 		if err := checkBase(c.base, c.digest); (err == nil) != c.ok {
 			t.Errorf("%s with %q: got %v", c.base, c.digest, err)
-		}
-	}
-}
-
-func TestSize(t *testing.T) {
-	for s, want := range map[string]int64{"": 0, "4096": 4096, "4k": 4 << 10, "2048M": 2 << 30, "4G": 4 << 30, "1T": 1 << 40} {
-		if got, err := size(s); err != nil || got != want {
-			t.Errorf("%q: got %d, %v; want %d", s, got, err, want)
-		}
-	}
-	for _, s := range []string{"0", "-1G", "G", "4GB", "1.5G", "9999999999G", " 4G"} {
-		if got, err := size(s); err == nil {
-			t.Errorf("size(%q) = %d, want an error", s, got)
 		}
 	}
 }

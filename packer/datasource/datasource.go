@@ -18,7 +18,6 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/diag"
-	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -154,36 +153,20 @@ func (d *Datasource) checkAgent() error {
 // Execute generates the seeds.
 func (d *Datasource) Execute() (cty.Value, error) {
 	none := cty.NullVal(cty.EmptyObject)
-	var image recipe.Recipe
-	if d.options.Image == cloudinit.Stock {
-		var err error
-		if image, err = recipe.Image(d.spec, d.release); err != nil {
-			return none, d.placed(err)
-		}
-	}
-	options := d.options
-	options.CloudConfig = d.spec.CloudConfig
 	out := DatasourceOutput{
 		UserData: map[string]string{}, UserDataBase64: map[string]string{},
 		MetaData: map[string]string{}, NetworkConfig: map[string]string{},
 	}
-	for i := range d.spec.Nodes {
-		n := &d.spec.Nodes[i]
-		if d.config.Node != "" && d.config.Node != n.Name {
-			continue
-		}
-		r, err := recipe.Node(d.spec, n, d.release)
-		if err != nil {
-			return none, d.placed(err)
-		}
-		if d.options.Image == cloudinit.Stock {
-			r = recipe.Merge(image, r)
-		}
-		seed, err := cloudinit.Generate(r, options)
-		if err != nil {
-			return none, d.placed(err)
-		}
-		out.add(n.Name, seed)
+	var only []string
+	if d.config.Node != "" {
+		only = []string{d.config.Node}
+	}
+	seeds, err := cloudinit.Nodes(d.spec, d.release, d.options, only...)
+	if err != nil {
+		return none, d.placed(err)
+	}
+	for _, s := range seeds {
+		out.add(s.Node, s.Seed)
 	}
 	return hcl2helper.HCL2ValueFromConfig(out, d.OutputSpec()), nil
 }

@@ -7,9 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
@@ -17,6 +14,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/judge"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -99,34 +97,12 @@ func printed(problems diag.Problems) error {
 
 // prepareAgent determines the path of the ha-agent to install.
 func (p *Provisioner) prepareAgent() error {
-	if p.config.Agent == "" {
-		found, err := p.findAgent()
-		if err != nil {
-			return err
-		}
-		p.config.Agent = found
+	self, err := p.executable()
+	if err != nil && p.config.Agent == "" {
+		return fmt.Errorf("cannot find this plugin's own binary: %v; set agent to the path of ha-agent", err)
 	}
-	info, err := os.Stat(p.config.Agent)
-	if err != nil {
-		return fmt.Errorf("cannot use agent: %v; build it with: go build ./cmd/ha-agent", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot use agent: %s is not a file", p.config.Agent)
+	if p.config.Agent, err = install.FindAgent(p.config.Agent, self); err != nil {
+		return fmt.Errorf("%w, and set agent to its path", err)
 	}
 	return nil
-}
-
-func (p *Provisioner) findAgent() (string, error) {
-	self, err := p.executable()
-	if err != nil {
-		return "", fmt.Errorf("cannot find this plugin's own binary: %v; set agent to the path of ha-agent", err)
-	}
-	beside := filepath.Join(filepath.Dir(self), "ha-agent")
-	if _, err := os.Stat(beside); err == nil {
-		return beside, nil
-	}
-	if path, err := exec.LookPath("ha-agent"); err == nil {
-		return path, nil
-	}
-	return "", fmt.Errorf("cannot find ha-agent at %s or in PATH: build it with go build ./cmd/ha-agent, and set agent to its path", beside)
 }

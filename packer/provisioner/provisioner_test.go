@@ -50,7 +50,7 @@ func TestPrepareReportsAllProblems(t *testing.T) {
 	for _, want := range []string{
 		spec + ":9:20: error: services[0].vip:",
 		spec + ":9:29: error: services[0].port:",
-		"cannot use agent: stat " + filepath.Join(dir, "none") + ": no such file or directory; build it with: go build ./cmd/ha-agent",
+		"cannot use " + filepath.Join(dir, "none") + " as ha-agent: stat " + filepath.Join(dir, "none") + ": no such file or directory; build it with: go build ./cmd/ha-agent",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not contain %q:\n%v", want, err)

@@ -143,7 +143,7 @@ func lastWord(s string) string {
 type floor struct {
 	base        string
 	start, size int64 // of the root's partition, in bytes
-	kept, work  string
+	kept        string
 	packages    []string
 }
 

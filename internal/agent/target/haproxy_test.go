@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,5 +127,32 @@ func TestAReloadThatDidNothingIsNoProof(t *testing.T) {
 	defer cancel()
 	if err := target.Take(ctx, time.Unix(1000, 0)); err == nil || !strings.Contains(err.Error(), "has not reloaded") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// All that haproxy reads is watched: the files of a directory of certificates, too, as they come and go.
+func TestPathsOfDirectoriesAndFiles(t *testing.T) {
+	dir := t.TempDir()
+	certs := filepath.Join(dir, "certs") + "/"
+	if err := os.MkdirAll(filepath.Join(certs, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h := &HAProxy{conf: config.HAProxy{Config: filepath.Join(dir, "haproxy.cfg"), Certificates: []string{certs, "/one.pem"}, Files: []string{"/a.map"}}}
+	want := []string{h.conf.Config, "/one.pem", "/a.map"}
+	if got := h.Paths(); !slices.Equal(got, want) {
+		t.Errorf("an empty directory: %q, want %q", got, want)
+	}
+	for _, name := range []string{"b.pem", "a.pem", ".placeholder.x"} {
+		if err := os.WriteFile(certs+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = []string{h.conf.Config, certs + "a.pem", certs + "b.pem", "/one.pem", "/a.map"}
+	if got := h.Paths(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	h.conf.Certificates = []string{dir + "/missing/"}
+	if got := h.Paths(); len(got) != 2 {
+		t.Errorf("a missing directory: %q", got)
 	}
 }

@@ -31,8 +31,7 @@ type States struct {
 	Log   *slog.Logger
 	Now   func() time.Time
 	Moved func() // called when the VIPs may have come or gone
-	// Left is called with the name of an instance that has left MASTER for FAULT, on a goroutine of its own; nil: it is not.
-	Left func(instance string)
+
 	// Changed is called when keepalived has told a state.
 	Changed func()
 
@@ -79,9 +78,6 @@ func (v *States) take(e keepalived.Event) {
 	}
 	if v.instances == nil {
 		v.instances = map[string]Instance{}
-	}
-	if v.instances[e.Name].State == keepalived.Master && e.State == keepalived.Fault && v.Left != nil {
-		go v.Panics.Guard("the announcement of a group", func() { v.Left(e.Name) })
 	}
 	if v.instances[e.Name].State != e.State {
 		v.Log.Info("keepalived says", "instance", e.Name, "state", string(e.State), "priority", e.Priority)

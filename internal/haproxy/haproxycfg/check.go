@@ -58,20 +58,27 @@ func (l *layout) checkHTTP(p *spec.Pool, k *spec.Check) {
 		words = append(words, "hdr", l.word(h.Name), escape(strings.ReplaceAll(h.Value, "%", "%%"))) // a log-format
 	}
 	l.line("check.http", words...)
-	expect := "status 200-399"
-	switch e := k.Expect; {
-	case e.Text != "":
-		expect = "string " + escape(e.Text)
-	case e.Regex != "":
-		expect = "rstring " + escape(e.Regex)
-	case len(e.Status) > 0:
-		var list []string
+	l.expect(k.Expect)
+}
+
+// expect writes what the answer must be: all that is given.
+func (l *layout) expect(e spec.Expect) {
+	status := []string{"200-399"}
+	if len(e.Status) > 0 {
+		status = nil
 		for _, s := range e.Status {
-			list = append(list, l.word(string(s)))
+			status = append(status, l.word(string(s)))
 		}
-		expect = "status " + strings.Join(list, ",")
 	}
-	l.line("check", "http-check expect", expect)
+	if len(e.Status) > 0 || e.Text == "" && e.Regex == "" {
+		l.line("check", "http-check expect status", strings.Join(status, ","))
+	}
+	if e.Text != "" {
+		l.line("check.expect", "http-check expect string", escape(e.Text))
+	}
+	if e.Regex != "" {
+		l.line("check.expect", "http-check expect rstring", escape(e.Regex))
+	}
 }
 
 // host is what clients of a pool write as the host: the first address of the service that has it, or uses it.

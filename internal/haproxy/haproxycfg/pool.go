@@ -10,7 +10,7 @@ import (
 
 // pool writes what concerns the servers.
 func (l *layout) pool(p *spec.Pool) {
-	if len(p.Servers) > 0 {
+	if len(p.Servers) > 0 || p.Balance != "roundrobin" {
 		l.line("balance", "balance", l.words(p.Balance))
 	}
 	l.timeouts(&p.Timeouts, false)
@@ -41,7 +41,7 @@ func (l *layout) sticky(s *spec.Sticky) {
 		if size == "" {
 			size = "100k"
 		}
-		l.line("sticky", "stick-table type", l.table, "size", l.word(size), "expire", span(s.Source), "peers hapair")
+		l.line("sticky", "stick-table type", l.table, "size", l.word(size), "expire", span(s.Source), "peers", spec.PeersName)
 		l.line("sticky", "stick on src")
 	}
 }

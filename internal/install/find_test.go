@@ -1,0 +1,36 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFindAgent(t *testing.T) {
+	make := func(dir string) string {
+		path := filepath.Join(dir, agentName)
+		if err := os.WriteFile(path, []byte("x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	named, beside, inPath, nowhere := make(t.TempDir()), make(t.TempDir()), make(t.TempDir()), t.TempDir()
+	program := func(dir string) string { return filepath.Join(dir, "bake") }
+	t.Setenv("PATH", filepath.Dir(inPath))
+	for _, c := range []struct{ named, program, want string }{
+		{named, program(filepath.Dir(beside)), named},
+		{"", program(filepath.Dir(beside)), beside},
+		{"", program(nowhere), inPath},
+	} {
+		if got, err := FindAgent(c.named, c.program); err != nil || got != c.want {
+			t.Errorf("%q, %v, want %q", got, err, c.want)
+		}
+	}
+	t.Setenv("PATH", nowhere)
+	for _, named := range []string{"", nowhere, filepath.Join(nowhere, "x")} {
+		if got, err := FindAgent(named, program(nowhere)); err == nil || !strings.Contains(err.Error(), "go build ./cmd/ha-agent") {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
