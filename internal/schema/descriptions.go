@@ -67,7 +67,7 @@ var descriptions = map[string]string{
 	"Keepalived.Extra":       "Extra are whole blocks.",
 	"Lines.Backend":          "Backend are lines that concern the servers.",
 	"Lines.Bind":             "Bind are more words of every bind line.",
-	"Lines.Frontend":         "Frontend are lines that concern the clients: ACLs, rules, options, more bind lines.",
+	"Lines.Frontend":         "Frontend are lines that concern the clients: ACLs, rules, options, more bind lines. Tables with \"peers hapair\" are shared by the nodes.",
 	"Lines.Server":           "Server are words for every server of the service (default-server).",
 	"Log.Facility":           "Facility of syslog. Default: local0.",
 	"Log.Target":             "Target is /dev/log, an IP address with an optional port, or \"node\": the node's own address. Default: /dev/log.",

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -42,7 +43,7 @@ func Takes(s *jsonschema.Schema) string {
 	case s.Type == "array":
 		return "a list of " + plural(Takes(s.Items))
 	case s.Minimum != nil && s.Maximum != nil:
-		return fmt.Sprintf("%g to %g", *s.Minimum, *s.Maximum)
+		return strconv.FormatFloat(*s.Minimum, 'f', -1, 64) + " to " + strconv.FormatFloat(*s.Maximum, 'f', -1, 64)
 	}
 	return map[string]string{"object": "a mapping", "string": "text", "integer": "a number", "boolean": "`true` or `false`"}[s.Type]
 }
