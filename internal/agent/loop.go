@@ -38,21 +38,19 @@ func (d *Daemon) loop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	events := d.watcher.Changed
 	var done chan error // of the change that is being carried out
 	var busy time.Time  // since when
-	pace := d.pace(true)
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(d.pace(true))
 	defer tick.Stop()
 	begin := func(work func() error) {
 		done, busy = make(chan error, 1), d.Now()
 		go func(done chan<- error) { done <- d.panics.Contain("a round", work) }(done)
 	}
-	round := func() error { return d.changer.Round(ctx, events, d.keepLast) }
+	round := func() error { return d.changer.Round(ctx, d.watcher.Changed, d.keepLast) }
 	d.panics.Guard("the watch of files", d.watch)
 	begin(round)
 	for {
-		in, applies := events, d.applies
+		in, applies := d.watcher.Changed, d.applies
 		if done != nil {
 			in, applies = nil, nil // the round itself waits until nothing happens any more
 		}
@@ -75,10 +73,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 			d.retry.Note(err, d.Now(), d.files)
 			d.reports.round(err)
 		case <-tick.C:
-			if now := d.pace(done != nil); now != pace {
-				pace = now
-				tick.Reset(pace)
-			}
+			tick.Reset(d.pace(done != nil))
 			if done == nil || d.Now().Sub(busy) < changeTime {
 				d.Notify.Watchdog()
 			}

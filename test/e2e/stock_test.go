@@ -15,9 +15,9 @@ import (
 // other files come at the first boot. Only apt's downloads leave the lab.
 func TestStock(t *testing.T) {
 	b := build(t)
-	root := labtest.Root(t, "noble", lab.StockPackages()...)
+	root := labtest.Root(t, "trixie", lab.StockPackages()...)
 	seeds := filepath.Join(b.Dir, "seeds")
-	b.Run(t, "cloud-init", b.Spec, "--image", "stock", "--release", "noble", "-o", seeds)
+	b.Run(t, "cloud-init", b.Spec, "--image", "stock", "--release", "trixie", "-o", seeds)
 	l := labtest.Lab(t)
 	base, err := l.Directory(root)
 	if err != nil {
