@@ -8,8 +8,8 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// Nodes generates the seeds of a spec's nodes for a release, in the order of the spec: of all nodes, or of those named. With
-// the image Stock, a seed also has what is in a golden image. The spec's own cloud-config takes the place of that in o.
+// Nodes generates the seeds of a spec's nodes for a release, in the order of the spec: of all nodes, or of the named ones. With
+// the image Stock, a seed also contains what is in a golden image. The spec's own cloud-config replaces that in o.
 func Nodes(s *spec.Spec, r release.Release, o Options, names ...string) ([]NodeSeed, error) {
 	var image recipe.Recipe
 	var err error

@@ -21,8 +21,8 @@ func newInit(e *env) *cobra.Command {
 	var first firstSpec
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Print a commented spec to start from, or make a first one",
-		Long:  "Print a commented spec to start from, or write it to a file. With --node, --vip and --service, or with --ask, make a first spec\nof one's own.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
+		Short: "Print a commented spec to start from, or generate a first one",
+		Long:  "Print a commented spec to start from, or write it to a file. With --node, --vip and --service, or with --ask, generate\na first spec.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if list {
@@ -49,10 +49,10 @@ func newInit(e *env) *cobra.Command {
 	}
 	c.Flags().StringVar(&example, "example", "controllers", "name of the example to start from")
 	c.Flags().StringVar(&first.cluster, "cluster", "", "name of the cluster, for --node, --vip and --service")
-	c.Flags().StringArrayVar(&first.nodes, "node", nil, "make a spec with this node, `NAME=ADDRESS/PREFIX@INTERFACE`; once for each")
-	c.Flags().StringArrayVar(&first.vips, "vip", nil, "make a spec with this virtual IP, `NAME=ADDRESS/PREFIX`; once for each")
-	c.Flags().StringArrayVar(&first.service, "service", nil, "make a spec with this service, `NAME=VIP:PORT/MODE,SERVER:PORT,…`; once for each")
-	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and make a spec of the answers")
+	c.Flags().StringArrayVar(&first.nodes, "node", nil, "generate a spec with the node `NAME=ADDRESS/PREFIX@INTERFACE`; can be repeated")
+	c.Flags().StringArrayVar(&first.vips, "vip", nil, "generate a spec with the virtual IP `NAME=ADDRESS/PREFIX`; can be repeated")
+	c.Flags().StringArrayVar(&first.service, "service", nil, "generate a spec with the service `NAME=VIP:PORT/MODE,SERVER:PORT,…`; can be repeated")
+	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and generate a spec from the answers")
 	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
 	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {

@@ -22,5 +22,5 @@ func ParseSize(s string) (int64, error) {
 	return (n<<shift + mib - 1) / mib * mib, nil
 }
 
-// maxSize is more than any file system here holds, and far from overflow.
+// maxSize is larger than any supported file system, and small enough to avoid an overflow.
 const maxSize = 1 << 50

@@ -10,7 +10,7 @@ func TestParseSize(t *testing.T) {
 	}
 	for _, s := range []string{"4Q", "G", "-1G", "0", "1.5G", "4GG", "1025T", "9223372036854775807G"} {
 		if got, err := ParseSize(s); err == nil {
-			t.Errorf("%q is taken for %d", s, got)
+			t.Errorf("ParseSize(%q) = %d, want an error", s, got)
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// agentName is the name of the agent's program, which is built beside the programs that install it.
+// agentName is the name of the agent's program, which is built into the directory of the programs that install it.
 const agentName = "ha-agent"
 
-// FindAgent returns the path of the agent's program that goes into images. It is the one that is named, if any; else the
-// one beside a program, such as bake; else the one in PATH. The error names the places and says how to build it.
+// FindAgent returns the path of the agent's program for images: the named one if named is not empty, otherwise the one in the
+// directory of program, such as bake, otherwise the one in PATH. The error names these places, and how to build the agent.
 func FindAgent(named, program string) (string, error) {
 	const build = "build it with: go build ./cmd/ha-agent"
 	if named != "" {
@@ -35,10 +35,10 @@ func FindAgent(named, program string) (string, error) {
 	if path, err := exec.LookPath(agentName); err == nil {
 		return path, nil
 	}
-	return "", fmt.Errorf("cannot find ha-agent: neither %s nor one in PATH; %s", beside, build)
+	return "", fmt.Errorf("cannot find ha-agent at %s or in PATH: %s", beside, build)
 }
 
-// FileSource opens a file anew each time.
+// FileSource returns a Source that opens a file.
 func FileSource(path string) Source {
 	return func() (io.ReadCloser, error) { return regular.Open(path) }
 }

@@ -101,7 +101,7 @@ func (s *service) start(netns string) error {
 	return nil
 }
 
-// newServer says nothing of clients that break off, as health checks do.
+// newServer returns a server that logs nothing about clients that break off a connection, as health checks do.
 func newServer(handler http.Handler) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 }
