@@ -25,6 +25,7 @@ import (
 type dialogue struct {
 	banner []byte // sent before the client sends anything
 	begins []byte // the first bytes that the client sends, unless the server sends first
+	mysql  bool   // the client may send its answer before the server's banner, as haproxy does
 	steps  []exchange
 }
 
@@ -57,7 +58,7 @@ func newDialogue(k *spec.Check) (d *dialogue, ok bool) {
 	}
 	switch k.Protocol {
 	case "mysql":
-		return &dialogue{banner: mysqlBanner, steps: []exchange{{"", mysqlOK}}}, true
+		return &dialogue{mysql: true, banner: mysqlBanner, steps: []exchange{{"", mysqlOK}}}, true
 	case "pgsql":
 		return &dialogue{begins: []byte{0}, steps: []exchange{{"", pgsqlOK}}}, true
 	case "ldap":
@@ -114,6 +115,7 @@ func (d *dialogue) hold(r *bufio.Reader, w io.Writer) {
 			return
 		}
 	}
+	_, _ = io.Copy(io.Discard, r) // closing with anything unread would reset the connection, and the answer with it
 }
 
 // playing is a listener whose connections speak HTTP. It handles other protocols, and everything that comes before HTTP.
@@ -174,6 +176,9 @@ func (p *playing) open(conn net.Conn) {
 		case err != nil:
 		case proxied(r):
 			continue
+		case p.talk != nil && p.talk.mysql && answersMySQL(r):
+			_, _ = conn.Write(p.talk.banner)
+			p.talk.hold(r, conn)
 		case p.talk != nil && p.talk.begins != nil && bytes.HasPrefix(p.talk.begins, first):
 			p.talk.hold(r, conn)
 		case first[0] == 0x16: // a TLS handshake
@@ -188,6 +193,12 @@ func (p *playing) open(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
+}
+
+// answersMySQL reports whether a client answers a handshake: a packet of less than 256 bytes with the number 1.
+func answersMySQL(r *bufio.Reader) bool {
+	head, err := r.Peek(4)
+	return err == nil && head[1] == 0 && head[2] == 0 && head[3] == 1
 }
 
 func isTimeout(err error) bool {

@@ -70,7 +70,7 @@ func (c *listenCheck) node(n *spec.Node, config string, origins []srcmap.Origin,
 			l.origin = origins[f.Line-1]
 		}
 		if kind, name, _ := strings.Cut(f.Proxy, " "); !l.origin.Text && (kind == "frontend" || kind == "listen") {
-			l.owner = "service " + name
+			l.owner = "service " + c.serviceOf(l.origin.Path, name)
 			if l.origin.Path == "stats" {
 				l.owner = "the stats page"
 			}
@@ -83,6 +83,15 @@ func (c *listenCheck) node(n *spec.Node, config string, origins []srcmap.Origin,
 			owner: "agent.metrics", origin: srcmap.Origin{Path: "agent.metrics"}, agent: true})
 	}
 	c.clashes(all)
+}
+
+// serviceOf is the name of the service that a path in the spec belongs to. Its frontend may have another name.
+func (c *listenCheck) serviceOf(path, frontend string) string {
+	var i int
+	if _, err := fmt.Sscanf(path, "services[%d]", &i); err != nil || i < 0 || i >= len(c.spec.Services) {
+		return frontend
+	}
+	return c.spec.Services[i].Name
 }
 
 // use notes which address is listened on, and warns of one that no node has.
