@@ -190,14 +190,14 @@ func TestMissingKeywordsNameTheReleases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"http-request set-bc-mark 1":                     "http-request set-bc-mark",
-		"http-request set-header X %[bc_rtt]":            "bc_rtt",
-		"http-request set-header X 1 if { bc_rtt gt 3 }": "bc_rtt",
-		"http-request set-header X %[url,param(a)]":      "param",
-		"bind :80 guid-prefix x":                         "guid-prefix",
-		"server a 192.0.2.1:80 log-bufsize 10":           "log-bufsize",
-		"server guid 192.0.2.1:80 check":                 "",
-		"http-request set-header X guid":                 "",
+		"http-request set-bc-mark 1":                                         "http-request set-bc-mark",
+		"http-request set-header X %[bc_rtt]":                                "bc_rtt",
+		"http-request set-header X 1 if { bc_rtt gt 3 }":                     "bc_rtt",
+		"http-request set-header X %[req.hdr(forwarded),rfc7239_field(for)]": "rfc7239_field",
+		"bind :80 guid-prefix x":                                             "guid-prefix",
+		"server a 192.0.2.1:80 log-bufsize 10":                               "log-bufsize",
+		"server guid 192.0.2.1:80 check":                                     "",
+		"http-request set-header X guid":                                     "",
 	} {
 		got, have := r.Lacks("frontend", strings.Fields(line), line)
 		var names []string
