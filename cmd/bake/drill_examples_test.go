@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -13,12 +14,19 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestDrillExamples boots every example and kills its haproxy. Each address of each VIP must be served, by IPv4 and by IPv6,
+// judgedOnly are examples whose nodes and VIPs are arranged as in others that are drilled. They differ in services, and
+// internal/recipe has haproxy judge those on every release.
+var judgedOnly = []string{"galera", "gitlab", "kubernetes", "object-storage", "openstack", "patroni", "rabbitmq"}
+
+// TestDrillExamples boots every example but judgedOnly and kills its haproxy. Each address of each VIP must be served, by IPv4 and by IPv6,
 // and must move because of the track file. All nodes must work correctly. Examples that need the same image share it.
 func TestDrillExamples(t *testing.T) {
 	b := cluster.Build(t, []byte(exampleText(t, examples.Names()[0])))
 	images := map[string]*goldenImage{} // by recipe
 	for _, name := range examples.Names() {
+		if slices.Contains(judgedOnly, name) {
+			continue
+		}
 		text := exampleText(t, name)
 		recipe, err := json.Marshal(imageOf(t, parseSpec(t, text)))
 		if err != nil {

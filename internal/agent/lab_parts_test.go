@@ -124,9 +124,10 @@ func testRolledBack(t *testing.T, n *node) {
 func testBothAtOnce(t *testing.T, n *node) {
 	before, _ := n.status()
 	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
-	n.write("/run/h", 0o640, []byte(hap+"\n# a comment\n"))
-	n.write("/run/k", 0o600, []byte(keep+"\nvrrp_instance {\n"))
-	n.must("sh", "-c", "cp /run/h "+haproxyCfg+"; cp /run/k "+keepalivedConf)
+	// One process renames both: between two processes more time may pass than files have to settle.
+	n.write(haproxyCfg+".new", 0o640, []byte(hap+"\n# a comment\n"))
+	n.write(keepalivedConf+".new", 0o600, []byte(keep+"\nvrrp_instance {\n"))
+	n.must("perl", "-e", `for (@ARGV) { rename "$_.new", $_ or die "$_: $!" }`, haproxyCfg, keepalivedConf)
 	if c := n.change(before.LastChange.Number); c.Verdict != journal.Refused || fmt.Sprint(c.Targets) != "[haproxy keepalived]" {
 		t.Fatalf("%+v", c)
 	}
