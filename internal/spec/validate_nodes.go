@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/hapair/hapair/internal/release"
 )
 
 func (c check) nodes() {
@@ -90,6 +92,16 @@ func validAddresses(addresses []Address) bool {
 	return len(addresses) > 0
 }
 
+// resolvers warns if haproxy resolves the names of servers by /etc/resolv.conf on a release that need not have that file: haproxy
+// 2.4 to 3.2 do not start without it. Ubuntu's systemd-resolved always makes it.
+func (c check) resolvers(n *Node, path string) {
+	r, err := release.Get(c.s.Image.Release)
+	if err == nil && r.Distribution == "debian" && len(n.Nameservers) == 0 && c.s.ResolvesNames() {
+		c.Warning(path, "has no nameservers, and servers have DNS names: haproxy starts only if the node has an /etc/resolv.conf",
+			"write the nameservers that haproxy asks")
+	}
+}
+
 // network validates what network-config is made of. It is made where the address has a prefix and there is no network of
 // the user's own: a key that would have no effect is an error.
 func (c check) network(n *Node, path string) {
@@ -101,6 +113,7 @@ func (c check) network(n *Node, path string) {
 	for i, a := range n.Nameservers {
 		c.usable(fmt.Sprintf("%s.nameservers[%d]", path, i), a, true)
 	}
+	c.resolvers(n, path)
 	c.gateways(n, path+".gateway")
 	if version, ok := n.Network["version"]; ok && version != 2 {
 		c.Problem(path+".network", "must be of version 2", "write version: 2")
