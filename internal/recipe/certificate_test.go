@@ -30,7 +30,7 @@ func TestPlaceholderCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list")
-			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "made a placeholder") != 5 {
+			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "generated a placeholder") != 5 {
 				t.Errorf("the first time it says %q, and then %q", first, again)
 			}
 			if mine := h.must(t, "cat", "/srv/mine.pem"); mine != "mine\n" {

@@ -95,7 +95,7 @@ func TestAWrongNodeReportsItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const said = "hapair: this node is not as it should be"
+			const said = "hapair: this node failed verification"
 			if status != "status: error" || !strings.Contains(log, said) || !strings.Contains(log, "there is no interface eth3") {
 				t.Errorf("cloud-init reports %q, and its log says:\n%s", status, log)
 			}
