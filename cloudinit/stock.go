@@ -49,12 +49,15 @@ func bootCommands(r recipe.Recipe, a Agent) []any {
 	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, r.Agent})
 }
 
-// recommendsFile prevents apt from installing recommended packages while cloud-init installs packages. Golden images do not
-// have them either, and cloud-init has no option for this. The file is removed when the packages are installed.
-const recommendsFile = "/etc/apt/apt.conf.d/90hapair-first-boot"
+// firstBootFile configures apt while cloud-init installs packages, for which cloud-init itself has no options, so that a node
+// gets the packages of a golden image: none that are only recommended, and updates that Ubuntu phases. Otherwise apt takes
+// those or not by the machine's ID, except in a chroot, where images are baked: it takes them there. The file is removed when
+// the packages are installed.
+const firstBootFile = "/etc/apt/apt.conf.d/90hapair-first-boot"
 
-func noRecommends() writeFile {
-	return writeFile{Path: recommendsFile, Permissions: "0644", Owner: "root:root", Content: "APT::Install-Recommends \"false\";\n"}
+func firstBootApt() writeFile {
+	return writeFile{Path: firstBootFile, Permissions: "0644", Owner: "root:root",
+		Content: "APT::Install-Recommends \"false\";\nAPT::Get::Always-Include-Phased-Updates \"true\";\n"}
 }
 
 // sysctls returns the settings of a sysctl.d file as arguments for `sysctl -w` (sysctl.d(5)).
@@ -76,7 +79,7 @@ func sysctls(content []byte) []string {
 // same names, and dpkg would ask what to do if other files were in their place. And the packages start their services, which
 // works with their own configuration but not with ours, because runcmd creates our accounts and folders later.
 func stockFiles(files []recipe.File, encode fileEncoding) []any {
-	list := []any{noRecommends()}
+	list := []any{firstBootApt()}
 	for _, f := range files {
 		w := newWriteFile(f, encode)
 		w.Defer = !f.Early
@@ -88,7 +91,7 @@ func stockFiles(files []recipe.File, encode fileEncoding) []any {
 // runCommands returns the commands that run last. cloud-init makes one shell script of them. "set -e" ends it at the first
 // failure, and `cloud-init status` then reports "error".
 func runCommands(r recipe.Recipe) []any {
-	list := []any{command{"rm", "-f", recommendsFile}, "set -e"}
+	list := []any{command{"rm", "-f", firstBootFile}, "set -e"}
 	if r.Agent != "" {
 		list = append(list, command{"test", "-x", r.Agent})
 	}

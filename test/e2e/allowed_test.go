@@ -24,6 +24,7 @@ func allowedDifferences() []allowed {
 		{`(file|content) /etc/(passwd|group|shadow|gshadow|subuid|subgid)-`, "backups of the files of accounts: sealing removes them"},
 		{`content /etc/shadow`, "has the day on which passwords were changed; the rest is compared as shadow"},
 		{`content /var/lib/ha-agent/.*`, "the agent's records of its own run, with times"},
+		{`file /var/lib/ha-agent/good/.*`, "copies of files that the agent has proven, by digest: on a stock node it runs while they are still set up"},
 		{`content /var/lib/systemd/(random-seed|credential\.secret|timers/.*)`, "secrets and times of the machine"},
 		{`file /var/tmp/systemd-private-.*`, "temporary directories of units, with random names"},
 		{`sysctl net\.ipv4\.tcp_fastopen_key`, "a secret that the kernel makes at each boot"},
