@@ -65,8 +65,15 @@ func (p *Proxy) AptConf() []byte {
 
 func (p *Proxy) close() { _ = p.server.Close() }
 
+// sameArchive maps a host to another with the same suites. cloud-init writes the first into the sources of Ubuntu, while a root
+// and a golden image have security updates from the second. Without them a stock node would have older packages.
+var sameArchive = map[string]string{"security.ubuntu.com": "archive.ubuntu.com"}
+
 func forward(archives []string, out http.RoundTripper) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, ok := sameArchive[r.URL.Host]; ok {
+			r.URL.Host = host
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.Scheme != "http" || !slices.Contains(archives, r.URL.Host) {
 			http.Error(w, "only package archives can be reached from here", http.StatusForbidden)
 			return
