@@ -39,11 +39,11 @@ func busy(ctx context.Context, r *run) error {
 }
 
 // atOnce is the time after which one of two holders must have given up the VIP: they receive each other's advertisement
-// within one interval.
+// within one interval, and on a busy machine one may come late.
 func (r *run) atOnce() (time.Duration, error) {
 	file := keepalived.Read([]byte(r.original[r.holder.Name][keepalivedConf]))
 	for _, i := range file.Instances {
-		return i.AdvertInt + granularity, nil
+		return 2*i.AdvertInt + granularity, nil
 	}
 	return 0, errors.New("keepalived.conf has no instance")
 }

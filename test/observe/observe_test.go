@@ -157,7 +157,7 @@ func (p *pair) keepalivedStops() situation {
 	if has(p.page(pages, holder), `hapair_vrrp_state\{.*state="master"\} 1`) {
 		p.t.Errorf("a stale MASTER:\n%s", p.page(pages, holder))
 	}
-	if text := p.text(holder); strings.Contains(text, "MASTER") || !strings.Contains(text, "DOES NOT RUN") || !strings.Contains(text, "unknown") {
+	if text := p.text(holder); strings.Contains(text, "MASTER since") || !strings.Contains(text, "DOES NOT RUN") || !strings.Contains(text, "unknown") {
 		p.t.Error(text)
 	}
 	p.must(holder, `rm /run/systemd/system/keepalived.service.d/zz-dead.conf
