@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/redact"
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
 // bench is a runner whose jobs are functions of the test.
@@ -199,10 +200,7 @@ func TestOutputIsBoundedAndMasked(t *testing.T) {
 	})
 	b.becomes(keepalived.Master)
 	b.next(t)
-	deadline := time.Now().Add(10 * time.Second)
-	for !strings.Contains(b.logged.String(), "is done") && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
+	eventually.True(t, 10*time.Second, "the command is done", func() bool { return strings.Contains(b.logged.String(), "is done") })
 	log := b.logged.String()
 	if !strings.Contains(log, "attached the address") || strings.Contains(log, "hunter") {
 		t.Errorf("the log is:\n%.2000s", log)
