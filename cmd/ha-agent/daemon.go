@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/version"
 	"github.com/hapair/hapair/internal/wellknown"
 )
@@ -69,7 +69,7 @@ func waitFor(ctx context.Context, path string, n systemd.Notifier) error {
 // daemon returns the daemon for this machine.
 func daemon(c *config.Config, conf string) *agent.Daemon {
 	return &agent.Daemon{
-		Conf: c, Bus: systemd.System(), Run: tool.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,
+		Conf: c, Bus: systemd.System(), Run: validator.Run, Now: time.Now, PID: os.Getpid(), Version: version.String(), Point: point,
 		Paths: agent.Paths{
 			Config: conf, Store: wellknown.AgentState, Control: wellknown.AgentSocket, Mark: wellknown.Mark, ProcSys: "/proc/sys",
 		},

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -40,13 +40,13 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 		log.Error(err.Error())
 		c = usual()
 	}
-	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(wellknown.AgentState), Run: tool.Run}.Target(name)
+	t, err := target.Node{Conf: c, ProcSys: "/proc/sys", Store: store.At(wellknown.AgentState), Run: validator.Run}.Target(name)
 	if err != nil {
 		return err
 	}
 	g := &guard.Guard{Target: t, Store: wellknown.AgentState, Now: time.Now, Log: log}
 	if name == "sysctl" { // it has no service that reads the files when it starts
-		g.Applied = func(ctx context.Context) error { return target.ApplySysctl(ctx, tool.Run, c.Sysctl.File) }
+		g.Applied = func(ctx context.Context) error { return target.ApplySysctl(ctx, validator.Run, c.Sysctl.File) }
 	}
 	if *reload {
 		if err := g.BeforeReload(ctx); err != nil {

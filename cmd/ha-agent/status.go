@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/version"
 	"github.com/hapair/hapair/internal/wellknown"
 )
@@ -58,8 +58,8 @@ func askStatus(ctx context.Context, conf string, timeout time.Duration) (control
 	}
 	bus, st := systemd.System(), store.At(wellknown.AgentState)
 	defer bus.Close()
-	targets := target.Node{Conf: c, ProcSys: "/proc/sys", Store: st, Run: tool.Run, Units: bus}.Targets()
-	s = (&status.Observer{Conf: c, Mark: wellknown.Mark, Store: st, Targets: targets, Units: bus, Run: tool.Run, Version: version.String()}).Observe(ctx)
+	targets := target.Node{Conf: c, ProcSys: "/proc/sys", Store: st, Run: validator.Run, Units: bus}.Targets()
+	s = (&status.Observer{Conf: c, Mark: wellknown.Mark, Store: st, Targets: targets, Units: bus, Run: validator.Run, Version: version.String()}).Observe(ctx)
 	s.Daemon.Why = why.Error()
 	return s, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/health"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -24,7 +24,7 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	m := &verify.Machine{
-		Root: "/", Run: tool.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
+		Root: "/", Run: validator.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
 		Mark: wellknown.Mark,
 		// The mark is not given, because maintenance is a separate step.
 		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },

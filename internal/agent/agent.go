@@ -26,7 +26,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Paths are where the daemon keeps and finds what is its own.
@@ -44,7 +44,7 @@ type Daemon struct {
 	Paths   Paths
 	Bus     *systemd.Bus
 	Notify  systemd.Notifier
-	Run     tool.Runner
+	Run     validator.Runner
 	Log     *slog.Logger
 	Now     func() time.Time
 	PID     int

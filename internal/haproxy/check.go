@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/hapair/hapair/internal/redact"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Check asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
@@ -15,29 +15,29 @@ import (
 // The messages hold no word of the file that may be a secret: see package redact.
 //
 // Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
-func Check(ctx context.Context, run tool.Runner, files ...string) tool.Answer {
+func Check(ctx context.Context, run validator.Runner, files ...string) validator.Answer {
 	args := []string{"-Ws", "-c"}
 	var all []byte
 	for _, file := range files {
-		data, a := tool.ReadConfig(file)
-		if a.Verdict != tool.Good {
+		data, a := validator.ReadConfig(file)
+		if a.Verdict != validator.Good {
 			return a
 		}
 		all = append(append(all, data...), '\n')
 		args = append(args, "-f", file)
 	}
-	a := tool.Ask(ctx, run, "haproxy", args...)
+	a := validator.Ask(ctx, run, "haproxy", args...)
 	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
 	a.Messages = redact.NewConfig(all).Messages(a.Messages)
 	return a
 }
 
 // telling leaves out the banner, and of a bad file all but the reasons.
-func telling(line string, v tool.Verdict) bool {
+func telling(line string, v validator.Verdict) bool {
 	switch v {
-	case tool.Good:
+	case validator.Good:
 		return strings.HasPrefix(line, "[WARNING]")
-	case tool.Bad:
+	case validator.Bad:
 		return strings.HasPrefix(line, "[ALERT]")
 	}
 	return true

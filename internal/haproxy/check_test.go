@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 func TestCheck(t *testing.T) {
@@ -14,22 +14,22 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	answers := func(status int, output string) tool.Runner {
-		return func(context.Context, string, ...string) (tool.Result, error) {
-			return tool.Result{Status: status, Output: output}, nil
+	answers := func(status int, output string) validator.Runner {
+		return func(context.Context, string, ...string) (validator.Result, error) {
+			return validator.Result{Status: status, Output: output}, nil
 		}
 	}
 	const said = "[NOTICE] (1) : haproxy version is 2.6.12\n[WARNING] (1) : w\n[ALERT] (1) : a\nConfiguration file is valid\n"
-	if a := Check(t.Context(), answers(0, said), path); a.Verdict != tool.Good || a.Reason() != "[WARNING] (1) : w" {
+	if a := Check(t.Context(), answers(0, said), path); a.Verdict != validator.Good || a.Reason() != "[WARNING] (1) : w" {
 		t.Errorf("good: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(1, said), path); a.Verdict != tool.Bad || a.Reason() != "[ALERT] (1) : a" {
+	if a := Check(t.Context(), answers(1, said), path); a.Verdict != validator.Bad || a.Reason() != "[ALERT] (1) : a" {
 		t.Errorf("bad: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(139, ""), path); a.Verdict != tool.None {
+	if a := Check(t.Context(), answers(139, ""), path); a.Verdict != validator.None {
 		t.Errorf("a crash: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(0, ""), path+".missing"); a.Verdict != tool.Bad {
+	if a := Check(t.Context(), answers(0, ""), path+".missing"); a.Verdict != validator.Bad {
 		t.Errorf("a missing file: %v", a.Verdict)
 	}
 }

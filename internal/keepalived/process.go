@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Running finds a process of a keepalived that may hold virtual IPs in this process's network namespace; 0 means that
@@ -94,8 +94,8 @@ func asks(args []string) bool {
 }
 
 // InterfacesAreMissing tells whether a file is bad for nothing but interfaces that this machine does not have, or not yet.
-func InterfacesAreMissing(a tool.Answer) bool {
-	if a.Verdict != tool.Bad || len(a.Messages) == 0 {
+func InterfacesAreMissing(a validator.Answer) bool {
+	if a.Verdict != validator.Bad || len(a.Messages) == 0 {
 		return false
 	}
 	for _, m := range a.Messages {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/testing/needs"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // start runs a shell under a name, until the test ends.
@@ -119,23 +119,23 @@ func TestInterfacesThatAreMissingAreToldFromWhatIsWrong(t *testing.T) {
 (/etc/keepalived/keepalived.conf: Line 9) WARNING - interface eth8 for ip address 192.0.2.1/24 doesn't exist
 Non-existent interface specified in configuration`
 	tests := map[string]struct {
-		verdict  tool.Verdict
+		verdict  validator.Verdict
 		messages string
 		want     bool
 	}{
-		"only that":      {tool.Bad, missing, true},
-		"and a keyword":  {tool.Bad, missing + "\n(/etc/keepalived/keepalived.conf: Line 7) Unknown keyword 'prioritty'", false},
-		"something else": {tool.Bad, "(/etc/keepalived/keepalived.conf: Line 4) (VI_a) cannot use a loopback interface (lo) for vrrp - ignoring", false},
-		"good":           {tool.Good, missing, false},
+		"only that":      {validator.Bad, missing, true},
+		"and a keyword":  {validator.Bad, missing + "\n(/etc/keepalived/keepalived.conf: Line 7) Unknown keyword 'prioritty'", false},
+		"something else": {validator.Bad, "(/etc/keepalived/keepalived.conf: Line 4) (VI_a) cannot use a loopback interface (lo) for vrrp - ignoring", false},
+		"good":           {validator.Good, missing, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := InterfacesAreMissing(tool.Answer{Verdict: tt.verdict, Messages: strings.Split(tt.messages, "\n")}); got != tt.want {
+			if got := InterfacesAreMissing(validator.Answer{Verdict: tt.verdict, Messages: strings.Split(tt.messages, "\n")}); got != tt.want {
 				t.Errorf("got %v", got)
 			}
 		})
 	}
-	if InterfacesAreMissing(tool.Answer{Verdict: tool.Bad}) {
+	if InterfacesAreMissing(validator.Answer{Verdict: validator.Bad}) {
 		t.Error("nothing said is not an interface that is missing")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/labtest"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -132,12 +132,12 @@ func (h *host) accepts(t *testing.T, s *spec.Spec) {
 	if h.has("/etc/ha-agent/certificates") {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
-	if a := haproxy.Check(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != tool.Good {
+	if a := haproxy.Check(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != validator.Good {
 		t.Errorf("haproxy says %v: %s", a.Verdict, a.Reason())
 	} else if w := unexpected(a.Messages); len(w) > 0 {
 		t.Errorf("haproxy warns: %s", strings.Join(w, "; "))
 	}
-	if a := keepalived.Test(ctx, h.run, h.file(wellknown.KeepalivedConfig)); a.Verdict != tool.Good || len(a.Messages) > 0 {
+	if a := keepalived.Test(ctx, h.run, h.file(wellknown.KeepalivedConfig)); a.Verdict != validator.Good || len(a.Messages) > 0 {
 		t.Errorf("keepalived says %v: %s", a.Verdict, a.Reason())
 	}
 	h.verifyUnits(t)
@@ -181,13 +181,13 @@ func unexpected(messages []string) []string {
 	return out
 }
 
-// run is a tool.Runner in the sandbox. The file that is judged is named as this machine sees it.
-func (h *host) run(ctx context.Context, name string, args ...string) (tool.Result, error) {
+// run is a validator.Runner in the sandbox. The file that is judged is named as this machine sees it.
+func (h *host) run(ctx context.Context, name string, args ...string) (validator.Result, error) {
 	for i, arg := range args {
 		args[i] = strings.TrimPrefix(arg, h.file(""))
 	}
 	out, status, err := h.Run(ctx, name, args...)
-	return tool.Result{Status: status, Output: out, TimedOut: ctx.Err() != nil}, err
+	return validator.Result{Status: status, Output: out, TimedOut: ctx.Err() != nil}, err
 }
 
 // file is where this machine sees a file of the sandbox.

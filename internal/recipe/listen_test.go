@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/labtest"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -67,7 +67,7 @@ func (h *host) acceptsHAProxy(t *testing.T, what string) {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
 	a := haproxy.Check(deadline(t), h.run, h.file(wellknown.HAProxyConfig))
-	if w := unexpected(a.Messages); a.Verdict != tool.Good || len(w) > 0 {
+	if w := unexpected(a.Messages); a.Verdict != validator.Good || len(w) > 0 {
 		t.Errorf("%s: haproxy says %v: %s", what, a.Verdict, strings.Join(w, "; "))
 	}
 }

@@ -41,7 +41,7 @@ var floors = [][]string{
 	// The daemons of a node, and the system.
 	{"internal/advert"},
 	{"internal/haproxy", "internal/keepalived", "internal/systemd"},
-	{"internal/health", "internal/neighbor", "internal/tool"},
+	{"internal/health", "internal/neighbor", "internal/validator"},
 	// The spec.
 	{"internal/schema"},
 	{"internal/spec", "examples"},

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // validateTime bounds the judgement of one target's files.
@@ -73,15 +73,15 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 		return journal.Change{}, err
 	}
 	ch := journal.Change{Number: c.next(), Time: since.UTC(), Targets: names(changed)}
-	verdict, reason, good := tool.Bad, failing, map[string]bool(nil)
+	verdict, reason, good := validator.Bad, failing, map[string]bool(nil)
 	if failing == "" {
 		verdict, reason, good = c.validate(ctx, changed, known)
 	}
 	c.step("validated")
 	switch {
-	case verdict == tool.None || verdict == tool.Bad && changed[0].refusal == reason:
+	case verdict == validator.None || verdict == validator.Bad && changed[0].refusal == reason:
 		return journal.Change{}, fmt.Errorf("%w: %s", ErrNoVerdict, reason)
-	case verdict == tool.Good:
+	case verdict == validator.Good:
 		if err := c.carryOut(ctx, changed, &ch); err != nil {
 			return journal.Change{}, err
 		}
@@ -157,22 +157,22 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 
 // validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
 // cannot be judged leaves all of it unjudged.
-func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict tool.Verdict, reason string, good map[string]bool) {
-	verdict, good = tool.Good, map[string]bool{}
+func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict validator.Verdict, reason string, good map[string]bool) {
+	verdict, good = validator.Good, map[string]bool{}
 	var reasons []string
 	for _, p := range changed {
 		a := known.of(ctx, p)
-		if a.Verdict == tool.Good {
+		if a.Verdict == validator.Good {
 			good[p.Name()] = true
 			continue
 		}
 		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.Name(), a.Verdict, target.Shorten(a.Reason())))
-		if verdict == tool.Good || a.Verdict == tool.Bad {
+		if verdict == validator.Good || a.Verdict == validator.Bad {
 			verdict = a.Verdict
 		}
 	}
 	if ctx.Err() != nil {
-		return tool.None, "the agent ends", nil
+		return validator.None, "the agent ends", nil
 	}
 	return verdict, strings.Join(reasons, "; "), good
 }

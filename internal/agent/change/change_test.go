@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // service is a target whose file says how it is to be taken: "bad" is refused, "none" has no verdict, "broken" does not
@@ -31,7 +31,7 @@ type service struct {
 	onTake  func()
 	// onValidate is called before a verdict; answer is the verdict of the next one, whatever the file says then.
 	onValidate func()
-	answer     *tool.Answer
+	answer     *validator.Answer
 	since      time.Time // what take was told
 }
 
@@ -50,7 +50,7 @@ func (s *service) Ready(context.Context) error {
 	return nil
 }
 
-func (s *service) Validate(context.Context) tool.Answer {
+func (s *service) Validate(context.Context) validator.Answer {
 	if s.onValidate != nil {
 		s.onValidate()
 	}
@@ -64,9 +64,9 @@ func (s *service) Validate(context.Context) tool.Answer {
 	case strings.Contains(text, "bad"):
 		return target.Bad("it is bad")
 	case strings.Contains(text, "none"):
-		return tool.Answer{}
+		return validator.Answer{}
 	}
-	return tool.Answer{Verdict: tool.Good}
+	return validator.Answer{Verdict: validator.Good}
 }
 
 func (s *service) Take(_ context.Context, changed time.Time) error {

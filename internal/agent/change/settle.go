@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/target"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // How long files are left alone before they are taken over.
@@ -110,7 +110,7 @@ type judgement struct {
 // opinion is a target's answer about files of a digest.
 type opinion struct {
 	digest digest
-	answer tool.Answer
+	answer validator.Answer
 }
 
 // judgeEarly begins to have files judged. A target that cannot take anything over now is not asked.
@@ -139,7 +139,7 @@ func (j *judgement) end() {
 }
 
 // of returns the answer about the files of a target. It is asked for now unless it is known of the same bytes.
-func (j *judgement) of(ctx context.Context, p pending) tool.Answer {
+func (j *judgement) of(ctx context.Context, p pending) validator.Answer {
 	if j != nil {
 		<-j.done
 		if o, ok := j.answers[p.Name()]; ok && o.digest == p.digest() {
@@ -149,7 +149,7 @@ func (j *judgement) of(ctx context.Context, p pending) tool.Answer {
 	return judge(ctx, p)
 }
 
-func judge(ctx context.Context, p pending) tool.Answer {
+func judge(ctx context.Context, p pending) validator.Answer {
 	ctx, cancel := context.WithTimeout(ctx, validateTime)
 	defer cancel()
 	return target.Judge(ctx, p.Target)

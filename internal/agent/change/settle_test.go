@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // saved begins a round after a was saved, and returns when its change had its verdict.
@@ -91,7 +91,7 @@ func TestAnEarlyVerdictHoldsForItsBytesOnly(t *testing.T) {
 						events <- struct{}{}
 					}
 				}
-				bn.a.answer = &tool.Answer{Verdict: tool.Good}
+				bn.a.answer = &validator.Answer{Verdict: validator.Good}
 				bn.write(bn.a, "a2")
 				if verdicts, _ := bn.saved(events); len(verdicts) != 1 || verdicts[0] != journal.Refused {
 					t.Errorf("%v, want that it is refused", verdicts)

@@ -17,7 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
 	"github.com/hapair/hapair/internal/keepalived"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // guardTime bounds all that a guard does: a start must not wait for it for long. systemd gives a start 90 seconds.
@@ -54,9 +54,9 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	}
 	a := judge(ctx, t)
 	switch a.Verdict {
-	case tool.Good:
+	case validator.Good:
 		return nil
-	case tool.None:
+	case validator.None:
 		return fmt.Errorf("%s stays as it is: no verdict: %s", name, a.Reason())
 	}
 	reason := target.Shorten(a.Reason())
@@ -64,7 +64,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 		return fmt.Errorf("%s is bad (%s) and stays: %w", name, reason, err)
 	}
 	r := target.Rehearse(ctx, t, good.Files, g.Store, judge)
-	if r.Answer.Verdict != tool.Good {
+	if r.Answer.Verdict != validator.Good {
 		return fmt.Errorf("%s is bad (%s) and stays: the last known good files give %s now: %s", name, reason, r.Answer.Verdict, target.Shorten(r.Answer.Reason()))
 	}
 	if again, err := target.Read(all(t, good)); err != nil || again.Digest != now.Digest {
@@ -83,7 +83,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 func (g *Guard) BeforeReload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTime)
 	defer cancel()
-	if a := target.Judge(ctx, g.Target); a.Verdict == tool.Bad {
+	if a := target.Judge(ctx, g.Target); a.Verdict == validator.Bad {
 		return fmt.Errorf("cannot reload %s: its files are bad: %s", g.Target.Name(), target.Shorten(a.Reason()))
 	}
 	return nil
@@ -91,10 +91,10 @@ func (g *Guard) BeforeReload(ctx context.Context) error {
 
 // judge is the test of a target. Of a keepalived.conf whose only fault are interfaces that are not there it says nothing:
 // at boot they may still come.
-func judge(ctx context.Context, t target.Target) tool.Answer {
+func judge(ctx context.Context, t target.Target) validator.Answer {
 	a := target.Judge(ctx, t)
 	if t.Name() == "keepalived" && keepalived.InterfacesAreMissing(a) {
-		a.Verdict = tool.None
+		a.Verdict = validator.None
 	}
 	return a
 }

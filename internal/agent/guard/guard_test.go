@@ -17,7 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/testing/needs"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // guarded is a machine of files, whose haproxy and keepalived judge them by a word: bad, none or missing (an interface).
@@ -57,7 +57,7 @@ func newGuarded(t *testing.T) *guarded {
 }
 
 // run judges all files beside the one that is named last, as a program does that reads certificates and includes.
-func (g *guarded) run(_ context.Context, name string, args ...string) (tool.Result, error) {
+func (g *guarded) run(_ context.Context, name string, args ...string) (validator.Result, error) {
 	g.asks++
 	g.before()
 	path := args[len(args)-1]
@@ -71,14 +71,14 @@ func (g *guarded) run(_ context.Context, name string, args ...string) (tool.Resu
 		b, err := os.ReadFile(f)
 		switch word := string(b); {
 		case err != nil, strings.HasPrefix(word, "bad"):
-			return tool.Result{Status: 1, Output: "[ALERT] " + f + " is bad\n"}, nil
+			return validator.Result{Status: 1, Output: "[ALERT] " + f + " is bad\n"}, nil
 		case strings.HasPrefix(word, "none"):
-			return tool.Result{Status: 143}, nil
+			return validator.Result{Status: 143}, nil
 		case strings.HasPrefix(word, "missing"):
-			return tool.Result{Status: 5, Output: "(" + f + ": Line 4) WARNING - interface eth9 for vrrp_instance VI_a doesn't exist\nNon-existent interface specified in configuration\n"}, nil
+			return validator.Result{Status: 5, Output: "(" + f + ": Line 4) WARNING - interface eth9 for vrrp_instance VI_a doesn't exist\nNon-existent interface specified in configuration\n"}, nil
 		}
 	}
-	return tool.Result{}, nil
+	return validator.Result{}, nil
 }
 
 func (g *guarded) put(path, content string, mode fs.FileMode) {

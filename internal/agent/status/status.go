@@ -21,7 +21,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // shownChanges is how many of the last changes status tells.
@@ -42,7 +42,7 @@ type Observer struct {
 	Store   *store.Store
 	Targets []target.Target
 	Units   Units
-	Run     tool.Runner
+	Run     validator.Runner
 	Version string  // of the agent
 	Daemon  *Daemon // nil: it does not run
 

@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 type units struct{ unit systemd.Unit }
@@ -42,8 +42,8 @@ func newObserver(t *testing.T) (*Observer, *config.Config) {
 		VIPs:       []config.VIP{{Name: "public", Interface: "eth9", Instances: []string{"VI_public"}}},
 	}
 	u := units{systemd.Unit{Active: "active", MainPID: 7, StartedSinceBoot: time.Second}}
-	run := func(context.Context, string, ...string) (tool.Result, error) {
-		return tool.Result{Output: "Keepalived v2.2.8 (04/04,2023)\n"}, nil
+	run := func(context.Context, string, ...string) (validator.Result, error) {
+		return validator.Result{Output: "Keepalived v2.2.8 (04/04,2023)\n"}, nil
 	}
 	targets := target.Node{Conf: conf, ProcSys: "/proc/sys", Store: s, Run: run, Units: u}.Targets()
 	return &Observer{Conf: conf, Mark: filepath.Join(dir, "maintenance"), Store: s, Targets: targets, Units: u, Run: run, Version: "1"}, conf

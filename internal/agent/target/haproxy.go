@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/redact"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // proofTime is how long a service may take to show that it runs on its new files.
@@ -27,7 +27,7 @@ const checkTime = 500 * time.Millisecond
 type HAProxy struct {
 	conf  config.HAProxy
 	units Units
-	run   tool.Runner
+	run   validator.Runner
 }
 
 func (t *HAProxy) Name() string { return "haproxy" }
@@ -60,14 +60,14 @@ func certificateFiles(path string) []string {
 	return files
 }
 
-func (t *HAProxy) Validate(ctx context.Context) tool.Answer {
+func (t *HAProxy) Validate(ctx context.Context) validator.Answer {
 	a := haproxy.Check(ctx, t.run, haproxy.Files(t.conf.Config)...)
 	conf, err := haproxy.Read(t.conf.Config)
-	if a.Verdict != tool.Good {
+	if a.Verdict != validator.Good {
 		return a
 	}
 	if err != nil {
-		return tool.Answer{Messages: []string{err.Error()}}
+		return validator.Answer{Messages: []string{err.Error()}}
 	}
 	if t.conf.CheckSocket != "" {
 		if err := haproxy.CheckSocketError(conf, t.conf.CheckSocket); err != nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Keepalived is keepalived.conf with what it includes.
 type Keepalived struct {
 	conf      config.Keepalived
 	units     Units
-	run       tool.Runner
+	run       validator.Runner
 	states    func() map[string]keepalived.State // as the fifo told them
 	addresses func() ([]vip.Held, error)
 	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
@@ -61,7 +61,7 @@ func (t *Keepalived) Paths() []string {
 	return paths
 }
 
-func (t *Keepalived) Validate(ctx context.Context) tool.Answer {
+func (t *Keepalived) Validate(ctx context.Context) validator.Answer {
 	if err := t.unique(); err != nil {
 		return Bad("%v", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 const oneInstance = "vrrp_instance VI_a {\n  interface eth3\n  virtual_ipaddress {\n    192.0.2.1/24 dev eth4\n  }\n}\n"
@@ -41,7 +41,7 @@ func TestAVIPInTwoInstancesIsFoundOverIncludes(t *testing.T) {
 	if got := target.Paths(); len(got) != 2 || got[1] != more {
 		t.Errorf("paths are %v", got)
 	}
-	if a := target.Validate(t.Context()); a.Verdict != tool.Bad || !strings.Contains(a.Reason(), "VI_a and VI_b") {
+	if a := target.Validate(t.Context()); a.Verdict != validator.Bad || !strings.Contains(a.Reason(), "VI_a and VI_b") {
 		t.Errorf("%+v", a)
 	}
 }

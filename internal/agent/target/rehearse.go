@@ -14,26 +14,26 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/durable"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Rehearsal is how a test ended with the last known good files in their places.
 type Rehearsal struct {
-	Answer tool.Answer
+	Answer validator.Answer
 	Extra  []string // files that have to go, because the test fails with them
 }
 
 // Rehearse tests a target as if the good files lay in their places already: in a mount namespace of its own, so that
 // nobody else sees them, and nothing is replaced before it is known to be of use. Only what is missing altogether is there
 // for everybody while the test runs. mountpoint is any directory that the test does not need.
-func Rehearse(ctx context.Context, t Target, good []store.File, mountpoint string, judge func(context.Context, Target) tool.Answer) Rehearsal {
+func Rehearse(ctx context.Context, t Target, good []store.File, mountpoint string, judge func(context.Context, Target) validator.Answer) Rehearsal {
 	done := make(chan Rehearsal, 1)
 	go func() {
 		// Never unlocked: the thread ends with this goroutine, and the namespace with the thread.
 		runtime.LockOSThread()
 		r := Rehearsal{}
 		err := stage(good, mountpoint, func(hide func(path string) error) error {
-			if r.Answer = judge(ctx, t); r.Answer.Verdict == tool.Good {
+			if r.Answer = judge(ctx, t); r.Answer.Verdict == validator.Good {
 				return nil
 			}
 			r.Extra = extras(t, good)
@@ -48,7 +48,7 @@ func Rehearse(ctx context.Context, t Target, good []store.File, mountpoint strin
 			return nil
 		})
 		if err != nil {
-			r.Answer = tool.Answer{Messages: []string{err.Error()}}
+			r.Answer = validator.Answer{Messages: []string{err.Error()}}
 		}
 		done <- r
 	}()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/regular"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Snapshot is a target's files as they lie on the disk.
@@ -94,7 +94,7 @@ func DigestOf(g store.Good) string {
 
 // Judge returns a target's verdict about its files. Files that cannot be read at all are bad: a validator could hang on
 // them, or exhaust the memory.
-func Judge(ctx context.Context, t Target) tool.Answer {
+func Judge(ctx context.Context, t Target) validator.Answer {
 	var reasons []string
 	for _, p := range t.Paths() {
 		if err := regular.Check(p, regular.MaxConfig); errors.Is(err, regular.ErrUnusable) {
@@ -102,7 +102,7 @@ func Judge(ctx context.Context, t Target) tool.Answer {
 		}
 	}
 	if reasons != nil {
-		return tool.Answer{Verdict: tool.Bad, Messages: reasons}
+		return validator.Answer{Verdict: validator.Bad, Messages: reasons}
 	}
 	return t.Validate(ctx)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/sysctl"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // sysctlUnit applies all of sysctl.d, in its order.
@@ -38,13 +38,13 @@ func settings(file []byte) ([]sysctl.Setting, error) {
 	return slices.DeleteFunc(all, func(s sysctl.Setting) bool { return s.Excluded }), err
 }
 
-func (t *Sysctl) Validate(context.Context) tool.Answer {
+func (t *Sysctl) Validate(context.Context) validator.Answer {
 	b, err := regular.ReadFile(t.file, regular.MaxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Bad("there is no %s", t.file)
 	case err != nil:
-		return tool.Answer{Messages: []string{err.Error()}}
+		return validator.Answer{Messages: []string{err.Error()}}
 	}
 	all, err := settings(b)
 	if err != nil {
@@ -58,7 +58,7 @@ func (t *Sysctl) Validate(context.Context) tool.Answer {
 			return Bad("the kernel does not know %s", s.Key)
 		}
 	}
-	return tool.Answer{Verdict: tool.Good}
+	return validator.Answer{Verdict: validator.Good}
 }
 
 // take applies the settings and reads them back.
@@ -101,7 +101,7 @@ func (t *Sysctl) prove() error {
 }
 
 // ApplySysctl puts the settings of a file in force that systemd-sysctl could not read when the machine started.
-func ApplySysctl(ctx context.Context, run tool.Runner, file string) error {
+func ApplySysctl(ctx context.Context, run validator.Runner, file string) error {
 	r, err := run(ctx, "/usr/lib/systemd/systemd-sysctl", file)
 	if err == nil && r.Status != 0 {
 		err = fmt.Errorf("cannot apply %s: systemd-sysctl ended with status %d: %s", file, r.Status, Shorten(r.Output))

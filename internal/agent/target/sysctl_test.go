@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // kernel is a /proc/sys of files; Restart of systemd-sysctl sets what apply does.
@@ -50,15 +50,15 @@ func TestSysctlIsJudgedAndReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if v := target.Validate(t.Context()).Verdict; v != tool.Bad {
+	if v := target.Validate(t.Context()).Verdict; v != validator.Bad {
 		t.Errorf("a missing file is %v", v)
 	}
-	for text, want := range map[string]tool.Verdict{
-		"": tool.Bad, "# nothing\n": tool.Bad, "nonsense\n": tool.Bad, "net.ipv4.no_such = 1\n": tool.Bad,
-		"-net.ipv4.no_such = 1\n":            tool.Good,
-		"net/ipv4/ip_nonlocal_bind=1\n":      tool.Good,
-		"net/ipv4/conf/eth0.1/forwarding=1":  tool.Good,
-		"net.ipv4.conf.eth0/1.forwarding= 1": tool.Good,
+	for text, want := range map[string]validator.Verdict{
+		"": validator.Bad, "# nothing\n": validator.Bad, "nonsense\n": validator.Bad, "net.ipv4.no_such = 1\n": validator.Bad,
+		"-net.ipv4.no_such = 1\n":            validator.Good,
+		"net/ipv4/ip_nonlocal_bind=1\n":      validator.Good,
+		"net/ipv4/conf/eth0.1/forwarding=1":  validator.Good,
+		"net.ipv4.conf.eth0/1.forwarding= 1": validator.Good,
 	} {
 		save(text)
 		if a := target.Validate(t.Context()); a.Verdict != want {

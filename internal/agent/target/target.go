@@ -17,7 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 	"github.com/hapair/hapair/internal/systemd"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Target is a service with its files, a validator, a unit and a proof.
@@ -28,7 +28,7 @@ type Target interface {
 	// Paths returns the paths of its files, whether they are there or not.
 	Paths() []string
 	// Validate judges the files on the disk.
-	Validate(ctx context.Context) tool.Answer
+	Validate(ctx context.Context) validator.Answer
 	// Ready returns why the service can take nothing over now, or nil.
 	Ready(ctx context.Context) error
 	// Take makes the service run on its files and proves it. Where the service was started after changed, and by that runs
@@ -56,8 +56,8 @@ var ErrNotRunning = errors.New("its service does not run; its files are taken ov
 var ErrFailing = errors.New("its service does not stay up")
 
 // Bad is the verdict of what the agent looks at itself.
-func Bad(format string, args ...any) tool.Answer {
-	return tool.Answer{Verdict: tool.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
+func Bad(format string, args ...any) validator.Answer {
+	return validator.Answer{Verdict: validator.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
 }
 
 // running reports whether a unit runs.
@@ -95,7 +95,7 @@ type Node struct {
 	Conf    *config.Config
 	ProcSys string // /proc/sys
 	Store   *store.Store
-	Run     tool.Runner
+	Run     validator.Runner
 	Units   Units // nil: the targets can only be looked at and judged
 	// States returns the instances' states as keepalived told them; nil: nobody hears them.
 	States func() map[string]keepalived.State

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/sysctl"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -123,12 +123,12 @@ func (m *Machine) sysctlFile(path string) step {
 	}}
 }
 
-func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, string) tool.Answer) step {
+func (m *Machine) valid(path string, ask func(context.Context, validator.Runner, string) validator.Answer) step {
 	return step{path + " is valid", func(ctx context.Context) (string, error) {
 		switch a := ask(ctx, m.Run, m.path(path)); a.Verdict {
-		case tool.Good:
+		case validator.Good:
 			return "", nil
-		case tool.Bad:
+		case validator.Bad:
 			return "", not("correct it", "%s", a.Reason())
 		default:
 			return "no verdict, " + a.Reason(), nil
@@ -137,7 +137,7 @@ func (m *Machine) valid(path string, ask func(context.Context, tool.Runner, stri
 }
 
 // checkHAProxy tests a haproxy.cfg, together with the file of hapair's sockets if it exists.
-func checkHAProxy(ctx context.Context, run tool.Runner, config string) tool.Answer {
+func checkHAProxy(ctx context.Context, run validator.Runner, config string) validator.Answer {
 	return haproxy.Check(ctx, run, haproxy.Files(config)...)
 }
 

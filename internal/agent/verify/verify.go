@@ -12,7 +12,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/termsafe"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 // Result is the result of one step.
@@ -77,8 +77,8 @@ func (rs Results) PrintJSON(w io.Writer) error {
 
 // Machine is the machine to verify.
 type Machine struct {
-	Root    string      // "/", or the folder with a machine's files in a test
-	Run     tool.Runner // runs the machine's programs
+	Root    string           // "/", or the folder with a machine's files in a test
+	Run     validator.Runner // runs the machine's programs
 	Timeout time.Duration
 	// Addresses returns the addresses that the kernel holds, each with its interface.
 	Addresses func() ([]vip.Held, error)

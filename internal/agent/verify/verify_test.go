@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/testing/needs"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/units"
 )
@@ -28,14 +28,14 @@ func machine(t *testing.T) *Machine {
 	t.Helper()
 	m := &Machine{
 		Root: t.TempDir(), Timeout: 5 * time.Second,
-		Run: func(_ context.Context, name string, args ...string) (tool.Result, error) {
+		Run: func(_ context.Context, name string, args ...string) (validator.Result, error) {
 			switch name {
 			case "dpkg-query":
-				return tool.Result{Output: "installed 1.2.3"}, nil
+				return validator.Result{Output: "installed 1.2.3"}, nil
 			case "systemctl":
-				return tool.Result{Output: map[string]string{"is-enabled": "enabled", "is-active": "active"}[args[0]] + "\n"}, nil
+				return validator.Result{Output: map[string]string{"is-enabled": "enabled", "is-active": "active"}[args[0]] + "\n"}, nil
 			}
-			return tool.Result{}, nil
+			return validator.Result{}, nil
 		},
 		Addresses: func() ([]vip.Held, error) { return nil, nil },
 		Hostname:  func() (string, error) { return "controller-1.example", nil },
@@ -124,16 +124,16 @@ func TestImage(t *testing.T) {
 
 func TestImageReportsMissingPackagesAndUnits(t *testing.T) {
 	m := machine(t)
-	m.Run = func(_ context.Context, name string, args ...string) (tool.Result, error) {
+	m.Run = func(_ context.Context, name string, args ...string) (validator.Result, error) {
 		switch {
 		case name == "dpkg-query" && args[len(args)-1] == "haproxy":
-			return tool.Result{Status: 1, Output: "dpkg-query: no packages found"}, nil
+			return validator.Result{Status: 1, Output: "dpkg-query: no packages found"}, nil
 		case name == "dpkg-query":
-			return tool.Result{Output: "config-files 1.2"}, nil
+			return validator.Result{Output: "config-files 1.2"}, nil
 		case name == "systemctl":
-			return tool.Result{Status: 1, Output: "a warning\ndisabled\n"}, nil
+			return validator.Result{Status: 1, Output: "a warning\ndisabled\n"}, nil
 		}
-		return tool.Result{Status: 1, Output: "[ALERT] wrong\n"}, nil
+		return validator.Result{Status: 1, Output: "[ALERT] wrong\n"}, nil
 	}
 	got := strings.Join(wrong(m.Image(t.Context())), "\n")
 	for _, want := range []string{"haproxy is installed: it is not installed", "keepalived is installed: dpkg reports its state as config-files",

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
-	"github.com/hapair/hapair/internal/tool"
+	"github.com/hapair/hapair/internal/validator"
 )
 
 func address(s string) spec.Address {
@@ -153,23 +153,23 @@ func TestTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	var calls [][]string
-	dying := func(_ context.Context, name string, args ...string) (tool.Result, error) {
+	dying := func(_ context.Context, name string, args ...string) (validator.Result, error) {
 		calls = append(calls, args)
 		if slices.Contains(args, "-i") {
-			return tool.Result{Status: 5, Output: "Unknown keyword 'x'\n"}, nil
+			return validator.Result{Status: 5, Output: "Unknown keyword 'x'\n"}, nil
 		}
-		return tool.Result{Status: 143}, nil
+		return validator.Result{Status: 143}, nil
 	}
-	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != tool.Bad || a.Reason() != "Unknown keyword 'x'" {
+	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != validator.Bad || a.Reason() != "Unknown keyword 'x'" {
 		t.Errorf("%v (%s) after %v", a.Verdict, a.Reason(), calls)
 	}
 	if err := os.WriteFile(path, Base(release.Version{2, 2, 8}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != tool.None {
+	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != validator.None {
 		t.Errorf("a file that names its script user in one way: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := keepalived.Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != tool.Bad {
+	if a := keepalived.Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != validator.Bad {
 		t.Errorf("a missing file: %v", a.Verdict)
 	}
 }

@@ -1,6 +1,6 @@
-// Package tool runs the programs that judge what hapair writes: haproxy -c, keepalived -t. It is the one place of the
+// Package validator runs the programs that judge what hapair writes: haproxy -c, keepalived -t. It is the one place of the
 // daemons' packages that starts processes, so that a test can have them run elsewhere, in a chroot for instance.
-package tool
+package validator
 
 import (
 	"bytes"
