@@ -1,5 +1,5 @@
-// Package archive provides the keys of a release's archive on a machine of another release, and checks directories for
-// trusted files.
+// Package archive provides a release's suites, and the keys of its archive on a machine of another release. It also checks
+// directories for trusted files.
 package archive
 
 import (

@@ -83,17 +83,17 @@ func newBootstrapper(ctx context.Context, o *Options) (*bootstrapper, error) {
 	if all == nil {
 		return b, nil
 	}
-	found, err := reachable(ctx, o.client(), all, o.leaveOut)
+	found, err := archive.Reachable(ctx, o.client(), all, o.leaveOut)
 	if err != nil {
 		return nil, err
 	}
-	b.sources = aptSources(found, o.Release, options)
+	b.sources = archive.AptSources(found, o.Release, options)
 	return b, nil
 }
 
 // leaveOut reports that the image will not have a suite.
-func (o *Options) leaveOut(s suite) {
-	_ = o.stage(fmt.Sprintf("warning: %s is not used: the archive %s does not have it", s.name, s.archive), func() error { return nil })
+func (o *Options) leaveOut(s archive.Suite) {
+	_ = o.stage(fmt.Sprintf("warning: %s is not used: the archive %s does not have it", s.Name, s.Archive), func() error { return nil })
 }
 
 // digest returns the digest of everything that determines the base.

@@ -141,51 +141,6 @@ const (
 	trixieSecurity = "/debian-security/dists/trixie-security/InRelease"
 )
 
-func TestSuites(t *testing.T) {
-	server := archiveOf(t, map[string]int{trixieMain: 200, trixieSecurity: 200})
-	r, err := release.Get("trixie")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var left []string
-	leave := func(s suite) { left = append(left, s.name) }
-	found, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian/"), leave)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "deb " + server.URL + "/debian trixie main\ndeb " + server.URL + "/debian-security trixie-security main\n"
-	if got := aptSources(found, r, ""); got != want {
-		t.Errorf("sources:\n%swant:\n%s", got, want)
-	}
-	if len(left) != 1 || left[0] != "trixie-updates" {
-		t.Errorf("reported as left out: %v", left)
-	}
-	if _, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/other"), leave); err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("no archive: %v", err)
-	}
-}
-
-// Only if an archive answers that it has no security suite, an image may be made without one.
-func TestSecuritySuiteFails(t *testing.T) {
-	r, err := release.Get("trixie")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, status := range []int{401, 403, 500, 503} {
-		server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200, trixieSecurity: status})
-		_, err := reachable(t.Context(), server.Client(), suites(r, server.URL+"/debian"), func(s suite) { t.Errorf("status %d: %s was left out", status, s.name) })
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprint("cannot read trixie-security of the archive ", server.URL, "/debian-security: HTTP status ", status)) {
-			t.Errorf("status %d: error %v", status, err)
-		}
-	}
-	server := archiveOf(t, map[string]int{trixieMain: 200, trixieUpdates: 200})
-	all := suites(r, server.URL+"/debian")
-	all[2].archive = "http://127.0.0.1:1/debian-security"
-	if _, err := reachable(t.Context(), server.Client(), all, func(s suite) { t.Errorf("%s is left out", s.name) }); err == nil {
-		t.Error("no error for an archive that cannot be reached")
-	}
-}
-
 // A security suite that is not used must be reported as a step of the bake, so that it is visible on every terminal and in
 // every log.
 func TestLeftOutSuiteIsReported(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hapair/hapair/internal/archive"
 )
 
 // snapshotFormat is the time format of a snapshot in an archive's URL.
@@ -35,23 +37,23 @@ func ParseSnapshot(s, base string, now time.Time) (string, error) {
 
 // suites returns the suites from which a base is bootstrapped, and the options for their lines in apt's sources. It returns
 // nil if mmdebstrap's own default is used.
-func (o *Options) suites() (all []suite, options string) {
-	r, archive := o.Release, o.Release.Archive
+func (o *Options) suites() (all []archive.Suite, options string) {
+	r, url := o.Release, o.Release.Archive
 	if o.Snapshot != "" {
-		archive = r.Snapshots
+		url = r.Snapshots
 	}
 	if o.Mirror != "" {
-		archive = o.Mirror
+		url = o.Mirror
 	}
-	if archive == "" {
+	if url == "" {
 		return nil, ""
 	}
-	all = suites(r, archive)
+	all = archive.Suites(r, url)
 	if o.Snapshot == "" {
 		return all, ""
 	}
 	for i := range all {
-		all[i].archive += "/" + o.Snapshot
+		all[i].Archive += "/" + o.Snapshot
 	}
 	// The package lists of a snapshot were valid only for some days.
 	return all, "[check-valid-until=no] "
@@ -64,7 +66,7 @@ func (w *Work) keepSources(ctx context.Context) error {
 		return nil
 	}
 	r := w.o.Release
-	return w.machine.Upload(ctx, aptSourcesPath, 0o644, strings.NewReader(aptSources(suites(r, r.Upstream), r, "")))
+	return w.machine.Upload(ctx, aptSourcesPath, 0o644, strings.NewReader(archive.AptSources(archive.Suites(r, r.Upstream), r, "")))
 }
 
 // aptSourcesPath is the file with the package sources of a bootstrapped base.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/archive"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/needs"
 )
@@ -52,7 +53,7 @@ deb [check-valid-until=no] http://snapshot.debian.org/archive/debian-security/20
 		}
 		o := Options{Release: r, Snapshot: "20260131T000000Z"}
 		all, options := o.suites()
-		if got := aptSources(all, r, options); got != want {
+		if got := archive.AptSources(all, r, options); got != want {
 			t.Errorf("got\n%swant\n%s", got, want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,7 @@ import (
 )
 
 // rootRevision is part of every root's key. Increase it when the way in which roots are made changes.
-const rootRevision = "2"
+const rootRevision = "3"
 
 // StockPackages returns the packages of a root that is like the release's cloud image: systemd, cloud-init and ssh, but
 // neither haproxy nor keepalived.
@@ -36,7 +37,7 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "hapair"), nil
 }
 
-// Root makes a root of a release with the given packages, using mmdebstrap, or finds it in the cache. It returns the root's
+// Root makes a root of a release and its updates with the given packages, using mmdebstrap, or finds it in the cache. It returns the root's
 // directory, which must not be written to; use an overlay. An empty cacheDir means CacheDir. If several processes request
 // the same root, one makes it and the others wait.
 func Root(ctx context.Context, cacheDir, releaseName string, packages ...string) (string, error) {
@@ -107,10 +108,17 @@ func bootstrap(ctx context.Context, r release.Release, packages []string, dir st
 	args := []string{"--quiet", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packages, ","),
 		"--components=" + strings.Join(r.Components, ","), "--keyring=" + keyring}
 	args = append(args, r.Name, dir)
+	sources := ""
 	if r.Archive != "" {
-		args = append(args, r.Archive)
+		suites, err := archive.Reachable(ctx, http.DefaultClient, archive.Suites(r, r.Archive), func(archive.Suite) {})
+		if err != nil {
+			return errors.Join(err, space.close())
+		}
+		sources, args = archive.AptSources(suites, r, ""), append(args, "-") // "-" is standard input
 	}
-	out, status, err := run(space.command(ctx, "mmdebstrap", args...))
+	cmd := space.command(ctx, "mmdebstrap", args...)
+	cmd.Stdin = strings.NewReader(sources)
+	out, status, err := run(cmd)
 	if err == nil && status != 0 {
 		err = fmt.Errorf("cannot make a root of %s: mmdebstrap exited with status %d:\n%s", r.Name, status, lastLines(out, 20))
 	}
