@@ -68,7 +68,7 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 	recipes := make([]recipe.Recipe, len(nodes))
 	for i := range nodes {
 		var err error
-		if recipes[i], err = wholeRecipe(s, &nodes[i], r); err != nil {
+		if recipes[i], err = recipe.Whole(s, &nodes[i], r); err != nil {
 			return e.renderError(err)
 		}
 	}
@@ -105,19 +105,6 @@ func (e *env) printRendered(list []rendered) error {
 		fmt.Fprintln(e.stdout, f.File)
 	}
 	return nil
-}
-
-// wholeRecipe returns the recipe of everything on a node: that of the image and that of the node.
-func wholeRecipe(s *spec.Spec, n *spec.Node, r release.Release) (recipe.Recipe, error) {
-	image, err := recipe.Image(s, r)
-	if err != nil {
-		return recipe.Recipe{}, err
-	}
-	identity, err := recipe.Node(s, n, r)
-	if err != nil {
-		return recipe.Recipe{}, err
-	}
-	return recipe.Merge(image, identity), nil
 }
 
 // renderError adds the exit status to an error: a spec that cannot be rendered, for example because a password is missing,

@@ -9,9 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/termsafe"
 	"github.com/hapair/hapair/internal/version"
@@ -81,43 +79,6 @@ func newRoot(e *env) *cobra.Command {
 	return root
 }
 
-// load reads a spec and prints its problems. It returns an error if the spec cannot be used.
-func (e *env) load(path string) (*spec.Spec, error) {
-	s, problems, err := spec.Read(path)
-	if err != nil {
-		return nil, exitstatus.With(exitstatus.Failure, err)
-	}
-	if err := e.tell(problems); err != nil {
-		return nil, err
-	}
-	e.loaded = s
-	return s, nil
-}
-
-// tell prints problems. It returns an error if one of them is more than a warning.
-func (e *env) tell(problems diag.Problems) error {
-	problems = e.severe(e.loaded.Place(problems))
-	if e.json && problems.HasErrors() {
-		if err := problems.PrintJSON(termsafe.Writer(e.stdout)); err != nil {
-			return cannot("print the problems: %v", err)
-		}
-	} else {
-		problems.Print(termsafe.Writer(e.stderr))
-	}
-	if problems.HasErrors() {
-		return exitstatus.With(exitstatus.No, nil)
-	}
-	return nil
-}
-
-// severe turns warnings into errors if --strict is set.
-func (e *env) severe(problems diag.Problems) diag.Problems {
-	if e.strict {
-		return problems.Strict()
-	}
-	return problems
-}
-
 // node returns the node of a spec with the given name.
 func node(s *spec.Spec, name string) (*spec.Node, error) {
 	var names []string
@@ -128,21 +89,6 @@ func node(s *spec.Spec, name string) (*spec.Node, error) {
 		names = append(names, s.Nodes[i].Name)
 	}
 	return nil, exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", ")))
-}
-
-// releaseOf returns the release of the flag, or the spec's own if the flag is empty.
-func releaseOf(s *spec.Spec, flag string) (release.Release, error) {
-	if flag == "" {
-		flag = s.Image.Release
-	}
-	r, err := release.Get(flag)
-	if err != nil {
-		return r, exitstatus.With(exitstatus.Usage, err)
-	}
-	if err := s.CheckFor(r).Err(); err != nil {
-		return r, exitstatus.With(exitstatus.No, err)
-	}
-	return r, nil
 }
 
 // underRoot returns the location of an absolute path of a machine below dir.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,22 +47,11 @@ func (e *env) validate(ctx context.Context, path, releaseName, cloudName string)
 			return exitstatus.With(exitstatus.Usage, err)
 		}
 	}
-	s, problems, err := spec.Read(path)
+	var s *spec.Spec
+	var problems diag.Problems
+	e.wait(judging, func(func(string)) { s, problems, err = preflight.Validate(ctx, path, releaseName, cloud) })
 	if err != nil {
-		return exitstatus.With(exitstatus.Failure, err)
-	}
-	if !problems.HasErrors() {
-		r, err := release.Get(cmp.Or(releaseName, s.Image.Release))
-		if err != nil {
-			return exitstatus.With(exitstatus.Failure, err)
-		}
-		problems = append(problems, preflight.Check(s, preflight.Options{Release: r, Cloud: cloud})...)
-		refused, err := e.judge(ctx, s, r)
-		if err != nil {
-			return err
-		}
-		problems = append(problems, refused...)
-		problems.Sort()
+		return err
 	}
 	return e.tellValidity(path, s, e.severe(problems))
 }

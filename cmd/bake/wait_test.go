@@ -23,10 +23,3 @@ func TestWhile(t *testing.T) {
 		t.Errorf("the terminal got %q, want %q", got, want)
 	}
 }
-
-func TestUnanswered(t *testing.T) {
-	got := waitingFor(map[string]bool{"b": true, "a": true, "c": false})
-	if want := "waiting for a, b"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}

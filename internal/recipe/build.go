@@ -63,6 +63,19 @@ func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	return out, out.sort()
 }
 
+// Whole returns the recipe of everything on a node: that of the image and that of the node.
+func Whole(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
+	image, err := Image(s, r)
+	if err != nil {
+		return Recipe{}, err
+	}
+	identity, err := Node(s, n, r)
+	if err != nil {
+		return Recipe{}, err
+	}
+	return Merge(image, identity), nil
+}
+
 // Merge is what a stock machine needs to become that node: the image's recipe with the node's over it.
 func Merge(image, node Recipe) Recipe {
 	out := image

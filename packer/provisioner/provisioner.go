@@ -3,7 +3,6 @@
 package provisioner
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/install"
-	"github.com/hapair/hapair/internal/judge"
+	"github.com/hapair/hapair/internal/preflight"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 )
@@ -66,25 +65,14 @@ func (p *Provisioner) prepareSpec() error {
 	if p.config.Spec == "" {
 		return errors.New(`spec is missing: set it to the path of the spec, as in spec = "${path.root}/cluster.yaml"`)
 	}
-	s, problems := spec.Load(p.config.Spec)
+	s, r, problems, err := preflight.Load(context.Background(), p.config.Spec, p.config.Release)
+	if err != nil {
+		return err
+	}
 	if problems.HasErrors() {
 		return printed(problems)
 	}
-	r, err := release.Get(cmp.Or(p.config.Release, s.Image.Release))
-	if err != nil {
-		return err
-	}
-	if err := s.CheckFor(r).Err(); err != nil {
-		return err
-	}
-	refused, err := judge.Spec(context.Background(), judge.Local, s, r)
-	if err != nil {
-		return err
-	}
-	if refused.HasErrors() {
-		return printed(refused)
-	}
-	p.spec, p.release, p.warnings = s, r, append(problems, refused...)
+	p.spec, p.release, p.warnings = s, r, problems
 	return nil
 }
 

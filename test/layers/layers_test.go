@@ -22,10 +22,10 @@ var floors = [][]string{
 	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
 	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
-	{"cmd/ha-agent/first", "internal/audit", "internal/drill", "internal/preflight",
+	{"cmd/ha-agent/first", "internal/audit", "internal/drill",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
-	{"internal/lab/fault"},
-	{"internal/judge", "internal/lab"},
+	{"internal/cluster", "internal/lab/fault", "internal/preflight"},
+	{"internal/judge", "internal/lab", "internal/remote"},
 	{"cloudinit", "internal/image", "packer/template"},
 	{"internal/archive", "internal/install", "internal/sbom"},
 	{"internal/recipe"},
