@@ -29,6 +29,7 @@ type Instance struct {
 	Name            string
 	Interface       string
 	VirtualRouterID int
+	Priority        int           // 0 if the file has none
 	AdvertInt       time.Duration // a second where the file has none, as keepalived takes it
 	VIPs            []VIP         // of virtual_ipaddress and virtual_ipaddress_excluded
 	Transport                     // how it advertises
@@ -130,6 +131,8 @@ func (r *reader) entry(ws []string) {
 			in.Interface = ws[1]
 		case "virtual_router_id":
 			in.VirtualRouterID, _ = strconv.Atoi(ws[1])
+		case "priority":
+			in.Priority, _ = strconv.Atoi(ws[1])
 		case "advert_int":
 			if d, err := time.ParseDuration(ws[1] + "s"); err == nil && d > 0 {
 				in.AdvertInt = d

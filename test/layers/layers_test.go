@@ -39,6 +39,7 @@ var floors = [][]string{
 	{"internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
 	{"internal/agent/config", "internal/agent/journal"},
 	// The daemons of a node, and the system.
+	{"internal/effect"},
 	{"internal/advert"},
 	{"internal/haproxy", "internal/keepalived", "internal/systemd"},
 	{"internal/health", "internal/neighbor", "internal/validator"},
