@@ -22,7 +22,7 @@ import (
 // Options are the options of a drill.
 type Options struct {
 	Spec *spec.Spec
-	// Image is a golden image of the spec, raw or qcow2.
+	// Image is a golden image of the spec, in any format that `bake image` writes.
 	Image string
 	// Discard removes the image file as soon as it is open, so that it is not left behind, however the drill ends.
 	Discard bool

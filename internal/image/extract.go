@@ -67,43 +67,6 @@ func emptyDir(dir string) error {
 	return nil
 }
 
-// rawDisk opens an image as a raw disk. It converts an image in another format to an unnamed file in scratchDir.
-func rawDisk(ctx context.Context, file, scratchDir string) (*os.File, error) {
-	f, err := openRegular(file)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the image: %w", err)
-	}
-	return rawOf(ctx, f, scratchDir)
-}
-
-// rawOf is like rawDisk for an open file. It closes the file or returns it.
-func rawOf(ctx context.Context, f *os.File, scratchDir string) (*os.File, error) {
-	qcow2, err := isQCOW2(f)
-	if err != nil || !qcow2 {
-		if err != nil {
-			f.Close()
-			f = nil
-		}
-		return f, err
-	}
-	defer f.Close()
-	if err := checkSpace(ctx, f, scratchDir, 0); err != nil {
-		return nil, err
-	}
-	to, err := newScratch(scratchDir)
-	if err != nil {
-		return nil, err
-	}
-	if err := copyBase(ctx, f, to.File); err != nil {
-		to.discard()
-		return nil, err
-	}
-	if to.name != "" {
-		_ = os.Remove(to.name) // the open file remains usable
-	}
-	return to.File, nil
-}
-
 // copyTo copies with two tar processes: one reads in the namespace, the other writes outside.
 func (o *opened) copyTo(ctx context.Context, dir string) error {
 	tar, err := lookTool("tar")

@@ -323,3 +323,28 @@ func TestForeignArchitecture(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A VMDK can name other files of the machine that opens it. Such a VMDK must not be opened.
+func TestVMDKThatNamesOtherFiles(t *testing.T) {
+	out, _ := bakeAs(t, toyBase(t), "node.vmdk", VMDK)
+	good, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string][2]string{
+		"a parent":       {"parentCID=ffffffff", "parentCID=12345678"},
+		"another extent": {`createType="streamOptimized"`, `createType="monolithicFlat"`},
+	} {
+		hostile := filepath.Join(t.TempDir(), "hostile.vmdk")
+		data := bytes.Replace(good, []byte(edit[0]), []byte(edit[1]), 1)
+		if bytes.Equal(data, good) {
+			t.Fatalf("%s: the descriptor does not contain %s", name, edit[0])
+		}
+		if err := os.WriteFile(hostile, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Inspect(t.Context(), hostile, t.TempDir()); err == nil || !strings.Contains(err.Error(), "lacks the line "+edit[0]) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

@@ -119,9 +119,10 @@ func Inspect(ctx context.Context, file, scratchDir string) (i *Inspection, err e
 		f.Close()
 		return nil, fmt.Errorf("cannot read the image: %w", err)
 	}
-	i.Manifest.Image, i.Manifest.Format = "sha256:"+digest, Raw
-	if qcow2, err := isQCOW2(f); err == nil && qcow2 {
-		i.Manifest.Format = QCOW2
+	i.Manifest.Image = "sha256:" + digest
+	if i.Manifest.Format, err = formatOf(f); err != nil {
+		f.Close()
+		return nil, err
 	}
 	// The open file is used, so that the mounted image is the one that was hashed, even if its name was changed.
 	disk, err := rawOf(ctx, f, scratchDir)

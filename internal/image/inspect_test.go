@@ -40,7 +40,7 @@ func bakeSystem(t *testing.T, o Options, more string) Manifest {
 // The inspection of a finished image must agree with its manifest, and must not change the file.
 func TestInspect(t *testing.T) {
 	base := toyBase(t)
-	for _, format := range []Format{Raw, QCOW2} {
+	for _, format := range Formats() {
 		o := toyOptions(t, base)
 		o.Format = format
 		want := bakeSystem(t, o, "")

@@ -13,6 +13,8 @@ const (
 	vhdFooter = 512
 	vhdMax    = 2040 << 30 // limit in Microsoft's "Virtual Hard Disk Image Format Specification"
 	vhdSector = 512
+	vhdCookie = "conectix" // at the beginning of the footer
+	vhdFixed  = 2          // the type of a disk that is stored as it is
 )
 
 // appendVHDFooter turns a raw disk into a fixed VHD by appending a footer. The same disk gets the same footer: its time is
@@ -41,7 +43,7 @@ func appendVHDFooter(ctx context.Context, disk *os.File) error {
 func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
 	var f [vhdFooter]byte
 	be := binary.BigEndian
-	copy(f[0:], "conectix")
+	copy(f[0:], vhdCookie)
 	be.PutUint32(f[8:], 2)           // features: this bit is always set
 	be.PutUint32(f[12:], 0x10000)    // version 1.0
 	be.PutUint64(f[16:], 1<<64-1)    // no dynamic header
@@ -53,7 +55,7 @@ func newVHDFooter(size int64, id [16]byte) [vhdFooter]byte {
 	cylinders, heads, sectors := vhdGeometry(size / vhdSector)
 	be.PutUint16(f[56:], cylinders)
 	f[58], f[59] = heads, sectors
-	be.PutUint32(f[60:], 2) // type: fixed
+	be.PutUint32(f[60:], vhdFixed)
 	copy(f[68:], id[:])
 	var sum uint32
 	for _, b := range f {

@@ -34,22 +34,12 @@ var (
 )
 
 // describeVMDK sets the identifier and the file name in the descriptor of a VMDK. qemu-img chooses a random identifier, and
-// writes the name of this process's descriptor. See VMware's "Virtual Disk Format 5.0" for the header.
+// writes the name of this process's descriptor.
 func describeVMDK(f *os.File, id, name string) error {
-	header := make([]byte, 44)
-	if _, err := f.ReadAt(header, 0); err != nil {
-		return fmt.Errorf("cannot read the VMDK: %w", err)
+	text, place, err := vmdkDescriptor(f)
+	if err != nil {
+		return err
 	}
-	le := binary.LittleEndian
-	offset, size := le.Uint64(header[28:])*512, le.Uint64(header[36:])*512
-	if string(header[:4]) != "KDMV" || offset == 0 || offset > mib || size > mib {
-		return errors.New("cannot read the VMDK: it has no descriptor at its beginning")
-	}
-	area := make([]byte, size)
-	if _, err := f.ReadAt(area, int64(offset)); err != nil {
-		return fmt.Errorf("cannot read the VMDK: %w", err)
-	}
-	text := bytes.TrimRight(area, "\x00")
 	if !vmdkID.Match(text) || !vmdkExtent.Match(text) {
 		return errors.New("cannot read the VMDK: its descriptor lacks the identifier or the extent")
 	}
@@ -58,15 +48,39 @@ func describeVMDK(f *os.File, id, name string) error {
 		before, _, _ := bytes.Cut(line, []byte(`"`))
 		return fmt.Appendf(nil, `%s"%s"`, before, plainName(name))
 	})
-	if len(text) > len(area) {
+	if len(text) > place.size {
 		return fmt.Errorf("cannot describe the VMDK: the name %q is too long", name)
 	}
-	clear(area)
+	area := make([]byte, place.size)
 	copy(area, text)
-	if _, err := f.WriteAt(area, int64(offset)); err != nil {
+	if _, err := f.WriteAt(area, place.offset); err != nil {
 		return fmt.Errorf("cannot write the VMDK: %w", err)
 	}
 	return nil
+}
+
+// vmdkPlace is where a VMDK has its descriptor, in bytes.
+type vmdkPlace struct {
+	offset int64
+	size   int
+}
+
+// vmdkDescriptor reads the descriptor of a VMDK. See VMware's "Virtual Disk Format 5.0" for the header.
+func vmdkDescriptor(f *os.File) ([]byte, vmdkPlace, error) {
+	header := make([]byte, 44)
+	if _, err := f.ReadAt(header, 0); err != nil {
+		return nil, vmdkPlace{}, fmt.Errorf("cannot read the VMDK: %w", err)
+	}
+	le := binary.LittleEndian
+	offset, size := le.Uint64(header[28:])*512, le.Uint64(header[36:])*512
+	if string(header[:4]) != vmdkMagic || offset == 0 || offset > mib || size > mib {
+		return nil, vmdkPlace{}, errors.New("cannot read the VMDK: it has no descriptor at its beginning")
+	}
+	area := make([]byte, size)
+	if _, err := f.ReadAt(area, int64(offset)); err != nil {
+		return nil, vmdkPlace{}, fmt.Errorf("cannot read the VMDK: %w", err)
+	}
+	return bytes.TrimRight(area, "\x00"), vmdkPlace{int64(offset), int(size)}, nil
 }
 
 // plainName returns a file name without characters that would have to be quoted in a descriptor or manifest.

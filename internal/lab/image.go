@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/image"
 )
 
-// Image makes a base from a disk image, raw or qcow2. It opens the image like a bake does, and does not change it.
+// Image makes a base from a disk image, in any format that bake image writes. It opens the image like a bake does, and does not change it.
 func (l *Lab) Image(ctx context.Context, path string) (b *Base, err error) {
 	err = image.WithRoot(ctx, path, os.TempDir(), func(device string) error {
 		b, err = l.addBase(func(target string) error {
