@@ -24,7 +24,7 @@ const (
 // Time limits: emulation is 20 to 50 times slower than a machine, and two machines may share two processors with other
 // tests.
 const (
-	bootLimit = 8 * time.Minute
+	bootLimit = 15 * time.Minute
 	moveLimit = 2 * time.Minute
 )
 
