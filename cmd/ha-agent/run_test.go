@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/version"
+
+	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
 // try runs ha-agent with the given arguments.
@@ -73,24 +74,7 @@ func TestUse(t *testing.T) {
 }
 
 func TestSuccessfulCheckPrintsNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "check.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Write([]byte("Pid: 7\nStopping: 0\n\n"))
-			c.(*net.UnixConn).CloseWrite()
-			c.Read(make([]byte, 100))
-			c.Close()
-		}
-	}()
+	path := haproxytest.NewWorker(t).Path
 	if code, stdout, stderr := try(t, "check", "--socket", path); code != exitstatus.OK || stdout+stderr != "" {
 		t.Fatalf("exit status %d, %q, %q", code, stdout, stderr)
 	}

@@ -5,11 +5,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/check"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/verify"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
@@ -27,7 +27,7 @@ func cmdVerify(ctx context.Context, e *env, args []string) error {
 		Root: "/", Run: validator.Run, Timeout: *timeout, Addresses: vip.Addresses, Hostname: os.Hostname,
 		Mark: wellknown.Mark,
 		// The mark is not given, because maintenance is a separate step.
-		Check:  func(socket string) error { return health.Check(socket, "", time.Second) },
+		Check:  func(socket string) error { return check.Check(socket, "", time.Second) },
 		States: states, Drift: drift,
 	}
 	var results verify.Results

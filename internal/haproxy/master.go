@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/hapair/hapair/internal/health"
 )
 
 // Worker is a worker process as the master sees it.
@@ -57,15 +55,6 @@ func (s Socket) StartupLogs(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return strings.TrimSpace(answer), nil
-}
-
-// ShowInfo asks one worker, through its master, what it says of itself.
-func (s Socket) ShowInfo(ctx context.Context, pid int) (health.Info, error) {
-	answer, err := s.Ask(ctx, fmt.Sprintf("@!%d show info", pid))
-	if err != nil {
-		return health.Info{}, err
-	}
-	return health.ParseInfo([]byte(answer))
 }
 
 // ParseShowProc reads the answer to `show proc`: a table of pid, type, reloads, uptime and version with a heading before

@@ -1,41 +1,46 @@
-// Package haproxy is what the project knows of a haproxy that runs: how its configuration is checked and read, and how its
-// sockets are spoken to. How the configuration is written is in haproxycfg.
+// Package haproxy tests and reads haproxy's configuration, and talks to a running haproxy over its sockets. Package haproxycfg
+// writes the configuration.
 package haproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// maxAnswer bounds what is read of one answer of a socket.
+// maxAnswer is the largest answer that is read, in bytes.
 const maxAnswer = 1 << 20
 
-// Socket is one of haproxy's command line sockets: a path.
+// retry is the pause before another try to connect to a socket whose queue is full.
+const retry = 5 * time.Millisecond
+
+// Socket is the path of one of haproxy's runtime API sockets.
 type Socket string
 
-// Ask sends one command and returns the whole answer. It waits until ctx ends: give it a deadline.
+// Ask sends one command and returns the whole answer. It waits until ctx ends: give it a deadline. If that passes, the error
+// wraps context.DeadlineExceeded.
 func (s Socket) Ask(ctx context.Context, command string) (string, error) {
-	// A line break or a semicolon would be a second command.
+	// haproxy reads another command after a line break or a semicolon.
 	if strings.ContainsAny(command, "\n;") {
 		return "", fmt.Errorf("cannot ask haproxy %q: one command at a time", command)
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", string(s))
+	conn, err := s.dial(ctx)
 	if err != nil {
-		return "", fmt.Errorf("cannot reach haproxy: %w", err)
+		return "", err
 	}
 	defer conn.Close()
-	// A deadline in the past interrupts whatever waits.
+	// A deadline in the past interrupts reads and writes.
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		return "", s.unanswered(ctx, command, err)
 	}
-	// A master goes on listening for commands until it is told that there are no more.
-	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+	// A master waits for more commands until its client has closed this direction.
+	if err := conn.CloseWrite(); err != nil {
 		return "", s.unanswered(ctx, command, err)
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
@@ -53,4 +58,27 @@ func (s Socket) unanswered(ctx context.Context, command string, err error) error
 		err = ctx.Err()
 	}
 	return fmt.Errorf("haproxy does not answer %q over %s: %w", command, s, err)
+}
+
+// dial connects to the socket. While the queue of a UNIX socket is full, connect(2) fails with EAGAIN, so dial tries again until
+// ctx ends.
+func (s Socket) dial(ctx context.Context) (*net.UnixConn, error) {
+	var d net.Dialer
+	for {
+		conn, err := d.DialContext(ctx, "unix", string(s))
+		if err == nil {
+			return conn.(*net.UnixConn), nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
+			if errno := syscall.Errno(0); errors.As(err, &errno) {
+				err = errno // without the path again
+			}
+			return nil, fmt.Errorf("cannot connect to %s: %w", s, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot connect to %s: the queue of the socket is full: %w", s, ctx.Err())
+		case <-time.After(retry):
+		}
+	}
 }

@@ -1,45 +1,18 @@
 package haproxy
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
-// answering is a socket that answers every command with the same bytes; nil keeps silent.
-func answering(t *testing.T, answer func(command string) []byte) Socket {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			line, _ := bufio.NewReader(c).ReadString('\n')
-			if b := answer(strings.TrimSpace(line)); b != nil {
-				c.Write(b)
-				c.Close()
-			} else {
-				t.Cleanup(func() { c.Close() })
-			}
-		}
-	}()
-	return Socket(path)
-}
-
 func TestAskReturnsTheWholeAnswer(t *testing.T) {
-	s := answering(t, func(c string) []byte { return []byte("you said " + c) })
+	s := Socket(haproxytest.Answering(t, func(c string) string { return "you said " + c }))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	got, err := s.Ask(ctx, "show proc")
@@ -49,7 +22,7 @@ func TestAskReturnsTheWholeAnswer(t *testing.T) {
 }
 
 func TestAskEndsWithItsContext(t *testing.T) {
-	s := answering(t, func(string) []byte { return nil })
+	s := Socket(haproxytest.Serve(t, func(int, net.Conn) {}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := s.Ask(ctx, "show proc"); !errors.Is(err, context.DeadlineExceeded) {
@@ -58,7 +31,7 @@ func TestAskEndsWithItsContext(t *testing.T) {
 }
 
 func TestAskRefusesASecondCommandAndAnEndlessAnswer(t *testing.T) {
-	s := answering(t, func(string) []byte { return make([]byte, maxAnswer+2) })
+	s := Socket(haproxytest.Answering(t, func(string) string { return strings.Repeat("x", maxAnswer+2) }))
 	for _, command := range []string{"show info\nshutdown", "show info;reload"} {
 		if _, err := s.Ask(t.Context(), command); err == nil {
 			t.Errorf("%q was sent", command)
@@ -70,7 +43,7 @@ func TestAskRefusesASecondCommandAndAnEndlessAnswer(t *testing.T) {
 }
 
 func TestStartupLogsOfAnOldHAProxyAreNone(t *testing.T) {
-	s := answering(t, func(string) []byte { return []byte("Unknown command: 'show', but maybe one of the following\n") })
+	s := Socket(haproxytest.Answering(t, func(string) string { return "Unknown command: 'show', but maybe one of the following\n" }))
 	if logs, err := s.StartupLogs(t.Context()); err != nil || logs != "" {
 		t.Fatalf("got %q, %v", logs, err)
 	}

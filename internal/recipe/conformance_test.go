@@ -132,7 +132,7 @@ func (h *host) accepts(t *testing.T, s *spec.Spec) {
 	if h.has("/etc/ha-agent/certificates") {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
-	if a := haproxy.Check(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != validator.Good {
+	if a := haproxy.Test(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != validator.Good {
 		t.Errorf("haproxy says %v: %s", a.Verdict, a.Reason())
 	} else if w := unexpected(a.Messages); len(w) > 0 {
 		t.Errorf("haproxy warns: %s", strings.Join(w, "; "))

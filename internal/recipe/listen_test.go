@@ -66,7 +66,7 @@ func (h *host) acceptsHAProxy(t *testing.T, what string) {
 	if h.has("/etc/ha-agent/certificates") {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
-	a := haproxy.Check(deadline(t), h.run, h.file(wellknown.HAProxyConfig))
+	a := haproxy.Test(deadline(t), h.run, h.file(wellknown.HAProxyConfig))
 	if w := unexpected(a.Messages); a.Verdict != validator.Good || len(w) > 0 {
 		t.Errorf("%s: haproxy says %v: %s", what, a.Verdict, strings.Join(w, "; "))
 	}

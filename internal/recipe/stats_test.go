@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/agent/check"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/wellknown"
@@ -134,7 +134,7 @@ func (p statsPage) attack(source func(n int) string) map[int]int {
 	start := time.Now()
 	for done := false; !done; {
 		began := time.Now()
-		err := health.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, wellknown.CheckSocket), "/nonexistent", 500*time.Millisecond)
+		err := check.Check(fmt.Sprintf("/proc/%d/root%s", p.pid, wellknown.CheckSocket), "/nonexistent", 500*time.Millisecond)
 		switch {
 		case err == nil:
 			failing = 0

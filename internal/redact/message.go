@@ -2,10 +2,11 @@ package redact
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
 // Config contains the words of a configuration file, which messages quote.
@@ -44,13 +45,13 @@ func (c *Config) add(line []string) {
 			continue
 		}
 		switch before := trim(line[i-1]); {
-		case secretArgument.MatchString(before):
+		case secretArgument().MatchString(before):
 			c.secret[core] = true
 			for _, part := range parts(core) {
 				// If a short part were hidden, unrelated words that contain it would be hidden too.
 				c.secret[part] = len(part) >= 6
 			}
-		case names[before] && name.MatchString(core) && !quoted(word):
+		case names[before] && name().MatchString(core) && !quoted(word):
 			c.shown[core] = true
 		}
 	}
@@ -65,11 +66,11 @@ var names = map[string]bool{
 }
 
 var (
-	name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
+	name = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$`)
 	// hash matches a password hash in the format of crypt(3).
-	hash = regexp.MustCompile(`\$[0-9a-z]{1,2}\$`)
+	hash = lazyregexp.New(`\$[0-9a-z]{1,2}\$`)
 	// plain matches words that cannot be a secret: short numbers and times, addresses, and paths of standard directories.
-	plain = regexp.MustCompile(`^(?:` +
+	plain = lazyregexp.New(`^(?:` +
 		`-?[0-9]{1,5}(?:us|ms|s|m|h|d|k|K|G|%)?` +
 		`|\*?:[0-9]{1,5}` +
 		`|[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2}|:[0-9]{1,5})?` +
@@ -124,18 +125,18 @@ func (c *Config) Message(message string) string {
 // hides reports whether a word of a message must be hidden.
 func (c *Config) hides(core, before string, quoted bool) bool {
 	switch {
-	case hash.MatchString(core), c.secret[core]:
+	case hash().MatchString(core), c.secret[core]:
 		return true
-	case secretArgument.MatchString(before) && !joins[strings.ToLower(core)]:
+	case secretArgument().MatchString(before) && !joins[strings.ToLower(core)]:
 		return true
-	case keyword(core) || c.shown[core] || plain.MatchString(core):
+	case keyword(core) || c.shown[core] || plain().MatchString(core):
 		return false
 	}
 	for _, part := range parts(core) {
 		if c.secret[part] {
 			return true
 		}
-		if len(part) < 2 || keyword(part) || c.shown[part] || plain.MatchString(part) {
+		if len(part) < 2 || keyword(part) || c.shown[part] || plain().MatchString(part) {
 			continue
 		}
 		if quoted || c.quotes(part) {

@@ -4,9 +4,10 @@ package redact
 
 import (
 	_ "embed"
-	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
 // Mask replaces hidden text.
@@ -19,28 +20,28 @@ const MaxLine = 400
 const secretWord = `(?i:pass|pasw|psswo|secret|token|private_?key|psk)`
 
 var (
-	secretKey = regexp.MustCompile(secretWord)
+	secretKey = lazyregexp.New(secretWord)
 	// secretArgument matches a keyword of haproxy or keepalived that takes a secret.
-	secretArgument = regexp.MustCompile(`(?i)pass|pasw|psswo|secret|token|psk|^(?:auth|auth_hmac|crypt|hmac|key|authorization|bearer|basic)$`)
+	secretArgument = lazyregexp.New(`(?i)pass|pasw|psswo|secret|token|psk|^(?:auth|auth_hmac|crypt|hmac|key|authorization|bearer|basic)$`)
 	// secretLine matches such a key, up to its value, in a line of YAML.
-	secretLine = regexp.MustCompile(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
+	secretLine = lazyregexp.New(`[\w-]*` + secretWord + `[\w-]*["']?\s*:(?:\s+|$)`)
 	// reference matches a reference to a secret, which may be shown.
-	reference = regexp.MustCompile(`^\{\s*(?:file\s*:\s*[^\s,{}]+|env\s*:\s*[A-Za-z_][A-Za-z0-9_]*)\s*\}`)
+	reference = lazyregexp.New(`^\{\s*(?:file\s*:\s*[^\s,{}]+|env\s*:\s*[A-Za-z_][A-Za-z0-9_]*)\s*\}`)
 )
 
 // Key reports whether the value of a key with this name is a secret.
-func Key(name string) bool { return secretKey.MatchString(name) }
+func Key(name string) bool { return secretKey().MatchString(name) }
 
 // YAMLSecret returns the offset at which the literal value of a secret's key begins in a line of YAML, or -1. A reference
 // such as {file: PATH} is not a literal value.
 func YAMLSecret(line string) int {
 	for from := 0; ; {
-		m := secretLine.FindStringIndex(line[from:])
+		m := secretLine().FindStringIndex(line[from:])
 		if m == nil {
 			return -1
 		}
 		from += m[1]
-		ref := reference.FindString(line[from:])
+		ref := reference().FindString(line[from:])
 		if ref == "" {
 			return from
 		}
@@ -58,10 +59,10 @@ func YAMLLine(line string) string {
 }
 
 // assignment matches a key of a secret with its value in a program's output: token=x, "password": "x".
-var assignment = regexp.MustCompile(`(?i)([\w-]*` + secretWord + `[\w-]*["']?\s*[=:]\s*)("[^"]*"?|'[^']*'?|[^\s,;&]+)`)
+var assignment = lazyregexp.New(`(?i)([\w-]*` + secretWord + `[\w-]*["']?\s*[=:]\s*)("[^"]*"?|'[^']*'?|[^\s,;&]+)`)
 
 // Assignments returns a line of a program's output without the values of secret keys.
-func Assignments(line string) string { return assignment.ReplaceAllString(line, "${1}"+Mask) }
+func Assignments(line string) string { return assignment().ReplaceAllString(line, "${1}"+Mask) }
 
 // From replaces the characters of a line from a column on by Mask. Columns count from 1.
 func From(line string, column int) string {

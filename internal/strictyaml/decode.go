@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/lazyregexp"
 	"github.com/hapair/hapair/internal/redact"
 )
 
@@ -132,10 +132,10 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 		hint = known
 	}
 	path := join(n.Path(), shorten(key.Value))
-	if private || maybeSecret.MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue.MatchString(value.Value) {
+	if private || maybeSecret().MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue().MatchString(value.Value) {
 		n.doc.maskAll(value, 0)
 	}
-	if private && !plainKey.MatchString(key.Value) {
+	if private && !plainKey().MatchString(key.Value) {
 		path = n.Path()
 		n.doc.maskValue(key)
 	}
@@ -144,13 +144,13 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 
 var (
 	// maybeSecret matches keys of secrets besides those that redact.Key does.
-	maybeSecret = regexp.MustCompile(`(?i:auth|cred|key|login|pin|pw)`)
+	maybeSecret = lazyregexp.New(`(?i:auth|cred|key|login|pin|pw)`)
 	// plainValue matches what is a name, a number or an address rather than a secret.
-	plainValue = regexp.MustCompile(`^[A-Za-z0-9._/ -]{0,24}$`)
+	plainValue = lazyregexp.New(`^[A-Za-z0-9._/ -]{0,24}$`)
 )
 
 // plainKey matches what looks like a key.
-var plainKey = regexp.MustCompile(`^[A-Za-z]+([_-][A-Za-z]+)*$`)
+var plainKey = lazyregexp.New(`^[A-Za-z]+([_-][A-Za-z]+)*$`)
 
 // structFields are the keys of a struct, in its order, and its fields by their keys.
 type structFields struct {

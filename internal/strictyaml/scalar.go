@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
 func (n *Node) decodeString(v reflect.Value) {
@@ -44,12 +44,12 @@ func (n *Node) decodeBool(v reflect.Value) {
 }
 
 // decimal is a number that every YAML version reads alike: 010 is 8 in YAML 1.1 and 10 in 1.2.
-var decimal = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+var decimal = lazyregexp.New(`^(0|-?[1-9][0-9]*)$`)
 
 func (n *Node) decodeInt(v reflect.Value) {
 	if n.y.Kind != yaml.ScalarNode || n.y.Tag != "!!int" {
 		hint := ""
-		if n.y.Kind == yaml.ScalarNode && decimal.MatchString(n.y.Value) {
+		if n.y.Kind == yaml.ScalarNode && decimal().MatchString(n.y.Value) {
 			hint = "write it without quotes"
 		}
 		n.wrongType("a whole number", hint)
@@ -57,7 +57,7 @@ func (n *Node) decodeInt(v reflect.Value) {
 	}
 	i, err := strconv.ParseInt(n.y.Value, 10, 32)
 	switch {
-	case !decimal.MatchString(n.y.Value):
+	case !decimal().MatchString(n.y.Value):
 		n.wrongType("a whole number", "write it in decimal digits alone, without a leading 0")
 	case err != nil:
 		n.Problem(fmt.Sprintf("%s is out of range", shorten(n.y.Value)), "")
@@ -153,7 +153,7 @@ func (n *Node) freeScalar() any {
 		return strings.EqualFold(n.y.Value, "true")
 	case "!!int":
 		i, err := strconv.Atoi(n.y.Value)
-		if err != nil || !decimal.MatchString(n.y.Value) {
+		if err != nil || !decimal().MatchString(n.y.Value) {
 			n.Problem(fmt.Sprintf("the number %s is read in more than one way", shorten(n.y.Value)), "put it in quotes, or write it in decimal digits without a leading 0")
 		}
 		return i

@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/hapair/hapair/internal/lazyregexp"
 	"github.com/hapair/hapair/internal/redact"
 )
 
@@ -88,7 +89,7 @@ func (d *Document) source(p place) string {
 		return redact.First(indentOf(whole), maxSource) + redact.Mask
 	}
 	if d.tree == nil && d.below(p.line-1, func(line string) bool { return matches(d.hidden.free, line) }) {
-		return redact.First(keyOf.FindString(whole), maxSource) + redact.Mask
+		return redact.First(keyOf().FindString(whole), maxSource) + redact.Mask
 	}
 	line := redact.First(whole, maxSource)
 	if line != whole && p.column > maxSource {
@@ -99,7 +100,7 @@ func (d *Document) source(p place) string {
 		masked = redact.From(masked, from)
 	}
 	if d.tree == nil { // where values begin is not known
-		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free, maybeSecretLine} {
+		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free, maybeSecretLine()} {
 			if from := hiddenValue(masked, key); from >= 0 {
 				masked = masked[:from] + redact.Mask
 			}
@@ -118,19 +119,19 @@ func hiddenValue(line string, key *regexp.Regexp) int {
 		return -1
 	}
 	m := key.FindStringIndex(line)
-	if m == nil || blockMark.MatchString(line[m[1]:]) {
+	if m == nil || blockMark().MatchString(line[m[1]:]) {
 		return -1
 	}
 	return m[1]
 }
 
 // maybeSecretLine matches a key that maybeSecret does, up to its value.
-var maybeSecretLine = regexp.MustCompile(`(?i:[\w-]*(?:auth|cred|login|pw)[\w-]*)["']?\s*:(?:\s+|$)`)
+var maybeSecretLine = lazyregexp.New(`(?i:[\w-]*(?:auth|cred|login|pw)[\w-]*)["']?\s*:(?:\s+|$)`)
 
-var blockMark = regexp.MustCompile(`^(?:[|>][0-9+-]*)?\s*$`)
+var blockMark = lazyregexp.New(`^(?:[|>][0-9+-]*)?\s*$`)
 
 // keyOf matches the indentation of a line, and its key if it looks like one.
-var keyOf = regexp.MustCompile(`^[ \t]*(?:[a-z_]+:[ \t]+)?`)
+var keyOf = lazyregexp.New(`^[ \t]*(?:[a-z_]+:[ \t]+)?`)
 
 // below reports whether a line belongs to the value of a key on an earlier line that is hidden: it is indented deeper.
 func (d *Document) below(i int, isHidden func(line string) bool) bool {
@@ -218,7 +219,7 @@ func (d *Document) Hide(path string) {
 // isReference reports whether a value only names where a secret is.
 func isReference(y *yaml.Node) bool {
 	return y.Kind == yaml.MappingNode && len(y.Content) == 2 && (y.Content[0].Value == "file" ||
-		y.Content[0].Value == "env" && variable.MatchString(y.Content[1].Value))
+		y.Content[0].Value == "env" && variable().MatchString(y.Content[1].Value))
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variable = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -1,7 +1,6 @@
 package strictyaml
 
 import (
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -10,14 +9,15 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
 var (
-	syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	syntaxLine = lazyregexp.New(`^yaml: (?:line (\d+): )?`)
 	// parserError finds messages of yaml.v3's parser. It counts lines from 0 in them, other than in its scanner's.
-	parserError = regexp.MustCompile(`^did not find expected (?:<|node content|key|'-' indicator|',' or)`)
+	parserError = lazyregexp.New(`^did not find expected (?:<|node content|key|'-' indicator|',' or)`)
 	// blockError finds those which name the line where the block begins that the error is in.
-	blockError = regexp.MustCompile(`^did not find expected (?:key|'-' indicator)`)
+	blockError = lazyregexp.New(`^did not find expected (?:key|'-' indicator)`)
 )
 
 // syntax tells of an error of yaml.v3. It names a line at most.
@@ -26,7 +26,7 @@ func (d *Document) syntax(err error, data []byte) {
 	switch {
 	case strings.Contains(message, "tab character"), strings.Contains(message, "cannot start any token"):
 		line = d.indentedByTab(line)
-	case blockError.MatchString(message):
+	case blockError().MatchString(message):
 		line = firstBad(d.lines, line, message)
 	}
 	hint := ""
@@ -44,7 +44,7 @@ func (d *Document) syntax(err error, data []byte) {
 
 // splitSyntax takes the line out of a message; 1 where it names none.
 func splitSyntax(err error) (line int, message string) {
-	m := syntaxLine.FindStringSubmatch(err.Error())
+	m := syntaxLine().FindStringSubmatch(err.Error())
 	if m == nil {
 		return 1, err.Error()
 	}
@@ -53,7 +53,7 @@ func splitSyntax(err error) (line int, message string) {
 	if err != nil {
 		return 1, message
 	}
-	if parserError.MatchString(message) {
+	if parserError().MatchString(message) {
 		line++
 	}
 	return line, message

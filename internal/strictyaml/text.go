@@ -2,14 +2,14 @@ package strictyaml
 
 import (
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
 // block is the head of a text that stands line by line below its key.
-var block = regexp.MustCompile(`^(?:[&!]\S*\s+)*\|`)
+var block = lazyregexp.New(`^(?:[&!]\S*\s+)*\|`)
 
 // PlaceOf returns where the value at a path stands, or the nearest one that holds it, as a problem without a message.
 func (d *Document) PlaceOf(path string) diag.Problem {
@@ -31,7 +31,7 @@ func (d *Document) PlaceInText(path string, n int) diag.Problem {
 	}
 	head := []rune(d.lines[problem.Line-1])
 	at := problem.Line + n // the index of the next line is this line's number
-	if problem.Column > len(head) || !block.MatchString(string(head[problem.Column-1:])) || n < 0 || at >= len(d.lines) {
+	if problem.Column > len(head) || !block().MatchString(string(head[problem.Column-1:])) || n < 0 || at >= len(d.lines) {
 		return problem
 	}
 	problem.Line, problem.Column = at+1, len(indentOf(d.lines[at]))+1

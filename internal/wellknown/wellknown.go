@@ -1,5 +1,5 @@
-// Package wellknown has the names of things on a node: files, sockets, accounts and units. Whoever writes them, reads them or
-// checks them takes the names from here. It has constants only, because the check links it (see cmd/ha-agent/first).
+// Package wellknown has the names of things on a node: files, sockets, accounts and units. All code that writes,
+// reads or checks them takes the names from here.
 package wellknown
 
 // Configuration. Its content differs from node to node.

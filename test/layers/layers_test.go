@@ -19,10 +19,10 @@ var floors = [][]string{
 	// Test support. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/unusable"},
+	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/haproxytest", "internal/testing/unusable"},
 	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
-	{"cmd/ha-agent/first", "internal/audit", "internal/drill",
+	{"internal/audit", "internal/drill",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
 	{"internal/cluster", "internal/lab/fault", "internal/preflight"},
 	{"internal/judge", "internal/lab", "internal/remote"},
@@ -36,13 +36,13 @@ var floors = [][]string{
 	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/verify"},
 	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
 	{"internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/store"},
-	{"internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
+	{"internal/agent/check", "internal/agent/contain", "internal/agent/control", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
 	{"internal/agent/config", "internal/agent/journal"},
 	// The daemons of a node, and the system.
 	{"internal/effect"},
 	{"internal/advert"},
 	{"internal/haproxy", "internal/keepalived", "internal/systemd"},
-	{"internal/health", "internal/neighbor", "internal/validator"},
+	{"internal/neighbor", "internal/validator"},
 	// The spec.
 	{"internal/schema"},
 	{"internal/spec", "examples"},
@@ -51,7 +51,8 @@ var floors = [][]string{
 	{"internal/haproxy/syntax"},
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"units"},
-	{"internal/durable", "internal/exitstatus", "internal/wellknown", "internal/hush", "internal/redact", "internal/regular", "internal/sysctl", "internal/termsafe", "internal/version"},
+	{"internal/redact"},
+	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/wellknown", "internal/regular", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/check"
 	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
@@ -90,7 +90,7 @@ func (m *Service) handOver(ctx context.Context) error {
 		return err
 	}
 	if give {
-		if err := m.Give(health.ErrMaintenance); err != nil {
+		if err := m.Give(check.ErrMaintenance); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
-	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/validator"
 )
@@ -85,7 +85,9 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 	held, _ := vip.Addresses()
 	s.VIPs = o.vips(held)
 	s.Instances = o.instances(ctx, held)
-	info, err := health.Ask(o.Conf.HAProxy.CheckSocket, time.Now().Add(statusTime))
+	asked, cancel := context.WithTimeout(ctx, statusTime)
+	info, err := haproxy.Socket(o.Conf.HAProxy.CheckSocket).ShowInfo(asked)
+	cancel()
 	if err != nil {
 		s.HAProxy.Why = err.Error()
 	} else {

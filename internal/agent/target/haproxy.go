@@ -12,7 +12,6 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/haproxy"
-	"github.com/hapair/hapair/internal/health"
 	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/validator"
 )
@@ -61,7 +60,7 @@ func certificateFiles(path string) []string {
 }
 
 func (t *HAProxy) Validate(ctx context.Context) validator.Answer {
-	a := haproxy.Check(ctx, t.run, haproxy.Files(t.conf.Config)...)
+	a := haproxy.Test(ctx, t.run, haproxy.Files(t.conf.Config)...)
 	conf, err := haproxy.Read(t.conf.Config)
 	if a.Verdict != validator.Good {
 		return a
@@ -156,23 +155,25 @@ func (t *HAProxy) proveWorker(ctx context.Context, p haproxy.Procs) error {
 	if !ok {
 		return errors.New("haproxy has no worker")
 	}
-	info, err := t.master().ShowInfo(ctx, w.PID)
+	info, err := t.master().WorkerInfo(ctx, w.PID)
 	if err != nil {
 		return err
 	}
 	if info.PID != w.PID || info.Stopping {
 		return fmt.Errorf("haproxy's worker %d does not serve", w.PID)
 	}
-	return t.proveCheck()
+	return t.proveCheck(ctx)
 }
 
 // proveCheck returns why `ha-agent check` cannot ask haproxy, or nil. A socket that does not answer in time is no reason:
 // others may have taken all its connections, and no other configuration would help.
-func (t *HAProxy) proveCheck() error {
+func (t *HAProxy) proveCheck(ctx context.Context) error {
 	if t.conf.CheckSocket == "" {
 		return nil
 	}
-	if _, err := health.Ask(t.conf.CheckSocket, time.Now().Add(checkTime)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	if _, err := haproxy.Socket(t.conf.CheckSocket).ShowInfo(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the check would fail: %w", err)
 	}
 	return nil

@@ -1,10 +1,8 @@
 package target
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +13,8 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/systemd"
+
+	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
 // master is haproxy's master with its table of processes; a reload makes it another.
@@ -54,29 +54,13 @@ func (m *master) answer(command string) string {
 		return "Unknown command"
 	}
 	fmt.Sscanf(command, "@!%d", &pid)
-	return fmt.Sprintf("Name: HAProxy\nPid: %d\nStopping: 0\n\n", pid)
+	return haproxytest.Info(pid, 0)
 }
 
 func (m *master) target(t *testing.T) *HAProxy {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "master.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			line, _ := bufio.NewReader(c).ReadString('\n')
-			fmt.Fprint(c, m.answer(strings.TrimSpace(line)))
-			c.Close()
-		}
-	}()
-	return &HAProxy{conf: config.HAProxy{Unit: "haproxy.service", MasterSocket: path}, units: m}
+	socket := haproxytest.Answering(t, m.answer)
+	return &HAProxy{conf: config.HAProxy{Unit: "haproxy.service", MasterSocket: socket}, units: m}
 }
 
 const (

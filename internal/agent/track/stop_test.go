@@ -10,26 +10,28 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/process"
-	"github.com/hapair/hapair/internal/health"
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/testing/eventually"
+
+	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
 // worker is a process that a fake haproxy answers as.
-func worker(t *testing.T, f *fakeHAProxy) *os.Process {
+func worker(t *testing.T, f *haproxytest.Worker) *os.Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	f.pid.Store(int64(cmd.Process.Pid))
+	f.PID.Store(int64(cmd.Process.Pid))
 	return cmd.Process
 }
 
 func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
-	f := newFakeHAProxy(t)
+	f := haproxytest.NewWorker(t)
 	p := worker(t, f)
-	tr := &Tracker{Socket: f.path}
+	tr := &Tracker{Socket: f.Path}
 	conn, info, err := tr.connect()
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +40,7 @@ func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
 	if _, err := tr.ask(conn, info.PID); err != nil {
 		t.Fatal(err)
 	}
-	f.silent.Store(true)
+	f.Silent.Store(true)
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -56,19 +58,18 @@ func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
 
 // An answer that comes in the last slice is an answer: a busy machine is no stuck haproxy.
 func TestALateAnswerIsAnAnswer(t *testing.T) {
-	f := newFakeHAProxy(t)
+	f := haproxytest.NewWorker(t)
 	worker(t, f)
-	f.delay.Store(int64(askTime - 2*slice))
-	tr := &Tracker{Socket: f.path}
-	conn, err := health.Dial(f.path, time.Now().Add(askTime))
+	f.Delay.Store(int64(askTime - 2*slice))
+	tr := &Tracker{Socket: f.Path}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := haproxy.Socket(f.Path).Dial(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.Interactive(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := tr.ask(conn, int(f.pid.Load())); err != nil || info.PID != int(f.pid.Load()) {
+	if info, err := tr.ask(conn, int(f.PID.Load())); err != nil || info.PID != int(f.PID.Load()) {
 		t.Errorf("%+v, %v", info, err)
 	}
 }

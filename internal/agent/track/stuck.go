@@ -64,7 +64,7 @@ func (r Restarter) killStuck(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	if info, err := master.ShowInfo(askCtx, w.PID); err == nil && info.PID == w.PID {
+	if info, err := master.WorkerInfo(askCtx, w.PID); err == nil && info.PID == w.PID {
 		return errServes
 	}
 	// By systemd, which needs no right of this process to do it.

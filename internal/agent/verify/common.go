@@ -138,7 +138,7 @@ func (m *Machine) valid(path string, ask func(context.Context, validator.Runner,
 
 // checkHAProxy tests a haproxy.cfg, together with the file of hapair's sockets if it exists.
 func checkHAProxy(ctx context.Context, run validator.Runner, config string) validator.Answer {
-	return haproxy.Check(ctx, run, haproxy.Files(config)...)
+	return haproxy.Test(ctx, run, haproxy.Files(config)...)
 }
 
 func lastLine(lines []string) string {

@@ -9,13 +9,13 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Check asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
+// Test asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
 // but reads what the files name: certificates, lists, errorfiles. ctx bounds it.
 //
 // The messages hold no word of the file that may be a secret: see package redact.
 //
 // Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
-func Check(ctx context.Context, run validator.Runner, files ...string) validator.Answer {
+func Test(ctx context.Context, run validator.Runner, files ...string) validator.Answer {
 	args := []string{"-Ws", "-c"}
 	var all []byte
 	for _, file := range files {

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-func TestCheck(t *testing.T) {
+func TestTest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -20,16 +20,16 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	const said = "[NOTICE] (1) : haproxy version is 2.6.12\n[WARNING] (1) : w\n[ALERT] (1) : a\nConfiguration file is valid\n"
-	if a := Check(t.Context(), answers(0, said), path); a.Verdict != validator.Good || a.Reason() != "[WARNING] (1) : w" {
+	if a := Test(t.Context(), answers(0, said), path); a.Verdict != validator.Good || a.Reason() != "[WARNING] (1) : w" {
 		t.Errorf("good: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(1, said), path); a.Verdict != validator.Bad || a.Reason() != "[ALERT] (1) : a" {
+	if a := Test(t.Context(), answers(1, said), path); a.Verdict != validator.Bad || a.Reason() != "[ALERT] (1) : a" {
 		t.Errorf("bad: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(139, ""), path); a.Verdict != validator.None {
+	if a := Test(t.Context(), answers(139, ""), path); a.Verdict != validator.None {
 		t.Errorf("a crash: %v (%s)", a.Verdict, a.Reason())
 	}
-	if a := Check(t.Context(), answers(0, ""), path+".missing"); a.Verdict != validator.Bad {
+	if a := Test(t.Context(), answers(0, ""), path+".missing"); a.Verdict != validator.Bad {
 		t.Errorf("a missing file: %v", a.Verdict)
 	}
 }
