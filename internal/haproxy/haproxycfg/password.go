@@ -35,8 +35,9 @@ func salt(password, cluster, user string) (string, error) {
 	return string(sum), nil
 }
 
-// hashPassword is crypt(3)'s SHA-512: $6$rounds=2000$salt$hash.
-func hashPassword(password, cluster, user string) (string, error) {
+// HashPassword returns the hash of a user's password as crypt(3) has it, by SHA-512: $6$rounds=2000$salt$hash. The same input
+// gives the same hash.
+func HashPassword(password, cluster, user string) (string, error) {
 	salt, err := salt(password, cluster, user)
 	if err != nil {
 		return "", err

@@ -9,11 +9,11 @@ import (
 
 func TestHash(t *testing.T) {
 	const password = "correct-horse"
-	hash, err := hashPassword(password, "c", "admin")
+	hash, err := HashPassword(password, "c", "admin")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := hashPassword(password, "c", "admin"); again != hash {
+	if again, _ := HashPassword(password, "c", "admin"); again != hash {
 		t.Errorf("equal input gives %s and %s", hash, again)
 	}
 	digest, err := shacrypt.Decode(hash)
@@ -22,7 +22,7 @@ func TestHash(t *testing.T) {
 	}
 	salts := map[string][3]string{}
 	for _, in := range [][3]string{{password, "c", "admin"}, {"another", "c", "admin"}, {password, "d", "admin"}, {password, "c", "root"}} {
-		hash, err := hashPassword(in[0], in[1], in[2])
+		hash, err := HashPassword(in[0], in[1], in[2])
 		if err != nil {
 			t.Fatal(err)
 		}

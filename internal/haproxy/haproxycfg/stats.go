@@ -50,7 +50,7 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	if password == "" {
 		return nil, problem("stats.password", "the password could not be read", origin(in.Password))
 	}
-	hash, err := hashPassword(password, s.Cluster, in.User)
+	hash, err := HashPassword(password, s.Cluster, in.User)
 	if err != nil {
 		return nil, fmt.Errorf("cannot hash stats.password: %w", err)
 	}

@@ -1,0 +1,483 @@
+package adopt
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// view is what haproxy makes of a haproxy.cfg: frontends and backends with everything that they inherit, and defaults filled
+// in. A listen section is one of each.
+type view struct {
+	halves map[string]half // "frontend NAME" or "backend NAME"
+	global map[string][]string
+	other  map[string][]string
+}
+
+// half is a frontend or a backend: what it sets, and the rules and servers that it lists.
+type half struct {
+	single map[string]string
+	lists  map[string][]string
+}
+
+// Difference is a difference between the old file and the one that the spec makes.
+type Difference struct {
+	Where string `json:"where"` // frontend web, backend app, global
+	Old   string `json:"old,omitempty"`
+	New   string `json:"new,omitempty"`
+	// Why is the reason if hapair means the difference; empty: the import has lost something.
+	Why string `json:"why,omitempty"`
+}
+
+// Compare compares the old haproxy.cfg with the one that was rendered from the spec, as haproxy reads them.
+func (r *Result) Compare(rendered string) []Difference {
+	old, now := newView(r.old), newView(parse("haproxy.cfg", rendered))
+	var out []Difference
+	names := slices.Sorted(maps.Keys(old.halves))
+	for _, name := range names {
+		kind, plain, _ := strings.Cut(name, " ")
+		a := old.halves[name]
+		section := r.sectionOf(kind, plain)
+		to, renamed := r.rename[section+" "+plain]
+		if renamed && to == "" {
+			continue // the stats page
+		}
+		if !renamed {
+			to = plain
+		}
+		b, ok := now.halves[kind+" "+to]
+		if !ok && kind == "frontend" {
+			b, ok = now.halves["frontend "+to+"-frontend"]
+		}
+		if !ok && len(a.lists["server"]) == 0 && kind == "backend" && section == "listen" {
+			continue // a listen section without servers
+		}
+		if !ok {
+			out = append(out, Difference{Where: name, Old: "the whole section"})
+			continue
+		}
+		out = append(out, r.compareHalf(name, kind, a, b)...)
+	}
+	out = append(out, compareLists("global", old.global, now.global)...)
+	out = append(out, compareLists("", old.other, now.other)...)
+	return out
+}
+
+func (r *Result) sectionOf(kind, name string) string {
+	for _, s := range r.old {
+		if s.kind == "listen" && s.name == name {
+			return "listen"
+		}
+	}
+	return kind
+}
+
+func compareLists(where string, old, now map[string][]string) []Difference {
+	var out []Difference
+	for _, k := range slices.Sorted(maps.Keys(old)) {
+		for _, v := range old[k] {
+			if !slices.Contains(now[k], v) {
+				at := where
+				if at == "" {
+					at = k
+				}
+				out = append(out, Difference{Where: at, Old: mask(v)})
+			}
+		}
+	}
+	return out
+}
+
+// meant are settings that hapair has and the old file does not, with the reason.
+var meant = map[string]string{
+	"option httplog": "each service logs its requests", "option tcplog": "each service logs its connections",
+	"option dontlognull": "connections without a request are not logged", "log": "each service logs to the log of the spec",
+	"load-server-state-from-file": "servers keep their states over a reload", "option check": "", "log-format": "",
+}
+
+func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
+	var out []Difference
+	keys := map[string]bool{}
+	for k := range a.single {
+		keys[k] = true
+	}
+	for k := range b.single {
+		keys[k] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		x, y := a.single[k], b.single[k]
+		if x == y {
+			continue
+		}
+		d := Difference{Where: name, Old: x, New: y}
+		if x == "" || k == "option httplog" || k == "option tcplog" {
+			d.Why = meant[k]
+		}
+		out = append(out, d)
+	}
+	lists := map[string]bool{}
+	for k := range a.lists {
+		lists[k] = true
+	}
+	for k := range b.lists {
+		lists[k] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(lists)) {
+		x, y := a.lists[k], b.lists[k]
+		if k == "bind" {
+			x = r.bound(name, x)
+			y = r.bound(name, y)
+		}
+		if k == "use_backend" {
+			x, y = alternatives(x), alternatives(y)
+		}
+		out = append(out, compareList(name, k, x, y)...)
+	}
+	return out
+}
+
+// compareList compares rules, whose order counts, or servers, whose names are what counts.
+func compareList(name, k string, x, y []string) []Difference {
+	var out []Difference
+	for _, v := range x {
+		if !slices.Contains(y, v) {
+			out = append(out, Difference{Where: name, Old: mask(v)})
+		}
+	}
+	for _, v := range y {
+		if !slices.Contains(x, v) {
+			out = append(out, Difference{Where: name, New: mask(v)})
+		}
+	}
+	if len(out) == 0 && k != "bind" && !slices.Equal(x, y) {
+		out = append(out, Difference{Where: name, Old: k + " in another order, or twice", New: strings.Join(y, "; ")})
+	}
+	return out
+}
+
+// bound writes binds as sorted single addresses; those of every address are the VIPs'.
+func (r *Result) bound(name string, list []string) []string {
+	seen := map[string]bool{}
+	for _, s := range list {
+		at, options, _ := strings.Cut(s, " ")
+		b := readBind(at)
+		if !b.tcp {
+			seen[s] = true
+			continue
+		}
+		addresses := []string{b.addr.String()}
+		if !b.addr.IsValid() {
+			addresses = r.binds[name]
+		}
+		for _, a := range addresses {
+			seen[fmt.Sprintf("bind %s:%d-%d %s", a, b.low, b.high, options)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// alternatives cuts "use_backend X if a or b" into one line for each alternative, as routes are rendered.
+func alternatives(list []string) []string {
+	var out []string
+	for _, s := range list {
+		head, condition, ok := strings.Cut(s, " if ")
+		if !ok {
+			out = append(out, s)
+			continue
+		}
+		for _, c := range cutOr(condition) {
+			out = append(out, head+" if "+c)
+		}
+	}
+	return out
+}
+
+func cutOr(condition string) []string {
+	var out, current []string
+	depth := 0
+	for _, w := range strings.Fields(condition) {
+		switch {
+		case w == "{" || w == "!{":
+			depth++
+		case w == "}":
+			depth--
+		case depth == 0 && (w == "or" || w == "||"):
+			out, current = append(out, strings.Join(current, " ")), nil
+			continue
+		}
+		current = append(current, w)
+	}
+	return append(out, strings.Join(current, " "))
+}
+
+// newView reads the sections of a file.
+func newView(sections []*section) view {
+	v := view{halves: map[string]half{}, global: map[string][]string{}, other: map[string][]string{}}
+	for _, s := range sections {
+		switch s.kind {
+		case "global":
+			for i := range s.lines {
+				if l := &s.lines[i]; !ignoredGlobal(l) {
+					v.global[l.words[0]] = append(v.global[l.words[0]], strings.Join(l.words, " "))
+				}
+			}
+		case "frontend":
+			v.halves["frontend "+s.name] = newHalf(s, clients)
+		case "backend":
+			v.halves["backend "+s.name] = newHalf(s, servers)
+		case "listen":
+			v.halves["frontend "+s.name] = newHalf(s, clients)
+			v.halves["backend "+s.name] = newHalf(s, servers)
+		case "defaults", "":
+		default:
+			name := strings.Join(s.head.words, " ")
+			for i := range s.lines {
+				if l := &s.lines[i]; s.kind != "userlist" || !slices.Contains(l.words, "insecure-password") {
+					v.other[name] = append(v.other[name], strings.Join(l.words, " "))
+				}
+			}
+		}
+	}
+	return v
+}
+
+// ignoredGlobal reports whether a line of the global section is hapair's own affair.
+func ignoredGlobal(l *line) bool {
+	_, own := ownGlobals[l.words[0]]
+	return own || l.is("stats", "socket") && ownSocket(l) || l.words[0] == "log" || l.is("hard-stop-after")
+}
+
+// newHalf reads a frontend or a backend.
+func newHalf(s *section, which side) half {
+	h := half{single: map[string]string{}, lists: map[string][]string{}}
+	all := append(s.inherited(), s.lines...)
+	inherited := len(all) - len(s.lines)
+	ownChecks := slices.ContainsFunc(s.lines, func(l line) bool {
+		return l.words[0] == "http-check" || l.words[0] == "tcp-check" || key(&l) == "option check"
+	})
+	var checks []line
+	server := server{}
+	var defaultWords []string
+	for i := range all {
+		l := &all[i]
+		if where := sideOf(l); where != both && where != which {
+			continue
+		}
+		if which == servers && (l.is("stats") || l.is("option", "forwardfor") && i < inherited) {
+			continue
+		}
+		k := key(l)
+		switch {
+		case k == "option check" || l.words[0] == "http-check" || l.words[0] == "tcp-check":
+			if i >= inherited || !ownChecks {
+				checks = append(checks, *l)
+			}
+		case l.words[0] == "default-server":
+			server, defaultWords = addDefault(server, defaultWords, l)
+		case l.words[0] == "server":
+			h.lists["server"] = append(h.lists["server"], serverView(l, server, defaultWords))
+		case l.words[0] == "log":
+			h.single["log"] = "log"
+		case k != "":
+			if v := canonical(l); v == "" {
+				delete(h.single, k)
+			} else {
+				h.single[k] = v
+			}
+		default:
+			h.lists[l.words[0]] = append(h.lists[l.words[0]], strings.Join(l.words, " "))
+		}
+	}
+	h.usual(which, checks)
+	return h
+}
+
+// usual fills in what haproxy has without a line, and how servers are checked.
+func (h *half) usual(which side, checks []line) {
+	if h.single["mode"] == "" {
+		h.single["mode"] = "mode tcp"
+	}
+	if which == servers {
+		if h.single["balance"] == "" {
+			h.single["balance"] = "balance roundrobin"
+		}
+		if h.single["retries"] == "" {
+			h.single["retries"] = "retries 3"
+		}
+		h.single["option check"] = checkView(checks)
+		if len(h.lists["server"]) == 0 {
+			delete(h.single, "balance")
+		}
+	}
+	// Kept by haproxy for both halves, and of use in one.
+	if which == clients {
+		for _, k := range []string{"retries", "balance"} {
+			delete(h.single, k)
+		}
+	}
+}
+
+// canonical writes a setting in one way; "" is what haproxy has without it.
+func canonical(l *line) string {
+	w := l.words
+	switch {
+	case w[0] == "no" || w[0] == "default":
+		return ""
+	case w[0] == "timeout" && len(w) == 3:
+		d, ok := haproxyTime(w[2])
+		if ok && d == 0 {
+			return ""
+		}
+		if ok {
+			return fmt.Sprintf("timeout %s %dms", w[1], d.Milliseconds())
+		}
+	case w[0] == "stick-table":
+		return stickView(w)
+	}
+	return strings.Join(w, " ")
+}
+
+// stickView writes a table without the peers that share it, and with its times in milliseconds.
+func stickView(words []string) string {
+	var out []string
+	for i := 1; i < len(words); i++ {
+		switch words[i] {
+		case "peers":
+			i++
+		case "type":
+			i++
+			out = append(out, "type", strings.TrimSuffix(words[min(i, len(words)-1)], "v6"))
+		case "expire":
+			i++
+			if d, ok := haproxyTime(words[min(i, len(words)-1)]); ok {
+				out = append(out, "expire", fmt.Sprintf("%dms", d.Milliseconds()))
+			}
+		default:
+			out = append(out, words[i])
+		}
+	}
+	return "stick-table " + strings.Join(out, " ")
+}
+
+// checkView writes how servers are checked.
+func checkView(lines []line) string {
+	i := -1
+	for j := range lines {
+		if key(&lines[j]) == "option check" {
+			if i = j; lines[j].words[0] != "option" {
+				i = -1
+			}
+		}
+	}
+	if i < 0 {
+		return "a connection"
+	}
+	option := lines[i]
+	if option.word(1) != "httpchk" {
+		var out []string
+		words := slices.DeleteFunc(slices.Clone(option.words), func(s string) bool { return s == "post-41" })
+		for _, l := range lines {
+			if l.words[0] == "tcp-check" {
+				out = append(out, strings.Join(l.words, " "))
+			}
+		}
+		return strings.Join(append([]string{strings.Join(words, " ")}, out...), "; ")
+	}
+	r := readRequest(option, lines)
+	out := []string{fmt.Sprintf("httpchk %s %s %s host %s %v", r.method, r.uri, r.version, r.host, r.headers)}
+	expects := 0
+	for _, l := range lines {
+		if l.words[0] == "http-check" && !l.is("http-check", "send") {
+			if l.is("http-check", "expect") {
+				expects++
+			}
+			out = append(out, strings.Join(l.words, " "))
+		}
+	}
+	if expects == 0 {
+		out = append(out, "http-check expect status 200-399")
+	}
+	return strings.Join(out, "; ")
+}
+
+// addDefault adds the words of a default-server line.
+func addDefault(d server, words []string, l *line) (server, []string) {
+	head := newLine(l.file, l.number, "server x 127.0.0.1 "+l.from(1))
+	s, _ := readServer(&head)
+	d.inter, d.rise, d.fall, d.checkPort = or(s.inter, d.inter), or(s.rise, d.rise), or(s.fall, d.fall), or(s.checkPort, d.checkPort)
+	d.check = d.check || s.check
+	if rest := s.wordsBut(); rest != "" {
+		words = append(slices.Clone(words), rest)
+	}
+	return d, words
+}
+
+// serverView writes a server with everything that default-server says.
+func serverView(l *line, d server, words []string) string {
+	s, ok := readServer(l)
+	if !ok {
+		return strings.Join(l.words, " ") + " with " + strings.Join(words, " ") + fmt.Sprintf(" %s %s %s", or(d.inter, "2s"), or(d.rise, "2"), or(d.fall, "3"))
+	}
+	checked := (s.check || d.check) && !slices.Contains(strings.Fields(s.lines), "no-check")
+	at := s.address
+	if a, err := netip.ParseAddr(at); err == nil && s.port != 0 {
+		at = netip.AddrPortFrom(a, uint16(s.port)).String()
+	} else if s.port != 0 {
+		at += ":" + strconv.Itoa(s.port)
+	}
+	out := []string{s.name, at, fmt.Sprintf("check=%t", checked)}
+	if checked {
+		out = append(out, "inter="+milliseconds(or(or(s.inter, d.inter), "2s")), "rise="+or(or(s.rise, d.rise), "2"), "fall="+or(or(s.fall, d.fall), "3"),
+			"port="+or(s.checkPort, d.checkPort))
+	}
+	s.checkPort, s.inter, s.rise, s.fall, s.check = "", "", "", "", false
+	rest := optionSet(append(words, s.wordsBut()))
+	return strings.Join(append(out, rest...), " ")
+}
+
+func milliseconds(s string) string {
+	if d, ok := haproxyTime(s); ok {
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	}
+	return s
+}
+
+// optionSet sorts the words of server lines, option by option; the last value of an option counts. What hapair adds to every
+// server is left out: faster checks while a state changes, and names that need not resolve at the start.
+func optionSet(texts []string) []string {
+	set := map[string]string{}
+	for _, t := range texts {
+		l := newLine("", 0, t)
+		for i := 0; i < len(l.words); i++ {
+			w := l.words[i]
+			switch w {
+			case "fastinter", "no-check":
+				if w == "fastinter" {
+					i++
+				}
+				continue
+			case "resolvers", "init-addr":
+				if v := l.word(i + 1); v == "hapair" || v == "last,libc,none" {
+					i++
+					continue
+				}
+			}
+			if twoWords[w] || w == "cookie" || w == "weight" || w == "maxconn" || w == "verify" || w == "ca-file" || w == "crt" || w == "alpn" || w == "port" {
+				set[w] = l.word(i + 1)
+				i++
+				continue
+			}
+			set[w] = ""
+		}
+	}
+	var out []string
+	for k, v := range set {
+		out = append(out, strings.TrimSpace(k+" "+v))
+	}
+	sort.Strings(out)
+	return out
+}
