@@ -65,6 +65,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newVersion(e))
 	root.AddCommand(newInit(e))
+	root.AddCommand(newImport(e))
 	root.AddCommand(newValidate(e))
 	root.AddCommand(newRender(e))
 	root.AddCommand(newExplain(e))

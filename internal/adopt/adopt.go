@@ -59,9 +59,10 @@ type Result struct {
 	// Fields counts what was taken by fields: services, backends, servers, routes and so on.
 	Fields map[string]int
 
-	old    []*section // as the release's haproxy takes it
-	binds  map[string][]string
-	rename map[string]string
+	old     []*section // as the release's haproxy takes it
+	binds   map[string][]string
+	rename  map[string]string
+	crtBase string
 }
 
 // OutFile is a file that belongs to the spec.
@@ -89,10 +90,7 @@ type importer struct {
 	vips     []*vip
 	pairs    []*pairNode
 	userlist []string // sections that take the place of "stats auth"
-	timeouts map[string]string
-	preempt  bool
 	unicast  bool
-	extraKA  []string
 	scripts  map[string]*block
 }
 
@@ -109,6 +107,7 @@ func Import(nodes []Node, o Options) (*Result, error) {
 	im.sections = parse(nodes[0].HAProxy.Name, text)
 	im.modernise()
 	im.result.old = im.sections
+	im.result.binds = map[string][]string{}
 	for _, s := range im.sections {
 		switch s.kind {
 		case "global":
@@ -119,6 +118,13 @@ func Import(nodes []Node, o Options) (*Result, error) {
 			}
 		case "frontend", "backend", "listen":
 			im.proxies = append(im.proxies, s)
+		}
+	}
+	if im.global != nil {
+		for _, l := range im.global.lines {
+			if l.is("crt-base") {
+				im.result.crtBase = l.word(1)
+			}
 		}
 	}
 	if len(im.proxies) == 0 {

@@ -108,6 +108,11 @@ func (im *importer) planBinds(p *section, binds []line) (*bindPlan, []line, bool
 			}
 			for _, place := range places {
 				place.vip.used = true
+				if !b.addr.IsValid() {
+					for _, a := range place.vip.addresses {
+						im.result.binds["frontend "+p.name] = append(im.result.binds["frontend "+p.name], a.Addr().String())
+					}
+				}
 				ports = addPort(ports, place, bindOptions(&l))
 			}
 		}

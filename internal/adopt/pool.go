@@ -14,7 +14,8 @@ func (im *importer) backend(p *section, common map[string]time.Duration) mapping
 	lines := im.resolve(p)
 	m := newMapping()
 	path := "backends[" + strconv.Itoa(im.result.Fields["backends"]) + "]"
-	m.set("name", p.name, append(slices.Clone(p.head.above), commentOf(p.head)...)...)
+	m.HeadComment = strings.Join(append(slices.Clone(p.head.above), commentOf(p.head)...), "\n")
+	m.set("name", p.name)
 	mode := modeOf(&lines)
 	im.auth(&lines, p.kind, p.name)
 	m.set("mode", mode)

@@ -220,7 +220,7 @@ func text(lines []line) string {
 	var out []string
 	for _, l := range lines {
 		out = append(out, l.above...)
-		t := strings.TrimSpace(l.raw)
+		t := l.tidy()
 		if l.comment != "" {
 			t += "  " + l.comment
 		}
@@ -229,10 +229,19 @@ func text(lines []line) string {
 	return strings.ReplaceAll(strings.Join(out, "\n"), "\t", " ")
 }
 
+// tidy writes the line with single blanks between its words.
+func (l *line) tidy() string {
+	var out []string
+	for _, t := range l.tokens {
+		out = append(out, l.raw[t.start:t.end])
+	}
+	return strings.Join(out, " ")
+}
+
 // noteLines reports lines that are passed through.
 func (im *importer) noteLines(path string, lines []line) {
 	for i := range lines {
-		im.note(Lines, &lines[i], path, mask(lines[i].raw), "")
+		im.note(Lines, &lines[i], path, mask(lines[i].tidy()), "")
 	}
 }
 
@@ -253,7 +262,8 @@ func (im *importer) service(p *section, common map[string]time.Duration) (mappin
 		return m, false
 	}
 	name := im.serviceName(p)
-	m.set("name", name, append(slices.Clone(p.head.above), commentOf(p.head)...)...)
+	m.HeadComment = strings.Join(append(slices.Clone(p.head.above), commentOf(p.head)...), "\n")
+	m.set("name", name)
 	m.set("vip", oneOrList(plan.vips), comments(binds...)...)
 	plan.write(m)
 	mode := modeOf(&lines)

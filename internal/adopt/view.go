@@ -95,9 +95,8 @@ func compareLists(where string, old, now map[string][]string) []Difference {
 // meant are settings that hapair has and the old file does not, with the reason.
 var meant = map[string]string{
 	"option httplog": "each service logs its requests", "option tcplog": "each service logs its connections",
-	"option dontlognull": "connections without a request are not logged", "log": "each service logs to the log of the spec",
-	"load-server-state-from-file": "servers keep their states over a reload", "option check": "", "log-format": "",
-}
+	"option dontlognull": "connections without a request are not logged", "log global": "each service logs to the log of the spec",
+	"load-server-state-from-file": "servers keep their states over a reload"}
 
 func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 	var out []Difference
@@ -162,7 +161,7 @@ func compareList(name, k string, x, y []string) []Difference {
 // bound writes binds as sorted single addresses; those of every address are the VIPs'.
 func (r *Result) bound(name string, list []string) []string {
 	seen := map[string]bool{}
-	for _, s := range list {
+	for _, s := range splitBinds(list) {
 		at, options, _ := strings.Cut(s, " ")
 		b := readBind(at)
 		if !b.tcp {
@@ -174,10 +173,47 @@ func (r *Result) bound(name string, list []string) []string {
 			addresses = r.binds[name]
 		}
 		for _, a := range addresses {
-			seen[fmt.Sprintf("bind %s:%d-%d %s", a, b.low, b.high, options)] = true
+			seen[fmt.Sprintf("bind %s:%d-%d %s", a, b.low, b.high, r.bindView(options))] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// splitBinds cuts bind lines with several addresses, and leaves out the word bind.
+func splitBinds(list []string) []string {
+	var out []string
+	for _, s := range list {
+		addresses, options, _ := strings.Cut(strings.TrimPrefix(s, "bind "), " ")
+		for _, a := range strings.Split(addresses, ",") {
+			out = append(out, a+" "+options)
+		}
+	}
+	return out
+}
+
+// bindView sorts the words of a bind line. Those that hapair adds to IPv6 addresses are left out.
+func (r *Result) bindView(options string) string {
+	var out []string
+	words := strings.Fields(options)
+	for i := 0; i < len(words); i++ {
+		switch w := words[i]; w {
+		case "v6only", "v4v6", "transparent":
+		case "crt":
+			i++
+			path := words[min(i, len(words)-1)]
+			if !strings.HasPrefix(path, "/") && r.crtBase != "" {
+				path = strings.TrimSuffix(r.crtBase, "/") + "/" + path
+			}
+			out = append(out, "crt "+strings.TrimSuffix(path, "/"))
+		case "verify", "ca-file", "alpn", "interface", "name", "ciphers", "ciphersuites", "curves", "maxconn", "mode", "user", "group", "ssl-min-ver", "ssl-max-ver":
+			i++
+			out = append(out, w+" "+words[min(i, len(words)-1)])
+		default:
+			out = append(out, w)
+		}
+	}
+	sort.Strings(out)
+	return strings.Join(out, " ")
 }
 
 // alternatives cuts "use_backend X if a or b" into one line for each alternative, as routes are rendered.
@@ -281,7 +317,11 @@ func newHalf(s *section, which side) half {
 		case l.words[0] == "server":
 			h.lists["server"] = append(h.lists["server"], serverView(l, server, defaultWords))
 		case l.words[0] == "log":
-			h.single["log"] = "log"
+			h.single["log global"] = "log global"
+			if !l.is("log", "global") {
+				delete(h.single, "log global")
+				h.lists["log"] = append(h.lists["log"], strings.Join(l.words, " "))
+			}
 		case k != "":
 			if v := canonical(l); v == "" {
 				delete(h.single, k)

@@ -26,7 +26,6 @@ type vip struct {
 	instance           *block // of the first node; nil: it comes from a bind line
 	first              bool   // of its instance
 	prefer             string
-	routes             []mapping
 	used               bool // some bind line has it
 	guessed            bool
 }

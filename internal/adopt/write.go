@@ -307,10 +307,10 @@ func (im *importer) writeGlobal(head mapping, common map[string]time.Duration, e
 	h := newMapping()
 	var global []line
 	if im.global != nil {
-		im.logs(head)
+		global = im.logs(head)
 		for _, l := range im.global.lines {
 			switch why, own := ownGlobals[l.words[0]]; {
-			case l.words[0] == "log":
+			case l.words[0] == "log": // see logs
 			case l.is("maxconn") && number(l.word(1), 0) > 0:
 				h.set("maxconn", number(l.word(1), 0), comments(l)...)
 			case own && l.words[0] != "hard-stop-after":
@@ -345,7 +345,18 @@ func (im *importer) writeGlobal(head mapping, common map[string]time.Duration, e
 		}
 	}
 	h.set("extra", block2(strings.TrimSpace(strings.Join(append(im.userlist, *extra...), "\n\n"))))
-	head.set("haproxy", h)
+	head.set("haproxy", h, im.headComments()...)
+}
+
+// headComments are the comments above the sections global and defaults.
+func (im *importer) headComments() []string {
+	var out []string
+	for _, s := range im.sections {
+		if s.kind == "global" || s.kind == "defaults" && im.main != nil {
+			out = append(append(out, s.head.above...), commentOf(s.head)...)
+		}
+	}
+	return out
 }
 
 func ownSocket(l *line) bool {
@@ -417,7 +428,8 @@ func (im *importer) mainServerWords(out *[]line) {
 }
 
 // logs takes where haproxy logs to.
-func (im *importer) logs(head mapping) {
+// It returns the log lines that have no field.
+func (im *importer) logs(head mapping) []line {
 	var more []line
 	m := newMapping().flow()
 	for _, l := range im.global.lines {
@@ -448,20 +460,7 @@ func (im *importer) logs(head mapping) {
 	if node := m; len(node.Content) > 0 && !(node.Content[1].Value == "/dev/log" && node.Content[3].Value == "local0") {
 		head.set("log", m)
 	}
-	if len(more) > 0 {
-		im.global.lines = append(im.global.lines, rename(more, "log", "log ")...)
-	}
-}
-
-// rename marks log lines that stay among the lines of haproxy.global.
-func rename(lines []line, _, to string) []line {
-	var out []line
-	for _, l := range lines {
-		l.words = slices.Clone(l.words)
-		l.words[0] = to
-		out = append(out, l)
-	}
-	return out
+	return more
 }
 
 // whole writes a section as it is, with what it inherits from lines that are not in haproxy.defaults.

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/haproxytest", "internal/testing/unusable"},
 	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
-	{"internal/audit", "internal/drill",
+	{"internal/adopt", "internal/audit", "internal/drill",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
 	{"internal/cluster", "internal/lab/fault", "internal/preflight"},
 	{"internal/judge", "internal/lab", "internal/remote"},
