@@ -127,6 +127,7 @@ func Import(nodes []Node, o Options) (*Result, error) {
 			}
 		}
 	}
+	im.uniqueNames()
 	if len(im.proxies) == 0 {
 		return nil, fmt.Errorf("cannot import %s: it has no frontend, backend or listen section", nodes[0].HAProxy.Name)
 	}
@@ -159,6 +160,30 @@ func (im *importer) chooseDefaults() {
 		} else if p.defaults != im.main {
 			im.main = nil
 			return
+		}
+	}
+}
+
+// uniqueNames gives a frontend or a backend that has the name of an earlier one another name.
+func (im *importer) uniqueNames() {
+	taken := map[string]bool{}
+	for _, p := range im.proxies {
+		halves := []string{"frontend ", "backend "}
+		switch p.kind {
+		case "frontend":
+			halves = halves[:1]
+		case "backend":
+			halves = halves[1:]
+		}
+		base := p.name
+		for n := 2; slices.ContainsFunc(halves, func(h string) bool { return taken[h+p.name] }); n++ {
+			p.name = fmt.Sprintf("%s-%d", base, n)
+		}
+		for _, h := range halves {
+			taken[h+p.name] = true
+		}
+		if p.name != base {
+			im.note(Wrong, &p.head, "", fmt.Sprintf("there are two sections named %s %s: this one is %s now", p.kind, base, p.name), "haproxy refuses such names, or warns of them")
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (im *importer) backend(p *section, common map[string]time.Duration) mapping
 	mode := modeOf(&lines)
 	im.auth(&lines, p.kind, p.name)
 	m.set("mode", mode)
-	m.set("timeouts", im.ownTimeouts(p, common))
+	m.set("timeouts", im.ownTimeouts(p, common, true))
 	take(&lines, func(l *line) bool { return l.is("log", "global") })
 	lines = im.pool(m, path+".", mode, lines, p, 0)
 	m.set("lines", block2(text(lines)))

@@ -66,7 +66,7 @@ func (im *importer) resolve(p *section) []line {
 	var out []line
 	all := append(inherited, p.lines...)
 	for i, l := range all {
-		if i < len(inherited) && hasCheck && (l.words[0] == "http-check" || l.words[0] == "tcp-check") {
+		if i < len(inherited) && hasCheck && isCheckRule(l) {
 			continue
 		}
 		k := key(&l)
@@ -137,7 +137,7 @@ func (k timeoutKey) concerns(p *section) bool {
 	case "frontend":
 		return k.side == clients
 	case "backend":
-		return k.side == servers || k.word == "http-keep-alive" && false
+		return k.side == servers
 	}
 	return true
 }
@@ -172,11 +172,12 @@ func (im *importer) commonTimeouts() map[string]time.Duration {
 }
 
 // ownTimeouts are the timeouts of a proxy that differ from the common ones.
-func (im *importer) ownTimeouts(p *section, common map[string]time.Duration) mapping {
+// own: it has servers.
+func (im *importer) ownTimeouts(p *section, common map[string]time.Duration, own bool) mapping {
 	m := newMapping().flow()
 	all := timeoutsOf(p)
 	for _, k := range timeoutKeys {
-		if k.concerns(p) && all[k.word] != common[k.word] {
+		if k.concerns(p) && (own || k.side == clients) && all[k.word] != common[k.word] {
 			m.set(k.key, all[k.word])
 		}
 	}
@@ -270,7 +271,7 @@ func (im *importer) service(p *section, common map[string]time.Duration) (mappin
 	m.set("mode", modeField(mode))
 	im.auth(&lines, p.kind, p.name)
 	own := slices.ContainsFunc(lines, func(l line) bool { return l.words[0] == "server" || l.words[0] == "server-template" })
-	im.clientFields(m, p, &lines, mode, plan, common)
+	im.clientFields(m, &lines, mode, plan, im.ownTimeouts(p, common, own))
 	im.leads(m, &lines, own, path)
 	back := take(&lines, func(l *line) bool { return sideOf(l) == servers })
 	if own {
@@ -342,11 +343,11 @@ func modeField(mode string) string {
 }
 
 // clientFields writes what concerns the clients.
-func (im *importer) clientFields(m mapping, p *section, lines *[]line, mode string, plan *bindPlan, common map[string]time.Duration) {
+func (im *importer) clientFields(m mapping, lines *[]line, mode string, plan *bindPlan, timeouts mapping) {
 	for _, l := range take(lines, func(l *line) bool { return l.is("maxconn") && len(l.words) == 2 && number(l.word(1), 0) > 0 }) {
 		m.set("maxconn", number(l.word(1), 0), comments(l)...)
 	}
-	m.set("timeouts", im.ownTimeouts(p, common))
+	m.set("timeouts", timeouts)
 	take(lines, func(l *line) bool {
 		return l.is("log", "global") || l.is("option", "tcplog") || l.is("option", "httplog") && len(l.words) == 2 || l.is("option", "dontlognull")
 	})

@@ -99,3 +99,6 @@ func isCheckOption(name string) bool {
 	}
 	return false
 }
+
+// isCheckRule reports whether a line is a rule of a check: those of a section replace inherited ones.
+func isCheckRule(l line) bool { return l.words[0] == "http-check" || l.words[0] == "tcp-check" }

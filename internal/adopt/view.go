@@ -131,10 +131,31 @@ func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 			x = r.bound(name, x)
 			y = r.bound(name, y)
 		}
-		if k == "use_backend" {
+		switch k {
+		case "use_backend":
 			x, y = alternatives(x), alternatives(y)
+		case "http-request":
+			if allTLS(a.lists["bind"]) {
+				x, y = withoutTLSCondition(x), withoutTLSCondition(y)
+			}
 		}
 		out = append(out, compareList(name, k, x, y)...)
+	}
+	return out
+}
+
+// allTLS reports whether all bind lines have TLS.
+func allTLS(binds []string) bool {
+	return !slices.ContainsFunc(binds, func(b string) bool { return !slices.Contains(strings.Fields(b), "ssl") })
+}
+
+// withoutTLSCondition leaves out a condition that always holds, from the rules that the field forwarded stands for.
+func withoutTLSCondition(rules []string) []string {
+	out := slices.Clone(rules)
+	for i, r := range out {
+		if strings.HasPrefix(r, "http-request set-header X-Forwarded-Proto https") {
+			out[i] = strings.TrimSuffix(r, " if { ssl_fc }")
+		}
 	}
 	return out
 }
@@ -292,9 +313,8 @@ func newHalf(s *section, which side) half {
 	h := half{single: map[string]string{}, lists: map[string][]string{}}
 	all := append(s.inherited(), s.lines...)
 	inherited := len(all) - len(s.lines)
-	ownChecks := slices.ContainsFunc(s.lines, func(l line) bool {
-		return l.words[0] == "http-check" || l.words[0] == "tcp-check" || key(&l) == "option check"
-	})
+	ownRules := slices.ContainsFunc(s.lines, isCheckRule)
+	ownOption := slices.ContainsFunc(s.lines, func(l line) bool { return key(&l) == "option check" })
 	var checks []line
 	server := server{}
 	var defaultWords []string
@@ -308,8 +328,8 @@ func newHalf(s *section, which side) half {
 		}
 		k := key(l)
 		switch {
-		case k == "option check" || l.words[0] == "http-check" || l.words[0] == "tcp-check":
-			if i >= inherited || !ownChecks {
+		case k == "option check" || isCheckRule(*l):
+			if i >= inherited || !ownOption && (k == "option check" || !ownRules) {
 				checks = append(checks, *l)
 			}
 		case l.words[0] == "default-server":

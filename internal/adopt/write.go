@@ -507,8 +507,7 @@ func (im *importer) other(s *section) string {
 		}
 	}
 	if s.kind == "program" {
-		im.note(Lost, &s.head, "", "the program "+s.name+" is left out", "haproxy 3.3 removed such sections; run it as a unit of systemd")
-		return ""
+		im.note(Wrong, &s.head, "haproxy.extra", "haproxy itself runs the program "+s.name, "haproxy 3.3 removed such sections; run it as a unit of systemd")
 	}
 	var out []string
 	out = append(out, s.head.above...)
