@@ -40,6 +40,7 @@ func commands() []command {
 		{"release", "", "remove virtual IPs that keepalived left behind", cmdRelease},
 		{"apply", "DIR", "install a set of files as one change, and wait for the result (0: proven, 1: refused)", cmdApply},
 		{"maintenance", "on|off", "give up all virtual IPs, also across reboots; or become available again", cmdMaintenance},
+		{"inventory", "", "print files, packages and the release as JSON, for bake diff; the request is JSON on standard input", cmdInventory},
 		{"version", "", "print the version, which all programs of hapair share", cmdVersion},
 	}
 }
