@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-//go:embed *.service *.conf *.sh
+//go:embed *.service *.socket *.conf *.sh
 var content embed.FS
 
 // File is a file on a node. Its owner is root.
@@ -27,7 +27,7 @@ func Sysctl() File { return file(wellknown.SysctlConfig, "60-hapair.conf") }
 
 // Common returns the files that every node has, in addition to Sysctl.
 func Common() []File {
-	return []File{
+	return append(Revision(),
 		file("/usr/lib/systemd/system/ha-agent.service", "ha-agent.service"),
 		file("/etc/systemd/system/haproxy.service.d/hapair.conf", "haproxy.conf"),
 		file("/etc/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
@@ -37,6 +37,15 @@ func Common() []File {
 		file("/etc/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
 		file("/etc/apt/apt.conf.d/60hapair", "apt.conf"),
 		file("/etc/needrestart/conf.d/hapair.conf", "needrestart.conf"),
+	)
+}
+
+// Revision returns the units of a rollout's trial: the one that confirms or undoes it, and those that answer other nodes.
+func Revision() []File {
+	return []File{
+		file("/usr/lib/systemd/system/hapair-revision.service", "hapair-revision.service"),
+		file("/usr/lib/systemd/system/hapair-revision.socket", "hapair-revision.socket"),
+		file("/usr/lib/systemd/system/hapair-revision@.service", "hapair-revision@.service"),
 	}
 }
 

@@ -77,6 +77,8 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newDiff(e))
 	root.AddCommand(newDrill(e))
 	root.AddCommand(newVerify(e))
+	root.AddCommand(newRollout(e))
+	root.AddCommand(newRollback(e))
 	return root
 }
 

@@ -41,6 +41,7 @@ func commands() []command {
 		{"apply", "DIR", "install a set of files as one change, and wait for the result (0: proven, 1: refused)", cmdApply},
 		{"maintenance", "on|off", "give up all virtual IPs, also across reboots; or become available again", cmdMaintenance},
 		{"inventory", "", "print files, packages and the release as JSON, for bake diff; the request is JSON on standard input", cmdInventory},
+		{"revision", "COMMAND", "show the revision that the last rollout brought, and its trial; see 'ha-agent revision -h'", cmdRevision},
 		{"version", "", "print the version, which all programs of hapair share", cmdVersion},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/status"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
+	"github.com/hapair/hapair/internal/agent/trial"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/systemd"
 	"github.com/hapair/hapair/internal/validator"
@@ -59,7 +60,8 @@ func askStatus(ctx context.Context, conf string, timeout time.Duration) (control
 	bus, st := systemd.System(), store.At(wellknown.AgentState)
 	defer bus.Close()
 	targets := target.Node{Conf: c, ProcSys: "/proc/sys", Store: st, Run: validator.Run, Units: bus}.Targets()
-	s = (&status.Observer{Conf: c, Mark: wellknown.Mark, Store: st, Targets: targets, Units: bus, Run: validator.Run, Version: version.String()}).Observe(ctx)
+	s = (&status.Observer{Conf: c, Mark: wellknown.Mark, Store: st, Targets: targets, Units: bus, Run: validator.Run, Version: version.String(),
+		Revisions: trial.At(wellknown.Revisions)}).Observe(ctx)
 	s.Daemon.Why = why.Error()
 	return s, nil
 }

@@ -73,9 +73,29 @@ func printNode(w io.Writer, s control.Status) {
 	default:
 		t.row("maintenance", "ON: this node holds no VIP until "+at(s.MaintenanceUntil))
 	}
+	if s.Revision != nil {
+		t.row("revision", revisionLine(*s.Revision))
+		for _, path := range s.Revision.Drift {
+			t.row("", "DRIFT: "+path+" was edited since it was rolled out")
+		}
+	}
 	for _, p := range s.Problems {
 		t.row("PROBLEM", p)
 	}
+}
+
+func revisionLine(r control.Revision) string {
+	line := r.Ref.String()
+	if !r.Since.IsZero() {
+		line += " since " + at(r.Since)
+	}
+	if r.By != "" {
+		line += ", rolled out by " + r.By
+	}
+	if r.Trial != nil {
+		line += fmt.Sprintf("; %v is %s since %s", r.Trial.Ref, strings.ToUpper(string(r.Trial.Phase)), at(r.Trial.Since))
+	}
+	return line
 }
 
 func firewallLine(f control.Firewall) string {

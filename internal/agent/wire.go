@@ -13,11 +13,13 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/track"
+	"github.com/hapair/hapair/internal/agent/trial"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/agent/watch"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
+	"github.com/hapair/hapair/internal/wellknown"
 )
 
 // open makes what the daemon consists of.
@@ -78,7 +80,7 @@ func (d *Daemon) runs() keepalived.File {
 // newObserver returns what answers a request for the status.
 func (d *Daemon) newObserver() *status.Observer {
 	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
-		Version: d.Version, Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
+		Version: d.Version, Revisions: trial.At(filepath.Join(d.Paths.Store, filepath.Base(wellknown.Revisions))), Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
 			LastChange: d.lastChange, OnChange: d.hooks.Status}}
 }
 

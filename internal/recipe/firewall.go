@@ -25,6 +25,7 @@ type firewall struct {
 	Routed4, Routed6 string // those of them whose packets may have a TTL below 255, because they are behind a router, say
 	Stats, Metrics   []portRule
 	Tables           []portRule // of sticky services
+	Revisions        []portRule // where the other nodes ask whether a revision was confirmed
 }
 
 // portRule lets some networks, and nobody else, reach a port of the node.
@@ -51,6 +52,9 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 		Peers4: set(peers, spec.IPv4), Peers6: set(peers, spec.IPv6), Routed4: set(routed, spec.IPv4), Routed6: set(routed, spec.IPv6)}
 	if s.SharesTables() && s.HAProxy.Config == "" {
 		f.Tables = []portRule{newPortRule(n, s.PeersAt(n), peerHosts(s, n))}
+	}
+	for _, a := range n.Addresses {
+		f.Revisions = append(f.Revisions, newPortRule(n, netip.AddrPortFrom(a.Addr, wellknown.RevisionPort), peerHosts(s, n)))
 	}
 	t, err := template.New("hapair.nft").Parse(firewallTemplate)
 	if err != nil {

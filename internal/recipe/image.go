@@ -46,6 +46,8 @@ func imageUnits(s *spec.Spec) []Unit {
 	enable(wellknown.HAProxyUnit)
 	enable(wellknown.AgentUnit)
 	enable(wellknown.KeepalivedUnit)
+	enable(wellknown.RevisionSocket)
+	enable(wellknown.RevisionUnit)
 	return out
 }
 

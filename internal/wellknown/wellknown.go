@@ -31,7 +31,11 @@ const (
 	TrackFile    = AgentRun + "/haproxy.track" // the agent writes it, keepalived watches it: not 0 means to give the VIPs up
 	AgentState   = "/var/lib/ha-agent"         // the last known good files, the journal
 	Mark         = AgentState + "/maintenance" // says that this node must hold no VIP, now or after a reboot
+	Revisions    = AgentState + "/revisions"   // what rollouts brought, and the trial
 )
+
+// RevisionPort is the TCP port on which a node answers the others whether a revision was confirmed there.
+const RevisionPort = 9738
 
 // CheckUser is the user, and the group, that keepalived runs `ha-agent check` as.
 const CheckUser = "hapair-check"
@@ -43,4 +47,6 @@ const (
 	AgentUnit        = "ha-agent.service"
 	FirewallUnit     = "hapair-firewall.service"     // loads FirewallRules
 	CertificatesUnit = "hapair-certificates.service" // makes placeholders for Certificates
+	RevisionUnit     = "hapair-revision.service"     // confirms or undoes a rollout's trial
+	RevisionSocket   = "hapair-revision.socket"      // answers the other nodes on RevisionPort
 )

@@ -15,7 +15,7 @@ const module = "github.com/hapair/hapair/"
 var floors = [][]string{
 	// Programs, and tests of several programs.
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair", "internal/docs",
-		"test/bench", "test/bench/limits", "test/bench/minimal", "test/bench/timing", "test/e2e", "test/layers", "test/matrix", "test/observe"},
+		"test/bench", "test/bench/limits", "test/bench/minimal", "test/bench/timing", "test/e2e", "test/layers", "test/matrix", "test/observe", "test/rollout"},
 	// Test support. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
@@ -24,7 +24,7 @@ var floors = [][]string{
 	// What bake and Packer do with a spec.
 	{"internal/adopt", "internal/audit", "internal/drill",
 		"packer", "packer/builder", "packer/datasource", "packer/provisioner"},
-	{"internal/cluster", "internal/lab/fault", "internal/preflight"},
+	{"internal/cluster", "internal/lab/fault", "internal/preflight", "internal/rollout"},
 	{"internal/judge", "internal/lab", "internal/nodediff"},
 	{"cloudinit", "internal/image", "internal/remote", "packer/template"},
 	{"internal/archive", "internal/install", "internal/sbom"},
@@ -33,7 +33,7 @@ var floors = [][]string{
 	// The agent.
 	{"internal/agent"},
 	{"internal/agent/status"},
-	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/verify"},
+	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/trial", "internal/agent/verify"},
 	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
 	{"internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/store"},
 	{"internal/agent/check", "internal/agent/contain", "internal/agent/control", "internal/agent/inventory", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
@@ -52,7 +52,7 @@ var floors = [][]string{
 	{"internal/diag", "internal/dpkg", "internal/outdir"},
 	{"units"},
 	{"internal/redact"},
-	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/wellknown", "internal/regular", "internal/sysctl", "internal/termsafe", "internal/version"},
+	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/wellknown", "internal/regular", "internal/revision", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

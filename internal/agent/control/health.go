@@ -41,6 +41,9 @@ func (s *Status) Judge(now time.Time) {
 			add("the on_change command of VIP %s failed: %s", v.Name, v.OnChange.Why)
 		}
 	}
+	if r := s.Revision; r != nil && r.Trial != nil && r.Trial.Waits != "" {
+		add("the trial of revision %d does not end: %s", r.Trial.Number, r.Trial.Waits)
+	}
 	s.Healthy = len(s.Problems) == 0
 }
 

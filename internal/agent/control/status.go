@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/revision"
 )
 
 // Status is what an operator wants to know of a node.
@@ -20,12 +21,23 @@ type Status struct {
 	Instances        []Instance       `json:"instances,omitempty"`
 	HAProxy          HAProxy          `json:"haproxy"`
 	Firewall         *Firewall        `json:"firewall,omitempty"` // nil: the node has none
+	Revision         *Revision        `json:"revision,omitempty"` // nil: no rollout has reached the node
 	LastChange       *journal.Change  `json:"last_change,omitempty"`
 	Changes          []journal.Change `json:"changes,omitempty"` // the last ones, the newest first
 	// Healthy reports whether there are no Problems. `ha-agent status` exits with 1 if it is false.
 	Healthy bool `json:"healthy"`
 	// Problems are what an operator has to look after, a sentence each.
 	Problems []string `json:"problems,omitempty"`
+}
+
+// Revision is what the last rollout brought.
+type Revision struct {
+	revision.Ref           // number 0: none was confirmed yet
+	Since        time.Time `json:"since,omitzero"`
+	By           string    `json:"by,omitempty"`
+	// Drift are the files that were edited since.
+	Drift []string             `json:"drift,omitempty"`
+	Trial *revision.TrialState `json:"trial,omitempty"` // nil: there is none
 }
 
 // Daemon is the agent itself.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/revision"
 )
 
 // everything is a snapshot that has a value for each metric.
@@ -29,6 +30,7 @@ func everything() Snapshot {
 				OtherHolders: []control.OtherHolder{{Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:01"}, {Address: "192.0.2.10", HardwareAddress: "02:00:00:00:00:02"}}}},
 			Instances: []control.Instance{{Name: "VI_a", State: "MASTER", Priority: 254}, {Name: "VI_b", State: control.Unknown}},
 			HAProxy:   control.HAProxy{Answers: true}, LastChange: &journal.Change{Time: at},
+			Revision: &control.Revision{Ref: revision.Ref{Number: 7, ID: "abc"}, Drift: []string{"/a"}, Trial: &revision.TrialState{}},
 		},
 		Changes: map[journal.Verdict]int{journal.RolledBack: 2},
 		Process: Process{OK: true, CPU: 1500 * time.Millisecond, Resident: 1 << 20, OpenFiles: 12},
@@ -65,6 +67,10 @@ func TestWrite(t *testing.T) {
 		`hapair_changes_total{verdict="proven"} 0`,
 		`hapair_config_drift{target="keepalived"} 1`,
 		`hapair_last_change_timestamp_seconds 1.7e+09`,
+		`hapair_revision_number 7`,
+		`hapair_revision_info{id="abc"} 1`,
+		`hapair_revision_drift_files 1`,
+		`hapair_revision_trial 1`,
 		`hapair_agent_panics_total 5`,
 		`process_cpu_seconds_total 1.5`,
 	} {

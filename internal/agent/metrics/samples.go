@@ -51,6 +51,7 @@ func samples(s Snapshot) map[string][]sample {
 	if st.LastChange != nil {
 		add("hapair_last_change_timestamp_seconds", seconds(st.LastChange.Time))
 	}
+	addRevision(st.Revision, add)
 	panics := 0
 	for _, p := range st.Daemon.Panics {
 		panics += p.Count
@@ -64,6 +65,18 @@ func samples(s Snapshot) map[string][]sample {
 	}
 	add("process_start_time_seconds", seconds(st.Daemon.Since))
 	return all
+}
+
+func addRevision(r *control.Revision, add func(name string, value float64, labels ...string)) {
+	if r == nil {
+		r = &control.Revision{}
+	}
+	add("hapair_revision_number", float64(r.Number))
+	if r.ID != "" {
+		add("hapair_revision_info", 1, r.ID)
+	}
+	add("hapair_revision_drift_files", float64(len(r.Drift)))
+	add("hapair_revision_trial", truth(r.Trial != nil))
 }
 
 func addVIPs(vips []control.VIP, add func(name string, value float64, labels ...string)) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
+	"github.com/hapair/hapair/internal/agent/trial"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/haproxy"
@@ -43,8 +44,10 @@ type Observer struct {
 	Targets []target.Target
 	Units   Units
 	Run     validator.Runner
-	Version string  // of the agent
-	Daemon  *Daemon // nil: it does not run
+	Version string // of the agent
+	// Revisions are those that rollouts brought; nil: they are not looked at.
+	Revisions *trial.Store
+	Daemon    *Daemon // nil: it does not run
 
 	mu sync.Mutex
 	// What keepalived said of its version, and when.
@@ -96,6 +99,9 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 	}
 	s.Versions.Keepalived = o.keepalivedVersion(ctx)
 	s.Firewall = o.firewall(ctx)
+	if o.Revisions != nil {
+		s.Revision = o.Revisions.Status()
+	}
 	if o.Daemon != nil {
 		o.Daemon.add(&s)
 	}

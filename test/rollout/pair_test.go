@@ -1,0 +1,234 @@
+// Package rollout rolls changes out to a pair of real nodes over real ssh, while clients send requests.
+package rollout
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/revision"
+	"github.com/hapair/hapair/test/cluster"
+	"github.com/hapair/hapair/test/machine"
+)
+
+// Parameters of the clients: as in the fault matrix.
+const (
+	interval = 10 * time.Millisecond
+	patience = 900 * time.Millisecond
+	turns    = 25
+)
+
+// More servers answer at 192.168.56.203 to .212, for rollouts that add them.
+const firstServer, lastServer = 203, 212
+
+// converged is how soon all nodes must run one revision, whatever happened to the rollout.
+const converged = 2 * time.Minute
+
+// pair is the two nodes, and an operator who may log in to them.
+type pair struct {
+	*cluster.Cluster
+	bake  *cluster.Bake
+	admin *machine.Admin
+}
+
+// spec returns the spec of the pair with more lines, and with more servers of its service.
+func (p *pair) spec(more string, servers ...string) []byte {
+	s := string(cluster.PairSpec(fmt.Sprintf("image: {packages: [openssh-server]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n%s", p.admin.Key, more)))
+	for _, server := range servers {
+		s = strings.Replace(s, "      - {name: web_1,", "      - {name: "+server+"}\n      - {name: web_1,", 1)
+	}
+	return []byte(s)
+}
+
+// boot bakes an image, and boots both nodes from it.
+func boot(t *testing.T, release string) *pair {
+	t.Helper()
+	p := &pair{}
+	p.bake = cluster.Build(t, cluster.PairSpec(""))
+	p.admin = machine.NewKey(t, "ops")
+	p.bake.Write(t, p.spec(""))
+	image := p.bake.Image(t, release)
+	p.Cluster = p.bake.Nodes(t, release, image)
+	p.admin.On(p.Admin)
+	if err := p.ServePair(); err != nil {
+		t.Fatal(err)
+	}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
+	for number := firstServer; number <= lastServer; number++ {
+		if err := p.Lab.Serve("management", netip.MustParsePrefix(fmt.Sprintf("192.168.56.%d/24", number)), cluster.PairPort, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Boot(t)
+	p.Settle(t)
+	return p
+}
+
+// hosts returns both nodes, in order.
+func (p *pair) hosts() []*lab.Host {
+	var hosts []*lab.Host
+	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
+		hosts = append(hosts, p.Nodes[name])
+	}
+	return hosts
+}
+
+// command returns bake rollout, or another command, for the spec in its file.
+func (p *pair) command(ctx context.Context, args ...string) *exec.Cmd {
+	args = append(args, "--ssh-config", p.admin.Config())
+	return p.admin.Command(ctx, filepath.Join(p.bake.Dir, "bake"), args...)
+}
+
+// run runs a command of bake, and returns its output and exit status.
+func (p *pair) run(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	began := time.Now()
+	cmd := p.command(ctx, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	t.Logf("bake %s: %v, %v\n%s", strings.Join(args, " "), err, time.Since(began).Round(100*time.Millisecond), out.String())
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// rollout rolls the spec out, and fails the test if the exit status is another one.
+func (p *pair) rollout(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	out, code := p.run(t, append([]string{"rollout", p.bake.Spec, "--yes"}, args...)...)
+	if code != want {
+		t.Errorf("exit status %d, want %d", code, want)
+		p.logs(t)
+	}
+	return out
+}
+
+func (p *pair) logs(t *testing.T) {
+	t.Helper()
+	for _, h := range p.hosts() {
+		out, _, _ := h.Run(t.Context(), "journalctl", "-n", "60", "--no-pager", "-o", "short-precise", "-u", "hapair-revision*", "-u", "ha-agent", "-u", "keepalived", "-u", "haproxy")
+		t.Logf("%s:\n%s", h.Name, out)
+	}
+}
+
+// show returns what a node runs.
+func (p *pair) show(ctx context.Context, h *lab.Host) (revision.Show, error) {
+	var s revision.Show
+	out, err := h.Must(ctx, "ha-agent", "revision", "show", "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &s)
+	}
+	return s, err
+}
+
+// one waits until no node has a trial, and returns the revision that all run.
+func (p *pair) one(t *testing.T, limit time.Duration) revision.Ref {
+	t.Helper()
+	var ref revision.Ref
+	began := time.Now()
+	cluster.Eventually(t.Context(), t, limit, func() error {
+		for i, h := range p.hosts() {
+			s, err := p.show(t.Context(), h)
+			switch {
+			case err != nil:
+				return err
+			case s.Trial != nil:
+				return fmt.Errorf("%s: %v is %s: %s %s", h.Name, s.Trial.Ref, s.Trial.Phase, s.Trial.Reason, s.Trial.Waits)
+			case i > 0 && s.Current != ref:
+				return fmt.Errorf("%s runs %v, another node %v", h.Name, s.Current, ref)
+			}
+			ref = s.Current
+		}
+		return nil
+	})
+	t.Logf("all nodes run %v, after %v", ref, time.Since(began).Round(100*time.Millisecond))
+	return ref
+}
+
+// file returns a file of a node.
+func file(t *testing.T, h *lab.Host, path string) string {
+	t.Helper()
+	data, err := h.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// serve checks that clients with new and with kept-alive connections lose no request while f runs.
+func (p *pair) serve(t *testing.T, f func()) {
+	t.Helper()
+	began := time.Now()
+	fresh := p.Client.WatchFresh(t.Context(), cluster.PairURL, interval, patience)
+	kept := p.Client.WatchKeptAlive(t.Context(), cluster.PairURL, interval, patience, turns)
+	f()
+	for name, w := range map[string]lab.WatchReport{"new connections": fresh.Stop(), "kept-alive connections": kept.Stop()} {
+		asked := w.Failures
+		for _, n := range w.Answers {
+			asked += n
+		}
+		t.Logf("%s: %d of %d requests lost, longest gap %v", name, w.Failures, asked, w.Longest.Duration())
+		if w.Failures > 0 {
+			t.Errorf("%s: %d of %d requests were lost, the last: %v", name, w.Failures, asked, w.LastErr)
+		}
+	}
+	if both := p.Holders.Overlap(began); both > 25*time.Millisecond {
+		t.Errorf("both nodes held the VIP for %v", both)
+	}
+}
+
+// write replaces the spec.
+func (p *pair) write(t *testing.T, spec []byte) {
+	t.Helper()
+	p.bake.Write(t, spec)
+}
+
+// killedAt runs a rollout, and kills bake as soon as it prints a line with a text. It returns what was printed.
+func (p *pair) killedAt(t *testing.T, text string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := p.command(ctx, "rollout", p.bake.Spec, "--yes")
+	r, w := io.Pipe()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	read := make(chan bool)
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			fmt.Fprintln(&out, lines.Text())
+			if strings.Contains(lines.Text(), text) {
+				_ = cmd.Process.Kill()
+			}
+		}
+	}()
+	err := cmd.Wait()
+	w.Close()
+	<-read
+	t.Logf("bake rollout, killed at %q: %v\n%s", text, err, out.String())
+	if err == nil || cmd.ProcessState.ExitCode() != -1 {
+		t.Errorf("bake was not killed: %v", err)
+	}
+	return out.String()
+}
