@@ -1,5 +1,6 @@
-// Package agent is the daemon: it watches the files of haproxy, keepalived and sysctl, lets the real programs judge new
-// bytes, reloads, proves, and commits or rolls back. And it tells keepalived, by a track file, whether haproxy answers.
+// Package agent is the daemon. It watches the files of haproxy, keepalived and sysctl, tests new files with the services' own
+// programs, reloads the services, proves the result, and commits it or rolls it back. It also reports to keepalived, in a track
+// file, whether haproxy answers.
 package agent
 
 import (
@@ -29,7 +30,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Paths are where the daemon keeps and finds what is its own.
+// Paths are the locations of the daemon's own files.
 type Paths struct {
 	Config  string // agent.yaml
 	Store   string // /var/lib/ha-agent
@@ -49,7 +50,7 @@ type Daemon struct {
 	Now     func() time.Time
 	PID     int
 	Version string
-	// Point is called with the name of each step of a change; nil: it is not. A build for tests ends the agent there.
+	// Point is called with the name of each step of a change; nil: no calls. A build for tests ends the agent there.
 	Point func(name string)
 
 	started    time.Time
@@ -59,24 +60,24 @@ type Daemon struct {
 	targets    []target.Target
 	changer    *change.Changer
 	watcher    *watch.Watcher
-	applies    chan applyJob // wait for their turn in the loop
+	applies    chan applyJob // applies that wait for the loop
 	duplicates *duplicate.Watch
 	reach      *reach.Watch
 	hooks      *hook.Runner
 	panics     *contain.Panics
 	observer   *status.Observer
-	retry      contain.Retry // by the loop alone
+	retry      contain.Retry // used by the loop only
 
-	reports reporter // by the loop alone
+	reports reporter // used by the loop only
 
 	mu   sync.Mutex
 	last *journal.Change
 }
 
-// ErrConfigChanged says that agent.yaml is another one now: the daemon is to be started anew.
+// ErrConfigChanged reports that agent.yaml has changed: the daemon must be restarted.
 var ErrConfigChanged = errors.New("the agent's configuration has changed")
 
-// Serve runs until ctx ends, which is no error.
+// Serve runs until ctx ends. The end of ctx is not an error.
 func (d *Daemon) Serve(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// applyJob is an apply that waits for its turn in the loop.
+// applyJob is an apply that waits for the loop.
 type applyJob struct {
 	files []change.File
 	done  chan<- applyDone
@@ -24,7 +24,7 @@ type applyDone struct {
 	err error
 }
 
-// answerApply hands an apply to the loop and waits for what becomes of it.
+// answerApply hands an apply to the loop and waits for its result.
 func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any, error) {
 	if len(req.Files) == 0 {
 		return nil, errors.New("cannot apply: there are no files")
@@ -58,7 +58,7 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 	}
 }
 
-// apply carries out a job beside the loop.
+// apply carries out a job outside the loop.
 func (d *Daemon) apply(ctx context.Context, job applyJob) error {
 	var applied change.Applied
 	err := d.panics.Contain("an apply", func() (err error) {
@@ -72,7 +72,7 @@ func (d *Daemon) apply(ctx context.Context, job applyJob) error {
 	return err
 }
 
-// keepLast remembers the last change for the status.
+// keepLast stores the last change for the status.
 func (d *Daemon) keepLast(ch journal.Change) {
 	d.mu.Lock()
 	d.last = &ch

@@ -18,22 +18,22 @@ import (
 	"github.com/hapair/hapair/internal/durable"
 )
 
-// File is a file that is to be applied. Its owner and mode are those of the file that it replaces.
+// File is a file to apply. If it replaces a file, it gets that file's owner and mode.
 type File struct {
 	Path string
-	Mode fs.FileMode // if there is none to replace
+	Mode fs.FileMode // if it replaces no file
 	Data []byte
 }
 
-// Applied is what became of an Apply.
+// Applied is the result of an Apply.
 type Applied struct {
-	Unchanged bool            // the services run on these files already
-	Refused   string          // nothing was judged, and why
-	Change    *journal.Change // nil: there was none
+	Unchanged bool            // the services already run on these files
+	Refused   string          // the reason why nothing was tested
+	Change    *journal.Change // nil: there was no change
 }
 
-// Apply takes a set of files over as one change. Where the change does not come to be proven, none of the files stays. An
-// error says that nothing was judged, and nothing changed.
+// Apply installs a set of files as one change. If the change is not proven, all of the files are removed again. An error means
+// that nothing was tested and nothing changed.
 func (c *Changer) Apply(ctx context.Context, files []File) (Applied, error) {
 	since := c.now()
 	if refused := c.foreign(files); refused != "" {
@@ -54,7 +54,7 @@ func (c *Changer) Apply(ctx context.Context, files []File) (Applied, error) {
 		return Applied{Unchanged: ch == nil, Change: ch}, c.store.Unstage()
 	}
 	if ctx.Err() != nil {
-		return Applied{}, ErrEnds // the next start takes the files back
+		return Applied{}, ErrEnds // the next start removes the files again
 	}
 	if back := c.putBack(st); back != nil {
 		return Applied{}, errors.Join(err, back)
@@ -63,7 +63,7 @@ func (c *Changer) Apply(ctx context.Context, files []File) (Applied, error) {
 	return Applied{Change: ch}, errors.Join(err, c.store.Unstage())
 }
 
-// applyStaged puts the files in their places and carries out the change that they make; nil where they make none.
+// applyStaged installs the files and carries out the change that results; nil if nothing differs.
 func (c *Changer) applyStaged(ctx context.Context, st store.Staged, files []File, since time.Time) (*journal.Change, error) {
 	c.step("staged")
 	for i, f := range st.Files {
@@ -93,7 +93,7 @@ func (c *Changer) applyStaged(ctx context.Context, st store.Staged, files []File
 	return &ch, nil
 }
 
-// foreign returns which files no target has.
+// foreign returns the files that belong to no target.
 func (c *Changer) foreign(files []File) string {
 	known := map[string]bool{}
 	for _, t := range c.targets {
@@ -113,8 +113,8 @@ func (c *Changer) foreign(files []File) string {
 	return fmt.Sprintf("%s: of no target of this node's agent.yaml; nothing was changed", strings.Join(foreign, ", "))
 }
 
-// lookAnew has files judged even if the same bytes were refused before. What it returns forgets that verdict: what lies
-// there then had its own before.
+// lookAnew makes the next round test the files even if the same files were refused before. The function that it returns undoes
+// that, because the previous files have their own verdict.
 func (c *Changer) lookAnew(files []File) (forget func()) {
 	var undo []func()
 	for _, t := range c.targets {
@@ -130,7 +130,7 @@ func (c *Changer) lookAnew(files []File) (forget func()) {
 	}
 }
 
-// stage writes down what is about to be replaced.
+// stage saves the files that are about to be replaced.
 func (c *Changer) stage(files []File) (store.Staged, error) {
 	st := store.Staged{Number: c.next()}
 	for _, f := range files {
@@ -149,7 +149,7 @@ func (c *Changer) stage(files []File) (store.Staged, error) {
 	return st, c.store.Stage(st)
 }
 
-// ownerOf is whom a new file in a directory belongs to.
+// ownerOf returns the owner of a new file in a directory.
 func ownerOf(dir string) (uid, gid int, err error) {
 	fi, err := os.Stat(dir)
 	if err != nil {

@@ -16,25 +16,25 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// validateTime bounds the judgement of one target's files.
+// validateTime is the time limit of the test of one target's files.
 const validateTime = 20 * time.Second
 
-// ErrNoVerdict says that nothing was judged: the same files are looked at again later.
+// ErrNoVerdict reports that the files were not judged. They are tried again later.
 var ErrNoVerdict = errors.New("no verdict yet")
 
-// ErrEnds is a change that is broken off. At its next start the agent finds it begun.
+// ErrEnds reports that the agent ends during a change. The next agent continues the change.
 var ErrEnds = fmt.Errorf("%w: the agent ends", ErrNoVerdict)
 
-// step reports a step of a change to the test.
+// step reports a step of a change to a test.
 func (c *Changer) step(name string) {
 	if c.point != nil {
 		c.point(name)
 	}
 }
 
-// change carries out one change of all targets that have new files: all or none. It returns ErrNoVerdict if a service
-// does not run, or if the agent panicked, and a change otherwise. known are the answers that the files already have; nil: none.
-// since is when the first of the new files was noticed.
+// change carries out one change of all targets that have new files: all or none. It returns ErrNoVerdict if a service does not
+// run or the agent panicked. known holds opinions that early tests have already given; it may be nil. since is the time when
+// the first new file was noticed.
 func (c *Changer) change(ctx context.Context, changed []pending, known *judgement, since time.Time) (ch journal.Change, err error) {
 	c.begun = nil
 	err = c.panics.Contain("a change of "+strings.Join(names(changed), ", "), func() (err error) {
@@ -48,10 +48,10 @@ func (c *Changer) change(ctx context.Context, changed []pending, known *judgemen
 	return ch, err
 }
 
-// interrupted leaves a change that panicked as an agent finds one that died in the middle of it: see recall.
+// interrupted records that a change panicked, in the same way as if the agent had died: see recall.
 func (c *Changer) interrupted(changed []pending) {
 	if c.begun == nil {
-		return // the services run on what they ran on
+		return // the services were not touched
 	}
 	for _, p := range changed {
 		p.leave(interruption(c.begun))
@@ -66,7 +66,7 @@ func interruption(b *store.Begun) event {
 	return interrupted
 }
 
-// attempt is change, which contains its panics.
+// attempt is like change, but contains panics.
 func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgement, since time.Time) (journal.Change, error) {
 	failing, err := c.ready(ctx, changed)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 			return journal.Change{}, err
 		}
 	case anyOf(changed, (*state).loose):
-		// The services run on bytes that were never proven: bad ones are no reason to leave it at that.
+		// The services run on files that were never proven. If the new files are bad, the service must go back.
 		ch.Verdict, ch.Reason = c.rollBack(ctx, changed, ch, errors.New(reason))
 	default:
 		ch.Verdict, ch.Reason = journal.Refused, reason
@@ -108,8 +108,8 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 	return ch, nil
 }
 
-// ready returns why the services can take nothing over now. One that does not stay up on files which were never proven, or
-// was on its way back when the last agent ended, must go back whatever it does now: then failing is the reason.
+// ready returns the reason why the services cannot load files now. A service that fails on unproven files, or whose rollback
+// was interrupted, must go back even if it fails: then its failure is the reason for the change.
 func (c *Changer) ready(ctx context.Context, changed []pending) (failing string, err error) {
 	if anyOf(changed, func(s *state) bool { return s.phase == returning }) {
 		return "the agent ended while it went back", nil
@@ -125,7 +125,7 @@ func (c *Changer) ready(ctx context.Context, changed []pending) (failing string,
 	return failing, nil
 }
 
-// carryOut makes the services run on files that were found good, and fills in what became of it.
+// carryOut makes the services run on files that passed their test, and fills in the result.
 func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.Change) error {
 	c.begin(*ch, false)
 	c.step("begun")
@@ -134,8 +134,8 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 	case ctx.Err() != nil:
 		return ErrEnds
 	case errors.Is(err, systemd.ErrNotAsked), errors.Is(err, systemd.ErrLost), errors.Is(err, target.ErrNotRunning):
-		// It says nothing about the files. What was taken before it runs on them by now, and so may the one that was lost:
-		// they stay together until they have come to an end of it.
+		// The failure says nothing about the files. Targets before this one run on their new files, and this one may: they stay
+		// in one change until it has a verdict.
 		if taken > 0 || errors.Is(err, systemd.ErrLost) {
 			leave(changed, breaksOff)
 		}
@@ -145,7 +145,8 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 		return nil
 	}
 	if same, err := c.unchanged(changed); err != nil || !same {
-		// What runs is not sure to be what was judged. The newer files are a change of their own, which follows at once.
+		// The files changed during the change, so it is not certain which ones were loaded. The newer files are the next
+		// change.
 		leave(changed, breaksOff)
 		return fmt.Errorf("%w: the files changed again meanwhile", ErrNoVerdict)
 	}
@@ -155,8 +156,8 @@ func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.C
 	return nil
 }
 
-// validate judges the new files, and names the targets that are good. One that is bad makes the change bad; one that
-// cannot be judged leaves all of it unjudged.
+// validate tests the new files, and returns the targets whose files are good. One bad target makes the change bad. If one
+// target cannot be tested, the change has no verdict.
 func (c *Changer) validate(ctx context.Context, changed []pending, known *judgement) (verdict validator.Verdict, reason string, good map[string]bool) {
 	verdict, good = validator.Good, map[string]bool{}
 	var reasons []string
@@ -177,13 +178,12 @@ func (c *Changer) validate(ctx context.Context, changed []pending, known *judgem
 	return verdict, strings.Join(reasons, "; "), good
 }
 
-// take makes the services run on the new files, one after the other, and tells how many do. The one after them is that of
-// the error.
+// take makes the services run on the new files, one after the other, and returns how many do. An error is about the next one.
 func (c *Changer) take(ctx context.Context, changed []pending) (taken int, err error) {
 	for i, p := range changed {
 		since := p.snapshot.Changed
 		if p.phase != fresh || since.After(c.now()) {
-			since = time.Time{} // it runs on others; and what is of the future was written before the clock was set back
+			since = time.Time{} // the service already runs on other files, or the clock was set back
 		}
 		tctx, cancel := context.WithTimeout(ctx, target.TakeTime)
 		err := p.Take(tctx, since)
@@ -196,7 +196,7 @@ func (c *Changer) take(ctx context.Context, changed []pending) (taken int, err e
 	return len(changed), nil
 }
 
-// unchanged reports whether the files are still those that were judged.
+// unchanged reports whether the files are still the same as those that were tested.
 func (c *Changer) unchanged(changed []pending) (bool, error) {
 	for _, p := range changed {
 		s, err := target.Read(p.Paths())
@@ -215,12 +215,12 @@ func names(changed []pending) []string {
 	return all
 }
 
-// anyOf reports whether something is true of one of the targets.
+// anyOf reports whether a condition holds for at least one of the targets.
 func anyOf(changed []pending, is func(*state) bool) bool {
 	return slices.ContainsFunc(changed, func(p pending) bool { return is(&p.state) })
 }
 
-// leave notes an event of all targets after which nobody knows what their services run on.
+// leave records an event for all targets after which it is not known what their services run on.
 func leave(changed []pending, e event) {
 	for _, p := range changed {
 		p.leave(e)

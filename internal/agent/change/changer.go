@@ -1,6 +1,6 @@
-// Package change takes new files of targets over: all files of a change or none. Files that a target's program refuses are not
-// loaded, and a target whose service does not prove that it runs on its new files goes back to the last known good ones. What
-// is begun is written down, so that an agent that dies in the middle of it finds and finishes it at its next start.
+// Package change makes services run on new files of their targets: on all files of a change or none. Files that fail their
+// target's test are not loaded. If a service does not prove that it runs on its new files, its last known good files are
+// restored. Each step is recorded first, so that an agent that dies during a change continues it at its next start.
 package change
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 )
 
-// Config is what a Changer works with.
+// Config holds what a Changer needs.
 type Config struct {
-	Targets []target.Target // in the order in which they are reloaded: what another needs comes first
+	Targets []target.Target // in the order of their reloads: a target comes after those that it depends on
 	Store   *store.Store
 	Log     *slog.Logger
 	Now     func() time.Time
 	Panics  *contain.Panics // nil: a panic ends the process
-	// Point is called with the name of each step of a change; nil: it is not. A test ends the agent there.
+	// Point is called with the name of each step of a change; nil: no calls. A test ends the agent there.
 	Point func(name string)
 }
 
@@ -33,11 +33,11 @@ type Changer struct {
 	point   func(name string)
 
 	number int          // of the last change
-	owed   debts        // what could not be written yet: the disk is full, for instance
-	begun  *store.Begun // what the change that is carried out now has begun; nil: nothing yet
+	owed   debts        // what could not be written yet, for example because the disk is full
+	begun  *store.Begun // the record of the change that is being carried out; nil: none
 }
 
-// New returns a Changer to which nothing is known of its targets: see Resume.
+// New returns a Changer that does not know the state of its targets yet: see Resume.
 func New(conf Config) *Changer {
 	c := &Changer{store: conf.Store, log: conf.Log, now: conf.Now, panics: conf.Panics, point: conf.Point}
 	for _, t := range conf.Targets {
@@ -46,7 +46,7 @@ func New(conf Config) *Changer {
 	return c
 }
 
-// pending is a target with its files as they lie on the disk.
+// pending is a target with its files as they are on the disk.
 type pending struct {
 	*tracked
 	snapshot target.Snapshot
@@ -54,7 +54,7 @@ type pending struct {
 
 func (p pending) digest() digest { return digest(p.snapshot.Digest) }
 
-// look finds the targets whose files make a change, and those that wait for one.
+// look returns the targets whose files are a change, and those that wait for another change.
 func (c *Changer) look() ([]pending, error) {
 	var changed []pending
 	found := false
@@ -81,9 +81,9 @@ func (c *Changer) look() ([]pending, error) {
 	return changed, nil
 }
 
-// groups are the changes that the new files make: one of all together, but a fresh target is taken over by itself. One whose
-// service does not run, or whose files are bad, does not keep the others from their first proof. And those that a change was
-// broken off for stay together: they run on nobody knows what, and must come to an end of it whatever else was edited.
+// groups splits the new files into changes. All targets form one change, except that each fresh target is a change alone: if
+// its service does not run or its files are bad, the first proof of the other targets must not wait. Targets of the same
+// interrupted change also stay together, because it is not known what their services run on.
 func (c *Changer) groups(changed []pending) [][]pending {
 	var groups [][]pending
 	var together, loose []pending

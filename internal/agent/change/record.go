@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 )
 
-// refuse remembers files that are bad, so that they are not looked at again, unless their target is fresh.
+// refuse records that files are bad, so that they are not tested again, unless their target is fresh.
 func (c *Changer) refuse(changed []pending, good map[string]bool, reason string) {
 	if first := changed[0]; first.phase == fresh {
 		first.refusal = reason
@@ -23,7 +23,7 @@ func (c *Changer) refuse(changed []pending, good map[string]bool, reason string)
 	}
 }
 
-// later has targets tried again.
+// later schedules another try of targets.
 func (c *Changer) later(changed []pending) {
 	for _, p := range changed {
 		s, err := target.Read(p.Paths())
@@ -35,7 +35,7 @@ func (c *Changer) later(changed []pending) {
 	}
 }
 
-// sameFailure is an error where a change failed for the reason for which it failed before: that is told once.
+// sameFailure is an error for a change that failed for the same reason as before: it is logged only once.
 func (c *Changer) sameFailure(changed []pending, ch journal.Change) error {
 	if ch.Verdict != journal.Failed {
 		return nil
@@ -53,13 +53,13 @@ func (c *Changer) sameFailure(changed []pending, ch journal.Change) error {
 	return fmt.Errorf("%w: %s", ErrNoVerdict, ch.Reason)
 }
 
-// debts are what could not be written.
+// debts are records that could not be written yet.
 type debts struct {
 	goods   map[string]store.Good
 	changes []journal.Change
 }
 
-// mostDebts bounds the changes that wait to be written to the journal.
+// mostDebts is the maximum number of changes that wait to be written to the journal.
 const mostDebts = 1000
 
 // commit makes the proven files the last known good ones.
@@ -71,7 +71,7 @@ func (c *Changer) commit(changed []pending, number int) (journal.Verdict, string
 		delete(c.owed.goods, p.Name())
 	}
 	if err := c.store.Commit(states); err != nil {
-		// It runs and it is proven. Only the next start would lead further back than it should.
+		// The service runs on the proven files. Only a later rollback would restore older files than necessary.
 		if c.owed.goods == nil {
 			c.owed.goods = map[string]store.Good{}
 		}
@@ -81,7 +81,7 @@ func (c *Changer) commit(changed []pending, number int) (journal.Verdict, string
 	return journal.Proven, ""
 }
 
-// payDebts writes what could not be written when it was due.
+// payDebts writes the records that could not be written before.
 func (c *Changer) payDebts() {
 	if len(c.owed.goods) > 0 && c.store.Commit(c.owed.goods) == nil {
 		c.owed.goods = nil
@@ -92,8 +92,8 @@ func (c *Changer) payDebts() {
 	}
 }
 
-// begin writes down that services are about to be taken through a change. Where that cannot be written, only an agent that
-// is killed right now would not know of it.
+// begin records that services are about to be changed. If the record cannot be written, the change goes on: only an agent that
+// is killed during this change would miss it.
 func (c *Changer) begin(ch journal.Change, back bool) {
 	c.begun = &store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back}
 	if err := c.store.Begin(*c.begun); err != nil {
@@ -101,7 +101,7 @@ func (c *Changer) begin(ch journal.Change, back bool) {
 	}
 }
 
-// next is the number of the next change. Others write to the journal, too: guard before a service starts.
+// next returns the number of the next change. Other processes write to the journal too, such as guard before a service starts.
 func (c *Changer) next() int {
 	last := c.number
 	if changes, err := c.store.Changes(); err == nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Resume carries on from what the last agent left in the store, which may have died at any point, and returns the last
-// change.
+// Resume continues from the store of the last agent, which may have died at any point. It returns the last change.
 func (c *Changer) Resume() (*journal.Change, error) {
 	goods, err := c.store.Goods()
 	if err != nil {
@@ -39,7 +38,7 @@ func (c *Changer) Resume() (*journal.Change, error) {
 	return &last, nil
 }
 
-// tracked returns the target of a name; nil: there is none any more.
+// tracked returns the target with a name, or nil.
 func (c *Changer) tracked(name string) *tracked {
 	for _, t := range c.targets {
 		if t.Name() == name {
@@ -52,12 +51,12 @@ func (c *Changer) tracked(name string) *tracked {
 // digestOf returns the digest that a snapshot of exactly these files has.
 func digestOf(g store.Good) digest { return digest(target.DigestOf(g)) }
 
-// recall looks for a change that was begun and has no verdict, and gives it one: it was taken over, only nobody wrote it
-// down, or it was interrupted, and nobody knows what the services run on.
+// recall looks for a change that was begun and has no verdict, and gives it one: proven, if only the record is missing, or
+// interrupted.
 func (c *Changer) recall(goods map[string]store.Good) error {
 	b, err := c.store.Begun()
 	if err != nil {
-		c.log.Error(err.Error()) // nothing is known of it: the files tell whether there is a change
+		c.log.Error(err.Error()) // without a record, the files show whether there is a change
 		return c.store.End()
 	}
 	if b == nil {
@@ -67,7 +66,7 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	if err != nil {
 		return err
 	}
-	var written *journal.Verdict // nil: it has none
+	var written *journal.Verdict // nil: there is none
 	for _, ch := range changes {
 		if ch.Number == b.Number {
 			written = &ch.Verdict
@@ -85,7 +84,7 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	case *written != journal.Interrupted:
 		return c.store.End()
 	}
-	// The change stays begun until there is a verdict on the next one: this agent may die, too.
+	// The record stays until the next change has a verdict, because this agent may die too.
 	c.number = max(c.number, b.Number)
 	for _, name := range b.Targets {
 		if t := c.tracked(name); t != nil {
@@ -105,8 +104,7 @@ func committed(goods map[string]store.Good, b *store.Begun) bool {
 	return len(b.Targets) > 0
 }
 
-// unapply takes back the files of an apply that has no verdict: all of them, or none. One that somebody has edited since
-// stays.
+// unapply removes the files of an apply that has no verdict: all of them, or none. A file that was edited since then stays.
 func (c *Changer) unapply(goods map[string]store.Good) error {
 	st, err := c.store.Staged()
 	if err != nil {
@@ -127,14 +125,14 @@ func (c *Changer) unapply(goods map[string]store.Good) error {
 	return c.store.Unstage()
 }
 
-// putBack restores what was there before an apply.
+// putBack restores the files that an apply replaced.
 func (c *Changer) putBack(st store.Staged) error {
 	for _, f := range st.Files {
 		now, _, err := target.ReadFile(f.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			now.Digest = ""
-		case errors.Is(err, regular.ErrUnusable): // it was put there since
+		case errors.Is(err, regular.ErrUnusable): // it was created since then
 			continue
 		case err != nil:
 			return err
@@ -155,7 +153,7 @@ func (c *Changer) putBack(st store.Staged) error {
 	return nil
 }
 
-// isGood reports whether bytes are the last known good ones of a file.
+// isGood reports whether data is the last known good content of a file.
 func (c *Changer) isGood(path, digest string) bool {
 	goods, err := c.store.Goods()
 	if err != nil {

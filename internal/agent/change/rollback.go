@@ -20,10 +20,10 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// rollBack sets the files of all targets of a change aside, puts the last known good ones in their place, and makes the
-// services run on those. Where a target has no last known good files yet, everything stays as it is.
+// rollBack sets the files of all targets of a change aside, restores the last known good ones, and makes the services run on
+// those. If a target has no last known good files yet, everything stays as it is.
 func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Change, cause error) (journal.Verdict, string) {
-	// A change that is given up because the agent ends is no verdict on the files.
+	// If the agent ends, that says nothing about the files.
 	if ctx.Err() != nil {
 		return journal.Failed, fmt.Sprintf("%v; the agent ended before it could go back", cause)
 	}
@@ -34,7 +34,7 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 		}
 		return journal.Failed, fmt.Sprintf("%v; there is nothing to go back to: %v", cause, err)
 	}
-	// Whoever finds this change begun is to go back, too: some files may be back already, and others not.
+	// An agent that finds this record must roll back too: some files may already be restored, and others not.
 	c.begin(ch, true)
 	restored := anyOf(changed, func(s *state) bool { return s.phase == returning })
 	for _, p := range changed {
@@ -56,7 +56,7 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 	c.step("taken back")
 	for _, p := range changed {
 		if s, err := target.Read(p.Paths()); err != nil || digest(s.Digest) != digestOf(goods[p.Name()]) {
-			// An editor was faster. What runs is not sure to be what was proven: the newer files are a change, at once.
+			// The file was edited meanwhile. It is not certain what the service loaded: the newer files are the next change.
 			p.leave(breaksOff)
 			continue
 		}
@@ -65,8 +65,8 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 	return journal.RolledBack, cause.Error()
 }
 
-// takeBack makes a service run on its last known good files. One that is just ending over the others is started by systemd
-// sooner or later: what fails meanwhile says nothing.
+// takeBack makes a service run on its last known good files. systemd restarts a service that is ending on the other files, so a
+// failure meanwhile does not count.
 func (c *Changer) takeBack(ctx context.Context, p pending) error {
 	ctx, cancel := context.WithTimeout(ctx, target.TakeTime)
 	defer cancel()
@@ -81,13 +81,13 @@ func (c *Changer) takeBack(ctx context.Context, p pending) error {
 	})
 }
 
-// fail leaves targets to be tried again.
+// fail schedules another try of targets.
 func (c *Changer) fail(changed []pending, reason string) (journal.Verdict, string) {
 	c.later(changed)
 	return journal.Failed, reason
 }
 
-// goods are the last known good files of the targets of a change, with their bytes.
+// goods returns the last known good files of the targets of a change, with their content.
 func (c *Changer) goods(changed []pending) (map[string]store.Good, error) {
 	all, err := c.store.Goods()
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Changer) goods(changed []pending) (map[string]store.Good, error) {
 			return nil, fmt.Errorf("no files of %s were ever proven", p.Name())
 		}
 		if _, owed := c.owed.goods[p.Name()]; owed {
-			goods[p.Name()] = g // with its bytes
+			goods[p.Name()] = g // with its content
 		} else if goods[p.Name()], err = c.store.Fill(g); err != nil {
 			return nil, err
 		}
@@ -109,8 +109,8 @@ func (c *Changer) goods(changed []pending) (map[string]store.Good, error) {
 	return goods, nil
 }
 
-// restore puts the files of one target back, and tells whether there was anything to put back. Whatever lies there now is
-// set aside under a name that says when and why, even if it is newer than what was judged: nothing of the user's is lost.
+// restore puts the files of one target back, and reports whether that was necessary. Any other file at that path is set aside
+// under a name with the reason and the time, even if it is newer than the tested one: no file of the user is lost.
 func (c *Changer) restore(p pending, g store.Good, number int) (did bool, err error) {
 	for _, f := range g.Files {
 		now, _, err := target.ReadFile(f.Path)
@@ -131,7 +131,7 @@ func (c *Changer) restore(p pending, g store.Good, number int) (did bool, err er
 		did = true
 		c.step("restored " + p.Name())
 	}
-	// A file that the good state did not have would still be read, an included one for instance.
+	// A file that the last known good state did not have would still be read, for example an included one.
 	for _, path := range p.snapshot.Present() {
 		if slices.ContainsFunc(g.Files, func(good store.File) bool { return good.Path == path }) {
 			continue
@@ -151,7 +151,7 @@ func (c *Changer) restore(p pending, g store.Good, number int) (did bool, err er
 	return did, nil
 }
 
-// setAside gives a file a second name beside it, once: a write that fails after it is tried again.
+// setAside gives a file a second name beside it. It does so only once, even if a later step fails and is tried again.
 func (c *Changer) setAside(path string, number int) error {
 	if has, err := isAside(path); has || err != nil {
 		return err
@@ -164,7 +164,7 @@ func (c *Changer) setAside(path string, number int) error {
 	return nil
 }
 
-// isAside reports whether what lies at a path has its second name already.
+// isAside reports whether the file at a path already has its second name.
 func isAside(path string) (bool, error) {
 	now, err := os.Lstat(path)
 	if err != nil {

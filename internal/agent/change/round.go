@@ -8,7 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// Round waits until the files are left alone and carries out what has changed. Each change that has a verdict is handed to done.
+// Round waits until the files no longer change, and carries out the changes. It calls done for each change that has a verdict.
 func (c *Changer) Round(ctx context.Context, events <-chan struct{}, done func(journal.Change)) error {
 	since := c.now()
 	c.payDebts()
@@ -25,7 +25,7 @@ func (c *Changer) Round(ctx context.Context, events <-chan struct{}, done func(j
 	for _, group := range c.groups(changed) {
 		ch, err := c.change(ctx, group, known, since)
 		if contain.IsPanic(err) {
-			first = err // whatever else happened: it decides when the files are tried again
+			first = err // this error decides when the files are tried again
 			continue
 		}
 		if err != nil {

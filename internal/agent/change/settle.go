@@ -8,20 +8,20 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// How long files are left alone before they are taken over.
+// How long files must be unchanged before they are loaded.
 const (
-	early   = 15 * time.Millisecond // without an event: then they are judged already
-	quiet   = 50 * time.Millisecond // without an event, from the last one on
-	longest = time.Second           // from the first event, however many more come
+	early   = 15 * time.Millisecond // without an event, before an early test of the files begins
+	quiet   = 50 * time.Millisecond // without an event, before the files are loaded
+	longest = time.Second           // after the first event, even if events continue
 )
 
-// mostEarly bounds how often files are judged that do not stay: a program that saves all the time must not cost a validator
-// each time.
+// mostEarly is the maximum number of early tests of files that change again, so that a program that saves repeatedly does not
+// cost a test each time.
 const mostEarly = 3
 
-// settle waits until nothing has happened for a while and two looks at the targets see the same bytes. It has the files judged
-// meanwhile: the verdict holds if they are still the same in the end. It returns no targets if nothing has changed in the end,
-// or if ctx has ended.
+// settle waits until there was no event for a while and two looks at the targets show the same files. Meanwhile it has the
+// files tested: the result is used if the files are still the same. It returns no targets if nothing has changed, or if ctx has
+// ended.
 func (c *Changer) settle(ctx context.Context, events <-chan struct{}) ([]pending, *judgement, error) {
 	end := time.NewTimer(longest)
 	defer end.Stop()
@@ -57,7 +57,7 @@ func (c *Changer) settle(ctx context.Context, events <-chan struct{}) ([]pending
 	}
 }
 
-// happening is why a wait ended.
+// happening is the reason why a wait ended.
 type happening int
 
 const (
@@ -67,7 +67,7 @@ const (
 	ending // ctx has ended
 )
 
-// wait waits until nothing has happened for a time. An event restarts it, or ends it.
+// wait waits until there was no event for a time. An event restarts or ends it.
 func wait(ctx context.Context, events <-chan struct{}, end <-chan time.Time, calm time.Duration, restart bool) happening {
 	t := time.NewTimer(calm)
 	defer t.Stop()
@@ -100,20 +100,20 @@ func same(a, b []pending) bool {
 	return true
 }
 
-// judgement is what the targets say of files that may not have settled yet.
+// judgement is a test of files that may still change.
 type judgement struct {
-	stop    func() // ends it, and waits until it has ended
+	stop    func() // ends it, and waits for its end
 	done    chan struct{}
 	answers map[string]opinion // by target
 }
 
-// opinion is a target's answer about files of a digest.
+// opinion is a target's test result for the files with a digest.
 type opinion struct {
 	digest digest
 	answer validator.Answer
 }
 
-// judgeEarly begins to have files judged. A target that cannot take anything over now is not asked.
+// judgeEarly starts a test of the files. Targets that cannot load files now are left out.
 func (c *Changer) judgeEarly(ctx context.Context, changed []pending) *judgement {
 	ctx, cancel := context.WithCancel(ctx)
 	j := &judgement{done: make(chan struct{}), answers: map[string]opinion{}}
@@ -131,14 +131,14 @@ func (c *Changer) judgeEarly(ctx context.Context, changed []pending) *judgement 
 	return j
 }
 
-// end ends it if it is there.
+// end ends the test, if there is one.
 func (j *judgement) end() {
 	if j != nil {
 		j.stop()
 	}
 }
 
-// of returns the answer about the files of a target. It is asked for now unless it is known of the same bytes.
+// of returns the test result for the files of a target. It runs the test now, unless the same files were tested early.
 func (j *judgement) of(ctx context.Context, p pending) validator.Answer {
 	if j != nil {
 		<-j.done

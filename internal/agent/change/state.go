@@ -6,32 +6,33 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 )
 
-// digest identifies the bytes of all files of a target; the zero digest is that of no files.
+// digest identifies the content of all files of a target. The zero digest is that of no files.
 type digest string
 
-// state is what is known of one target. The zero state is that of a target of which nothing is known.
+// state is what is known about one target. The zero state means that nothing is known.
 type state struct {
 	phase phase
-	// runs is what the service runs on; none unless it is proven.
+	// runs is the digest of the files that the service runs on; zero unless they are proven.
 	runs digest
-	// judged is what had the last verdict: unchanged bytes are no change.
+	// judged is the digest of the files that had the last verdict: unchanged files are not a change.
 	judged digest
-	// waits is what was refused only because of another target in the same change. It is retried with the next change to any
-	// target.
+	// waits is the digest of files that were refused only because of another target in the same change. They are retried with
+	// the next change to any target.
 	waits digest
-	// refusal is why the files of a fresh target were refused, which are looked at again and again; "": they were not.
+	// refusal is the reason why the files of a fresh target were refused; "": they were not. Such files are tested again and
+	// again.
 	refusal string
-	// hold keeps files that did not prove from being tried again too soon; nil: none do.
+	// hold delays the next try of files that could not be proven; nil: no delay.
 	hold *hold
 }
 
-// tracked is a target and what is known of it.
+// tracked is a target and its state.
 type tracked struct {
 	target.Target
 	state
 }
 
-// hold keeps files from being tried again too soon.
+// hold delays the next try of files.
 type hold struct {
 	digest digest
 	until  time.Time
@@ -39,24 +40,24 @@ type hold struct {
 	reason string // of the last failure
 }
 
-// How soon a target that does not prove on its last known good files is tried again: later each time.
+// How soon a target is tried again whose last known good files could not be proven: later each time.
 const (
 	firstHold = 2 * time.Second
 	lastHold  = time.Minute
 )
 
-// standing is how files on the disk relate to what is known of their target.
+// standing is the relation of the files on the disk to the state of their target.
 type standing int
 
 const (
-	news      standing = iota // they make a change
-	decided                   // they had their verdict
-	takenBack                 // the service runs on them: others were refused before, and are gone again
-	waiting                   // they come along with the next change to any target
+	news      standing = iota // they are a change
+	decided                   // they already had their verdict
+	takenBack                 // the service runs on them: the refused files were replaced by the old ones again
+	waiting                   // they are retried with the next change to any target
 	held                      // they are tried again later
 )
 
-// standing returns how files with a digest stand now.
+// standing returns the standing of files with a digest.
 func (s *state) standing(d digest, now time.Time) standing {
 	switch {
 	case d == s.judged:
@@ -71,21 +72,22 @@ func (s *state) standing(d digest, now time.Time) standing {
 	return news
 }
 
-// loose reports whether the service runs on bytes that were never proven.
+// loose reports whether the service runs on files that were never proven.
 func (s *state) loose() bool { return s.phase == unsettled || s.phase == returning }
 
-// prove notes that the service runs on files and has proven it: all that was known before is over.
+// prove records that the service runs on files and has proven it.
 func (s *state) prove(d digest) {
 	*s = state{phase: s.phase.after(proves), runs: d, judged: d}
 }
 
-// judge notes that files had a verdict which leaves the service on what it runs on.
+// judge records a verdict after which the service still runs on its previous files.
 func (s *state) judge(d digest) {
 	s.phase = s.phase.after(judged)
 	s.judged, s.waits = d, ""
 }
 
-// refuse notes that files were refused: for themselves, or, if they are good, because of others in the same change.
+// refuse records that files were refused: for their own fault or, if they are good, because of another target in the same
+// change.
 func (s *state) refuse(d digest, good bool) {
 	s.phase = s.phase.after(judged)
 	if good {
@@ -95,14 +97,14 @@ func (s *state) refuse(d digest, good bool) {
 	}
 }
 
-// leave notes an event after which nobody knows what the service runs on: the files that lie there are a change, even the
-// last known good ones.
+// leave records an event after which it is not known what the service runs on. The files on the disk are then a change, even if
+// they are the last known good ones.
 func (s *state) leave(e event) {
 	s.phase = s.phase.after(e)
 	s.runs, s.judged = "", ""
 }
 
-// fail notes that nothing has proven. Files with a digest are left alone for a while, longer each time.
+// fail records that no files could be proven. Files with this digest are not tried for a while, longer each time.
 func (s *state) fail(d digest, now time.Time) {
 	s.leave(fails)
 	h := hold{digest: d, delay: firstHold}
@@ -113,7 +115,8 @@ func (s *state) fail(d digest, now time.Time) {
 	s.hold = &h
 }
 
-// lookAnew has files judged even if the same bytes were refused before. What it returns takes that back.
+// lookAnew makes the next round test the files even if the same files were refused before. The function that it returns undoes
+// that.
 func (s *state) lookAnew() (undo func()) {
 	judged, waits := s.judged, s.waits
 	s.judged, s.refusal = "", ""

@@ -1,4 +1,4 @@
-// Package config is /etc/ha-agent/agent.yaml: what the agent must know of its node. bake writes it, the agent reads it.
+// Package config reads and writes /etc/ha-agent/agent.yaml: what the agent must know about its node. bake writes the file.
 package config
 
 import (
@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// APIVersion is the version of agent.yaml that this program writes and understands.
+// APIVersion is the version of agent.yaml that this program writes and reads.
 const APIVersion = "hapair-agent/v1"
 
-// Config is agent.yaml. Decoding is strict.
+// Config is the content of agent.yaml. Unknown keys are errors.
 type Config struct {
 	APIVersion string     `yaml:"apiVersion"`
 	Cluster    string     `yaml:"cluster"`
@@ -18,7 +18,7 @@ type Config struct {
 	HAProxy    HAProxy    `yaml:"haproxy"`
 	Keepalived Keepalived `yaml:"keepalived"`
 	Sysctl     Sysctl     `yaml:"sysctl"`
-	Metrics    *Metrics   `yaml:"metrics,omitempty"` // nil: nobody is answered
+	Metrics    *Metrics   `yaml:"metrics,omitempty"` // nil: there is no metrics page
 	Peers      []Peer     `yaml:"peers"`
 	VIPs       []VIP      `yaml:"vips"`
 	Listeners  []Listener `yaml:"listeners"`
@@ -37,7 +37,7 @@ type HAProxy struct {
 	Stats        *Stats   `yaml:"stats,omitempty"`
 }
 
-// Stats is where the node's own stats page answers. It asks for a user and a password, or for an allowed address.
+// Stats is the address of the node's own stats page. It requires a password, or an allowed client address.
 type Stats struct {
 	Address netip.AddrPort `yaml:"address"`
 }
@@ -47,7 +47,7 @@ type Keepalived struct {
 	Config     string `yaml:"config"`      // /etc/keepalived/keepalived.conf
 	Unit       string `yaml:"unit"`        // keepalived.service
 	NotifyFIFO string `yaml:"notify_fifo"` // /run/ha-agent/notify.fifo
-	TrackFile  string `yaml:"track_file"`  // /run/ha-agent/haproxy.track: 0 says that haproxy answers
+	TrackFile  string `yaml:"track_file"`  // 0 means that haproxy answers
 }
 
 // Sysctl is the target sysctl.
@@ -55,10 +55,10 @@ type Sysctl struct {
 	File string `yaml:"file"` // /etc/sysctl.d/60-hapair.conf
 }
 
-// Metrics is where Prometheus is answered.
+// Metrics is the address at which Prometheus can fetch metrics.
 type Metrics struct {
 	Address netip.AddrPort `yaml:"address"`
-	Allow   []netip.Prefix `yaml:"allow,omitempty"` // who may ask; empty: everyone
+	Allow   []netip.Prefix `yaml:"allow,omitempty"` // networks of clients; empty: all
 }
 
 // Peer is another node of the cluster.
@@ -72,14 +72,14 @@ type VIP struct {
 	Name      string         `yaml:"name"`
 	Interface string         `yaml:"interface"`
 	Addresses []netip.Prefix `yaml:"addresses"`
-	Instances []string       `yaml:"instances"` // vrrp_instance names, one or one of each family
+	Instances []string       `yaml:"instances"` // names of vrrp_instance sections: one, or one for each address family
 	OnChange  *OnChange      `yaml:"on_change,omitempty"`
 }
 
-// OnChange is a command that runs when a VIP comes or goes.
+// OnChange is a command that runs when the node gets or loses a VIP.
 type OnChange struct {
 	Command string        `yaml:"command"`        // an absolute path and arguments, separated by single spaces
-	User    string        `yaml:"user,omitempty"` // empty: one that exists only while the command runs
+	User    string        `yaml:"user,omitempty"` // empty: a temporary user that exists only while the command runs
 	Timeout time.Duration `yaml:"timeout"`
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// Load reads agent.yaml. An error holds everything that is wrong with it.
+// Load reads agent.yaml. The error lists all problems.
 func Load(path string) (*Config, error) {
 	data, err := regular.ReadFile(path, strictyaml.MaxSize)
 	if err != nil {
@@ -26,8 +26,7 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// Parse decodes agent.yaml strictly and tells what is wrong with it. The configuration is usable where there are no
-// errors.
+// Parse decodes agent.yaml and returns its problems. The configuration can be used if none of them is an error.
 func Parse(file string, data []byte) (*Config, diag.Problems) {
 	c := &Config{}
 	doc := strictyaml.Decode(file, data, c)
@@ -36,14 +35,14 @@ func Parse(file string, data []byte) (*Config, diag.Problems) {
 	}
 	if message, hint := checkVersion(c.APIVersion); message != "" {
 		doc.Problem("apiVersion", message, hint)
-		// A file of another version says nothing about this one's keys.
+		// the keys of another version are not known
 		return c, doc.Problems().At("apiVersion")
 	}
 	c.validate(doc)
 	return c, doc.Problems()
 }
 
-// checkVersion tells what keeps this program from reading a file of a version.
+// checkVersion returns the reason why this program cannot read a file of a version, or nil.
 func checkVersion(version string) (message, hint string) {
 	switch kind, number, _ := strings.Cut(version, "/v"); {
 	case version == APIVersion:
@@ -62,7 +61,7 @@ func isNewer(number string) bool {
 	return err == nil && n > 1
 }
 
-// validate demands what the agent cannot work without.
+// validate checks for values without which the agent cannot work.
 func (c *Config) validate(doc *strictyaml.Document) {
 	c.validateMetrics(doc)
 	for _, field := range []struct{ path, value string }{
@@ -87,14 +86,14 @@ func (c *Config) validate(doc *strictyaml.Document) {
 	}
 }
 
-// validateMetrics demands an address that can be listened on.
+// validateMetrics checks that the address can be listened on.
 func (c *Config) validateMetrics(doc *strictyaml.Document) {
 	if c.Metrics != nil && c.Metrics.Address.Port() == 0 {
 		doc.Problem("metrics.address", "must be an address and a port", "bake writes it")
 	}
 }
 
-// Marshal writes agent.yaml. Equal configurations give equal bytes.
+// Marshal returns agent.yaml. Equal configurations give equal bytes.
 func (c *Config) Marshal() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# What ha-agent must know of this node. Written by bake.\n")

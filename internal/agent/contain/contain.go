@@ -1,5 +1,5 @@
-// Package contain keeps a panic in one part of the daemon from ending the others: it logs and counts the panic, and has the
-// part tried again later.
+// Package contain keeps a panic in one part of the daemon from ending the others: it logs and counts the panic, and tries the
+// part again later.
 package contain
 
 import (
@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Panics contains panics: one in a part of the daemon must not end the others. It counts them by part. The zero value has no
-// log; nil contains nothing.
+// Panics contains panics in parts of the daemon, and counts them by part. The zero value does not log; a nil *Panics contains
+// nothing.
 type Panics struct {
 	Log *slog.Logger
 	Now func() time.Time
@@ -24,7 +24,7 @@ type Panics struct {
 	parts map[string]*panicked
 }
 
-// Panic is what the panics of one part came to.
+// Panic summarizes the panics of one part.
 type Panic struct {
 	Part   string
 	Reason string // of the last one
@@ -32,14 +32,14 @@ type Panic struct {
 	Last   time.Time
 }
 
-// panicked is what happened in one part.
+// panicked is the record of one part.
 type panicked struct {
 	Panic
 	logged  time.Time // when its stack was last logged
 	because string    // the reason that was logged
 }
 
-// logAgain is how often the stack of one and the same panic is logged.
+// logAgain is the time between two log entries with the stack of the same panic.
 const logAgain = time.Minute
 
 // panicError is a panic that was contained.
@@ -49,7 +49,7 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic in %s: %s", e.part, e.reason) }
 
-// IsPanic reports whether an error is a contained panic, or because of one.
+// IsPanic reports whether an error is a contained panic or wraps one.
 func IsPanic(err error) bool {
 	var p *panicError
 	return errors.As(err, &p)
@@ -68,12 +68,12 @@ func (p *Panics) Contain(part string, f func() error) (err error) {
 	return f()
 }
 
-// Guard is Contain for a function without an error.
+// Guard is like Contain, for a function without an error.
 func (p *Panics) Guard(part string, f func()) {
 	_ = p.Contain(part, func() error { f(); return nil })
 }
 
-// note counts a panic and logs it, the same one once a minute at most.
+// note counts a panic and logs it. The same panic is logged at most once a minute.
 func (p *Panics) note(part string, v any, stack []byte) error {
 	err := &panicError{part, oneLine(fmt.Sprint(v))}
 	now := time.Now()
@@ -99,7 +99,7 @@ func (p *Panics) note(part string, v any, stack []byte) error {
 	return err
 }
 
-// oneLine shortens what a panic said: it may be as long as a file.
+// oneLine shortens the text of a panic, which can be as long as a file.
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > 300 {
@@ -108,7 +108,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// List returns what has panicked since the daemon was started, in the order of the parts' names.
+// List returns the parts that have panicked since the daemon started, sorted by name.
 func (p *Panics) List() []Panic {
 	if p == nil {
 		return nil
@@ -123,13 +123,13 @@ func (p *Panics) List() []Panic {
 	return all
 }
 
-// How soon what has panicked is tried again: later each time.
+// How soon a part that has panicked is tried again: later each time.
 const (
 	firstRetry = 2 * time.Second
 	lastRetry  = 5 * time.Minute
 )
 
-// Keep runs a part of the daemon until it ends or ctx does. After a panic it begins again, later each time.
+// Keep runs a part of the daemon until it returns or ctx ends. After a panic it starts it again, later each time.
 func (p *Panics) Keep(ctx context.Context, part string, f func(ctx context.Context)) {
 	delay := firstRetry
 	for {
@@ -149,15 +149,15 @@ func (p *Panics) Keep(ctx context.Context, part string, f func(ctx context.Conte
 	}
 }
 
-// Retry decides when rounds may go on after one that panicked. The same files are tried again later each time; other files
-// after firstRetry, so that a round which changes them itself is not repeated without a rest. The zero value lets all go on.
+// Retry delays rounds after one that panicked: longer each time for the same files, and by firstRetry for other files, so that
+// a round which changes files itself is not repeated without a pause. The zero value delays nothing.
 type Retry struct {
 	delay  time.Duration // 0: the last round did not panic
 	failed time.Time
 	files  string
 }
 
-// Note takes the result of a round over files, which are known by a digest.
+// Note records the result of a round over files with a digest.
 func (r *Retry) Note(err error, now time.Time, files func() string) {
 	if !IsPanic(err) {
 		*r = Retry{}

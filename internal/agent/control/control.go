@@ -1,5 +1,5 @@
-// Package control is the socket on which a running ha-agent answers: one request and one answer, each a JSON object, for
-// each connection. Root and its group may connect, nobody else.
+// Package control is the control socket of a running ha-agent. A connection carries one request and one answer, each a JSON
+// object. Only root and root's group may connect.
 package control
 
 import (
@@ -13,30 +13,30 @@ import (
 	"time"
 )
 
-// Request is what a client wants.
+// Request is a client's request.
 type Request struct {
 	Command     string              `json:"command"` // status, maintenance, apply
 	Maintenance *MaintenanceRequest `json:"maintenance,omitempty"`
 	Apply       *ApplyRequest       `json:"apply,omitempty"`
 }
 
-// response is what the daemon sends.
+// response is the daemon's answer.
 type response struct {
 	Error  string          `json:"error,omitempty"`
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
-// Bounds of both sides.
+// Limits of both sides.
 const (
 	maxRequest = 128 << 20 // apply sends whole files, in base64
 	maxAnswer  = 4 << 20
-	idle       = 5 * time.Second // a client that says nothing for so long is sent away
+	idle       = 5 * time.Second // a client that sends nothing for this long is disconnected
 )
 
-// ErrNoDaemon says that no daemon answers.
+// ErrNoDaemon reports that the daemon does not answer.
 var ErrNoDaemon = errors.New("the agent's daemon does not answer: `systemctl status ha-agent` tells why")
 
-// Ask sends one request and reads its result.
+// Ask sends one request and decodes its result.
 func Ask(ctx context.Context, path string, req Request, result any) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
@@ -67,7 +67,7 @@ func Ask(ctx context.Context, path string, req Request, result any) error {
 // Handler answers a request.
 type Handler func(ctx context.Context, req Request) (any, error)
 
-// Listen makes the socket, in place of one that a daemon left behind.
+// Listen creates the socket, and replaces one that a dead daemon left.
 func Listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot make the control socket: %w", err)
@@ -83,7 +83,7 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers until ctx ends; it closes the listener. At most eight clients are answered at once.
+// Serve answers until ctx ends; it closes the listener. It answers at most eight clients at once.
 func Serve(ctx context.Context, l net.Listener, handle Handler) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	slots := make(chan struct{}, 8)
@@ -116,5 +116,5 @@ func answer(ctx context.Context, conn net.Conn, handle Handler) {
 		resp.Error = fmt.Sprintf("cannot write the answer: %v", err)
 	}
 	conn.SetDeadline(time.Now().Add(idle))
-	json.NewEncoder(conn).Encode(resp) // a client that went away needs no answer
+	json.NewEncoder(conn).Encode(resp) // the client may have disconnected
 }

@@ -9,11 +9,10 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// panicAge is how long after a panic its part counts as broken. What still panics is tried again every 5 minutes at least.
+// panicAge is how long a part counts as broken after a panic. A part that still panics is tried again at least every 5 minutes.
 const panicAge = 10 * time.Minute
 
-// Judge adds to Problems what keeps the node from being healthy, and sets Healthy. Maintenance is not a problem: the
-// operator asked for it.
+// Judge fills in Problems and Healthy. Maintenance is not a problem, because the operator asked for it.
 func (s *Status) Judge(now time.Time) {
 	add := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
 	if !s.Daemon.Running {
@@ -47,7 +46,7 @@ func (s *Status) Judge(now time.Time) {
 	s.Healthy = len(s.Problems) == 0
 }
 
-// FileProblems are the targets whose service does not run on the files on the disk, a sentence each.
+// FileProblems describes the targets whose service does not run on the files on the disk, in one sentence each.
 func (s *Status) FileProblems() []string {
 	var all []string
 	for _, t := range s.Targets {
@@ -65,9 +64,9 @@ func orUnknown(state string) string {
 	return state
 }
 
-// targetProblem returns what is wrong with the files of a target, or "".
+// targetProblem returns the problem with the files of a target, or "".
 func (s *Status) targetProblem(t Target) string {
-	var last journal.Change // of the target
+	var last journal.Change // the last change of the target
 	if i := slices.IndexFunc(s.Changes, func(c journal.Change) bool { return slices.Contains(c.Targets, t.Name) }); i >= 0 {
 		last = s.Changes[i]
 	}

@@ -7,36 +7,36 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// MaintenanceRequest has this node give its virtual IPs away and stay away, or come back.
+// MaintenanceRequest asks the node to give its virtual IPs away and hold none, or to end that.
 type MaintenanceRequest struct {
 	On    bool          `json:"on"`
-	For   time.Duration `json:"for,omitempty"`   // nanoseconds; 0: until it is ended
-	Force bool          `json:"force,omitempty"` // even if nobody takes the virtual IPs
+	For   time.Duration `json:"for,omitempty"`   // nanoseconds; 0: without an end
+	Force bool          `json:"force,omitempty"` // even if no peer takes the virtual IPs
 }
 
-// Maintenance is what became of a MaintenanceRequest.
+// Maintenance is the result of a MaintenanceRequest.
 type Maintenance struct {
 	On      bool      `json:"on"`
 	Until   time.Time `json:"until,omitzero"`
-	Refused string    `json:"refused,omitempty"` // why the virtual IPs stay here
-	Note    string    `json:"note,omitempty"`    // what the operator should know besides
+	Refused string    `json:"refused,omitempty"` // the reason why the virtual IPs stay here
+	Note    string    `json:"note,omitempty"`    // a message for the operator
 }
 
-// ApplyRequest is a set of files to be taken over as one change.
+// ApplyRequest is a set of files to install as one change.
 type ApplyRequest struct {
 	Files []ApplyFile `json:"files"`
 }
 
-// ApplyFile is one of them. Its owner and mode are those of the file that it replaces.
+// ApplyFile is one of them. If it replaces a file, it gets that file's owner and mode.
 type ApplyFile struct {
 	Path string      `json:"path"`
-	Mode fs.FileMode `json:"mode"` // where there is none to replace
+	Mode fs.FileMode `json:"mode"` // if it replaces no file
 	Data []byte      `json:"data"`
 }
 
-// Applied is what became of an ApplyRequest.
+// Applied is the result of an ApplyRequest.
 type Applied struct {
-	Unchanged bool            `json:"unchanged,omitempty"` // the services run on these files already
-	Refused   string          `json:"refused,omitempty"`   // nothing was judged, and why
+	Unchanged bool            `json:"unchanged,omitempty"` // the services already run on these files
+	Refused   string          `json:"refused,omitempty"`   // the reason why nothing was tested
 	Change    *journal.Change `json:"change,omitempty"`
 }

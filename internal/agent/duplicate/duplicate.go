@@ -1,5 +1,5 @@
-// Package duplicate finds out whether another machine answers for a virtual IP that this one holds: two holders, of which
-// neither VRRP nor the kernel tells.
+// Package duplicate detects that another machine answers for a virtual IP that this machine holds. Neither VRRP nor the kernel
+// report two holders.
 package duplicate
 
 import (
@@ -35,21 +35,21 @@ type Watch struct {
 	found map[vip.Held]finding
 }
 
-// finding is what the last question came to.
+// finding is the result of the last question.
 type finding struct {
 	asked  time.Time
 	others []string // hardware addresses, in order
 	err    error
 }
 
-// Bounds of the questions.
+// Limits of the questions.
 const (
 	answerTime = 300 * time.Millisecond // for all answers to one question
 	atOnce     = 8                      // questions
-	early      = 500 * time.Millisecond // that a question may come: whoever says Look does so in intervals of about Interval
+	early      = 500 * time.Millisecond // how much earlier than Interval a question may be sent, because Look comes in intervals of about Interval
 )
 
-// DefaultInterval is how often a holder asks.
+// DefaultInterval is the time between two questions of a holder.
 const DefaultInterval = 5 * time.Second
 
 // Run asks until ctx ends.
@@ -64,8 +64,8 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// Others are the hardware addresses of the other machines that answer for an address; nil where there are none, or the
-// address is not held here. The error is why nobody could be asked.
+// Others returns the hardware addresses of the other machines that answer for an address; nil if there are none or the address
+// is not held here. The error is the reason why the question could not be sent.
 func (w *Watch) Others(held vip.Held) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +73,7 @@ func (w *Watch) Others(held vip.Held) ([]string, error) {
 	return slices.Clone(f.others), f.err
 }
 
-// round asks about what is due, and forgets what is not held any more.
+// round asks about the addresses that are due, and removes those that are no longer held.
 func (w *Watch) round(ctx context.Context) {
 	all, err := w.Held()
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *Watch) round(ctx context.Context) {
 	}
 }
 
-// due are the addresses that were not asked about for an interval, of those that are held.
+// due returns the held addresses that were not asked about for an interval.
 func (w *Watch) due(held map[vip.Held]bool) []vip.Held {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +127,7 @@ func (w *Watch) due(held map[vip.Held]bool) []vip.Held {
 	return due
 }
 
-// ask asks twice before it says that there is another: one that has just given the address away may still answer.
+// ask asks twice before it reports another machine, because one that has just released the address may still answer.
 func (w *Watch) ask(ctx context.Context, h vip.Held) finding {
 	f := finding{asked: time.Now()}
 	for range 2 {
@@ -146,7 +146,7 @@ func (w *Watch) ask(ctx context.Context, h vip.Held) finding {
 	return f
 }
 
-// note keeps a finding, and tells of one that is new.
+// note stores a finding, and logs it if it is new.
 func (w *Watch) note(h vip.Held, f finding) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
