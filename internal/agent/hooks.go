@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/systemd"
 )
 
-// newHooks returns what runs the on_change commands of VIPs.
+// newHooks returns the runner of the on_change commands of VIPs.
 func (d *Daemon) newHooks() *hook.Runner {
 	return &hook.Runner{Conf: d.Conf, Log: d.Log, Mask: d.mask,
 		State: func(v config.VIP) (hook.State, bool) {
@@ -32,7 +32,7 @@ func (d *Daemon) newHooks() *hook.Runner {
 	}
 }
 
-// mask returns what hides secrets of the configuration in a line of a command's output.
+// mask returns a function that hides secrets of the configuration in a line of a command's output.
 func (d *Daemon) mask() func(line string) string {
 	var files [][]byte
 	for _, path := range []string{d.Conf.HAProxy.Config, d.Conf.Keepalived.Config} {

@@ -10,16 +10,17 @@ import (
 	"github.com/hapair/hapair/internal/agent/track"
 )
 
-// changeTime is how long a change may take at most. Then the watchdog is no longer told that all is well.
+// changeTime is the time limit of a change. After it the daemon no longer notifies its watchdog.
 const changeTime = 10 * time.Minute
 
-// How often files and watches are looked at without an event: a directory that came back, a service that runs again.
+// How often files and watches are checked without an event, because a directory may have been created again, or a service may
+// have started.
 const (
-	rescan = 2 * time.Second // while no verdict can be given: soon after the start, for instance, when services are still starting
-	atRest = 5 * time.Second // as often as the watchdog of the daemon's unit must be told
+	rescan = 2 * time.Second // while there is no verdict, for example soon after the start while services are starting
+	atRest = 5 * time.Second // the interval of the notifications to the watchdog of the daemon's unit
 )
 
-// pace is how often the loop wakes up by itself, for all that may be done late.
+// pace returns how often the loop wakes up without an event.
 func (d *Daemon) pace(busy bool) time.Duration {
 	every := atRest
 	if busy || d.reports.open {
@@ -31,8 +32,8 @@ func (d *Daemon) pace(busy bool) time.Duration {
 	return every
 }
 
-// loop is the one place where things are decided. A change is carried out beside it, one at a time: what comes meanwhile
-// is one more, when it is done.
+// loop makes all decisions of the daemon. It carries out one change at a time, in another goroutine. Events during a change
+// lead to one more change after it.
 func (d *Daemon) loop(ctx context.Context) error {
 	own, err := target.Read([]string{d.Paths.Config})
 	if err != nil {
@@ -52,7 +53,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 	for {
 		in, applies := d.watcher.Changed, d.applies
 		if done != nil {
-			in, applies = nil, nil // the round itself waits until nothing happens any more
+			in, applies = nil, nil // the round itself waits until the files no longer change
 		}
 		select {
 		case <-ctx.Done():
@@ -65,7 +66,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 		case <-in:
 			if d.retry.Due(d.Now(), d.files) {
 				begin(round)
-			} // else at a tick
+			} // a tick
 		case job := <-applies:
 			begin(func() error { return d.apply(ctx, job) })
 		case err := <-done:
@@ -91,7 +92,7 @@ func (d *Daemon) loop(ctx context.Context) error {
 	}
 }
 
-// lookAround does what is due besides the files.
+// lookAround does the periodic work besides the files.
 func (d *Daemon) lookAround() {
 	d.panics.Guard(track.Part, d.track.Look)
 	d.panics.Guard("the end of maintenance", func() {
@@ -99,11 +100,11 @@ func (d *Daemon) lookAround() {
 			d.reports.problem(err)
 		}
 	})
-	d.panics.Guard("the holder's files", d.vrrp.TellHolder) // keepalived may have made the file since it told its state
+	d.panics.Guard("the holder's files", d.vrrp.TellHolder) // keepalived may have created the file after it reported its state
 	d.lookForOthers()
 }
 
-// configChanged returns ErrConfigChanged if agent.yaml is another one than at the start, and usable.
+// configChanged returns ErrConfigChanged if agent.yaml differs from the one at the start, and can be used.
 func (d *Daemon) configChanged(own target.Snapshot) error {
 	if now, err := target.Read([]string{d.Paths.Config}); err == nil && now.Digest != own.Digest && d.usable() {
 		return ErrConfigChanged
@@ -111,7 +112,7 @@ func (d *Daemon) configChanged(own target.Snapshot) error {
 	return nil
 }
 
-// files is a digest of all files of all targets, as far as they can be read without a panic.
+// files returns a digest of all files of all targets, as far as they can be read without a panic.
 func (d *Daemon) files() string {
 	var all []string
 	for _, t := range d.targets {
@@ -124,7 +125,7 @@ func (d *Daemon) files() string {
 	return strings.Join(all, " ")
 }
 
-// usable reports whether the agent could start on its new configuration.
+// usable reports whether the agent could start with its new configuration.
 func (d *Daemon) usable() bool {
 	if _, err := config.Load(d.Paths.Config); err != nil {
 		d.reports.problem(err)
@@ -133,7 +134,7 @@ func (d *Daemon) usable() bool {
 	return true
 }
 
-// watch watches the directories of what the targets consist of now.
+// watch watches the directories of the targets' current files.
 func (d *Daemon) watch() {
 	paths := []string{d.Paths.Config}
 	for _, t := range d.targets {
@@ -144,7 +145,8 @@ func (d *Daemon) watch() {
 	}
 }
 
-// lookForOthers has the link asked about what is due, without waiting for it: other holders, and peers that are not heard.
+// lookForOthers starts the questions that are due, without waiting for answers: to other holders, and to peers that are not
+// heard.
 func (d *Daemon) lookForOthers() {
 	for _, look := range []chan struct{}{d.duplicates.Look, d.reach.Look} {
 		select {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 )
 
-// serveMetrics answers Prometheus until ctx ends, where the configuration says so.
+// serveMetrics answers Prometheus until ctx ends, if the configuration has an address for it.
 func (d *Daemon) serveMetrics(ctx context.Context) {
 	m := d.Conf.Metrics
 	if m == nil {
@@ -30,7 +30,7 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	s.Run(ctx)
 }
 
-// tally counts changes by their verdicts. The journal is cut now and then, so what was counted once stays counted.
+// tally counts changes by their verdicts. Counts survive the truncation of the journal.
 type tally struct {
 	store *store.Store
 
@@ -39,14 +39,14 @@ type tally struct {
 	counts map[journal.Verdict]int
 }
 
-// changes are the counts, with those changes that came since they were last asked for.
+// changes returns the counts, including the changes since the last call.
 func (t *tally) changes() map[journal.Verdict]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts == nil {
 		t.counts = map[journal.Verdict]int{}
 	}
-	all, _ := t.store.Changes() // what cannot be read now is counted later
+	all, _ := t.store.Changes() // changes that cannot be read now are counted later
 	for _, c := range all {
 		if c.Number > t.last {
 			t.counts[c.Verdict]++

@@ -7,14 +7,14 @@ import (
 	"github.com/hapair/hapair/internal/agent/change"
 )
 
-// reporter logs what keeps the loop from a verdict, once, and again when it is something else.
+// reporter logs the reason why the loop has no verdict: once, and again if it changes.
 type reporter struct {
 	log  *slog.Logger
-	open bool   // something keeps it from one
-	last string // what was logged of it
+	open bool   // there is a reason
+	last string // the logged reason
 }
 
-// round notes how a round ended.
+// round records the result of a round.
 func (r *reporter) round(err error) {
 	if err == nil {
 		r.open, r.last = false, ""
@@ -23,7 +23,7 @@ func (r *reporter) round(err error) {
 	r.problem(err)
 }
 
-// problem notes what is wrong until the next round ends well.
+// problem records a problem that lasts until a round succeeds.
 func (r *reporter) problem(err error) {
 	if r.open && r.last == err.Error() {
 		return

@@ -22,7 +22,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// open makes what the daemon consists of.
+// open creates the parts of the daemon.
 func (d *Daemon) open() error {
 	d.started = d.Now()
 	d.reports.log = d.Log
@@ -51,7 +51,7 @@ func (d *Daemon) open() error {
 	d.vrrp.Changed = d.hooks.Look
 	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
 		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
-	d.track.Start() // before keepalived, which starts after this daemon, looks at it: under maintenance it says no at once
+	d.track.Start() // before keepalived, which starts after this daemon, reads it: during maintenance it says 1 from the beginning
 	d.service = maintenance.New(d.Conf, d.Paths.Mark, d.runs, d.Now, d.Log)
 	d.service.Give = func(why error) error { d.track.Give(why); return nil }
 	d.service.Weaken, d.service.States = d.vrrp.Weaken, d.vrrp.Map
@@ -66,32 +66,32 @@ func (d *Daemon) open() error {
 	return err
 }
 
-// follower is that of this machine's keepalived.
+// follower returns the follower of this machine's keepalived.
 func (d *Daemon) follower() vrrp.Follower {
 	return vrrp.Follower{Units: d.Bus, Unit: d.Conf.Keepalived.Unit, Config: d.Paths.Config, Log: d.Log,
 		Runs: d.runs}
 }
 
-// runs is the configuration that keepalived runs on.
+// runs returns the configuration that keepalived runs on.
 func (d *Daemon) runs() keepalived.File {
 	return target.RunningKeepalived(store.At(d.Paths.Store), d.Conf.Keepalived)
 }
 
-// newObserver returns what answers a request for the status.
+// newObserver returns the source of the status.
 func (d *Daemon) newObserver() *status.Observer {
 	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
 		Version: d.Version, Revisions: trial.At(filepath.Join(d.Paths.Store, filepath.Base(wellknown.Revisions))), Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
 			LastChange: d.lastChange, OnChange: d.hooks.Status}}
 }
 
-// lastChange returns the last change that this daemon has carried out or found; nil: there is none.
+// lastChange returns the last change that this daemon has carried out or found; nil if there is none.
 func (d *Daemon) lastChange() *journal.Change {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.last
 }
 
-// newReach returns the search for the peers, to whose addresses VRRP is sent.
+// newReach returns the search for the peers to whose addresses VRRP is sent.
 func (d *Daemon) newReach() *reach.Watch {
 	w := &reach.Watch{Holding: d.vrrp.Holding, Unresolved: neighbor.Unresolved, Greet: neighbor.Greet, Log: d.Log, Look: make(chan struct{}, 1)}
 	for _, p := range d.Conf.Peers {

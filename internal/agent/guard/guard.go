@@ -1,4 +1,5 @@
-// Package guard stands before a service's start and reload: bad files do not keep a service from starting, and are not loaded.
+// Package guard tests the files of a service before it starts or reloads: bad files must not keep a service from starting, and
+// must not be loaded.
 package guard
 
 import (
@@ -20,22 +21,22 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// guardTime bounds all that a guard does: a start must not wait for it for long. systemd gives a start 90 seconds.
+// guardTime is the time limit of a guard. systemd allows 90 seconds for a start.
 const guardTime = 15 * time.Second
 
-// Guard judges a target's files. It is a process of its own and needs no daemon.
+// Guard tests a target's files. It is a separate process and works without the daemon.
 type Guard struct {
 	Target target.Target
 	Store  string // /var/lib/ha-agent, which need not be there
-	// Applied is called when the files of the target were replaced; nil: it is not. Only a target without a service needs it.
+	// Applied is called after the files of the target were replaced; it may be nil. Only a target without a service needs it.
 	Applied func(ctx context.Context) error
 	Now     func() time.Time
 	Log     *slog.Logger
 }
 
-// BeforeStart sets bad files of a target aside and puts the last known good ones in their place. It does so only where the
-// files fail their test and the last known good ones pass the same test now; else everything stays as it is. An error tells
-// why bad files stay, and is no reason not to start.
+// BeforeStart sets bad files of a target aside and restores the last known good ones. It does so only if the files fail their
+// test and the last known good ones pass it now; otherwise everything stays. An error is the reason why bad files stay, and
+// must not prevent the start.
 func (g *Guard) BeforeStart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTime)
 	defer cancel()
@@ -50,7 +51,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 		return err
 	}
 	if now.Digest == target.DigestOf(good) {
-		return nil // there is nothing better to go back to
+		return nil // there are no last known good files
 	}
 	a := judge(ctx, t)
 	switch a.Verdict {
@@ -78,8 +79,8 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	return nil
 }
 
-// BeforeReload returns why a target's files must not be loaded, or nil. It changes nothing: the service has its old
-// configuration to stay on, and the files are the editor's.
+// BeforeReload returns the reason why a target's files must not be loaded, or nil. It changes nothing: the service keeps its
+// old configuration, and the user may still be editing the files.
 func (g *Guard) BeforeReload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTime)
 	defer cancel()
@@ -89,8 +90,8 @@ func (g *Guard) BeforeReload(ctx context.Context) error {
 	return nil
 }
 
-// judge is the test of a target. Of a keepalived.conf whose only fault are interfaces that are not there it says nothing:
-// at boot they may still come.
+// judge tests the files of a target. It gives no verdict if the only problem of a keepalived.conf is missing interfaces: at
+// boot they may still appear.
 func judge(ctx context.Context, t target.Target) validator.Answer {
 	a := target.Judge(ctx, t)
 	if t.Name() == "keepalived" && keepalived.InterfacesAreMissing(a) {
@@ -99,7 +100,7 @@ func judge(ctx context.Context, t target.Target) validator.Answer {
 	return a
 }
 
-// good is the last known good state of a target, if there is one.
+// good returns the last known good state of a target, if there is one.
 func (g *Guard) good(name string) (store.Good, bool, error) {
 	goods, err := store.At(g.Store).Goods()
 	if err != nil {
@@ -109,7 +110,7 @@ func (g *Guard) good(name string) (store.Good, bool, error) {
 	return good, ok && len(good.Files) > 0, nil
 }
 
-// all are the paths of a target's files and of those that were good.
+// all returns the paths of a target's files, and of its last known good files.
 func all(t target.Target, good store.Good) []string {
 	paths := t.Paths()
 	for _, f := range good.Files {
@@ -118,8 +119,8 @@ func all(t target.Target, good store.Good) []string {
 	return paths
 }
 
-// restore puts the last known good files in their places, takes the extra ones away, and returns under which names what
-// was there lies now.
+// restore puts the last known good files back, and sets all others aside. It returns the new names of the files that were
+// there.
 func (g *Guard) restore(good store.Good, extra []string, name string) (aside []string, err error) {
 	keep := func(path string) error {
 		as, err := target.SetAside(path, g.Now(), "bad-at-start")

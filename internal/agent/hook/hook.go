@@ -1,5 +1,5 @@
-// Package hook runs the operator's own command for a virtual IP: at each change of its state, and again and again on the node
-// that holds it. It runs beside everything else: a command that hangs or fails has no effect on VRRP.
+// Package hook runs the operator's command for a virtual IP: at each change of its state, and repeatedly on the node that holds
+// it. Nothing waits for the command: if it hangs or fails, that has no effect on VRRP.
 package hook
 
 import (
@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// Interval is how often the command runs on the holder, and how soon one that could not be started is tried again.
+	// Interval is the time between two runs on the holder, and before another try of a command that could not be started.
 	Interval = 10 * time.Second
-	// defaultTimeout bounds a run if the configuration does not.
+	// defaultTimeout is the time limit of a run if the configuration has none.
 	defaultTimeout = 10 * time.Second
-	// endTime is how long systemd may take to end a run whose time is up.
+	// endTime is the time limit for systemd to end a run whose time is over.
 	endTime = 5 * time.Second
 )
 
-// State is what keepalived said of a VIP's instance, as far as the kernel bears it out.
+// State is the last state that keepalived reported for a VIP's instance, as far as the kernel's addresses agree.
 type State struct {
 	State    keepalived.State
 	Priority int
@@ -38,24 +38,24 @@ type Job struct {
 	Unit    string // of systemd
 	Argv    []string
 	Env     []string // NAME=value
-	User    string   // empty: one that exists only while the command runs
+	User    string   // empty: a temporary user that exists only while the command runs
 	Timeout time.Duration
 }
 
-// ErrNotStarted is why a command did not run at all.
+// ErrNotStarted reports that a command did not run.
 var ErrNotStarted = errors.New("the command was not started")
 
 // Runner runs the commands of all VIPs.
 type Runner struct {
 	Conf *config.Config
-	// State returns the state of a VIP; false: it is not known.
+	// State returns the state of a VIP; false: it is unknown.
 	State func(config.VIP) (State, bool)
 	// Start runs a job to its end and sends its output to out. An error of a command that did not run wraps ErrNotStarted.
 	Start func(ctx context.Context, job Job, out *os.File) error
 	// Kill ends a job that is running.
 	Kill func(ctx context.Context, unit string) error
 	Log  *slog.Logger
-	// Mask returns what hides secrets in a line of output.
+	// Mask returns a function that hides secrets in a line of output.
 	Mask func() func(line string) string
 	// Interval is how often the command runs on the holder. Default: Interval.
 	Interval time.Duration
@@ -67,15 +67,15 @@ type Runner struct {
 // hook is the command of one VIP.
 type hook struct {
 	vip  config.VIP
-	look chan struct{} // the state may have changed
+	look chan struct{} // has a value when the state may have changed
 
 	mu     sync.Mutex
 	status control.OnChange
 
-	said string // by the goroutine of the hook alone: the output of the run before
+	said string // used only by the hook's goroutine: the output of the previous run
 }
 
-// all are the hooks, by the VIPs' names. They are made when they are first asked for.
+// all returns the hooks by the VIPs' names. They are created at the first call.
 func (r *Runner) all() map[string]*hook {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *Runner) all() map[string]*hook {
 	return r.hooks
 }
 
-// Run runs the commands until ctx ends. Then those that are running are ended.
+// Run runs the commands until ctx ends, and then ends those that are running.
 func (r *Runner) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -99,7 +99,7 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// Look has the states of the VIPs looked at: one may have changed. It never waits.
+// Look makes the Runner look at the states of the VIPs, because one may have changed. It never waits.
 func (r *Runner) Look() {
 	for _, h := range r.all() {
 		select {
@@ -109,7 +109,7 @@ func (r *Runner) Look() {
 	}
 }
 
-// Status returns what became of a VIP's command; nil: it has none.
+// Status returns the result of a VIP's command; nil: the VIP has none.
 func (r *Runner) Status(vip string) *control.OnChange {
 	h := r.all()[vip]
 	if h == nil {
@@ -121,13 +121,13 @@ func (r *Runner) Status(vip string) *control.OnChange {
 	return &s
 }
 
-// follow runs one command whenever it is due: for a state that it has not run for, and when the interval is over on the holder
-// or after a command that did not start.
+// follow runs one command whenever it is due: for a new state, and after the interval on the holder or if the command did not
+// start.
 func (r *Runner) follow(ctx context.Context, h *hook) {
 	interval := cmp.Or(r.Interval, Interval)
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	var tried, done keepalived.State // tried: it was to run for it; done: it ran for it
+	var tried, done keepalived.State // the states of the last try and of the last run
 	late := false                    // the interval is over
 	for ctx.Err() == nil {
 		now, known := r.State(h.vip)
@@ -142,7 +142,7 @@ func (r *Runner) follow(ctx context.Context, h *hook) {
 			}
 			late = false
 			tick.Reset(interval)
-			continue // the state may be another one already
+			continue // the state may have changed meanwhile
 		}
 		late = false
 		select {
@@ -154,7 +154,7 @@ func (r *Runner) follow(ctx context.Context, h *hook) {
 	}
 }
 
-// run runs the command once. A run for a state that is over is ended.
+// run runs the command once. It ends the run if the state changes.
 func (r *Runner) run(ctx context.Context, h *hook, state State, reason string) error {
 	job := r.job(h.vip, state, reason)
 	ctx, cancel := context.WithTimeout(ctx, job.Timeout+endTime)
@@ -170,7 +170,7 @@ func (r *Runner) run(ctx context.Context, h *hook, state State, reason string) e
 	return err
 }
 
-// endIfOver ends a run when the VIP's state is another one than it runs for, or the agent ends.
+// endIfOver ends a run when the VIP's state differs from the state of the run, or the agent ends.
 func (r *Runner) endIfOver(ctx context.Context, h *hook, unit string, state State, over <-chan struct{}) {
 	for {
 		select {
@@ -191,8 +191,8 @@ func (r *Runner) endIfOver(ctx context.Context, h *hook, unit string, state Stat
 	}
 }
 
-// job makes a run of a VIP's command: with the arguments of a notify script of keepalived, and what else it may want to know in
-// its environment.
+// job returns a run of a VIP's command. The arguments are those of keepalived's notify scripts; the environment has more
+// information.
 func (r *Runner) job(v config.VIP, state State, reason string) Job {
 	instance := ""
 	if len(v.Instances) > 0 {
@@ -211,10 +211,11 @@ func (r *Runner) job(v config.VIP, state State, reason string) Job {
 	}
 }
 
-// unitOf is the name of the transient unit of a VIP's command. A VIP's name holds nothing that the name of a unit may not.
+// unitOf returns the name of the transient unit of a VIP's command. Names of VIPs contain only characters that unit names may
+// contain.
 func unitOf(vip string) string { return "hapair-on-change-" + vip + ".service" }
 
-// note keeps what became of a run and logs it: what is the same as at the run before is not logged again.
+// note stores the result of a run and logs it, unless the previous run had the same result.
 func (r *Runner) note(h *hook, state State, reason string, output []string, err error, took time.Duration) {
 	h.mu.Lock()
 	failedBefore := h.status.Why

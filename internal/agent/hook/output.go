@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// Bounds of what is kept of the output of a run. The rest is read and thrown away, so that the command does not block.
+// Limits of the output that is kept. The rest is read and discarded, so that the command does not block.
 const (
 	maxLines = 50
 	maxLine  = 500 // bytes
@@ -30,17 +30,17 @@ func (r *Runner) capture(ctx context.Context, job Job) ([]string, error) {
 	go func() { lines <- r.lines(read) }()
 	err = r.Start(ctx, job, write)
 	write.Close()
-	// A process that systemd did not end may still have the pipe.
+	// A process that systemd did not end may still hold the pipe open.
 	_ = read.SetReadDeadline(time.Now().Add(time.Second))
 	return <-lines, err
 }
 
-// lines reads output to its end and returns its first lines.
+// lines reads output to its end and returns the first lines.
 func (r *Runner) lines(from io.Reader) []string {
 	var kept []string
 	var mask func(string) string
 	in := bufio.NewReaderSize(from, maxLine)
-	cut := false // the line before was longer than the buffer: this is its rest
+	cut := false // the previous line was longer than the buffer: the rest follows
 	for {
 		part, more, err := in.ReadLine()
 		line := strings.TrimRight(strings.ToValidUTF8(string(part), "?"), " \t\r")

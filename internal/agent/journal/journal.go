@@ -1,9 +1,9 @@
-// Package journal has what is written down of each change to a node's configuration.
+// Package journal defines the records of the journal: one for each change to a node's configuration.
 package journal
 
 import "time"
 
-// Change is what became of new bytes.
+// Change is the record of a change.
 type Change struct {
 	Number  int       `json:"number"`
 	Time    time.Time `json:"time"`
@@ -17,10 +17,10 @@ type Change struct {
 type Verdict string
 
 const (
-	Proven     Verdict = "proven"      // it runs, and it is the last known good one
-	Refused    Verdict = "refused"     // it was not tried: the files stay, the service runs on
-	RolledBack Verdict = "rolled back" // it did not prove: it was set aside, the last known good one runs
-	// Interrupted: the agent ended in the middle of it. What lies there now is the next change.
+	Proven     Verdict = "proven"      // the service runs on the new files, which are now the last known good ones
+	Refused    Verdict = "refused"     // the new files were not loaded: they stay on the disk, and the service continues unchanged
+	RolledBack Verdict = "rolled back" // the new files could not be proven: they were set aside, and the service runs on the last known good ones
+	// Interrupted: the agent ended during the change. The files on the disk are the next change.
 	Interrupted Verdict = "interrupted"
-	Failed      Verdict = "failed" // it did not prove, and there was nothing to go back to, or going back failed
+	Failed      Verdict = "failed" // the new files could not be proven, and no last known good files could be restored
 )

@@ -21,7 +21,7 @@ import (
 // also with nopreempt. The peer's first advertisement has the higher priority, and this node yields to it. A peer in FAULT
 // does not react, and this node is still MASTER.
 
-// listener hears the other machines that advertise an instance.
+// listener receives the advertisements of other machines for an instance.
 type listener interface {
 	Heard() bool
 	Close() error
@@ -30,18 +30,18 @@ type listener interface {
 // leaver is an instance that is handed over.
 type leaver struct {
 	keepalived.Instance
-	next time.Time // when it resigns next
+	next time.Time // when it sends the next priority-0 advertisement
 
-	// ear hears the peers of an instance whose priority cannot fall. A peer that takes over yields to it at once, but has shown
-	// that it can serve: then the instance is given away.
+	// ear receives the advertisements of the peers of an instance whose priority cannot be lowered. A peer that takes over
+	// yields to this node at once, but has shown that it can serve: then the VIPs can be given away.
 	ear   listener
 	heard bool
 }
 
-// weakTime is how long keepalived may take to read that its priority has fallen.
+// weakTime is the time limit for keepalived to read the file with the lower priority.
 const weakTime = 20 * time.Millisecond
 
-// handOver has peers take over what this node holds. It returns why they do not.
+// handOver makes peers take over the VIPs that this node holds. It returns the reason why they do not.
 func (m *Service) handOver(ctx context.Context) error {
 	file := m.Runs()
 	words := weakening(file, m.Track)
@@ -97,7 +97,7 @@ func (m *Service) handOver(ctx context.Context) error {
 	return m.given(ctx, false)
 }
 
-// leavers are the instances of a file, those whose priority cannot fall with an ear each.
+// leavers returns the instances of a file. Those whose priority cannot be lowered have a listener each.
 func (m *Service) leavers(file keepalived.File, words map[string]string) ([]*leaver, error) {
 	var all []*leaver
 	for _, in := range file.Instances {
@@ -115,15 +115,15 @@ func (m *Service) leavers(file keepalived.File, words map[string]string) ([]*lea
 	return all, nil
 }
 
-// ready reports whether an instance can be given away: a peer was heard that takes it over.
+// ready reports whether an instance can be given away, because a peer has shown that it takes over.
 func (l *leaver) ready() bool {
 	l.heard = l.heard || l.ear != nil && l.ear.Heard()
 	return l.heard
 }
 
-// resigns sends a priority-0 advertisement when it is time to. keepalived's own advertisement may follow within the skew
-// time of the peers, who then stay. The golden ratio keeps the phases of the repetitions apart, and they are longer than any
-// skew time.
+// resigns sends a priority-0 advertisement when one is due. keepalived's own advertisement may follow within the peers' skew
+// time, and then they stay BACKUP. The intervals between the tries grow by the golden ratio, so that they do not stay in phase
+// with keepalived's, and they are longer than any skew time.
 func (m *Service) resigns(l *leaver) error {
 	now := time.Now()
 	if now.Before(l.next) {
@@ -133,8 +133,8 @@ func (m *Service) resigns(l *leaver) error {
 	return m.resign(l.Instance)
 }
 
-// weakening is what the holder's files must say so that the priority of each instance falls to 1, by instance. The value in a
-// file is multiplied by its weight, and -254 would mean FAULT (keepalived.conf(5), track_file).
+// weakening returns, for each instance, the value of its holder's file that lowers its priority to 1. keepalived multiplies the
+// value by the file's weight, and -254 would mean FAULT (keepalived.conf(5), track_file).
 func weakening(file keepalived.File, track string) map[string]string {
 	words := map[string]string{}
 	for _, in := range file.Instances {

@@ -13,13 +13,13 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 )
 
-// network is what this machine is linked to by an interface.
+// network is a network that one of this machine's interfaces is linked to.
 type network struct {
 	Interface string
 	Prefix    netip.Prefix
 }
 
-// networks are those of this machine's addresses.
+// networks returns the networks of this machine's addresses.
 func networks() ([]network, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -40,11 +40,11 @@ func networks() ([]network, error) {
 	return all, nil
 }
 
-// askTimeout is how long one question to the link waits for answers.
+// askTimeout is the time limit for the answers to one question on the link.
 const askTimeout = 150 * time.Millisecond
 
-// alone returns why no peer is there to take over, as far as that can be seen before anything is given away: peers of the
-// same network answer for their own addresses. One that is behind a router may take over all the same.
+// alone returns the reason why no peer can take over, as far as that can be found out before anything is given away: peers in
+// the same network answer for their own addresses. A peer behind a router may take over although it does not answer.
 func (m *Service) alone(ctx context.Context) error {
 	if len(m.VIPs) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func (m *Service) alone(ctx context.Context) error {
 	return fmt.Errorf("no peer answers (%s)", strings.Join(silent, ", "))
 }
 
-// answers reports whether a machine has an address, and whether this one is linked to its network at all.
+// answers reports whether a machine has an address, and whether this machine is linked to the address's network at all.
 func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (there, near bool) {
 	for _, l := range links {
 		if !l.Prefix.Contains(a) {
@@ -82,7 +82,7 @@ func (m *Service) answers(ctx context.Context, links []network, a netip.Addr) (t
 	return false, near
 }
 
-// asked returns why nobody else has an address, or nil.
+// asked returns the reason why no other machine has an address, or nil.
 func (m *Service) asked(ctx context.Context, iface string, a netip.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -93,8 +93,8 @@ func (m *Service) asked(ctx context.Context, iface string, a netip.Addr) error {
 	return err
 }
 
-// allAsked returns why another machine does not have all of some addresses, or nil. It asks about several at once: each
-// question takes its time.
+// allAsked returns the reason why some addresses are not all held by other machines, or nil. It asks about several addresses at
+// once, because each question takes time.
 func (m *Service) allAsked(ctx context.Context, all []vip.Held) error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup

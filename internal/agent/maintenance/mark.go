@@ -1,7 +1,6 @@
-// Package maintenance takes a node out of service and back. A mark says that the node is to hold no virtual IP, now or after a
-// reboot. The check only
-// looks whether the file is there; the daemon takes it off when its time is over. While the daemon is dead nobody does: a
-// node that stays out of service is safer than one that comes back unwatched.
+// Package maintenance takes a node out of service and back. The mark is a file which means that the node must hold no virtual
+// IP, now or after a reboot. The check only looks whether the file exists. The daemon removes it when its time is over. If the
+// daemon is dead, the node stays out of service, which is safer than a return without supervision.
 package maintenance
 
 import (
@@ -15,14 +14,14 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Mark is what the file says. One that was made by hand and says nothing holds until it is taken off.
+// Mark is the content of the file. An empty file, made by hand, has no end.
 type Mark struct {
 	Since time.Time     `json:"since,omitzero"`
 	Until time.Time     `json:"until,omitzero"`
 	For   time.Duration `json:"for,omitempty"` // nanoseconds
 }
 
-// NewMark is a mark that begins now; with a duration of 0 it has no end.
+// NewMark returns a mark that begins now; with a duration of 0 it has no end.
 func NewMark(now time.Time, d time.Duration) Mark {
 	m := Mark{Since: now.UTC()}
 	if d > 0 {
@@ -31,8 +30,8 @@ func NewMark(now time.Time, d time.Duration) Mark {
 	return m
 }
 
-// Left is how long a mark still holds, and false where it has no end. It is never more than it was at the beginning, however
-// far the clock is set back.
+// Left returns the remaining time of a mark, and false if it has no end. It is never more than the whole duration, even if the
+// clock was set back.
 func (m Mark) Left(now time.Time) (time.Duration, bool) {
 	if m.Until.IsZero() {
 		return 0, false
@@ -40,7 +39,7 @@ func (m Mark) Left(now time.Time) (time.Duration, bool) {
 	return min(m.Until.Sub(now), m.For), true
 }
 
-// Read reads the mark. It is nil where there is none; a file that cannot be read or understood is a mark all the same.
+// Read reads the mark. It is nil if there is no file. A file that cannot be read or parsed counts as a mark without an end.
 func Read(path string) (*Mark, error) {
 	b, err := regular.ReadFile(path, regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +55,7 @@ func Read(path string) (*Mark, error) {
 	return &m, nil
 }
 
-// Set makes the mark. It is on the disk when Set returns. Everybody may read it: the check runs as another account.
+// Set writes the mark durably. All users may read it, because the check runs as another user.
 func Set(path string, m Mark) error {
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -65,5 +64,5 @@ func Set(path string, m Mark) error {
 	return durable.WriteFile(path, append(b, '\n'), 0o644, durable.Keep, durable.Keep)
 }
 
-// Clear takes the mark off.
+// Clear removes the mark.
 func Clear(path string) error { return durable.Remove(path) }

@@ -23,13 +23,13 @@ import (
 // Service takes this node out of service and back.
 type Service struct {
 	Mark   string // the file
-	Track  string // the track file, beside which the holder's files lie
+	Track  string // the track file; the holder's files are in the same directory
 	VIPs   []config.VIP
 	Peers  []config.Peer
 	Runs   func() keepalived.File              // the configuration that keepalived runs on
-	Give   func(why error) error               // has keepalived give the VIPs away; with nil it may have them back
-	Weaken func(words map[string]string) error // tells keepalived by instance what weakens it; with nil nothing does
-	// States returns the instances' states as keepalived told them; nil: they are not known here.
+	Give   func(why error) error               // makes keepalived give the VIPs away; nil ends that
+	Weaken func(words map[string]string) error // lowers the priority of each instance; nil ends that
+	// States returns the instances' states as keepalived reported them; nil: they are not known here.
 	States func() map[string]keepalived.State
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -43,39 +43,39 @@ type Service struct {
 	mu sync.Mutex // one at a time
 }
 
-// New returns the service of a node. Its way to keepalived, Give, Weaken and States, is still missing.
+// New returns the service of a node, without its access to keepalived: Give, Weaken and States.
 func New(conf *config.Config, mark string, runs func() keepalived.File, now func() time.Time, log *slog.Logger) *Service {
 	return &Service{Mark: mark, Track: conf.Keepalived.TrackFile, VIPs: conf.VIPs, Peers: conf.Peers, Runs: runs, Now: now, Log: log,
 		resign: advert.Resign, listen: func(in keepalived.Instance) (listener, error) { return advert.Listen(in) },
 		addresses: vip.Addresses, networks: networks, ask: neighbor.Ask}
 }
 
-// Request has this node give its virtual IPs away and stay away, or come back.
+// Request asks the node to give its virtual IPs away and hold none, or to end that.
 type Request struct {
 	On    bool
-	For   time.Duration // 0: until it is ended
-	Force bool          // even if nobody takes the virtual IPs
+	For   time.Duration // 0: without an end
+	Force bool          // even if no peer takes the virtual IPs
 }
 
-// Result is what became of a Request.
+// Result is the result of a Request.
 type Result struct {
 	On      bool
 	Until   time.Time // zero: it has no end
-	Refused string    // why the virtual IPs stay here
-	Note    string    // what the operator should know besides
+	Refused string    // the reason why the virtual IPs stay here
+	Note    string    // a message for the operator
 }
 
-// errForce ends a refusal.
+// errForce is appended to a refusal.
 var errForce = errors.New("`ha-agent maintenance on --force` goes on all the same, and the virtual IPs have no holder then")
 
-// on takes the node out of service: first a peer takes the VIPs over, then the mark is made. If no peer does they stay, unless
-// force.
+// on takes the node out of service: first a peer takes the VIPs over, then the mark is written. If no peer does, the VIPs stay,
+// unless force is given.
 func (m *Service) on(ctx context.Context, req Request) (Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mark := NewMark(m.Now(), req.For)
 	done := Result{On: true, Until: mark.Until}
-	if old, _ := Read(m.Mark); old != nil { // only its end is another one
+	if old, _ := Read(m.Mark); old != nil { // only its end changes
 		return done, Set(m.Mark, mark)
 	}
 	err := m.alone(ctx)
@@ -96,7 +96,7 @@ func (m *Service) on(ctx context.Context, req Request) (Result, error) {
 		return Result{}, errors.Join(err, m.Give(nil), m.Weaken(nil))
 	}
 	m.Log.Warn("maintenance begins", "until", mark.Until)
-	if err := errors.Join(m.Give(nil), m.Weaken(nil)); err != nil { // from here on it is the mark that speaks
+	if err := errors.Join(m.Give(nil), m.Weaken(nil)); err != nil { // from here on the mark has the effect
 		return Result{}, err
 	}
 	if err := m.given(ctx, true); err != nil {
@@ -105,7 +105,7 @@ func (m *Service) on(ctx context.Context, req Request) (Result, error) {
 	return done, nil
 }
 
-// end takes the mark off. It returns whether the node was in maintenance.
+// end removes the mark. It reports whether the node was in maintenance.
 func (m *Service) end() (was bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,10 +119,10 @@ func (m *Service) end() (was bool, err error) {
 	return statErr == nil, m.Give(nil)
 }
 
-// offTime bounds how long off waits. keepalived's script has to find haproxy well twice, a second apart.
+// offTime is the time limit of off. keepalived's script must find haproxy healthy twice, a second apart.
 const offTime = 15 * time.Second
 
-// off brings the node back, and waits until it can take over.
+// off ends the maintenance, and waits until the node can take over.
 func (m *Service) off(ctx context.Context) (Result, error) {
 	was, err := m.end()
 	switch {
@@ -141,7 +141,7 @@ func (m *Service) off(ctx context.Context) (Result, error) {
 	return Result{}, nil
 }
 
-// able returns why this node cannot hold a VIP, or nil.
+// able returns the reason why this node cannot hold a VIP, or nil.
 func (m *Service) able() error {
 	states := m.States()
 	for _, v := range m.VIPs {
@@ -157,8 +157,8 @@ func (m *Service) able() error {
 	return nil
 }
 
-// patience is how long a peer may take: six advertisements and a second. One that can serve reacts to the first priority-0
-// advertisement that no other follows within its skew time.
+// patience is the time limit for a peer to take over: six advertisements and a second. A peer that can serve reacts to the
+// first priority-0 advertisement that is not followed by another within its skew time.
 func (m *Service) patience() time.Duration {
 	longest := time.Duration(0)
 	for _, in := range m.Runs().Instances {
@@ -170,7 +170,7 @@ func (m *Service) patience() time.Duration {
 	return 6*longest + time.Second
 }
 
-// given waits until this node holds no VIP, and until another one answers for each of them, unless none need.
+// given waits until this node holds no VIP, and, if need is set, until other machines answer for all of them.
 func (m *Service) given(ctx context.Context, none bool) error {
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
@@ -182,7 +182,8 @@ func (m *Service) given(ctx context.Context, none bool) error {
 		if err := m.allAsked(ctx, unheld); err != nil {
 			return false, err
 		}
-		// The one that answered may have handed its own VIPs over to this node meanwhile: both were put into maintenance at once.
+		// The machine that answered may have handed its own VIPs over to this node meanwhile, if both were put into maintenance
+		// at the same time.
 		_, err = m.unheld()
 		return err == nil, err
 	})
@@ -221,7 +222,7 @@ func (m *Service) Expire() error {
 	return err
 }
 
-// Answer does what is asked for.
+// Answer carries out a request.
 func (m *Service) Answer(ctx context.Context, req Request) (Result, error) {
 	if !req.On {
 		return m.off(ctx)

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// connections limits how many connections there are at once, of all sources together and of one.
+// connections limits the number of connections, of all sources together and of each source.
 const (
 	connections = 16
 	perSource   = 4
 )
 
-// limited accepts connections of those who may ask, up to a limit. A connection that comes when the limit is reached takes
-// the place of one that the server does the least for, of the source that has the most: so no source keeps the others out.
+// limited accepts connections from allowed sources, up to a limit. At the limit, a new connection replaces the least active one
+// of the source that has the most, so that one source cannot shut the others out.
 type limited struct {
 	net.Listener
 	allow []netip.Prefix
@@ -30,12 +30,12 @@ func newLimited(l net.Listener, allow []netip.Prefix) *limited {
 	return &limited{Listener: l, allow: allow, open: map[*counted]struct{}{}}
 }
 
-// counted is a connection that gives its place back.
+// counted is a connection that frees its place when it is closed.
 type counted struct {
 	net.Conn
 	owner  *limited
 	source netip.Prefix
-	// state and since change under the owner's lock.
+	// The owner's lock protects state and since.
 	state http.ConnState
 	since time.Time
 }
@@ -63,7 +63,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	}
 }
 
-// admit gives a connection a place, which another one may have to leave. It returns false if there is none.
+// admit gives a connection a place, and may close another one for it. It returns false if there is no place.
 func (l *limited) admit(c *counted) (victim *counted, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *limited) admit(c *counted) (victim *counted, ok bool) {
 			return cmp.Or(count[b.source]-count[a.source], a.use()-b.use(), a.since.Compare(b.since))
 		})
 		if victim.use() == answering && count[victim.source] <= count[c.source]+1 {
-			return nil, false // it is about to be answered, and its source has no more than this one would have
+			return nil, false // it is about to be answered, and its source has no more connections than the new one's
 		}
 		delete(l.open, victim)
 	}
@@ -90,10 +90,10 @@ func (l *limited) admit(c *counted) (victim *counted, ok bool) {
 	return victim, true
 }
 
-// answerTime is more than an answer takes. A connection on which a request has been going on for longer is slow on purpose.
+// answerTime is longer than an answer takes. A connection with a longer request is slow on purpose.
 const answerTime = time.Second
 
-// What the server does for a connection.
+// The state of a connection in the server.
 const (
 	idle = iota
 	waiting
@@ -105,12 +105,12 @@ func (c *counted) use() int {
 	case c.state == http.StateIdle:
 		return idle
 	case c.state == http.StateNew, time.Since(c.since) > answerTime:
-		return waiting // for a request, or for the rest of one
+		return waiting // for the beginning or the rest of a request
 	}
 	return answering
 }
 
-// changed is http.Server's ConnState.
+// changed implements http.Server.ConnState.
 func (l *limited) changed(conn net.Conn, state http.ConnState) {
 	c, ok := conn.(*counted)
 	if !ok {
@@ -128,8 +128,8 @@ func (c *counted) Close() error {
 	return c.Conn.Close()
 }
 
-// allowed returns the source of a connection, and whether it may ask. One that has this end's own address is this machine.
-// An IPv6 source is a /64: a host has as many addresses of that as it wants.
+// allowed returns the source of a connection, and whether it may ask. This machine always may. An IPv6 source is a /64, because
+// a host can use all addresses of its /64.
 func (l *limited) allowed(conn net.Conn) (source netip.Prefix, ok bool) {
 	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package metrics tells Prometheus what status tells people, in its text format 0.0.4. It is written here rather than by a
-// library because all of it is computed from one status at the moment it is asked for: nothing is counted twice.
+// Package metrics writes the status of a node in Prometheus' text format 0.0.4. It does not use Prometheus' client library,
+// because all values are computed from one status at the time of the request.
 package metrics
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// Metric is what one name means.
+// Metric describes one metric.
 type Metric struct {
 	Name, Type, Help string
 	Labels           []string
@@ -25,8 +25,8 @@ const (
 	counter = "counter"
 )
 
-// All are the metrics, in the order in which they are written. The label of a vrrp_instance is not "instance": that name is
-// Prometheus' own, for the machine that was asked.
+// All lists the metrics in the order of the output. The label of a vrrp_instance is not "instance", because Prometheus uses
+// that name for the scraped machine.
 func All() []Metric {
 	return []Metric{
 		{"hapair_build_info", gauge, "Always 1; the versions of what runs, empty where they are not known.", []string{"version", "haproxy", "keepalived"}},
@@ -57,7 +57,7 @@ func All() []Metric {
 	}
 }
 
-// Snapshot is what the metrics are computed from.
+// Snapshot is the input of the metrics.
 type Snapshot struct {
 	Status  control.Status
 	Changes map[journal.Verdict]int
@@ -87,7 +87,7 @@ func Write(w io.Writer, s Snapshot) error {
 	return b.Flush()
 }
 
-// escape writes the value of a label.
+// escape returns the value of a label in the text format.
 func escape(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s, "�"))
 }

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is what this process takes of the machine.
+// Process is the memory and processor time of this process.
 type Process struct {
-	OK        bool // the rest is known
+	OK        bool // the other fields are set
 	CPU       time.Duration
 	Resident  int64 // bytes
 	OpenFiles int
 }
 
-// Self looks at this process: getrusage(2), and proc_pid_statm(5), whose second number counts resident pages.
+// Self reads the values of this process: getrusage(2), and proc_pid_statm(5), whose second number is the resident pages.
 func Self() Process {
 	var usage unix.Rusage
 	statm, err := os.ReadFile("/proc/self/statm")

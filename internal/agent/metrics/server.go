@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Server answers Prometheus. net/http adds 0.1 ms to the 3 ms in which ha-agent starts: less than an HTTP parser of one's
-// own, in root's process on the network, would be worth.
+// Server answers Prometheus. It uses net/http, although that adds 0.1 ms to the 3 ms of the agent's start: a parser of our own,
+// exposed to the network in a process of root, would be a risk.
 type Server struct {
 	Address netip.AddrPort
-	Allow   []netip.Prefix // who may ask; empty: everyone. This machine always may.
+	Allow   []netip.Prefix // networks of clients; empty: all. This machine is always allowed.
 	Collect func(ctx context.Context) Snapshot
 	Log     *slog.Logger
 
@@ -25,12 +25,12 @@ type Server struct {
 	made time.Time
 }
 
-// Bounds of the server.
+// Limits of the server.
 const (
-	retry       = 5 * time.Second // an address may come only after the agent was started
-	fresh       = time.Second     // how old a page may be: however often it is asked for, it costs no more
+	retry       = 5 * time.Second // an address may be added to the machine after the agent's start
+	fresh       = time.Second     // the maximum age of a page: more requests cost no more
 	requestTime = 5 * time.Second
-	idleTime    = 30 * time.Second // between two requests over one connection
+	idleTime    = 30 * time.Second // between two requests on one connection
 )
 
 // Run answers until ctx ends.
@@ -56,7 +56,7 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
-// network keeps Go from taking 0.0.0.0 for the IPv6 addresses, too.
+// network returns the network for Listen, so that 0.0.0.0 does not include IPv6 addresses.
 func (s *Server) network() string {
 	if s.Address.Addr().Is4() {
 		return "tcp4"
@@ -90,17 +90,17 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	w.Write(page) // a client that went away needs no answer
+	w.Write(page) // the client may have disconnected
 }
 
-// current is the page as it is now, or was a moment ago.
+// current returns the page, which may be some moments old.
 func (s *Server) current(ctx context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.page != nil && time.Since(s.made) < fresh {
 		return s.page, nil
 	}
-	// Another client gets this page too, so that it must not end with the one who asked first.
+	// Other clients get this page too, so it must not depend on the first client's connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
 	defer cancel()
 	var b bytes.Buffer

@@ -1,4 +1,4 @@
-// Package poll asks until something is so.
+// Package poll repeats an attempt until it succeeds.
 package poll
 
 import (
@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Until asks done every interval until it says so, fails for good, or ctx ends; then it returns the last reason why not.
+// Until calls done every interval until it returns true or an error without a retry, or ctx ends. Then it returns the last
+// error.
 func Until(ctx context.Context, interval time.Duration, done func() (ok bool, err error)) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -18,7 +19,7 @@ func Until(ctx context.Context, interval time.Duration, done func() (ok bool, er
 		if ok {
 			return err
 		}
-		// What fails because the time is up tells less than what failed before.
+		// An error because of the end of ctx says less than the error before it.
 		late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil && (!late || last == nil) {
 			last = err

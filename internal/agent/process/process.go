@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exited gives a channel that is closed when a process has ended. A pidfd means that process for ever, even when its
-// number is another's. close must be called.
+// Exited returns a channel that is closed when a process has exited. It uses a pidfd, which refers to that process even if its
+// ID is used again. close must be called.
 func Exited(pid int) (<-chan struct{}, func(), error) {
 	if pid <= 0 {
 		return nil, nil, fmt.Errorf("there is no process %d", pid)
@@ -20,7 +20,7 @@ func Exited(pid int) (<-chan struct{}, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot watch process %d: %w", pid, err)
 	}
-	f := os.NewFile(uintptr(fd), "pidfd") // not blocking: the runtime waits for it together with all else
+	f := os.NewFile(uintptr(fd), "pidfd") // non-blocking, so that the runtime's poller waits for it
 	conn, err := f.SyscallConn()
 	if err != nil {
 		f.Close()
@@ -28,7 +28,7 @@ func Exited(pid int) (<-chan struct{}, func(), error) {
 	}
 	end := make(chan struct{})
 	go func() {
-		// It returns with an error when nobody wants to know any more.
+		// It returns an error after close.
 		if conn.Read(readable) == nil {
 			close(end)
 		}
@@ -36,14 +36,14 @@ func Exited(pid int) (<-chan struct{}, func(), error) {
 	return end, func() { f.Close() }, nil
 }
 
-// readable reports whether a descriptor has something to read now: a pidfd that its process has ended.
+// readable reports whether a descriptor is readable now. A pidfd is readable after its process has exited.
 func readable(fd uintptr) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return n > 0 && err == nil
 }
 
-// Stopped reports whether a process was stopped by a signal or a debugger, or is no more (proc_pid_stat(5)).
+// Stopped reports whether a process was stopped by a signal or a debugger, or has exited (proc_pid_stat(5)).
 func Stopped(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package reach has two nodes find each other soon after a cut network has healed. VRRP is sent to the peers' own addresses.
-// After some time without an answer the kernel no longer knows their hardware addresses, and asks for them once a second:
-// for that long two holders do not hear of each other.
+// Package reach helps two nodes to find each other soon after a link was cut. VRRP is sent to the peers' own addresses. After
+// some time without an answer the kernel drops their hardware addresses, and asks for them only once a second: until it has
+// them again, two holders do not hear each other.
 package reach
 
 import (
@@ -18,24 +18,24 @@ import (
 // Watch asks for the peers whose hardware addresses the kernel does not know, while this node holds virtual IPs.
 type Watch struct {
 	Peers []netip.Addr
-	VIPs  []netip.Addr // with which nothing is asked: the other holder's neighbours would learn this machine's address for them
-	// Holding returns for how long this node has been MASTER of an instance; false: it is of none.
+	VIPs  []netip.Addr // never the source of a question: the neighbours of the other holder would learn this machine's hardware address for them
+	// Holding returns for how long this node has been MASTER of some instance; false: it is not.
 	Holding    func() (time.Duration, bool)
 	Unresolved func([]netip.Addr) ([]neighbor.Entry, error)
 	Greet      func(to neighbor.Entry, from netip.Addr) error
 	Log        *slog.Logger
 
-	// Look has a value when it is time to look at the neighbours.
+	// Look has a value when the neighbours must be checked.
 	Look chan struct{}
 
 	told string // the last error
 }
 
-// How often it looks and asks.
+// Intervals of the checks and questions.
 const (
-	every = 200 * time.Millisecond // questions for one peer
-	soon  = 2 * time.Second        // looks, after this node has become MASTER
-	fresh = 30 * time.Second       // how long it has become MASTER: until then the kernel mostly gives up a peer that is gone
+	every = 200 * time.Millisecond // between two questions for one peer
+	soon  = 2 * time.Second        // between two checks, after this node has become MASTER
+	fresh = 30 * time.Second       // how long a node counts as new MASTER. The kernel usually drops an absent peer within this time
 )
 
 // Run asks until ctx ends.
@@ -54,7 +54,7 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// round looks once, and returns when to look again; 0: when Look says so.
+// round checks once, and returns the time until the next check; 0: when Look has a value.
 func (w *Watch) round() time.Duration {
 	held, holding := w.Holding()
 	if !holding || len(w.Peers) == 0 {
@@ -86,7 +86,7 @@ func (w *Watch) round() time.Duration {
 	return 0
 }
 
-// source returns this machine's own address in the network of a peer; the zero Addr if there is none.
+// source returns this machine's address in the network of a peer; the zero Addr if there is none.
 func (w *Watch) source(e neighbor.Entry) (netip.Addr, error) {
 	link, err := net.InterfaceByName(e.Interface)
 	if err != nil {

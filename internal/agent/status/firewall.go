@@ -8,9 +8,9 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// firewall is the state of the unit that loads hapair's firewall; nil if the node has none. keepalived does not require the
-// unit: what keeps nft from loading the table (a kernel without a module, for instance) would take the virtual IPs off all
-// nodes at once. Instead status and verify report it.
+// firewall returns the state of the unit that loads hapair's firewall; nil if the node has none. keepalived does not require
+// the unit: if nft cannot load the table, for example because the kernel lacks a module, all nodes would lose their virtual
+// IPs. Instead status and verify report the problem.
 func (o *Observer) firewall(ctx context.Context) *control.Firewall {
 	if _, err := os.Lstat(wellknown.FirewallRules); err != nil {
 		return nil

@@ -1,5 +1,4 @@
-// Package status tells what an operator wants to know of a node: what the disk, the kernel and systemd say, and what only the
-// daemon knows if it runs.
+// Package status collects the status of a node: from the disk, the kernel and systemd, and from the daemon if it runs.
 package status
 
 import (
@@ -25,18 +24,18 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// shownChanges is how many of the last changes status tells.
+// shownChanges is the number of recent changes in a status.
 const shownChanges = 10
 
-// statusTime bounds how long each question may take that status asks of others.
+// statusTime is the time limit of each question to another program.
 const statusTime = time.Second
 
-// Units are what an Observer needs of systemd.
+// Units is the part of systemd that an Observer needs.
 type Units interface {
 	Service(ctx context.Context, unit string) (systemd.Unit, error)
 }
 
-// Observer looks at a node.
+// Observer collects the status of a node.
 type Observer struct {
 	Conf    *config.Config
 	Mark    string // the maintenance mark
@@ -50,23 +49,23 @@ type Observer struct {
 	Daemon    *Daemon // nil: it does not run
 
 	mu sync.Mutex
-	// What keepalived said of its version, and when.
+	// The version that keepalived printed, and when.
 	said  string
 	asked time.Time
 }
 
-// Daemon is what only the daemon knows.
+// Daemon has what only the daemon knows.
 type Daemon struct {
 	PID        int
 	Since      time.Time
 	Panics     *contain.Panics
-	Instances  func() map[string]vrrp.Instance               // as keepalived told them
+	Instances  func() map[string]vrrp.Instance               // as keepalived reported them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
 	OnChange   func(vip string) *control.OnChange            // nil: the VIP has no command
 	LastChange func() *journal.Change                        // nil: there was none
 }
 
-// Observe returns what is so now.
+// Observe returns the current status.
 func (o *Observer) Observe(ctx context.Context) control.Status {
 	s := control.Status{Cluster: o.Conf.Cluster, Node: o.Conf.Node, Versions: control.Versions{Agent: o.Version}}
 	if mark, _ := maintenance.Read(o.Mark); mark != nil {
@@ -108,7 +107,7 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 	return s
 }
 
-// add adds the daemon itself, and the last change, of which a guard may have had the last word.
+// add adds the daemon's part, and the last change, which may be a guard's.
 func (d *Daemon) add(s *control.Status) {
 	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.Since.UTC()}
 	for _, p := range d.Panics.List() {
@@ -119,7 +118,7 @@ func (d *Daemon) add(s *control.Status) {
 	}
 }
 
-// contained is target, but a panic over one target does not keep the others from being shown.
+// contained is like target, but contains a panic, so that the other targets are still shown.
 func (o *Observer) contained(ctx context.Context, t target.Target, goods map[string]store.Good) control.Target {
 	ct := control.Target{Name: t.Name(), Unit: t.Unit(), Generation: goods[t.Name()].Generation}
 	if o.Daemon == nil {
@@ -129,7 +128,7 @@ func (o *Observer) contained(ctx context.Context, t target.Target, goods map[str
 	return ct
 }
 
-// target is a target's files, compared with the last known good ones.
+// target compares a target's files with the last known good ones.
 func (o *Observer) target(ctx context.Context, t target.Target, goods map[string]store.Good) control.Target {
 	ct := control.Target{Name: t.Name(), Unit: t.Unit(), Generation: goods[t.Name()].Generation}
 	if t.Unit() != "" {
@@ -152,7 +151,7 @@ func (o *Observer) target(ctx context.Context, t target.Target, goods map[string
 		ct.Drift = ct.Digest != ct.GoodDigest
 	}
 	for p := range good {
-		paths = append(paths, p) // one that was removed is drift, too
+		paths = append(paths, p) // a removed file is drift, too
 	}
 	slices.Sort(paths)
 	for _, p := range slices.Compact(paths) {

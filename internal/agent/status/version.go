@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// versionAge is how long a version is told that a program was run to find out.
+// versionAge is how long the version that a program printed is reused.
 const versionAge = time.Minute
 
-// keepalivedVersion is what keepalived said of itself lately.
+// keepalivedVersion returns keepalived's version, which may be some seconds old.
 func (o *Observer) keepalivedVersion(ctx context.Context) string {
 	o.mu.Lock()
 	version, asked := o.said, o.asked
@@ -24,7 +24,7 @@ func (o *Observer) keepalivedVersion(ctx context.Context) string {
 	return version
 }
 
-// askKeepalivedVersion is what keepalived says of itself: "Keepalived v2.2.8 (…)".
+// askKeepalivedVersion runs keepalived, which prints "Keepalived v2.2.8 (…)".
 func (o *Observer) askKeepalivedVersion(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()

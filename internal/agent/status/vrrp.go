@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vrrp"
 )
 
-// instances are the node's instances, which only the daemon hears of.
+// instances returns the node's instances. Only the daemon receives their states.
 func (o *Observer) instances(ctx context.Context, held []vip.Held) []control.Instance {
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
@@ -33,7 +33,7 @@ func (o *Observer) instances(ctx context.Context, held []vip.Held) []control.Ins
 	return all
 }
 
-// vips are the virtual IPs as the kernel has them, and who else answers for them.
+// vips returns the virtual IPs as the kernel has them, and other machines that answer for them.
 func (o *Observer) vips(held []vip.Held) []control.VIP {
 	var all []control.VIP
 	for _, v := range o.Conf.VIPs {
@@ -54,10 +54,10 @@ func (o *Observer) vips(held []vip.Held) []control.VIP {
 	return all
 }
 
-// others adds who else answers for an address that is held.
+// others adds the other machines that answer for an address that is held.
 func (o *Observer) others(cv *control.VIP, v config.VIP, h vip.Held) {
 	if o.Daemon == nil {
-		return // the link is not asked
+		return // the link was not asked
 	}
 	others, err := o.Daemon.Others(h)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// ErrDamaged is the class of the errors about a file of the store that was read and makes no sense, or that cannot be
-// read because of what it is, such as a FIFO.
+// ErrDamaged is wrapped by errors about a file of the store that cannot be parsed, or cannot be read because of its kind, such
+// as a FIFO.
 var ErrDamaged = errors.New("damaged")
 
 // damaged is an ErrDamaged with its reason.
@@ -32,15 +32,15 @@ func unreadable(what string, err error) error {
 	return err
 }
 
-// SetAside renames every file of the store that is damaged, so that an agent can start without it and nothing is lost:
-// the last known good states with their bytes, the journal, and what the agent was about to do. It returns an error for
-// each of them, which tells what was wrong and what its name is now, and the error that kept it from its work.
+// SetAside renames each damaged file of the store, so that an agent can start without it and nothing is lost: the last known
+// good files, the journal, and records of an unfinished change. It returns one error for each renamed file, with the reason and
+// the new name, and an error if it could not do its work.
 func (s *Store) SetAside(now time.Time) (found []error, err error) {
 	for _, f := range []struct {
 		path string
 		read func() error
 	}{
-		// The whole directory: the bytes in it would be removed by the next commit, which does not name them.
+		// The whole directory, because the next commit would remove files that it does not name.
 		{s.good(), func() error { _, err := s.Goods(); return err }},
 		{s.journal(), func() error { _, err := s.Changes(); return err }},
 		{s.begun(), func() error { _, err := s.Begun(); return err }},
@@ -71,7 +71,7 @@ func setAside(path string, now time.Time) (string, error) {
 	return to, durable.Rename(path, to)
 }
 
-// check returns what keeps a manifest from being of use.
+// check returns the reason why a manifest cannot be used, or nil.
 func (m *manifest) check() error {
 	if m.Version != manifestVersion {
 		return fmt.Errorf("it has version %d, and this agent reads version %d", m.Version, manifestVersion)

@@ -14,13 +14,13 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// maxJournal is when the journal is cut to its second half.
+// maxJournal is the size at which the first half of the journal is removed.
 const maxJournal = 256 << 10
 
 func (s *Store) journal() string { return filepath.Join(s.dir, "journal.jsonl") }
 
-// Changes are the changes of the journal, the oldest first. A line that is damaged, as the last one after a power cut, is
-// passed over.
+// Changes returns the changes in the journal, the oldest first. It skips damaged lines, such as an incomplete last line after a
+// power failure.
 func (s *Store) Changes() ([]journal.Change, error) {
 	b, err := regular.ReadFile(s.journal(), regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +76,7 @@ func (s *Store) append(line []byte) error {
 	}
 	defer f.Close()
 	if len(b) > 0 && b[len(b)-1] != '\n' {
-		line = append([]byte{'\n'}, line...) // after a line that a crash cut off
+		line = append([]byte{'\n'}, line...) // end a line that a crash left incomplete
 	}
 	if _, err := f.Write(line); err != nil {
 		return err

@@ -12,25 +12,25 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Begun is a change that services are being taken through: what they run on is not known until it has a verdict.
+// Begun is the record of a change without a verdict: it is not known what its services run on.
 type Begun struct {
 	Number  int       `json:"number"`
 	Time    time.Time `json:"time"`
 	Targets []string  `json:"targets"`
-	Back    bool      `json:"back,omitempty"` // it did not prove: the last known good files are being put back
+	Back    bool      `json:"back,omitempty"` // the new files could not be proven: the last known good ones are being restored
 }
 
-// Staged is a set of files that is being put in its places: none of them stays if the agent dies over it.
+// Staged is the record of files that are being installed. If the agent dies meanwhile, all of them are removed again.
 type Staged struct {
 	Number int          `json:"number"`
 	Files  []StagedFile `json:"files"`
 }
 
-// StagedFile is one of them, as it was before. Its bytes may be secret.
+// StagedFile is one of them, with the content of the file that it replaces, which may be secret.
 type StagedFile struct {
 	Path   string      `json:"path"`
-	New    string      `json:"new"` // digest of what is put there
-	Was    bool        `json:"was"` // there was a file
+	New    string      `json:"new"` // digest of the new content
+	Was    bool        `json:"was"` // it replaces a file
 	Digest string      `json:"digest,omitempty"`
 	Mode   fs.FileMode `json:"mode"`
 	UID    int         `json:"uid"`
@@ -38,28 +38,28 @@ type StagedFile struct {
 	Data   []byte      `json:"data,omitempty"`
 }
 
-// maxStaged limits what is read of apply.json, which holds the bytes of all files of an apply in base64.
+// maxStaged is the largest apply.json that is read. It has the contents of all files of an apply in base64.
 const maxStaged = 2 * regular.MaxConfig
 
 func (s *Store) begun() string  { return filepath.Join(s.dir, "change.json") }
 func (s *Store) staged() string { return filepath.Join(s.dir, "apply.json") }
 
-// Begin writes down that a change begins, before the first service is touched.
+// Begin writes the record of a change, before the first service is touched.
 func (s *Store) Begin(b Begun) error { return s.put(s.begun(), b) }
 
-// End forgets the change that was begun: it has its verdict.
+// End removes the record of a change that has its verdict.
 func (s *Store) End() error { return durable.Remove(s.begun()) }
 
-// Begun is the change that was begun and has not ended, or nil.
+// Begun returns the record of a change without a verdict, or nil.
 func (s *Store) Begun() (*Begun, error) { return get[Begun](s.begun()) }
 
-// Stage writes down what is about to be put in its places.
+// Stage writes the record of files that are about to be installed.
 func (s *Store) Stage(st Staged) error { return s.put(s.staged(), st) }
 
-// Unstage forgets it.
+// Unstage removes it.
 func (s *Store) Unstage() error { return durable.Remove(s.staged()) }
 
-// Staged is what was staged, or nil.
+// Staged returns the record of files that were being installed, or nil.
 func (s *Store) Staged() (*Staged, error) { return get[Staged](s.staged()) }
 
 func (s *Store) put(path string, v any) error {

@@ -19,7 +19,7 @@ func (s *Store) Record(c journal.Change) (int, error) {
 	return c.Number, s.write(c)
 }
 
-// lock keeps other processes from the journal: a guard writes to it beside the daemon.
+// lock excludes other processes from the journal: a guard writes to it too.
 func (s *Store) lock() (unlock func(), err error) {
 	dir, err := os.Open(s.dir)
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Store) lock() (unlock func(), err error) {
 	return func() { dir.Close() }, nil
 }
 
-// Last is the number of the last change in the journal; 0 where there is none, or where it cannot be read.
+// Last returns the number of the last change in the journal; 0 if there is none or it cannot be read.
 func (s *Store) Last() int {
 	changes, err := s.Changes()
 	if err != nil || len(changes) == 0 {

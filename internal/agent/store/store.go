@@ -1,4 +1,4 @@
-// Package store is /var/lib/ha-agent: the last known good files of each target, and the journal of changes.
+// Package store keeps /var/lib/ha-agent: the last known good files of each target, and the journal of changes.
 package store
 
 import (
@@ -16,25 +16,25 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// File is a file of a target as it was proven.
+// File is a file of a target when it was proven.
 type File struct {
 	Path   string      `json:"path"`
-	Digest string      `json:"digest"` // SHA-256, hexadecimal: its bytes are good/DIGEST
+	Digest string      `json:"digest"` // SHA-256, hexadecimal: the content is in good/DIGEST
 	Mode   fs.FileMode `json:"mode"`   // permission bits
 	UID    int         `json:"uid"`
 	GID    int         `json:"gid"`
-	// Data are the bytes, where they are at hand. They are not in the manifest: it can be read without any secret in it.
+	// Data is the content, if it was read. It is not part of the manifest, which holds no secrets.
 	Data []byte `json:"-"`
 }
 
 // Good is the last known good state of a target.
 type Good struct {
-	Generation int       `json:"generation"` // the number of the change that proved it
+	Generation int       `json:"generation"` // the number of the change in which it was proven
 	Time       time.Time `json:"time"`
 	Files      []File    `json:"files"`
 }
 
-// manifest is good/manifest.json: it alone says what is good, so one rename takes all targets of a change over, or none.
+// manifest is good/manifest.json. It alone defines the good files, so one rename commits all targets of a change, or none.
 type manifest struct {
 	Version int             `json:"version"`
 	Targets map[string]Good `json:"targets"`
@@ -45,10 +45,10 @@ const manifestVersion = 1
 // Store is the directory.
 type Store struct{ dir string }
 
-// Open opens the store below dir, and makes it where it is not there.
+// Open opens the store in dir, and creates it if it does not exist.
 func Open(dir string) (*Store, error) {
 	s := &Store{dir}
-	// The check of another account looks for the maintenance mark in dir; the good files are root's alone.
+	// The check runs as another user and looks for the maintenance mark in dir. Only root may read the good files.
 	for _, d := range []struct {
 		path string
 		mode fs.FileMode
@@ -60,20 +60,20 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// At is the store below dir, to read only.
+// At returns the store in dir, for reading only.
 func At(dir string) *Store { return &Store{dir} }
 
 func (s *Store) good(names ...string) string {
 	return filepath.Join(append([]string{s.dir, "good"}, names...)...)
 }
 
-// Digest is the name of bytes.
+// Digest returns the name of a content.
 func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// Goods are the last known good states of all targets, without the bytes. A store that is new has none.
+// Goods returns the last known good states of all targets, without the contents. A new store has none.
 func (s *Store) Goods() (map[string]Good, error) {
 	b, err := regular.ReadFile(s.good("manifest.json"), regular.MaxState)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +96,7 @@ func (s *Store) Goods() (map[string]Good, error) {
 	return m.Targets, nil
 }
 
-// Fill reads the bytes of a good state, and makes sure that they are the ones that were proven.
+// Fill reads the contents of a good state, and checks their digests.
 func (s *Store) Fill(g Good) (Good, error) {
 	filled := Good{g.Generation, g.Time, make([]File, len(g.Files))}
 	for i, f := range g.Files {
@@ -121,8 +121,8 @@ func isDigest(s string) bool {
 	return err == nil && len(b) == sha256.Size
 }
 
-// Commit makes states of targets the last known good ones, all or none: the bytes first, then the manifest that names
-// them, then what no longer is named goes.
+// Commit makes states of targets the last known good ones, all or none. It writes the contents, then the manifest that names
+// them, and then removes contents that are no longer named.
 func (s *Store) Commit(states map[string]Good) error {
 	targets, err := s.Goods()
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *Store) Commit(states map[string]Good) error {
 	for name, g := range states {
 		for _, f := range g.Files {
 			if _, err := os.Lstat(s.good(f.Digest)); err == nil {
-				continue // bytes of one digest are the same; Fill looks whether they still are
+				continue // the content is there already; Fill checks it
 			}
 			if err := durable.WriteFile(s.good(f.Digest), f.Data, 0o600, durable.Keep, durable.Keep); err != nil {
 				return err
@@ -150,7 +150,7 @@ func (s *Store) Commit(states map[string]Good) error {
 	return nil
 }
 
-// sweep removes bytes that no target names. What cannot be removed is tried again at the next commit.
+// sweep removes contents that no target names. A failed removal is tried again at the next commit.
 func (s *Store) sweep(targets map[string]Good) {
 	named := map[string]bool{}
 	for _, g := range targets {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// SetAside gives a file a second name beside it, which says when and why. The first one is never without a file: a write
-// by rename takes it over. The second ends in a way that patterns such as *.conf and *.pem do not find. A directory cannot
-// have two names: it is renamed.
+// SetAside gives a file a second name beside it, with the reason and the time. The first name always exists: a write by rename
+// replaces it. The second name does not match patterns such as *.conf and *.pem. A directory cannot have two names, so it is
+// renamed.
 func SetAside(path string, now time.Time, why string) (string, error) {
 	aside := fmt.Sprintf("%s.rejected-%s-%s", path, now.UTC().Format("20060102T150405Z"), why)
 	name := os.Link
@@ -28,7 +28,7 @@ func SetAside(path string, now time.Time, why string) (string, error) {
 	return aside, nil
 }
 
-// renameTo is os.Rename that replaces nothing, not even an empty directory.
+// renameTo is like os.Rename, but replaces nothing, not even an empty directory.
 func renameTo(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}

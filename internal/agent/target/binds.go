@@ -13,9 +13,9 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 )
 
-// bindable returns which address of a haproxy.cfg could not be bound on this machine now, or nil. haproxy -c binds nothing,
-// and a worker that cannot bind makes the old one let go of all its addresses for two seconds while it tries again (SIGTTOU):
-// such a file must never be reloaded. Addresses that this cannot read are haproxy's own affair.
+// bindable returns the address of a haproxy.cfg that cannot be bound on this machine now, or nil. haproxy -c does not bind
+// addresses. In a reload, a worker that cannot bind one makes the old worker release all its addresses for two seconds while it
+// tries again (SIGTTOU), so such a file must not be loaded. Addresses that cannot be parsed here are left to haproxy.
 func bindable(conf string) error {
 	type place struct {
 		netip.AddrPort
@@ -23,8 +23,8 @@ func bindable(conf string) error {
 	}
 	proxies := map[place]string{}
 	for _, b := range haproxy.Binds(conf) {
-		// haproxy lets two proxies have one address (SO_REUSEPORT), and the kernel deals connections out to both at random.
-		// Within one proxy that is a way to spread work.
+		// haproxy lets two proxies bind the same address (SO_REUSEPORT), and the kernel distributes connections between them at
+		// random. Within one proxy that distributes work.
 		at := place{b.AddrPort, b.Interface}
 		if first, taken := proxies[at]; taken && first != b.Proxy {
 			return fmt.Errorf("%v is bound twice, in %q and in %q: each would get a part of the connections", b.AddrPort, first, b.Proxy)
@@ -39,7 +39,7 @@ func bindable(conf string) error {
 			return fmt.Errorf("there is no directory for the socket %s", path)
 		}
 	}
-	// A worker that finds this out when it has started takes its master with it, and the old worker, too.
+	// A worker that finds this out after its start ends its master, and the old worker too.
 	if dir := haproxy.Chroot(conf); dir != "" && noDirectory(dir) {
 		return fmt.Errorf("there is no directory %s for haproxy's chroot", dir)
 	}
@@ -51,13 +51,13 @@ func noDirectory(path string) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir()
 }
 
-// probe binds an address as haproxy does and closes the socket again. It shares the address with haproxy, which sets
-// SO_REUSEPORT too, and never listens: no connection ends up here.
+// probe binds an address as haproxy does and closes the socket again. It can share the address with haproxy, because both set
+// SO_REUSEPORT, and it never listens, so that it gets no connections.
 func probe(b haproxy.Bind) error {
 	family, to := socketAddress(b.AddrPort)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil // a kernel without that family: haproxy reports it
+		return nil // a kernel without that address family: haproxy reports it
 	}
 	defer unix.Close(fd)
 	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
@@ -80,16 +80,16 @@ func probe(b haproxy.Bind) error {
 	return bindError(b, unix.Bind(fd, to))
 }
 
-// socketAddress returns an address as bind(2) takes it.
+// socketAddress returns an address in the form of bind(2).
 func socketAddress(at netip.AddrPort) (family int, to unix.Sockaddr) {
 	if addr := at.Addr(); addr.Is4() {
 		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: addr.As4()}
 	}
-	// An IPv4 address written as IPv6 (::ffff:10.0.0.1) stays one: haproxy binds it with a socket of IPv6.
+	// An IPv4-mapped address (::ffff:10.0.0.1) stays one: haproxy binds it with an IPv6 socket.
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 }
 
-// bindError explains why an address cannot be bound. Errors that say nothing about the address are haproxy's to report.
+// bindError explains why an address cannot be bound. Errors that are not about the address are left to haproxy.
 func bindError(b haproxy.Bind, err error) error {
 	family := "ipv4"
 	if !b.Addr().Unmap().Is4() {

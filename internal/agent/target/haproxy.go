@@ -16,13 +16,13 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// proofTime is how long a service may take to show that it runs on its new files.
+// proofTime is the time limit for a service to prove that it runs on its new files.
 const proofTime = 15 * time.Second
 
-// checkTime is how long haproxy may take to answer the check.
+// checkTime is the time limit for haproxy's answer to the check.
 const checkTime = 500 * time.Millisecond
 
-// HAProxy is haproxy.cfg with its certificates, and the file with hapair's sockets if it is there.
+// HAProxy is haproxy.cfg with its certificates, and the file with hapair's sockets if it exists.
 type HAProxy struct {
 	conf  config.HAProxy
 	units Units
@@ -40,15 +40,15 @@ func (t *HAProxy) Paths() []string {
 	return append(all, t.conf.Files...)
 }
 
-// certificateFiles are the files that haproxy reads for a path: the path itself, or the files of a directory that do not
-// begin with a dot (configuration.txt, crt).
+// certificateFiles returns the files that haproxy reads for a path: the path itself, or the files of a directory whose names do
+// not begin with a dot (configuration.txt, crt).
 func certificateFiles(path string) []string {
 	if !strings.HasSuffix(path, "/") {
 		return []string{path}
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil // haproxy itself says what is wrong with it
+		return nil // haproxy reports what is wrong with it
 	}
 	var files []string
 	for _, e := range entries {
@@ -95,7 +95,7 @@ func (t *HAProxy) Take(ctx context.Context, changed time.Time) error {
 	if err != nil {
 		return err
 	}
-	// A reload that failed leaves a worker on older files, even if the master is younger than the newest.
+	// After a failed reload the worker still runs on older files, even if the master was started after the newest change.
 	if startedOn(u, changed) && before.Failed <= 0 && before.Reloads == 0 {
 		return t.proveWorker(ctx, before)
 	}
@@ -105,7 +105,7 @@ func (t *HAProxy) Take(ctx context.Context, changed time.Time) error {
 	return t.proveReload(ctx, before)
 }
 
-// procs asks the master until it answers: while it executes itself anew its socket refuses.
+// procs asks the master until it answers. While it executes itself again, its socket refuses connections.
 func (t *HAProxy) procs(ctx context.Context) (procs haproxy.Procs, err error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
@@ -116,15 +116,15 @@ func (t *HAProxy) procs(ctx context.Context) (procs haproxy.Procs, err error) {
 	return procs, err
 }
 
-// proveReload waits until a worker that was not there before serves. That systemd calls the reload done proves nothing:
-// the master keeps the old worker when the new one fails.
+// proveReload waits until a new worker serves. The end of systemd's reload job is not a proof, because the master keeps the old
+// worker if the new one fails.
 func (t *HAProxy) proveReload(ctx context.Context, before haproxy.Procs) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	return poll.Until(ctx, 10*time.Millisecond, func() (bool, error) {
 		now, err := t.master().ShowProc(ctx)
 		if err != nil {
-			// A master whose new worker dies as it starts ends with it (exit-on-failure), and its old one, too.
+			// A master ends if its new worker ends during the start (exit-on-failure), and ends its old worker too.
 			if _, why := running(ctx, t.units, t.conf.Unit); errors.Is(why, ErrFailing) {
 				return true, t.refused(ctx)
 			}
@@ -140,8 +140,8 @@ func (t *HAProxy) proveReload(ctx context.Context, before haproxy.Procs) error {
 			}
 			return true, nil
 		}
-		// The counter is up. Where haproxy counts failures it is one of them; where it does not (2.4) a failure has left no
-		// current worker.
+		// The reload has been counted. If haproxy counts failures, it is one of them. haproxy 2.4 does not count failures, but
+		// has no current worker after one.
 		if now.Failed > 0 || !ok {
 			return true, t.refused(ctx)
 		}
@@ -149,7 +149,7 @@ func (t *HAProxy) proveReload(ctx context.Context, before haproxy.Procs) error {
 	})
 }
 
-// proveWorker asks the worker itself: one that has only been forked does not answer yet.
+// proveWorker asks the worker itself, because a worker that was only just forked does not answer yet.
 func (t *HAProxy) proveWorker(ctx context.Context, p haproxy.Procs) error {
 	w, ok := p.Worker()
 	if !ok {
@@ -165,8 +165,8 @@ func (t *HAProxy) proveWorker(ctx context.Context, p haproxy.Procs) error {
 	return t.proveCheck(ctx)
 }
 
-// proveCheck returns why `ha-agent check` cannot ask haproxy, or nil. A socket that does not answer in time is no reason:
-// others may have taken all its connections, and no other configuration would help.
+// proveCheck returns the reason why `ha-agent check` would fail, or nil. It accepts a socket that does not answer in time:
+// other clients may use all its connections, and another configuration would not help.
 func (t *HAProxy) proveCheck(ctx context.Context) error {
 	if t.conf.CheckSocket == "" {
 		return nil
@@ -189,7 +189,7 @@ func known(p haproxy.Procs, pid int) bool {
 	return false
 }
 
-// refused says what haproxy itself said to the files, where it keeps that.
+// refused returns haproxy's own messages about the files, if it keeps them.
 func (t *HAProxy) refused(ctx context.Context) error {
 	logs, err := t.master().StartupLogs(ctx)
 	if err == nil {

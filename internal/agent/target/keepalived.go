@@ -16,23 +16,24 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Keepalived is keepalived.conf with what it includes.
+// Keepalived is keepalived.conf with the files that it includes.
 type Keepalived struct {
 	conf      config.Keepalived
 	units     Units
 	run       validator.Runner
-	states    func() map[string]keepalived.State // as the fifo told them
+	states    func() map[string]keepalived.State // as reported in the fifo
 	addresses func() ([]vip.Held, error)
 	watched   func(pid int) (exited <-chan struct{}, close func(), err error)
-	runs      func() keepalived.File // what keepalived ran on before a change
+	runs      func() keepalived.File // the configuration of keepalived before a change
 	split     split
-	parted    bool // the last change parted this node from its peers: what follows is the way back, and is urgent
+	parted    bool // the last change separated this node from its peers: the next one is the rollback, and is urgent
 }
 
-// reloadTime is how long keepalived is watched at least after a reload: one that a file kills dies within some milliseconds.
+// reloadTime is the minimum time for which keepalived is watched after a reload. A file that makes it crash does so within some
+// milliseconds.
 const reloadTime = 700 * time.Millisecond
 
-// maxIncluded limits how many files are looked at for further includes.
+// maxIncluded is the maximum number of files that are searched for further includes.
 const maxIncluded = 1000
 
 func (t *Keepalived) Name() string { return "keepalived" }
@@ -40,7 +41,7 @@ func (t *Keepalived) Unit() string { return t.conf.Unit }
 
 func (t *Keepalived) Paths() []string {
 	paths := []string{t.conf.Config}
-	// Files that are included can include others, even themselves.
+	// Included files can include others, even themselves.
 	for i := 0; i < len(paths) && len(paths) < maxIncluded; i++ {
 		b, err := regular.ReadFile(paths[i], regular.MaxConfig)
 		if err != nil {
@@ -68,7 +69,7 @@ func (t *Keepalived) Validate(ctx context.Context) validator.Answer {
 	return keepalived.Test(ctx, t.run, t.conf.Config)
 }
 
-// unique finds a VIP that two instances want: keepalived -t does not.
+// unique returns a VIP that two instances have. keepalived -t does not find that.
 func (t *Keepalived) unique() error {
 	owner := map[vip.Held]string{}
 	for _, in := range t.file().Instances {
@@ -117,7 +118,7 @@ func (t *Keepalived) Take(ctx context.Context, changed time.Time) error {
 	watch, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
 	rivals := make(chan error, 1)
-	if !urgent { // else both hold the VIPs still
+	if !urgent { // otherwise both nodes still hold the VIPs
 		go func() { rivals <- t.split.watch(watch, file, known) }()
 	}
 	select {
@@ -135,16 +136,16 @@ func (t *Keepalived) Take(ctx context.Context, changed time.Time) error {
 	return t.proveStates(ctx)
 }
 
-// proveStates waits until the kernel holds what keepalived says of the file's instances.
+// proveStates waits until the kernel has the addresses that match keepalived's states of the file's instances.
 func (t *Keepalived) proveStates(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	return poll.Until(ctx, 50*time.Millisecond, func() (bool, error) {
 		u, err := running(ctx, t.units, t.conf.Unit)
 		switch {
-		case u.Active == "inactive": // it was stopped, which says nothing about the file
+		case u.Active == "inactive": // an operator stopped it, which says nothing about the file
 			return true, ErrNotRunning
-		case err != nil: // one that is just ending may have been stopped
+		case err != nil: // a service that is just ending may have been stopped
 			return errors.Is(err, ErrFailing), errors.New("keepalived does not run on it")
 		}
 		held, err := t.addresses()
@@ -158,8 +159,7 @@ func (t *Keepalived) proveStates(ctx context.Context) error {
 	})
 }
 
-// agree returns where the kernel has other VIPs than keepalived says. An instance that the fifo has not told of proves
-// nothing either way.
+// agree returns an error if the kernel's VIPs differ from keepalived's states. An instance without a reported state is ignored.
 func agree(instances []keepalived.Instance, states map[string]keepalived.State, held []vip.Held) error {
 	has := map[vip.Held]bool{}
 	for _, h := range held {

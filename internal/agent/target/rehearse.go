@@ -17,15 +17,15 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Rehearsal is how a test ended with the last known good files in their places.
+// Rehearsal is the result of a test with the last known good files.
 type Rehearsal struct {
 	Answer validator.Answer
-	Extra  []string // files that have to go, because the test fails with them
+	Extra  []string // files that must be removed, because the test fails with them
 }
 
-// Rehearse tests a target as if the good files lay in their places already: in a mount namespace of its own, so that
-// nobody else sees them, and nothing is replaced before it is known to be of use. Only what is missing altogether is there
-// for everybody while the test runs. mountpoint is any directory that the test does not need.
+// Rehearse tests a target as if the good files were already installed. It uses a mount namespace, so that other processes do
+// not see them, and nothing is replaced before the result is known. Only files that do not exist are created for all processes
+// while the test runs. mountpoint is any directory that the test does not need.
 func Rehearse(ctx context.Context, t Target, good []store.File, mountpoint string, judge func(context.Context, Target) validator.Answer) Rehearsal {
 	done := make(chan Rehearsal, 1)
 	go func() {
@@ -55,7 +55,7 @@ func Rehearse(ctx context.Context, t Target, good []store.File, mountpoint strin
 	return <-done
 }
 
-// extras are files that a target would read besides the good ones.
+// extras returns files that a target would read besides the good ones.
 func extras(t Target, good []store.File) []string {
 	var paths []string
 	for _, p := range t.Paths() {
@@ -67,8 +67,8 @@ func extras(t Target, good []store.File) []string {
 	return paths
 }
 
-// stage runs test in a mount namespace of the calling thread, where good files lie over what is on the disk. With hide, a
-// file is empty for the test.
+// stage runs test in a mount namespace of the calling thread, in which the good files are mounted over those on the disk. The
+// file hide, if given, is empty for the test.
 func stage(good []store.File, mountpoint string, test func(hide func(path string) error) error) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("cannot make a mount namespace: %w", err)
@@ -76,7 +76,7 @@ func stage(good []store.File, mountpoint string, test func(hide func(path string
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make a mount namespace private: %w", err)
 	}
-	// Memory, so that no bytes come to lie where they do not belong.
+	// A tmpfs, so that the contents are not written to another disk.
 	if err := unix.Mount("tmpfs", mountpoint, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
 		return fmt.Errorf("cannot mount a tmpfs: %w", err)
 	}
@@ -110,7 +110,8 @@ func stage(good []store.File, mountpoint string, test func(hide func(path string
 	})
 }
 
-// fillIn makes a file where none is, only a link that leads nowhere, or a directory, over which no file can be mounted.
+// fillIn creates a file at a path without one, or with a dangling link or a directory, because a file cannot be mounted over
+// those.
 func fillIn(f store.File) (remove func(), err error) {
 	displaced, err := displace(f.Path)
 	if err != nil {
@@ -136,7 +137,7 @@ func fillIn(f store.File) (remove func(), err error) {
 	}, nil
 }
 
-// displace gives a directory, or a link to one, another name, which it returns. It returns "" if path is neither.
+// displace renames a directory, or a link to one, and returns the new name. It returns "" if path is neither.
 func displace(path string) (string, error) {
 	if fi, err := os.Stat(path); err != nil || !fi.IsDir() {
 		return "", nil

@@ -7,8 +7,8 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// RunningKeepalived is the configuration that keepalived runs on, with all that it includes: the one that was proven last, or, if
-// none was, what is on the disk. What an editor has saved since then is not in it.
+// RunningKeepalived returns the configuration that keepalived runs on, with all included files: the last proven one or, if
+// there is none, the files on the disk. It does not have changes that were saved since then.
 func RunningKeepalived(s *store.Store, conf config.Keepalived) keepalived.File {
 	t := &Keepalived{conf: conf}
 	if goods, err := s.Goods(); err == nil {
@@ -25,7 +25,7 @@ func RunningKeepalived(s *store.Store, conf config.Keepalived) keepalived.File {
 	return t.file()
 }
 
-// file is what is on the disk, with all that it includes.
+// file returns the files on the disk, with all included files.
 func (t *Keepalived) file() keepalived.File {
 	var all []byte
 	for _, p := range t.Paths() {

@@ -17,14 +17,14 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Snapshot is a target's files as they lie on the disk.
+// Snapshot is the state of a target's files on the disk.
 type Snapshot struct {
 	Files   []store.File
 	Missing []string
-	// Unusable are the paths that lead to something else than a regular file of a bounded size, such as a FIFO.
+	// Unusable are paths of anything but a regular file of limited size, such as a FIFO.
 	Unusable []string
-	Digest   string    // of all paths, bytes, what is missing and what is unusable
-	Changed  time.Time // the latest change of any of them, of its bytes or of its name
+	Digest   string    // of all paths and contents, and of missing and unusable files
+	Changed  time.Time // the time of the latest change to a content or name
 }
 
 // Read takes a Snapshot of files.
@@ -57,7 +57,7 @@ func Read(paths []string) (Snapshot, error) {
 	return s, nil
 }
 
-// Present returns the paths that lead to anything.
+// Present returns the paths that exist.
 func (s Snapshot) Present() []string {
 	paths := slices.Clone(s.Unusable)
 	for _, f := range s.Files {
@@ -66,7 +66,7 @@ func (s Snapshot) Present() []string {
 	return paths
 }
 
-// ReadFile reads one file of a target, and returns when it changed last.
+// ReadFile reads one file of a target, and returns the time of its last change.
 func ReadFile(path string) (store.File, time.Time, error) {
 	data, fi, err := regular.ReadFileInfo(path, regular.MaxConfig)
 	if err != nil {
@@ -76,12 +76,12 @@ func ReadFile(path string) (store.File, time.Time, error) {
 	changed := fi.ModTime()
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		sf.UID, sf.GID = int(st.Uid), int(st.Gid)
-		changed = time.Unix(st.Ctim.Unix()) // a rename changes it too, and nobody can set it back
+		changed = time.Unix(st.Ctim.Unix()) // a rename changes it too, and programs cannot set it back
 	}
 	return sf, changed, nil
 }
 
-// DigestOf is the digest that a Snapshot of exactly these files has.
+// DigestOf returns the digest of a Snapshot of exactly these files.
 func DigestOf(g store.Good) string {
 	sum := sha256.New()
 	files := slices.Clone(g.Files)
@@ -92,8 +92,8 @@ func DigestOf(g store.Good) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// Judge returns a target's verdict about its files. Files that cannot be read at all are bad: a validator could hang on
-// them, or exhaust the memory.
+// Judge returns a target's verdict about its files. Files that cannot be read are bad: a validator could hang on them, or
+// exhaust the memory.
 func Judge(ctx context.Context, t Target) validator.Answer {
 	var reasons []string
 	for _, p := range t.Paths() {

@@ -12,24 +12,24 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// split finds out whether a change parts this node from its peers: a new virtual_router_id, VRRP version, password or list of
-// peers on one node alone is valid, and then neither hears the other and both hold the VIPs.
+// split detects that a change separates this node from its peers. A new virtual_router_id, VRRP version, password or list of
+// peers on one node alone is valid, but then the nodes do not hear each other and both hold the VIPs.
 type split struct {
 	addresses func() ([]vip.Held, error)
 	ask       func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error)
 }
 
-// How the link is asked after a change.
+// How other machines are asked after a change.
 const (
-	splitAsk    = 100 * time.Millisecond // for all answers to one question; it is asked twice
+	splitAsk    = 100 * time.Millisecond // time for all answers to one question, which is asked twice
 	splitAgain  = 50 * time.Millisecond
 	splitMargin = 500 * time.Millisecond // for keepalived to load the file, and to be scheduled
 	splitMost   = 25 * time.Second
 	splitSlots  = 16 // questions at once
 )
 
-// window is how long after a change a split may take to appear: a backup takes over after three advertisements that it does
-// not hear and its skew time, which is less than one. It counts in the interval that it has heard last.
+// window returns how long after a change a split can appear: a backup takes over after three missing advertisements and its
+// skew time, which is less than one interval. The interval is the last one that it received.
 func window(files ...keepalived.File) time.Duration {
 	longest := time.Duration(0)
 	for _, f := range files {
@@ -52,8 +52,8 @@ func (r rival) Error() string {
 		r.who, r.Address, r.Interface)
 }
 
-// rivals returns the rivals for the addresses of a file that this machine holds, except for known ones. A question that
-// cannot be asked finds none.
+// rivals returns the rivals for the addresses of a file that this machine holds, except known ones. A question that cannot be
+// sent finds none.
 func (s split) rivals(ctx context.Context, file keepalived.File, known map[vip.Held]bool) ([]rival, error) {
 	held, err := s.addresses()
 	if err != nil {
@@ -83,7 +83,8 @@ func (s split) rivals(ctx context.Context, file keepalived.File, known map[vip.H
 	return found, nil
 }
 
-// other returns a machine that answers for an address twice: one that has just given it away may still answer once.
+// other returns a machine that answers for an address twice. A machine that has just released the address may still answer
+// once.
 func (s split) other(ctx context.Context, h vip.Held) net.HardwareAddr {
 	var who []net.HardwareAddr
 	for range 2 {
@@ -98,7 +99,7 @@ func (s split) other(ctx context.Context, h vip.Held) net.HardwareAddr {
 	return who[0]
 }
 
-// before returns the addresses for which another machine answers already: the network is cut, and no change is to blame.
+// before returns the addresses for which another machine already answers: the network is cut, and the change is not the cause.
 func (s split) before(ctx context.Context, file keepalived.File) map[vip.Held]bool {
 	known := map[vip.Held]bool{}
 	found, err := s.rivals(ctx, file, nil)
@@ -111,8 +112,8 @@ func (s split) before(ctx context.Context, file keepalived.File) map[vip.Held]bo
 	return known
 }
 
-// watch asks until ctx ends, and returns the first rival that still is one, or nil. This node must still hold the address: it
-// may have yielded meanwhile.
+// watch asks until ctx ends, and returns the first rival that answers repeatedly, or nil. This node must still hold the
+// address, because it may have yielded meanwhile.
 func (s split) watch(ctx context.Context, file keepalived.File, known map[vip.Held]bool) error {
 	tick := time.NewTicker(splitAgain)
 	defer tick.Stop()

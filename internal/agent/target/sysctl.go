@@ -16,7 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// sysctlUnit applies all of sysctl.d, in its order.
+// sysctlUnit applies all files of sysctl.d, in their order.
 const sysctlUnit = "systemd-sysctl.service"
 
 // Sysctl is the file of kernel settings.
@@ -32,7 +32,7 @@ func (t *Sysctl) Paths() []string { return []string{t.file} }
 
 func (t *Sysctl) Ready(context.Context) error { return nil }
 
-// settings reads the file. What only takes a key out of patterns is left out.
+// settings reads the file. Lines that only exclude a key from patterns are skipped.
 func settings(file []byte) ([]sysctl.Setting, error) {
 	all, err := sysctl.Parse(string(file))
 	return slices.DeleteFunc(all, func(s sysctl.Setting) bool { return s.Excluded }), err
@@ -100,7 +100,7 @@ func (t *Sysctl) prove() error {
 	return nil
 }
 
-// ApplySysctl puts the settings of a file in force that systemd-sysctl could not read when the machine started.
+// ApplySysctl applies the settings of a file that systemd-sysctl could not read when the machine started.
 func ApplySysctl(ctx context.Context, run validator.Runner, file string) error {
 	r, err := run(ctx, "/usr/lib/systemd/systemd-sysctl", file)
 	if err == nil && r.Status != 0 {

@@ -1,5 +1,5 @@
-// Package target has the services whose files the agent watches: haproxy, keepalived and the kernel's settings. A target has
-// files, judges them with the real program, has its service run on them, and proves that it does.
+// Package target defines the services whose files the agent watches: haproxy, keepalived and the kernel's settings. A target
+// has files, tests them with the service's own program, makes the service run on them, and proves that it does.
 package target
 
 import (
@@ -23,39 +23,39 @@ import (
 // Target is a service with its files, a validator, a unit and a proof.
 type Target interface {
 	Name() string
-	// Unit returns the unit that runs it; "" if there is none.
+	// Unit returns the name of its systemd unit; "" if it has none.
 	Unit() string
-	// Paths returns the paths of its files, whether they are there or not.
+	// Paths returns the paths of its files, including files that do not exist.
 	Paths() []string
-	// Validate judges the files on the disk.
+	// Validate tests the files on the disk.
 	Validate(ctx context.Context) validator.Answer
-	// Ready returns why the service can take nothing over now, or nil.
+	// Ready returns the reason why the service cannot load files now, or nil.
 	Ready(ctx context.Context) error
-	// Take makes the service run on its files and proves it. Where the service was started after changed, and by that runs
-	// on them already, it only proves. The zero time stands for a change that it cannot run on.
+	// Take makes the service run on its files and proves it. If the service was started after changed, it already runs on them,
+	// and Take only proves that. The zero time means that it cannot.
 	Take(ctx context.Context, changed time.Time) error
 }
 
-// Names are those of the targets, in the order of the alphabet.
+// Names lists the names of the targets, sorted.
 var Names = [...]string{"haproxy", "keepalived", "sysctl"}
 
-// TakeTime bounds a Take: reload and proof.
+// TakeTime is the time limit of a Take: reload and proof.
 const TakeTime = 45 * time.Second
 
-// Units are what a target needs of systemd.
+// Units is the part of systemd that a target needs.
 type Units interface {
 	Reload(ctx context.Context, unit string) error
 	Restart(ctx context.Context, unit string) error
 	Service(ctx context.Context, unit string) (systemd.Unit, error)
 }
 
-// ErrNotRunning says that a service does not run: what is new is looked at again when it does.
+// ErrNotRunning reports that a service does not run. New files are tried again when it does.
 var ErrNotRunning = errors.New("its service does not run; its files are taken over when it does")
 
-// ErrFailing says that a service is started and ends, again and again.
+// ErrFailing reports that a service starts and exits again and again.
 var ErrFailing = errors.New("its service does not stay up")
 
-// Bad is the verdict of what the agent looks at itself.
+// Bad returns the verdict of a test that the agent does itself.
 func Bad(format string, args ...any) validator.Answer {
 	return validator.Answer{Verdict: validator.Bad, Messages: []string{fmt.Sprintf(format, args...)}}
 }
@@ -75,12 +75,12 @@ func running(ctx context.Context, units Units, unit string) (systemd.Unit, error
 	return u, ErrNotRunning
 }
 
-// startedOn reports whether a service was started on files that changed last at some time.
+// startedOn reports whether a service was started after a time at which its files last changed.
 func startedOn(u systemd.Unit, changed time.Time) bool {
 	return !changed.IsZero() && u.Started.After(changed)
 }
 
-// Shorten keeps a reason in bounds: a broken file can make thousands of messages.
+// Shorten limits the length of a reason, because a broken file can cause thousands of messages.
 func Shorten(s string) string {
 	const longest = 1000
 	s = strings.Join(slices.Collect(strings.FieldsSeq(s)), " ")
@@ -90,19 +90,19 @@ func Shorten(s string) string {
 	return s
 }
 
-// Node are the facts of a node from which its targets are made.
+// Node has the properties of a node that its targets need.
 type Node struct {
 	Conf    *config.Config
 	ProcSys string // /proc/sys
 	Store   *store.Store
 	Run     validator.Runner
-	Units   Units // nil: the targets can only be looked at and judged
-	// States returns the instances' states as keepalived told them; nil: nobody hears them.
+	Units   Units // nil: the targets can only be read and tested
+	// States returns the instances' states as keepalived reported them; nil: they are not known.
 	States func() map[string]keepalived.State
 }
 
-// Targets returns the targets in the order in which they are reloaded: haproxy binds what sysctl lets it, and keepalived comes
-// last because it may move VIPs.
+// Targets returns the targets in the order of their reloads: haproxy binds addresses that a sysctl may allow, and keepalived is
+// the last because it may move VIPs.
 func (n Node) Targets() []Target {
 	states := n.States
 	if states == nil {
@@ -117,7 +117,7 @@ func (n Node) Targets() []Target {
 	}
 }
 
-// Target returns the target of a name.
+// Target returns the target with a name.
 func (n Node) Target(name string) (Target, error) {
 	for _, t := range n.Targets() {
 		if t.Name() == name {

@@ -10,10 +10,10 @@ import (
 	"github.com/hapair/hapair/internal/systemd"
 )
 
-// restartTime bounds the restart of a haproxy that is stuck.
+// restartTime is the time limit of a restart of haproxy.
 const restartTime = 60 * time.Second
 
-// Units are what a Restarter needs of systemd.
+// Units is the part of systemd that a Restarter needs.
 type Units interface {
 	Service(ctx context.Context, unit string) (systemd.Unit, error)
 	Restart(ctx context.Context, unit string) error
@@ -28,8 +28,8 @@ type Restarter struct {
 	Log          *slog.Logger
 }
 
-// Restart ends a worker that stays stuck, and has systemd start haproxy anew. The worker is asked once more over the
-// master's own line to it: that all places of the check's socket are taken is nothing that a restart would mend.
+// Restart ends a haproxy that stays stuck, and starts it again. First it asks the worker over the master's own connection: if
+// other clients only use all connections of the check's socket, a restart would not help.
 func (r Restarter) Restart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, restartTime)
 	defer cancel()
@@ -43,8 +43,7 @@ func (r Restarter) Restart(ctx context.Context) {
 	}
 }
 
-// killStuck kills haproxy: a worker that was stopped keeps its master, which waits for it, from ending in the minute and a half
-// that it would be given (TimeoutStopSec=).
+// killStuck kills haproxy. Its master would wait for a stopped worker for the minute and a half of systemd's TimeoutStopSec=.
 func (r Restarter) killStuck(ctx context.Context) error {
 	u, err := r.Units.Service(ctx, r.Unit)
 	if err != nil {
@@ -67,12 +66,12 @@ func (r Restarter) killStuck(ctx context.Context) error {
 	if info, err := master.WorkerInfo(askCtx, w.PID); err == nil && info.PID == w.PID {
 		return errServes
 	}
-	// By systemd, which needs no right of this process to do it.
+	// systemd sends the signal, so this process does not need the permission.
 	return r.Units.Kill(ctx, r.Unit)
 }
 
-// errNotRunning is why a service is not restarted: systemd starts it, or an operator has stopped it.
+// errNotRunning reports that a service is not restarted: systemd starts it, or an operator has stopped it.
 var errNotRunning = errors.New("its service does not run")
 
-// errServes says that a worker answers its master though it does not answer the check.
+// errServes reports that a worker answers its master, but not the check.
 var errServes = errors.New("its worker answers its master: perhaps all connections to the check's socket are taken")

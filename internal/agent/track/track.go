@@ -1,4 +1,4 @@
-// Package track tells keepalived, by a track file, whether haproxy answers, and restarts a haproxy that stays stuck.
+// Package track reports in keepalived's track file whether haproxy answers, and restarts a haproxy that stays stuck.
 package track
 
 import (
@@ -22,33 +22,33 @@ import (
 // after askEvery and two slices.
 const (
 	askEvery  = 180 * time.Millisecond
-	askTime   = 500 * time.Millisecond // for one answer; it asks twice before it says that haproxy is stuck
-	slice     = 50 * time.Millisecond  // of askTime: then it looks whether haproxy was stopped
-	stuckTime = 10 * time.Second       // then a haproxy that still does not answer is restarted
+	askTime   = 500 * time.Millisecond // for one answer; haproxy is stuck if two questions are not answered
+	slice     = 50 * time.Millisecond  // of askTime, after which the tracker looks whether haproxy was stopped
+	stuckTime = 10 * time.Second       // after this time without an answer haproxy is restarted
 )
 
-// Tracker tells keepalived by its track file whether haproxy answers: 0, or 1 for FAULT. It asks over a connection that
-// stays, and holds a pidfd of the worker, so that a haproxy that died is known at once.
+// Tracker writes to keepalived's track file whether haproxy answers: 0, or 1 for FAULT. It asks over a connection that stays
+// open, and holds a pidfd of the worker, so that it notices the worker's death at once.
 type Tracker struct {
 	File, Socket, Mark string
 	Log                *slog.Logger
-	// Restart ends a haproxy that stays stuck. It is called once, until haproxy has answered again.
+	// Restart restarts a stuck haproxy. It is called once, and again only after haproxy has answered.
 	Restart func(ctx context.Context)
 	Panics  *contain.Panics
-	// Point is called with the name of each step; nil: it is not. A test has it panic.
+	// Point is called with the name of each step; nil: no calls. A test makes it panic.
 	Point func(name string)
 
-	stuck     time.Duration // by the loop alone: how long haproxy has not answered
+	stuck     time.Duration // used by the loop only: how long haproxy has not answered
 	restarted bool
 
 	mu    sync.Mutex
-	said  string // what the file says
-	why   error  // why haproxy does not serve
-	given error  // why this node is to hold no VIP though haproxy serves
+	said  string // the content of the file
+	why   error  // the reason why haproxy does not serve
+	given error  // the reason why this node must hold no VIP although haproxy serves
 }
 
-// Run writes the track file until ctx ends; then the file says 0, or 1 under maintenance: a daemon that is gone must not
-// take a VIP off a healthy node, and the track_script looks on.
+// Run writes the track file until ctx ends. Then it writes 0, or 1 during maintenance: the VIPs must stay on a healthy node
+// whose daemon ends, and the track_script still checks haproxy.
 func (t *Tracker) Run(ctx context.Context) {
 	defer func() { t.say(nil); t.Look() }()
 	due := time.NewTicker(askEvery)
@@ -67,11 +67,11 @@ func (t *Tracker) Run(ctx context.Context) {
 	}
 }
 
-// Part is what the log and the status call the tracker.
+// Part is the tracker's name in the log and the status.
 const Part = "the track file"
 
-// followed is follow, but a panic does not leave the file as it was: haproxy is asked once more in the plainest way. If that
-// panics, too, the file says 0, and the track_script decides alone.
+// followed is like follow, but contains a panic. Then it asks haproxy once more, in a simpler way. If that panics too, it
+// returns nil, so that the file says 0 and only the track_script decides.
 func (t *Tracker) followed(ctx context.Context, due <-chan time.Time) (why error) {
 	if t.Panics.Contain(Part, func() error { why = t.follow(ctx, due); return nil }) == nil {
 		return why
@@ -89,8 +89,8 @@ func (t *Tracker) step(name string) {
 	}
 }
 
-// follow asks one worker whenever it is due, until it is not the one to ask any more, and tells why not; nil where another
-// one serves, or ctx has ended.
+// follow asks one worker whenever a question is due, until the worker ends, stops or does not answer. It returns the reason why
+// haproxy does not serve; nil if another worker serves, or ctx has ended.
 func (t *Tracker) follow(ctx context.Context, due <-chan time.Time) error {
 	conn, info, err := t.connect()
 	if err != nil {
@@ -100,7 +100,7 @@ func (t *Tracker) follow(ctx context.Context, due <-chan time.Time) error {
 	ended, done, err := process.Exited(info.PID)
 	if err == nil {
 		defer done()
-	} // else it ended meanwhile, or lives where it cannot be seen: its answers alone must do
+	} // otherwise it ended meanwhile, or runs in another PID namespace: then only its answers count
 	t.stuck, t.restarted = 0, false
 	for {
 		t.say(nil)
@@ -121,7 +121,7 @@ func (t *Tracker) follow(ctx context.Context, due <-chan time.Time) error {
 	}
 }
 
-// connect makes a connection that stays, and asks once.
+// connect opens a connection that stays open, and asks once.
 func (t *Tracker) connect() (*haproxy.Conn, haproxy.Info, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
@@ -144,11 +144,11 @@ func (t *Tracker) connect() (*haproxy.Conn, haproxy.Info, error) {
 	return conn, info, nil
 }
 
-// errStopped says that haproxy does not answer, and cannot.
+// errStopped reports that haproxy was stopped by a signal.
 var errStopped = errors.New("haproxy is stopped")
 
-// ask asks a worker. The time that it has is counted in slices that this process was awake for: where it was paused itself,
-// with the whole machine for instance, silence says nothing. A process that was stopped needs no more than one slice.
+// ask asks a worker. The time limit is counted in slices in which this process was running: if it was paused itself, for
+// example with the whole machine, a missing answer says nothing. A stopped process is noticed after one slice.
 func (t *Tracker) ask(conn *haproxy.Conn, pid int) (info haproxy.Info, err error) {
 	if err := conn.Begin(time.Now().Add(askTime)); err != nil {
 		return info, err
@@ -165,7 +165,7 @@ func (t *Tracker) ask(conn *haproxy.Conn, pid int) (info haproxy.Info, err error
 	return info, err
 }
 
-// another reports whether another worker serves than one that was stopped. It would answer at once.
+// another returns nil if another worker serves in place of a stopped one, which would answer at once. Otherwise it returns why.
 func (t *Tracker) another(why error) error {
 	if info, err := t.info(slice); err == nil && !info.Stopping {
 		return nil
@@ -185,8 +185,8 @@ func silent(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// other returns why no worker serves, or nil. The one that was asked ended, or is about to, or keeps silent: after a reload
-// another one serves. An answer that came late because this process was paused is asked for again.
+// other returns the reason why no worker serves, or nil. The worker that was asked has ended, is about to end or does not
+// answer. After a reload another one serves. If this process was paused during a question, it asks again.
 func (t *Tracker) other() error {
 	var err error
 	for range 3 {
@@ -209,14 +209,14 @@ func (t *Tracker) other() error {
 	return err
 }
 
-// linger counts how long haproxy has not answered, and has it restarted. One that has ended is systemd's to start again.
-// What an operator does to a node in maintenance is left alone.
+// linger counts how long haproxy has not answered, and restarts it after stuckTime. systemd restarts a haproxy that has exited.
+// During maintenance the operator decides.
 func (t *Tracker) linger(ctx context.Context, why error, since time.Duration) {
 	if !silent(why) && !errors.Is(why, errStopped) || t.maintenance() != nil {
 		t.stuck = 0
 		return
 	}
-	t.stuck += min(since, 2*askTime) + askEvery/2 // and not how long this process was paused
+	t.stuck += min(since, 2*askTime) + askEvery/2 // without the time in which this process was paused
 	if t.stuck < stuckTime || t.restarted || t.Restart == nil {
 		return
 	}
@@ -224,7 +224,7 @@ func (t *Tracker) linger(ctx context.Context, why error, since time.Duration) {
 	go t.Panics.Guard("the restart of haproxy", func() { t.Restart(ctx) })
 }
 
-// Give has keepalived give the VIPs away, for a reason, or lets it have them back with nil.
+// Give makes keepalived give the VIPs away, for a reason; nil ends that.
 func (t *Tracker) Give(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -232,28 +232,28 @@ func (t *Tracker) Give(why error) {
 	t.write()
 }
 
-// Start makes the file right before keepalived looks at it: 0, or 1 under maintenance.
+// Start writes the file before keepalived reads it: 0, or 1 during maintenance.
 func (t *Tracker) Start() { t.say(nil) }
 
-// say tells keepalived why haproxy does not serve; nil: it does.
+// say reports to keepalived why haproxy does not serve; nil: it serves.
 func (t *Tracker) say(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if why == nil && t.why == nil && t.said != "" {
-		return // nothing new, as with nearly every answer: the mark is looked at by Look
+		return // unchanged, as after nearly every answer; Look checks the mark
 	}
 	t.why = why
 	t.write()
 }
 
-// Look looks whether the mark came or went: whoever sets it with this daemon says so by Give.
+// Look checks whether the mark was written or removed. This daemon's own maintenance uses Give.
 func (t *Tracker) Look() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.write()
 }
 
-// maintenance returns why this node must hold no VIP, or nil.
+// maintenance returns the reason why this node must hold no VIP, or nil.
 func (t *Tracker) maintenance() error {
 	if _, err := os.Lstat(t.Mark); err == nil {
 		return check.ErrMaintenance
@@ -261,7 +261,7 @@ func (t *Tracker) maintenance() error {
 	return nil
 }
 
-// write writes what keepalived is to know, when it is something else than before.
+// write writes the track file, if its content changes.
 func (t *Tracker) write() {
 	why := t.why
 	if why == nil {

@@ -14,18 +14,18 @@ import (
 	"github.com/hapair/hapair/internal/agent/config"
 )
 
-// ErrInUse says that virtual IPs were left alone because a keepalived runs, whose they are.
+// ErrInUse reports that virtual IPs were not removed, because a running keepalived may hold them.
 var ErrInUse = errors.New("keepalived runs")
 
-// Releaser takes virtual IPs off this machine that no keepalived holds any more.
+// Releaser removes virtual IPs from this machine that no running keepalived holds.
 type Releaser struct {
 	VIPs []config.VIP
-	// Running finds a process of a keepalived that may hold them; 0 means that there is none.
+	// Running returns the process ID of a keepalived that may hold them; 0 if there is none.
 	Running func() (pid int, err error)
 	ProcSys string // /proc/sys
 }
 
-// Released is a virtual IP that was taken off an interface.
+// Released is a virtual IP that was removed from an interface.
 type Released struct {
 	Interface string
 	Address   netip.Prefix
@@ -35,8 +35,8 @@ func (r Released) String() string {
 	return fmt.Sprintf("took %v off %s, which keepalived had left behind", r.Address, r.Interface)
 }
 
-// Release takes them off, each from its own interface, and returns those that it took off. Addresses that equal no virtual IP
-// are never touched.
+// Release removes the virtual IPs, each from its own interface, and returns those that it removed. It never touches other
+// addresses.
 func (r Releaser) Release() ([]Released, error) {
 	all, err := list()
 	if err != nil {
@@ -50,7 +50,7 @@ func (r Releaser) Release() ([]Released, error) {
 	}
 	var released []Released
 	for _, a := range stale {
-		// Asked before each one: a keepalived that is started now takes three advertisements to hold an address.
+		// Checked before each removal: a keepalived that is started now needs three advertisements until it holds an address.
 		pid, err := r.Running()
 		if err != nil {
 			return released, err
@@ -59,7 +59,7 @@ func (r Releaser) Release() ([]Released, error) {
 			return released, fmt.Errorf("cannot take %v off %s: %w (process %d); `systemctl stop keepalived` gives it away", a.prefix, a.name, ErrInUse, pid)
 		}
 		switch err := r.remove(a, all); {
-		case errors.Is(err, unix.EADDRNOTAVAIL): // another process took it off, and announces it
+		case errors.Is(err, unix.EADDRNOTAVAIL): // another process removed it, and announces that
 		case err != nil:
 			return released, err
 		default:
@@ -69,15 +69,15 @@ func (r Releaser) Release() ([]Released, error) {
 	return released, nil
 }
 
-// own reports whether an address is a virtual IP, on its interface. The prefix does not matter.
+// own reports whether an address is a virtual IP on its interface. The prefix length does not matter.
 func (r Releaser) own(a address) bool {
 	return slices.ContainsFunc(r.VIPs, func(v config.VIP) bool {
 		return v.Interface == a.name && slices.ContainsFunc(v.Addresses, func(p netip.Prefix) bool { return p.Addr() == a.prefix.Addr() })
 	})
 }
 
-// remove removes an address. With the first IPv4 address of a subnet the kernel removes the others too, unless it is told
-// to make the next one the first (promote_secondaries, in the kernel's ip-sysctl): they may be the user's.
+// remove removes an address. If it is the first IPv4 address of a subnet, the kernel also removes the others, which may be the
+// user's, unless promote_secondaries is set (the kernel's ip-sysctl).
 func (r Releaser) remove(a address, all []address) error {
 	neighbour := func(b address) bool {
 		return b.LinkIndex == a.LinkIndex && b.prefix.Masked() == a.prefix.Masked() && !r.own(b)

@@ -1,4 +1,4 @@
-// Package vip tells which virtual IPs this machine holds, as the kernel says it.
+// Package vip returns the virtual IPs that this machine holds according to the kernel.
 package vip
 
 import (
@@ -33,17 +33,18 @@ func Addresses() ([]Held, error) {
 	return held, nil
 }
 
-// address is an address as the kernel lists it.
+// address is an address in the kernel's list.
 type address struct {
 	netlink.Addr
 	name   string // of its interface
 	prefix netip.Prefix
 }
 
-// mostDumps is how often the kernel is asked again because addresses changed while it listed them.
+// mostDumps is the maximum number of requests if addresses change while the kernel lists them.
 const mostDumps = 5
 
-// list asks the kernel for all addresses. It asks once for all interfaces: the daemon does so every few seconds.
+// list returns all addresses of the kernel. It makes one request for all interfaces, because the daemon calls it every few
+// seconds.
 func list() ([]address, error) {
 	var all []netlink.Addr
 	err := error(netlink.ErrDumpInterrupted)
@@ -63,7 +64,7 @@ func list() ([]address, error) {
 	}
 	var found []address
 	for _, a := range all {
-		name, there := names[a.LinkIndex] // an interface may have gone meanwhile, and its addresses with it
+		name, there := names[a.LinkIndex] // an interface and its addresses may have been removed meanwhile
 		if ip, ok := netip.AddrFromSlice(a.IP); ok && there {
 			found = append(found, address{a, name, netip.PrefixFrom(ip.Unmap(), prefixLength(a))})
 		}
@@ -71,7 +72,7 @@ func list() ([]address, error) {
 	return found, nil
 }
 
-// prefixLength returns the prefix length of an address, which for a point-to-point link is that of the peer's.
+// prefixLength returns the prefix length of an address. On a point-to-point link that is the peer's.
 func prefixLength(a netlink.Addr) int {
 	mask := a.Mask
 	if a.Peer != nil {
@@ -81,7 +82,7 @@ func prefixLength(a netlink.Addr) int {
 	return n
 }
 
-// Of are the addresses of a VIP, each with whether it is held on the VIP's interface.
+// Of returns the addresses of a VIP, and whether each is held on the VIP's interface.
 func Of(v config.VIP, all []Held) (held, missing []netip.Addr) {
 	for _, p := range v.Addresses {
 		found := false

@@ -1,5 +1,5 @@
-// Package vrrp follows keepalived: the states that it tells over its notify fifo, the files by which it is told who holds its
-// virtual IPs, and the end of its processes, which may leave virtual IPs behind.
+// Package vrrp follows keepalived. It reads the states that keepalived writes to its notify fifo, writes the files that tell
+// keepalived which node is the holder, and releases virtual IPs that a dead process of keepalived has left.
 package vrrp
 
 import (
@@ -23,22 +23,22 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// States are what keepalived has told of its instances over the notify fifo.
+// States are the states of keepalived's instances, as it reported them in the notify fifo.
 type States struct {
 	Path  string
-	Track string // the track file, beside which the holder's files lie
-	Kept  string // where the states are kept for the agent's next start: keepalived tells a state only once
+	Track string // the track file; the holder's files are in the same directory
+	Kept  string // the file with the states for the agent's next start, because keepalived reports a state only once
 	Log   *slog.Logger
 	Now   func() time.Time
-	Moved func() // called when the VIPs may have come or gone
+	Moved func() // called when VIPs may have been added or removed
 
-	// Changed is called when keepalived has told a state.
+	// Changed is called when keepalived has reported a state.
 	Changed func()
 
 	Panics *contain.Panics
 
-	telling sync.Mutex        // held while keepalived is told who the holder is
-	weak    map[string]string // what holder's files say of instances that are handed over, by instance
+	telling sync.Mutex        // held while the holder's files are written
+	weak    map[string]string // the content of the holder's files of instances that are handed over, by instance
 
 	mu        sync.Mutex
 	instances map[string]Instance
@@ -55,7 +55,7 @@ func (v *States) Map() map[string]keepalived.State {
 	return m
 }
 
-// List is a copy of the instances.
+// List returns a copy of the instances.
 func (v *States) List() map[string]Instance {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -85,7 +85,7 @@ func (v *States) take(e keepalived.Event) {
 	v.instances[e.Name] = Instance{Name: e.Name, State: e.State, Priority: e.Priority, Since: v.Now().UTC(), SinceBoot: sinceBoot()}
 }
 
-// keep writes the states down. /run is gone after a reboot, as they are.
+// keep writes the states to their file. Both it and the states are gone after a reboot.
 func (v *States) keep() {
 	b, err := json.Marshal(v.List())
 	if err == nil {
@@ -96,12 +96,12 @@ func (v *States) keep() {
 	}
 }
 
-// Recall takes the states of the last run, as far as plausible says that they still hold. What keepalived has told
-// meanwhile waits in the fifo and comes after them.
+// Recall loads the states of the agent's last run, if plausible returns true for them. What keepalived has reported since then
+// is read from the fifo afterwards.
 func (v *States) Recall(plausible func(Instance) bool) {
 	b, err := regular.ReadFile(v.Kept, regular.MaxState)
 	if err != nil {
-		return // a first start
+		return // the first start
 	}
 	var kept map[string]Instance
 	if err := json.Unmarshal(b, &kept); err != nil {
@@ -118,10 +118,10 @@ func (v *States) Recall(plausible func(Instance) bool) {
 	}
 }
 
-// again is how long after the end of a fifo another one is looked for: keepalived removes one that it made, and makes another.
+// again is the pause before another fifo is opened: keepalived removes a fifo that it created itself, and creates another.
 const again = time.Second
 
-// Run takes events from the fifo until ctx ends.
+// Run reads events from the fifo until ctx ends.
 func (v *States) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := v.readOne(ctx); err != nil {
@@ -134,8 +134,9 @@ func (v *States) Run(ctx context.Context) {
 	}
 }
 
-// readOne opens the fifo, which it makes where it is not there, and reads it until another one has its name. Opened for
-// writing too, as keepalived does, it has never an end, and what keepalived writes while nobody reads is kept.
+// readOne opens the fifo, which it creates if it does not exist, and reads it until its name refers to another file. It opens
+// it for writing too, as keepalived does: then there is no end of file, and the fifo keeps what keepalived writes while the
+// agent does not run.
 func (v *States) readOne(ctx context.Context) error {
 	if err := syscall.Mkfifo(v.Path, 0o600); err != nil && !errors.Is(err, syscall.EEXIST) {
 		return fmt.Errorf("cannot make the notify fifo %s: %w", v.Path, err)
@@ -167,7 +168,7 @@ func (v *States) readOne(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return nil // it has ended before the deadline was taken away
+			return nil // the fifo was replaced before the deadline was removed
 		}
 		n, err := f.Read(buf)
 		taken, bad := events.Add(buf[:max(n, 0)])
@@ -190,7 +191,7 @@ func (v *States) readOne(ctx context.Context) error {
 	return nil
 }
 
-// watchName calls changed whenever the fifo's name may be another file's.
+// watchName calls changed whenever the fifo's name may refer to another file.
 func (v *States) watchName(changed func()) (stop func(), err error) {
 	w, err := watch.New()
 	if err != nil {
@@ -214,7 +215,8 @@ func (v *States) watchName(changed func()) (stop func(), err error) {
 	return func() { close(ended); w.Close() }, nil
 }
 
-// Plausible returns whether the kernel bears out a state of the agent's last run: a stale MASTER is worse than none.
+// Plausible reports whether the kernel's addresses agree with a state of the agent's last run: a stale MASTER is worse than
+// none.
 func Plausible(vips []config.VIP) func(Instance) bool {
 	return func(i Instance) bool {
 		held, err := vip.Addresses()

@@ -19,11 +19,11 @@ import (
 
 // How the daemon follows keepalived's main process.
 const (
-	lookAgain   = 500 * time.Millisecond // for a keepalived that does not run
-	releaseTime = time.Second            // that keepalived's other processes may take to end after the main one
+	lookAgain   = 500 * time.Millisecond // if keepalived does not run
+	releaseTime = time.Second            // for keepalived's other processes to exit after the main one
 )
 
-// Units are what a Follower needs of systemd.
+// Units is the part of systemd that a Follower needs.
 type Units interface {
 	Service(ctx context.Context, unit string) (systemd.Unit, error)
 	RunOnce(ctx context.Context, unit string, command ...string) error
@@ -34,13 +34,13 @@ type Follower struct {
 	Units  Units
 	Unit   string                 // of keepalived
 	Runs   func() keepalived.File // the configuration that keepalived runs on
-	Config string                 // agent.yaml, for the process that releases
+	Config string                 // agent.yaml, for the process that releases addresses
 	Log    *slog.Logger
 }
 
-// Run releases the virtual IPs at once when a process of keepalived has died. The unit's ExecStopPost= does so
-// too, but `systemctl kill --signal=KILL` kills that as well (systemd 257), and it does not run if only the VRRP process has
-// died. A keepalived that was stopped has taken its addresses off and announced it before it ended: then there is nothing to do.
+// Run releases the virtual IPs at once when a process of keepalived has died. The unit's ExecStopPost= does that too, but
+// `systemctl kill --signal=KILL` also kills that (systemd 257), and it does not run if only the VRRP process has died. A
+// keepalived that was stopped has removed and announced its addresses before it exited: then there is nothing to do.
 func (f Follower) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := f.outlive(ctx); err != nil && ctx.Err() == nil {
@@ -53,15 +53,15 @@ func (f Follower) Run(ctx context.Context) {
 	}
 }
 
-// outlive waits for the end of a process of keepalived, if it runs, and releases what that has left behind.
+// outlive waits until a process of keepalived exits, if it runs, and releases what that process has left.
 func (f Follower) outlive(ctx context.Context) error {
 	u, err := f.Units.Service(ctx, f.Unit)
 	if err != nil || u.MainPID == 0 || !u.Running() {
-		return nil // status reports it; one that is just starting has not all its processes yet, and holds nothing
+		return nil // status reports the error; a keepalived that is just starting does not have all its processes yet, and holds nothing
 	}
 	cgroup, err := keepalived.Cgroup("/proc", u.MainPID)
 	if err != nil {
-		return nil // it has ended meanwhile
+		return nil // it has exited meanwhile
 	}
 	mainEnded, done, err := process.Exited(u.MainPID)
 	if err != nil {
@@ -79,7 +79,7 @@ func (f Follower) outlive(ctx context.Context) error {
 	return f.bury(ctx, mainEnded, func() (int, error) { return keepalived.RunningIn("/proc", cgroup) })
 }
 
-// anyExited is like exited for the first of several processes to end.
+// anyExited is like exited, for the first of several processes that exits.
 func anyExited(pids []int) (<-chan struct{}, func()) {
 	first, stop := make(chan struct{}, 1), make(chan struct{})
 	var closers []func()
@@ -109,8 +109,8 @@ func anyExited(pids []int) (<-chan struct{}, func()) {
 	}
 }
 
-// bury releases what a process of keepalived has left behind that died just now. While the main process lives it starts a new
-// VRRP process, which takes the addresses off itself, but announces nothing.
+// bury releases the addresses of a process of keepalived that died just now. If the main process still runs, it starts a new
+// VRRP process, which removes the addresses itself, but does not announce that.
 func (f Follower) bury(ctx context.Context, mainEnded <-chan struct{}, running func() (int, error)) error {
 	held, err := vip.Addresses()
 	if err != nil {
@@ -147,7 +147,7 @@ func (f Follower) bury(ctx context.Context, mainEnded <-chan struct{}, running f
 		}
 	})
 	if errors.Is(err, errStays) {
-		return nil // another process than the VRRP one has died
+		return nil // the VRRP process did not die
 	}
 	if err != nil {
 		return fmt.Errorf("cannot release the virtual IPs of a keepalived that has died: %w", err)
@@ -155,13 +155,13 @@ func (f Follower) bury(ctx context.Context, mainEnded <-chan struct{}, running f
 	return nil
 }
 
-// errStays is why nothing is announced.
+// errStays is the reason why nothing is announced.
 var errStays = errors.New("an address is still on its interface")
 
-// releaseUnit is the transient unit that releases: the daemon itself has no right to take an address off.
+// releaseUnit is the transient unit that releases addresses: the daemon itself has no permission to remove an address.
 const releaseUnit = "hapair-release.service"
 
-// released has the addresses released as soon as no process runs any more.
+// released starts the release, as soon as no process of keepalived runs.
 func (f Follower) released(ctx context.Context, running func() (int, error)) (bool, error) {
 	pid, err := running()
 	if err != nil {
@@ -177,7 +177,7 @@ func (f Follower) released(ctx context.Context, running func() (int, error)) (bo
 	return true, f.Units.RunOnce(ctx, releaseUnit, self, "release", "--config", f.Config)
 }
 
-// resigned resigns instances whose addresses a new VRRP process has taken off.
+// resigned sends priority-0 advertisements for instances whose addresses a new VRRP process has removed.
 func (f Follower) resigned(instances []keepalived.Instance) (err error) {
 	for _, in := range instances {
 		f.Log.Warn("keepalived's VRRP process has died: announcing it to the peers", "instance", in.Name)

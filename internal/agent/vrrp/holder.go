@@ -11,12 +11,12 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// holderAfter is how long this node is MASTER before it says so to keepalived. One that comes back from a pause is it for a
-// moment, until the holder answers its first advertisement, and must not get the bonus for that.
+// holderAfter is how long this node is MASTER before it gets the holder's bonus. A node that continues after a pause is MASTER
+// for a moment, until the holder answers its first advertisement, and must not get the bonus.
 const holderAfter = time.Second
 
-// TellHolder tells keepalived of which instances this node is MASTER, so that it advertises them with the holder's bonus, and
-// which ones are weakened. If its configuration does not ask for that, there is no file.
+// TellHolder writes the holder's files. They tell keepalived of which instances this node is MASTER, so that it advertises them
+// with the holder's bonus, and which instances are weakened. Without a bonus in its configuration there are no files.
 func (v *States) TellHolder() { _ = v.tell() }
 
 func (v *States) tell() error {
@@ -46,7 +46,7 @@ func (v *States) tell() error {
 	return failed
 }
 
-// Weaken tells keepalived what weakens instances, until it is called with nil.
+// Weaken lowers the priorities of instances by the words in their holder's files, until it is called with nil.
 func (v *States) Weaken(words map[string]string) error {
 	v.telling.Lock()
 	v.weak = words
@@ -54,7 +54,7 @@ func (v *States) Weaken(words map[string]string) error {
 	return v.tell()
 }
 
-// Weakener writes the holder's files for an agent whose daemon is dead, and what they said before with nil.
+// Weakener returns a Weaken for an agent whose daemon is dead: with nil it restores the previous files.
 func Weakener(track string) func(words map[string]string) error {
 	before := map[string]string{}
 	return func(words map[string]string) error {
@@ -81,7 +81,8 @@ func Weakener(track string) func(words map[string]string) error {
 	}
 }
 
-// Holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false: it is of none.
+// Holding returns for how long this node has been MASTER of the instance that it became MASTER of last; false if it is not
+// MASTER.
 func (v *States) Holding() (since time.Duration, ok bool) {
 	now := sinceBoot()
 	for _, i := range v.List() {

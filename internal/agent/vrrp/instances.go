@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/systemd"
 )
 
-// sinceBoot is the time on CLOCK_MONOTONIC, in which systemd tells when a process was started.
+// sinceBoot returns the time on CLOCK_MONOTONIC, which systemd uses for the start of a process.
 func sinceBoot() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
@@ -22,21 +22,21 @@ func sinceBoot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// Instance is what keepalived has told of a vrrp_instance. It is kept as JSON for the agent's next start.
+// Instance is the state of a vrrp_instance as keepalived reported it. It is stored as JSON for the agent's next start.
 type Instance struct {
 	Name     string           `json:"name"`
 	State    keepalived.State `json:"state"`
 	Priority int              `json:"priority,omitempty"`
 	Since    time.Time        `json:"since,omitzero"`
-	// SinceBoot is Since on the kernel's monotonic clock, which nobody can set, in nanoseconds.
+	// SinceBoot is Since on the kernel's monotonic clock, which cannot be set, in nanoseconds.
 	SinceBoot time.Duration `json:"since_boot,omitempty"`
 }
 
-// lateAddress is how long keepalived may take to add the addresses of an instance that it reported as MASTER.
+// lateAddress is the time limit for keepalived to add the addresses of an instance that it reported as MASTER.
 const lateAddress = 2 * time.Second
 
-// Of returns what keepalived reported of a VIP's first instance. A MASTER without the VIP's addresses is returned as stopped:
-// its keepalived has died since.
+// Of returns the reported state of a VIP's first instance. A MASTER without the VIP's addresses is returned as stopped: its
+// keepalived has died since.
 func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instance, bool) {
 	if len(c.Instances) == 0 {
 		return Instance{}, false
@@ -65,18 +65,19 @@ const (
 	Held
 )
 
-// String returns the word that the status has for it; "" if it is unknown.
+// String returns the word for the status; "" if it is unknown.
 func (p Presence) String() string { return [...]string{"", "not held", "held in part", "held"}[p] }
 
-// Observed is an instance as far as the keepalived that runs now has told it.
+// Observed is an instance as the running keepalived reported it.
 type Observed struct {
 	Instance
-	Doubt  string // why only the name of the Instance is known; "": all of it is
+	Doubt  string // the reason why only the instance's name is known; "": all fields are
 	Kernel Presence
 }
 
-// Observe returns the node's instances as the keepalived that runs now has told them, in the order of their names. What an
-// earlier one told is in doubt: a stale MASTER is worse than none. unit is keepalived's, or unitErr why it is not known.
+// Observe returns the node's instances as the running keepalived reported them, sorted by name. States that an earlier
+// keepalived reported are doubted: a stale MASTER is worse than none. unit is keepalived's unit, or unitErr is the reason why
+// it is not known.
 func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit systemd.Unit, unitErr error) []Observed {
 	names := slices.Collect(maps.Keys(told))
 	for _, v := range vips {
@@ -96,11 +97,11 @@ func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit 
 	return all
 }
 
-// doubt returns why what was told of an instance need not hold now, or nothing.
+// doubt returns the reason why the reported state of an instance may no longer hold, or "".
 func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	switch {
 	case err != nil:
-		// Without systemd the kernel alone can bear it out.
+		// Without systemd only the kernel can confirm it.
 		if master := i.State == keepalived.Master; master == (kernel == Held) && kernel != PresenceUnknown {
 			return ""
 		}
@@ -113,8 +114,8 @@ func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 	return ""
 }
 
-// inKernel reports whether the kernel has the addresses of an instance. Of a VIP with an instance for each family, it has
-// those of this instance or not, which only keepalived.conf tells apart: then it is not known here.
+// inKernel returns how many of an instance's addresses the kernel has. If a VIP has one instance for each family, only
+// keepalived.conf shows which addresses belong to which: then the result is unknown.
 func inKernel(vips []config.VIP, name string, held []vip.Held) Presence {
 	for _, v := range vips {
 		if len(v.Instances) != 1 || v.Instances[0] != name {

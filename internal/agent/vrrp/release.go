@@ -10,10 +10,9 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// Release takes the virtual IPs off this machine that a dead keepalived has left behind, and sends a priority-0
-// advertisement for each of its instances that held one: the peers take over after their skew time, and need not find out by
-// three advertisements that do not come. runs is the configuration that keepalived
-// ran on, and running finds a keepalived that may hold them.
+// Release removes the virtual IPs that a dead keepalived has left on this machine, and sends a priority-0 advertisement for
+// each instance that held one: the peers take over after their skew time, instead of after three missing advertisements. runs
+// is the configuration that keepalived ran on, and running finds a keepalived that may hold them.
 func Release(c *config.Config, runs func() keepalived.File, running func() (pid int, err error)) ([]vip.Released, error) {
 	released, err := vip.Releaser{VIPs: c.VIPs, ProcSys: "/proc/sys", Running: running}.Release()
 	if len(released) == 0 {
@@ -31,7 +30,7 @@ func Release(c *config.Config, runs func() keepalived.File, running func() (pid 
 	return released, err
 }
 
-// gave reports whether one of an instance's addresses was taken off.
+// gave reports whether one of an instance's addresses was removed.
 func gave(in keepalived.Instance, released []vip.Released) bool {
 	return slices.ContainsFunc(in.VIPs, func(v keepalived.VIP) bool {
 		return slices.ContainsFunc(released, func(r vip.Released) bool {

@@ -1,5 +1,5 @@
-// Package watch tells when files may have changed. It watches their directories: an atomic rename loses a watch on the
-// file itself (fsnotify#17, #372).
+// Package watch reports that files may have changed. It watches their directories, because a watch on a file is lost when
+// another file is renamed to its name (fsnotify#17, #372).
 package watch
 
 import (
@@ -12,14 +12,14 @@ import (
 // Watcher watches the directories of files.
 type Watcher struct {
 	w *fsnotify.Watcher
-	// Changed has a value when something happened in one of the directories since it was last read. Never more than one
-	// waits. An overflow of the kernel's queue counts as something that happened.
+	// Changed has a value if something happened in one of the directories since it was last read; never more than one. An
+	// overflow of the kernel's queue also counts.
 	Changed chan struct{}
-	// Errors has a value when the kernel's events can no longer be read. Never more than one waits.
+	// Errors has a value if the kernel's events can no longer be read; never more than one.
 	Errors chan error
 }
 
-// New is a watcher that watches nothing yet.
+// New returns a watcher that watches nothing yet.
 func New() (*Watcher, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -53,12 +53,12 @@ func (w *Watcher) forward() {
 	}
 }
 
-// Close ends it.
+// Close ends the watches.
 func (w *Watcher) Close() error { return w.w.Close() }
 
-// Watch makes the directories of paths the ones that are watched, and those that their symbolic links lead to: a volume of
-// Kubernetes swaps a link in between. A directory that is not there yet is watched from the next call on. It returns the
-// first thing that could not be watched.
+// Watch watches the directories of paths, and the directories to which their symbolic links lead, because Kubernetes changes
+// the files of a volume by replacing a link. A directory that does not exist is watched from the next call after its creation.
+// It returns the first directory that could not be watched.
 func (w *Watcher) Watch(paths []string) error {
 	want := map[string]bool{}
 	for _, p := range paths {
@@ -67,7 +67,7 @@ func (w *Watcher) Watch(paths []string) error {
 			want[filepath.Dir(real)] = true
 		}
 	}
-	// fsnotify forgets a directory that was removed or replaced; adding one that it has does nothing.
+	// fsnotify drops a directory that was removed or replaced; adding a watched one again does nothing.
 	listed := map[string]bool{}
 	for _, d := range w.w.WatchList() {
 		listed[d] = true
@@ -86,7 +86,7 @@ func (w *Watcher) Watch(paths []string) error {
 	}
 	for d := range listed {
 		if !want[d] {
-			w.w.Remove(d) // it may be gone already
+			w.w.Remove(d) // it may have been removed already
 		}
 	}
 	return first
