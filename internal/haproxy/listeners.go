@@ -12,14 +12,14 @@ import (
 // Listener is an address and a range of TCP ports that a configuration listens on.
 type Listener struct {
 	Proxy     string // frontend NAME, listen NAME, peers NAME, log-forward NAME, or stats socket
-	Line      int    // of the file, from 1
+	Line      int    // in the file, counted from 1
 	Addr      netip.Addr
 	Low, High uint16 // the ports, both included
-	Interface string // empty: any
+	Interface string // empty: any interface
 }
 
-// Listeners returns what a haproxy.cfg listens on, and whether that is all of it: an address may hold a name, a variable
-// or a file descriptor, which only haproxy can resolve. Local is the name by which haproxy finds itself among its peers.
+// Listeners returns the addresses on which a haproxy.cfg listens. complete is false if there are more: an address may contain a
+// name, a variable or a file descriptor, which only haproxy can resolve. Local is haproxy's own name among its peers.
 func Listeners(conf, local string) (all []Listener, complete bool) {
 	complete = true
 	section, proxy, n := "", "", 0
@@ -66,7 +66,7 @@ func after(words []string, keyword string) string {
 	return ""
 }
 
-// listenAddress reads one address of a bind line. ok: it is one of TCP; known: it could be read, or is not of TCP.
+// listenAddress parses one address of a bind line. ok: it is a TCP address; known: it could be parsed, or is not a TCP address.
 func listenAddress(s string) (l Listener, ok, known bool) {
 	v6 := false
 	if kind, rest, has := strings.Cut(s, "@"); has {

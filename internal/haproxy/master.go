@@ -7,24 +7,25 @@ import (
 	"strings"
 )
 
-// Worker is a worker process as the master sees it.
+// Worker is a worker process in the master's list.
 type Worker struct {
 	PID     int
-	Reloads int // tries to reload since this worker started, failed ones too: 0 for one of the last reload
+	Reloads int // reloads since this worker started, including failed ones: 0 for a worker of the last reload
 }
 
-// Procs is what `show proc` of the master socket tells.
+// Procs is the answer to `show proc` on the master socket.
 type Procs struct {
-	Master  int // its process id
-	Reloads int // since the master started, failed ones too
-	// Failed counts the reloads that failed since the last that did not. It is -1 where haproxy does not tell: before 2.5.
+	Master  int // process ID
+	Reloads int // since the master started, including failed ones
+	// Failed is the number of failed reloads since the last successful one. It is -1 if haproxy does not report it (before
+	// 2.5).
 	Failed     int
-	Workers    []Worker // that serve
-	OldWorkers []Worker // that finish what they have
+	Workers    []Worker // accept connections
+	OldWorkers []Worker // only finish their connections
 	Version    string   // of the master
 }
 
-// Worker is the worker that serves: the one that was started last.
+// Worker returns the worker that was started last and accepts connections.
 func (p Procs) Worker() (Worker, bool) {
 	var best Worker
 	for i, w := range p.Workers {
@@ -35,8 +36,8 @@ func (p Procs) Worker() (Worker, bool) {
 	return best, len(p.Workers) > 0
 }
 
-// ShowProc asks the master which processes there are. While the master executes itself anew, which is how it reloads, the
-// socket refuses connections for some milliseconds: ask again.
+// ShowProc returns the master's list of processes. During a reload the master executes itself again, and the socket refuses
+// connections for some milliseconds: the caller must try again.
 func (s Socket) ShowProc(ctx context.Context) (Procs, error) {
 	answer, err := s.Ask(ctx, "show proc")
 	if err != nil {
@@ -45,7 +46,7 @@ func (s Socket) ShowProc(ctx context.Context) (Procs, error) {
 	return ParseShowProc(answer)
 }
 
-// StartupLogs are the messages of the last start or reload. Before 2.7 haproxy does not keep them: then there are none.
+// StartupLogs returns the messages of the last start or reload; "" before haproxy 2.7, which does not keep them.
 func (s Socket) StartupLogs(ctx context.Context) (string, error) {
 	answer, err := s.Ask(ctx, "show startup-logs")
 	if err != nil {
@@ -57,9 +58,9 @@ func (s Socket) StartupLogs(ctx context.Context) (string, error) {
 	return strings.TrimSpace(answer), nil
 }
 
-// ParseShowProc reads the answer to `show proc`: a table of pid, type, reloads, uptime and version with a heading before
-// each group. haproxy 2.4 prints a column of the relative pid between type and reloads; after a reload that failed it has
-// no workers, only old ones.
+// ParseShowProc parses the answer to `show proc`: a table of PID, type, reloads, uptime and version, with a heading before each
+// group. haproxy 2.4 has a column for the relative PID between type and reloads, and no workers, only old workers, after a
+// failed reload.
 func ParseShowProc(answer string) (Procs, error) {
 	p := Procs{Failed: -1}
 	relative, old := false, false
@@ -88,7 +89,7 @@ func ParseShowProc(answer string) (Procs, error) {
 	return p, nil
 }
 
-// add reads one process.
+// add parses one process.
 func (p *Procs) add(line string, relative, old bool) error {
 	failed := -1
 	if before, after, ok := strings.Cut(line, "[failed:"); ok {
@@ -99,7 +100,7 @@ func (p *Procs) add(line string, relative, old bool) error {
 		}
 		failed, line = n, before+rest
 	}
-	if before, after, ok := strings.Cut(line, "[was:"); ok { // the relative pid of an old worker
+	if before, after, ok := strings.Cut(line, "[was:"); ok { // the relative PID of an old worker
 		_, rest, _ := strings.Cut(after, "]")
 		line = before + " 0 " + rest
 	}

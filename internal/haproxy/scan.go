@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/syntax"
 )
 
-// LogTargets are the targets of the log lines of the global section.
+// LogTargets returns the targets of the log lines in the global section.
 func LogTargets(conf string) []string {
 	var targets []string
 	global := false
@@ -32,25 +32,25 @@ func LogTargets(conf string) []string {
 type Bind struct {
 	Proxy string // frontend NAME or listen NAME
 	netip.AddrPort
-	Interface string // that the socket is bound to; empty: any
+	Interface string // the interface of the socket; empty: any
 	V6        V6Scope
 }
 
-// V6Scope is which connections a socket bound to all IPv6 addresses takes.
+// V6Scope is whether a socket that is bound to all IPv6 addresses accepts IPv4 connections.
 type V6Scope int
 
 const (
-	V6Default V6Scope = iota // as net.ipv6.bindv6only says: 0, the kernel's default, means IPv4 connections, too
+	V6Default V6Scope = iota // as in net.ipv6.bindv6only. The kernel's default is 0: IPv4 too
 	V6Only                   // the option v6only, which overrides v4v6
-	V4V6                     // the option v4v6: IPv4 connections, too
+	V4V6                     // the option v4v6: IPv4 too
 )
 
-// Binds are the TCP addresses of the bind lines of a haproxy.cfg that can be read without haproxy: no variables, no ranges
-// of ports, no names.
+// Binds returns the TCP addresses of the bind lines of a haproxy.cfg. It leaves out addresses that only haproxy can resolve:
+// variables, ranges of ports and names.
 func Binds(conf string) []Bind {
 	var all []Bind
 	bindLines(conf, func(proxy string, f []string) {
-		// An address in a network namespace, or one that is only bound freely, is not this process's to try.
+		// Addresses in another network namespace, and transparent ones, cannot be tried by this process.
 		if slices.Contains(f, "namespace") || slices.Contains(f, "transparent") {
 			return
 		}
@@ -74,7 +74,7 @@ func Binds(conf string) []Bind {
 	return all
 }
 
-// UnixSockets are the paths of the UNIX sockets that a haproxy.cfg makes, as far as they can be read without haproxy.
+// UnixSockets returns the paths of the UNIX sockets of a haproxy.cfg. It leaves out paths that only haproxy can resolve.
 func UnixSockets(conf string) []string {
 	var all []string
 	add := func(s string) {
@@ -93,7 +93,7 @@ func UnixSockets(conf string) []string {
 			global = f[0] == "global"
 		}
 		if global && f[0] == "unix-bind" && slices.Contains(f, "prefix") {
-			return nil // the paths are others
+			return nil // unix-bind changes the paths
 		}
 		if global && len(f) > 2 && f[0] == "stats" && f[1] == "socket" {
 			add(f[2])
@@ -107,7 +107,7 @@ func UnixSockets(conf string) []string {
 	return all
 }
 
-// Chroot is the directory that haproxy locks itself up in; empty: none.
+// Chroot returns the directory of haproxy's chroot; empty: none.
 func Chroot(conf string) string {
 	global := false
 	for line := range strings.Lines(conf) {
@@ -119,7 +119,7 @@ func Chroot(conf string) string {
 			global = f[0] == "global"
 		}
 		if global && f[0] == "chroot" && len(f) > 1 && strings.HasPrefix(f[1], "/") {
-			return f[1] // haproxy keeps the first
+			return f[1] // haproxy uses the first
 		}
 	}
 	return ""
@@ -146,8 +146,8 @@ func bindLines(conf string, each func(proxy string, words []string)) {
 	}
 }
 
-// bindAddress reads an address as haproxy writes it: 10.0.0.1:80, *:80, :80, [::]:80, :::80, ipv4@…, ipv6@…. It
-// takes no zone (fe80::1%eth0): a link-local address needs the option "interface".
+// bindAddress parses an address in haproxy's syntax: 10.0.0.1:80, *:80, :80, [::]:80, :::80, ipv4@…, ipv6@…. haproxy accepts no
+// zone (fe80::1%eth0): a link-local address requires the option "interface".
 func bindAddress(s string) (netip.AddrPort, bool) {
 	all := "0.0.0.0"
 	for prefix, unspecified := range map[string]string{"ipv4@": "0.0.0.0", "tcp4@": "0.0.0.0", "ipv6@": "::", "tcp6@": "::", "tcp@": "0.0.0.0"} {

@@ -129,9 +129,9 @@ func (s StatsSocket) option(name string) string {
 	return ""
 }
 
-// CheckSocketError returns why `ha-agent check` could not ask a haproxy with this configuration over a socket, or nil:
-// without that socket a node never holds a virtual IP. haproxy lets two lines have one path, and mixes up their rights
-// when it is reloaded.
+// CheckSocketError returns the reason why `ha-agent check` could not use a socket of a haproxy with this configuration, or nil.
+// Without that socket a node never holds a virtual IP. If two lines have the same path, haproxy confuses their permissions in a
+// reload.
 func CheckSocketError(conf, socket string) error {
 	var found []StatsSocket
 	for _, s := range StatsSockets(conf) {
@@ -151,8 +151,8 @@ func CheckSocketError(conf, socket string) error {
 	return nil
 }
 
-// words splits a line of haproxy.cfg as haproxy does (configuration.txt, "2.2. Quoting and escaping"). Variables stay as
-// they are.
+// words splits a line of haproxy.cfg as haproxy does (configuration.txt, "2.2. Quoting and escaping"). Variables are not
+// expanded.
 func words(line string) []string {
 	var all []string
 	var word strings.Builder

@@ -9,12 +9,12 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Test asks haproxy whether its configuration files are good, as the packaged unit does before a reload. It binds nothing,
-// but reads what the files name: certificates, lists, errorfiles. ctx bounds it.
+// Test runs haproxy -c on configuration files, as the packaged unit does before a reload. It binds no addresses, but reads the
+// files that the configuration names: certificates, lists, error files. ctx limits its time.
 //
-// The messages hold no word of the file that may be a secret: see package redact.
+// Words of the file that may be secrets are hidden in the messages: see package redact.
 //
-// Good is not yet proof that haproxy can start on it: an address may not be there to bind, a port may be taken.
+// A good file is no proof that haproxy can start: an address may be missing on this machine, or a port may be in use.
 func Test(ctx context.Context, run validator.Runner, files ...string) validator.Answer {
 	args := []string{"-Ws", "-c"}
 	var all []byte
@@ -32,7 +32,7 @@ func Test(ctx context.Context, run validator.Runner, files ...string) validator.
 	return a
 }
 
-// telling leaves out the banner, and of a bad file all but the reasons.
+// telling reports whether a line is worth showing: of a good file the warnings, of a bad file the reasons.
 func telling(line string, v validator.Verdict) bool {
 	switch v {
 	case validator.Good:

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// File is what the agent must know of a keepalived.conf. It is no verdict: keepalived -t judges.
+// File is the part of a keepalived.conf that the agent needs. Only keepalived -t can judge the file.
 type File struct {
 	RouterID  string
 	Instances []Instance
-	Includes  []string // patterns, as they stand in the file
+	Includes  []string // patterns, as written in the file
 	// TrackFiles are the track_file blocks, by name.
 	TrackFiles map[string]TrackedFile
-	Grouped    []string // the names of the instances that are in a vrrp_sync_group
+	Grouped    []string // the names of the instances in a vrrp_sync_group
 	Groups     []Group
 }
 
@@ -30,21 +30,21 @@ type Instance struct {
 	Interface       string
 	VirtualRouterID int
 	Priority        int           // 0 if the file has none
-	AdvertInt       time.Duration // a second where the file has none, as keepalived takes it
+	AdvertInt       time.Duration // as in keepalived, one second if the file has none
 	VIPs            []VIP         // of virtual_ipaddress and virtual_ipaddress_excluded
 	Transport                     // how it advertises
-	TrackFiles      []string      // names of the track_file blocks that it uses
+	TrackFiles      []string      // names of its track_file blocks
 }
 
 // VIP is an address of a vrrp_instance.
 type VIP struct {
-	Address   netip.Prefix // /32 or /128 where the file has no prefix, as keepalived takes it
-	Interface string       // dev, or the instance's own
-	Excluded  bool         // of virtual_ipaddress_excluded: advertisements do not name it
+	Address   netip.Prefix // as in keepalived, /32 or /128 if the file has no prefix length
+	Interface string       // dev, or the instance's interface
+	Excluded  bool         // in virtual_ipaddress_excluded: not part of advertisements
 }
 
-// Read reads the instances of a keepalived.conf. What it does not know it passes over. @-conditions and ~-lists of
-// keepalived are not followed: hapair does not write them.
+// Read parses the instances of a keepalived.conf. It ignores what it does not need. It does not evaluate keepalived's
+// @-conditions and ~-lists, which hapair does not write.
 func Read(data []byte) File {
 	r := reader{}
 	for line := range strings.Lines(string(data)) {
@@ -62,12 +62,12 @@ func Read(data []byte) File {
 	return r.file
 }
 
-// reader goes through a file line by line. blocks are the open ones, each with the words before its brace.
+// reader parses a file line by line. blocks are the open blocks, each with the words before its brace.
 type reader struct {
 	file     File
 	defaults Transport // of global_defs
 	blocks   [][]string
-	pending  []string // the words of a line whose brace may stand on the next
+	pending  []string // the words of a line whose brace may be on the next line
 }
 
 func (r *reader) line(ws []string) {
@@ -97,7 +97,7 @@ func (r *reader) line(ws []string) {
 	}
 }
 
-// opened begins a block.
+// opened handles the beginning of a block.
 func (r *reader) opened(head []string) {
 	if len(r.blocks) == 1 && len(head) >= 2 && head[0] == "vrrp_instance" {
 		r.file.Instances = append(r.file.Instances, Instance{Name: head[1], AdvertInt: time.Second})
@@ -108,7 +108,7 @@ func (r *reader) opened(head []string) {
 	r.openedTrackFile()
 }
 
-// entry takes a line within the open blocks.
+// entry handles a line in the open blocks.
 func (r *reader) entry(ws []string) {
 	if len(ws) == 0 {
 		return
@@ -154,7 +154,7 @@ func (r *reader) entry(ws []string) {
 	}
 }
 
-// within tells whether exactly these blocks are open. A vrrp_instance without a name is none.
+// within reports whether exactly these blocks are open. A vrrp_instance without a name does not count.
 func (r *reader) within(names ...string) bool {
 	if len(r.blocks) != len(names) {
 		return false
@@ -167,7 +167,7 @@ func (r *reader) within(names ...string) bool {
 	return true
 }
 
-// vip reads a line of virtual_ipaddress: ADDRESS[/PREFIX] [dev INTERFACE] and more.
+// vip parses a line of virtual_ipaddress: ADDRESS[/PREFIX] [dev INTERFACE] and more.
 func vip(ws []string) (VIP, bool) {
 	var v VIP
 	if p, err := netip.ParsePrefix(ws[0]); err == nil {
@@ -185,7 +185,7 @@ func vip(ws []string) (VIP, bool) {
 	return v, true
 }
 
-// words cuts a line: a comment begins with # or !, quotes keep blanks together, a brace is a word of its own.
+// words splits a line. A comment begins with # or !, quotes keep spaces, and a brace is a separate word.
 func words(line string) []string {
 	var ws []string
 	var word strings.Builder

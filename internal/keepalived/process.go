@@ -14,9 +14,8 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// Running finds a process of a keepalived that may hold virtual IPs in this process's network namespace; 0 means that
-// there is none. proc is /proc. One that has ended and was not waited for yet does not count, nor one that only tests a
-// file, nor one of a container with a network of its own.
+// Running returns the PID of a keepalived that may hold virtual IPs in this process's network namespace; 0 if there is none.
+// proc is /proc. It ignores zombies, processes that only test a file, and processes of containers with their own network.
 func Running(proc string) (pid int, err error) {
 	own, err := os.Readlink(filepath.Join(proc, "thread-self/ns/net"))
 	if err != nil {
@@ -42,24 +41,24 @@ func Running(proc string) (pid int, err error) {
 	return 0, nil
 }
 
-// holds tells whether the process of a directory of /proc is a keepalived that may hold virtual IPs. One that has ended
+// holds reports whether the process of a directory in /proc is a keepalived that may hold virtual IPs. One that has exited
 // meanwhile is not.
 func holds(dir, netns string) (bool, error) {
 	comm, err := os.ReadFile(filepath.Join(dir, "comm"))
 	if err != nil {
 		return false, gone(err)
 	}
-	// A process that has ended has no executable any more, though it may still be listed.
+	// A zombie has no executable, although it is still listed.
 	exe, err := os.Readlink(filepath.Join(dir, "exe"))
 	if err != nil {
-		// Of other processes, as the kernel's own, the executable does not matter.
+		// An unreadable executable of another program, or of the kernel, does not matter.
 		if !bytes.HasPrefix(comm, []byte("keepalived")) {
 			err = nil
 		}
 		return false, gone(err)
 	}
-	// A package that was upgraded leaves the old program running, `process_names` gives other names, and others have names
-	// that begin like this one: keepalived_exporter.
+	// After an upgrade of the package the process runs the deleted program. `process_names` changes the names, and other
+	// programs have names that begin in the same way: keepalived_exporter.
 	if filepath.Base(strings.TrimSuffix(exe, " (deleted)")) != "keepalived" {
 		return false, nil
 	}
@@ -74,7 +73,7 @@ func holds(dir, netns string) (bool, error) {
 	return ns == netns && !asks(strings.Split(string(cmdline), "\x00")), nil
 }
 
-// gone takes it for no error that a process has ended.
+// gone removes the error that a process has exited.
 func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return nil
@@ -82,7 +81,7 @@ func gone(err error) error {
 	return err
 }
 
-// asks tells whether a command line only has keepalived tell something and end: keepalived(8).
+// asks reports whether a command line makes keepalived only print something and exit: keepalived(8).
 func asks(args []string) bool {
 	for _, a := range args[1:] {
 		if a == "-t" || a == "-v" || a == "-h" || a == "--version" || a == "--help" ||
@@ -93,7 +92,8 @@ func asks(args []string) bool {
 	return false
 }
 
-// InterfacesAreMissing tells whether a file is bad for nothing but interfaces that this machine does not have, or not yet.
+// InterfacesAreMissing reports whether the only problem of a file is interfaces that this machine does not have, or does not
+// have yet.
 func InterfacesAreMissing(a validator.Answer) bool {
 	if a.Verdict != validator.Bad || len(a.Messages) == 0 {
 		return false

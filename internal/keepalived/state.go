@@ -1,5 +1,5 @@
-// Package keepalived is what the project knows of a keepalived that runs: how its configuration is checked and read, and
-// how it tells its state. How the configuration is written is in keepalivedconf.
+// Package keepalived reads keepalived's configuration, tests it, and follows the state of a running keepalived. Package
+// keepalivedconf writes the configuration.
 package keepalived
 
 import (
@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// State is what a vrrp_instance is, as keepalived says it.
+// State is the state of a vrrp_instance in keepalived's words.
 type State string
 
 const (
 	Master State = "MASTER"
 	Backup State = "BACKUP"
 	Fault  State = "FAULT"
-	// Stopped is the state of an instance whose keepalived has ended.
+	// Stopped is the state of an instance whose keepalived has exited.
 	Stopped State = "STOP"
-	// Deleted is the state of an instance that a reload has taken away.
+	// Deleted is the state of an instance that a reload has removed.
 	Deleted State = "DELETED"
 )
 
-// Event is a line of the notify fifo: an instance or a group has come into a state.
+// Event is a line of the notify fifo: the new state of an instance or a group.
 type Event struct {
 	Type     string // INSTANCE or GROUP
 	Name     string
@@ -29,11 +29,11 @@ type Event struct {
 	Priority int
 }
 
-// maxLine bounds a line of the fifo: an instance's name is the longest that it holds.
+// maxLine is the maximum length of a line of the fifo. Its longest part is the instance's name.
 const maxLine = 4096
 
-// ParseEvent reads a line of the notify fifo: INSTANCE "VI_1" MASTER 100. The states that say more than an instance's own,
-// such as MASTER_RX_LOWER_PRI of `notify_master_rx_lower_pri`, are events without a change and give no error.
+// ParseEvent parses a line of the notify fifo: INSTANCE "VI_1" MASTER 100. For other notifications, such as MASTER_RX_LOWER_PRI
+// of `notify_master_rx_lower_pri`, it returns an event without a state, and no error.
 func ParseEvent(line string) (Event, error) {
 	bad := fmt.Errorf("cannot read a line of keepalived's fifo: %.80q", line)
 	line = strings.TrimSpace(line)
@@ -61,7 +61,7 @@ func ParseEvent(line string) (Event, error) {
 	return e, nil
 }
 
-// Known tells whether a state is one that an instance can be in.
+// Known reports whether an instance can be in a state.
 func (s State) Known() bool {
 	switch s {
 	case Master, Backup, Fault, Stopped, Deleted:
@@ -70,14 +70,14 @@ func (s State) Known() bool {
 	return false
 }
 
-// Events cuts what is read of the fifo into lines. A line may come in pieces, or be longer than any that keepalived
-// writes: that one is dropped.
+// Events splits the data of the fifo into lines. A line may arrive in pieces. A line that is longer than any line of keepalived
+// is dropped.
 type Events struct {
 	rest []byte
 	skip bool
 }
 
-// Add takes the next bytes and returns the events that they complete, and an error for each line that is none.
+// Add adds data, and returns the events that it completes, and an error for each invalid line.
 func (s *Events) Add(b []byte) ([]Event, []error) {
 	var events []Event
 	var errs []error

@@ -8,16 +8,16 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// TestID is a config-id that no node has: lines that begin with "@hapair-test" hold for a test only, those with
-// "@^hapair-test" always else (keepalived.conf(5), "Conditional configuration and configuration id").
+// TestID is a config-id that no node has. keepalived uses lines that begin with "@hapair-test" only with this ID, and lines
+// that begin with "@^hapair-test" only without it (keepalived.conf(5), "Conditional configuration and configuration id").
 //
-// keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where scripts run as another user than its own; under this id the file
-// that keepalivedconf writes for them names no other.
+// A test by keepalived 2.2.5 to 2.2.7 ends with SIGTERM if scripts run as another user than keepalived. With this ID, the file
+// that keepalivedconf writes for these versions names no other user.
 const TestID = "hapair-test"
 
-// Test asks keepalived whether a configuration file is good. It can only be so where its interfaces are: on the node
-// itself. ctx bounds it. A file that is empty or missing, of which keepalived says that it is good, is bad: to load it
-// drops every virtual IP. The messages hold no word of the file that may be a secret: see package redact.
+// Test runs keepalived -t on a configuration file. ctx limits its time. The result is only valid on a machine with the file's
+// interfaces: the node itself. An empty or missing file is bad, although keepalived accepts it, because loading it removes all
+// virtual IPs. Words of the file that may be secrets are hidden in the messages: see package redact.
 func Test(ctx context.Context, run validator.Runner, path string) validator.Answer {
 	data, a := validator.ReadConfig(path)
 	if a.Verdict != validator.Good {

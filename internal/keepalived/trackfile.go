@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WriteTrackFile writes a track file in place and of the same length: a reader finds the old number or the new one. Something else than a
-// regular file, such as a FIFO, is replaced: keepalived would block on it.
+// WriteTrackFile overwrites a track file with a number of the same length, so that a reader finds the old number or the new
+// one. Anything but a regular file, such as a FIFO, is replaced, because keepalived would block on it.
 func WriteTrackFile(file, word string) error {
 	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() {
 		if err := os.Remove(file); err != nil {

@@ -2,8 +2,8 @@ package keepalived
 
 import "path/filepath"
 
-// HolderFile lies beside a track file: there the agent's daemon tells keepalived that this node is MASTER of an instance, by
-// 1, which raises its priority. keepalived makes it, with 0, where its configuration asks for it.
+// HolderFile returns the path of an instance's holder's file, beside the track file. The agent writes 1 to it while this node
+// is MASTER of the instance, which raises the priority. keepalived creates it with 0 if its configuration has it.
 func HolderFile(trackFile, instance string) string {
 	return filepath.Join(filepath.Dir(trackFile), "holder-"+instance+".track")
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Transport is how an instance advertises: what its peers must agree with, and where its advertisements go.
+// Transport is how an instance sends advertisements, and the properties that must be equal on its peers.
 type Transport struct {
 	Version int          // of VRRP: 2 or 3
 	Source  netip.Addr   // unicast_src_ip or mcast_src_ip; invalid: an address of the interface
@@ -18,15 +18,15 @@ type Transport struct {
 	Group4, Group6 netip.Addr
 	// AuthType is PASS or AH, of version 2; empty: none. AuthPass is a secret.
 	AuthType, AuthPass string
-	IPv6               bool // VRRP is spoken over IPv6
-	// OwnMAC: the instance speaks from an interface of its own (use_vmac).
+	IPv6               bool // VRRP runs over IPv6
+	// OwnMAC: the instance has its own interface and MAC address (use_vmac).
 	OwnMAC bool
 }
 
 // TrackedFile is a track_file block.
 type TrackedFile struct {
 	Path   string
-	Weight int // 1 where the file has none, as keepalived takes it
+	Weight int // as in keepalived, 1 if the file has none
 }
 
 // The groups of RFC 9568, 5.1.1.2 and 5.1.2.2, which keepalived uses unless global_defs names others.
@@ -35,7 +35,7 @@ var (
 	group6 = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12})
 )
 
-// entry takes a line of a vrrp_instance.
+// entry handles a line of a vrrp_instance.
 func (t *Transport) entry(ws []string) {
 	value := ""
 	if len(ws) >= 2 {
@@ -55,7 +55,7 @@ func (t *Transport) entry(ws []string) {
 	}
 }
 
-// transport takes a line of the other blocks that say how an instance advertises.
+// transport handles a line of the other blocks that affect how an instance sends advertisements.
 func (r *reader) transport(ws []string) {
 	value := ""
 	if len(ws) >= 2 {
@@ -99,7 +99,7 @@ func (r *reader) transport(ws []string) {
 	}
 }
 
-// trackFile is the name of the track_file block that is open. vrrp_track_file is its older name.
+// trackFile returns the name of the open track_file block. vrrp_track_file is its older name.
 func (r *reader) trackFile() string {
 	if len(r.blocks) != 1 || len(r.blocks[0]) < 2 || !slices.Contains([]string{"track_file", "vrrp_track_file"}, r.blocks[0][0]) {
 		return ""
@@ -107,7 +107,7 @@ func (r *reader) trackFile() string {
 	return r.blocks[0][1]
 }
 
-// openedTrackFile begins a track_file block, if that is what was opened.
+// openedTrackFile handles the beginning of a track_file block.
 func (r *reader) openedTrackFile() {
 	if name := r.trackFile(); name != "" {
 		if r.file.TrackFiles == nil {
@@ -117,7 +117,7 @@ func (r *reader) openedTrackFile() {
 	}
 }
 
-// complete fills in what the instance's own block leaves open, as keepalived does.
+// complete fills in values that the instance's block does not set, as keepalived does.
 func (t *Transport) complete(defaults Transport, vips []VIP) {
 	t.Group4, t.Group6 = group4, group6
 	if defaults.Group4.Is4() {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Cgroup returns the control group of a process, as its /proc/PID/cgroup has it.
+// Cgroup returns the control group of a process, from its /proc/PID/cgroup.
 func Cgroup(proc string, pid int) (string, error) {
 	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
 	if err != nil {
@@ -35,8 +35,8 @@ func Children(proc string, pid int) []int {
 	return all
 }
 
-// RunningIn is like Running, but finds only a keepalived of a control group. It needs no right to look into the process: an
-// agent of fewer capabilities than keepalived has none.
+// RunningIn is like Running, but only finds a keepalived in a control group. It works without the permission to inspect the
+// process, which an agent with fewer capabilities than keepalived does not have.
 func RunningIn(proc, cgroup string) (pid int, err error) {
 	entries, err := os.ReadDir(proc)
 	if err != nil {
@@ -47,7 +47,7 @@ func RunningIn(proc, cgroup string) (pid int, err error) {
 		if err != nil {
 			continue
 		}
-		// One that has ended has no command line any more, though it may still be listed.
+		// A zombie has no command line, although it is still listed.
 		b, err := os.ReadFile(filepath.Join(proc, e.Name(), "cmdline"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
 			return 0, fmt.Errorf("cannot tell whether process %d is keepalived: %w", pid, err)

@@ -5,7 +5,7 @@ package schema
 // descriptions has the comment of each field of the spec's types in one line: Type.Field.
 var descriptions = map[string]string{
 	"Access.Users":           "Users are the accounts, each with its SSH keys.",
-	"Agent.Allow":            "Allow lists networks whose clients may read the metrics. The firewall, if there is one, accepts only these networks. Default: all clients.",
+	"Agent.Allow":            "Allow lists networks whose clients may read the metrics. If it is set, the firewall accepts only these networks. Default: all clients.",
 	"Agent.Metrics":          "Metrics is the address of the agent's Prometheus metrics: an IP address and a port, or \"node\" and a port for the node's own address, such as node:9736. Default: no metrics.",
 	"Backend.Balance":        "Balance is haproxy's name of the balancing algorithm. Default: roundrobin.",
 	"Backend.Check":          "Check sets how the servers' health is checked; false turns checks off. Default: haproxy opens a connection.",

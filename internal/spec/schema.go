@@ -235,8 +235,7 @@ type Agent struct {
 	// Metrics is the address of the agent's Prometheus metrics: an IP address and a port, or "node" and a port for the node's
 	// own address, such as node:9736. Default: no metrics.
 	Metrics string `yaml:"metrics"`
-	// Allow lists networks whose clients may read the metrics. The firewall, if there is one, accepts only these networks.
-	// Default: all clients.
+	// Allow lists networks whose clients may read the metrics. If it is set, the firewall accepts only these networks. Default: all clients.
 	Allow []netip.Prefix `yaml:"allow"`
 }
 

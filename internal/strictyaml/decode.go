@@ -15,12 +15,12 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// Decode decodes the value into what out points to: a struct with yaml tags, a string, bool, int, time.Duration, a slice
-// or pointer of these, map[string]any for what is free, a Decoder, or an encoding.TextUnmarshaler. A field tagged
-// `strictyaml:"one"` takes a single value for a list of one.
+// Decode decodes the value into the variable that out points to: a struct with yaml tags, a string, bool, int, time.Duration, a
+// slice or pointer of these, map[string]any for any content, a Decoder, or an encoding.TextUnmarshaler. A field tagged
+// `strictyaml:"one"` is a list that may be written as a single value.
 func (n *Node) Decode(out any) { n.decode(reflect.ValueOf(out).Elem()) }
 
-// DecodeOne is Decode for a list for which a single value may stand.
+// DecodeOne is like Decode, for a list that may be written as a single value.
 func (n *Node) DecodeOne(out any) {
 	n.one = true
 	n.Decode(out)
@@ -102,9 +102,10 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	}
 }
 
-// UnknownKeyHinter is a struct that knows of keys that it does not have, such as another program's names for its own.
+// UnknownKeyHinter is a struct that has hints for keys that it does not have, such as another program's name for one of its
+// keys.
 type UnknownKeyHinter interface {
-	// UnknownKeyHint returns the way out for a key; empty if it knows none.
+	// UnknownKeyHint returns the hint for a key; empty if there is none.
 	UnknownKeyHint(key string) string
 }
 
@@ -115,8 +116,9 @@ func hintFor(v reflect.Value, key string) string {
 	return ""
 }
 
-// unknown adds a problem about a key that the struct does not have. A key that resembles it counts as written. The value is
-// not shown if it may be a secret under a wrong name. Beside a secret, neither is a key that does not look like one.
+// unknown adds a problem about a key that the struct does not have. If the key resembles another one, that one counts as
+// written. The value is hidden if it may be a secret under a misspelt key. The key is hidden too if the struct has a secret and
+// the key does not look like one.
 func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]reflect.StructField, private bool, known string) {
 	if len(n.doc.problems) >= maxProblems {
 		n.doc.dropped[diag.Error]++
@@ -143,22 +145,22 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 }
 
 var (
-	// maybeSecret matches keys of secrets besides those that redact.Key does.
+	// maybeSecret matches further keys that may be misspelt keys of secrets, besides those of redact.Key.
 	maybeSecret = lazyregexp.New(`(?i:auth|cred|key|login|pin|pw)`)
-	// plainValue matches what is a name, a number or an address rather than a secret.
+	// plainValue matches a name, a number or an address: values that are probably not secrets.
 	plainValue = lazyregexp.New(`^[A-Za-z0-9._/ -]{0,24}$`)
 )
 
-// plainKey matches what looks like a key.
+// plainKey matches text that looks like a key.
 var plainKey = lazyregexp.New(`^[A-Za-z]+([_-][A-Za-z]+)*$`)
 
-// structFields are the keys of a struct, in its order, and its fields by their keys.
+// structFields has the keys of a struct, in order, and its fields by key.
 type structFields struct {
 	names  []string
 	fields map[string]reflect.StructField
 }
 
-// known holds the structFields of each type that was decoded.
+// known holds the structFields of each decoded type.
 var known sync.Map
 
 // fieldsOf maps the keys of a struct to its fields.
@@ -199,7 +201,7 @@ func (n *Node) decodeSlice(v reflect.Value) {
 	}
 }
 
-// pairs yields each key with its value; keys that cannot be taken are told and left out.
+// pairs yields each key with its value. It reports and skips invalid keys.
 func (n *Node) pairs() func(yield func(key, value *yaml.Node) bool) {
 	return func(yield func(key, value *yaml.Node) bool) {
 		seen := map[string]int{}

@@ -1,6 +1,6 @@
-// Package strictyaml decodes one YAML document into Go structs, strictly: an unknown key, a duplicate key or a wrong type
-// is a problem at its line and column, and all problems are reported at once. It remembers where each path stood, so that
-// validation can point there too. Hostile input costs bounded memory and time.
+// Package strictyaml decodes one YAML document into Go structs, strictly: an unknown key, a duplicate key or a wrong type is a
+// problem with its line and column, and all problems are reported at once. It stores the place of each path, so that a later
+// validation can refer to it. Memory and time are limited for hostile input.
 package strictyaml
 
 import (
@@ -11,43 +11,43 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// MaxSize is the most bytes that a file may have: 10,000 services have less.
+// MaxSize is the maximum size of a file in bytes. A spec with 10,000 services is smaller.
 const MaxSize = 2 << 20
 
-// Bounds on the input.
+// Limits of the input.
 const (
 	maxDepth    = 100     // levels of nesting
-	maxNodes    = 500_000 // values, each as often as it is referred to
-	maxText     = 8 << 20 // bytes of all scalars, each as often as it is referred to
+	maxNodes    = 500_000 // values; those of an anchor count at each alias
+	maxText     = 8 << 20 // bytes of all scalars; those of an anchor count at each alias
 	maxKey      = 256     // bytes of a key
-	maxProblems = 100     // that are told; what comes after is only counted
+	maxProblems = 100     // reported; further ones are only counted
 	maxSource   = 200     // characters of a line that are shown
 	maxLine     = 4 << 10 // bytes of a line that are searched for a secret's key
 	maxQuote    = 60      // characters of a value that a message quotes
 )
 
-// place is where something stands in a file, from 1, the column in characters.
+// place is a position in a file. Line and column count from 1, the column in characters.
 type place struct{ line, column int }
 
-// Document is a decoded file: the problems found so far, and where each path stood.
+// Document is a decoded file: the problems found so far, and the place of each path.
 type Document struct {
 	file     string
 	lines    []string
 	tree     *yaml.Node // nil if the file is not YAML
 	hidden   hidden
 	places   map[string]place
-	masked   map[int]int     // line → column from which a secret stands
-	told     map[string]bool // paths that an error was added about
-	misspelt map[string]bool // paths whose key was written wrong
-	unquoted diag.Problems   // texts that YAML reads as something else, unless another error is about them
+	masked   map[int]int     // line → column at which a secret begins
+	told     map[string]bool // paths with an error
+	misspelt map[string]bool // paths whose key was misspelt
+	unquoted diag.Problems   // texts that YAML does not read as text, reported unless there is another error about them
 	problems diag.Problems
-	dropped  map[diag.Severity]int // how many more there are
+	dropped  map[diag.Severity]int // the number of further problems
 
 	nodes, text int
-	full        bool // a bound was hit: nothing more is decoded
+	full        bool // a limit was reached: nothing more is decoded
 }
 
-// Has tells whether the document holds something at a path such as services[1].port.
+// Has reports whether the document has a value at a path such as services[1].port.
 func (d *Document) Has(path string) bool {
 	if d == nil {
 		return false
@@ -56,28 +56,28 @@ func (d *Document) Has(path string) bool {
 	return ok
 }
 
-// Told tells whether an error about a path was added already, or its key misspelt, so that its value means nothing.
+// Told reports whether there is an error about a path, or its key was misspelt, so that its value has no meaning.
 func (d *Document) Told(path string) bool {
 	return d != nil && (d.told[path] || d.misspelt[path] && !d.Has(path))
 }
 
-// Line is the line of a path, or of the nearest that holds it.
+// Line returns the line of a path, or of the nearest parent that the document has.
 func (d *Document) Line(path string) int { return d.find(path).line }
 
-// Unreadable tells whether nothing could be decoded at all, so that there is nothing to validate either.
+// Unreadable reports whether nothing could be decoded, so that validation makes no sense.
 func (d *Document) Unreadable() bool { return d == nil || len(d.places) == 0 }
 
-// Problem adds an error about what stands at a path. Where nothing does, it points to what should have held it.
+// Problem adds an error about the value at a path. If there is none, the error refers to the nearest parent.
 func (d *Document) Problem(path, message, hint string) {
 	d.at(diag.Error, d.find(path), path, message, hint)
 }
 
-// Warning is a Problem that does not forbid going on.
+// Warning is like Problem, but adds a warning.
 func (d *Document) Warning(path, message, hint string) {
 	d.at(diag.Warning, d.find(path), path, message, hint)
 }
 
-// Problems is what was found so far, in the order of the lines.
+// Problems returns the problems found so far, sorted by line.
 func (d *Document) Problems() diag.Problems {
 	if d == nil {
 		return nil
@@ -103,7 +103,7 @@ func (d *Document) Problems() diag.Problems {
 	return ps
 }
 
-// Place gives a problem that has only a path its place in the file.
+// Place adds the place to a problem that only has a path.
 func (d *Document) Place(p diag.Problem) diag.Problem {
 	if d == nil || p.Line > 0 || p.Path == "" {
 		return p
@@ -113,7 +113,7 @@ func (d *Document) Place(p diag.Problem) diag.Problem {
 	return p
 }
 
-// Fork returns the document without the problems found so far, to validate it once more in another way.
+// Fork returns the document without the problems found so far, for another validation.
 func (d *Document) Fork() *Document {
 	if d == nil {
 		return nil
@@ -123,7 +123,7 @@ func (d *Document) Fork() *Document {
 	return &out
 }
 
-// find is the place of a path, or of the nearest that holds it.
+// find returns the place of a path, or of the nearest parent that the document has.
 func (d *Document) find(path string) place {
 	if d == nil {
 		return place{1, 1}

@@ -1,6 +1,6 @@
 package strictyaml
 
-// Nearest is the candidate with the smallest edit distance from s, or "" where none is near.
+// Nearest returns the candidate with the smallest edit distance from s, or "" if none is similar.
 func Nearest(s string, candidates []string) string {
 	if len(s) > 64 {
 		return ""
@@ -14,7 +14,7 @@ func Nearest(s string, candidates []string) string {
 	return best
 }
 
-// distance counts the insertions, deletions, replacements and swaps of neighbours that make b of a.
+// distance returns the number of insertions, deletions, replacements and swaps of adjacent characters that turn a into b.
 func distance(a, b []rune) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

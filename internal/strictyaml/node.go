@@ -9,25 +9,25 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// Decoder is a type that decodes itself. It tells what is wrong by n.Problem.
+// Decoder is a type that decodes itself. It reports problems with n.Problem.
 type Decoder interface {
 	DecodeYAML(n *Node)
 }
 
-// Node is a value of the document, with the path that leads to it.
+// Node is a value of the document, with its path.
 type Node struct {
 	doc    *Document
-	at     *yaml.Node // where it is written
-	y      *yaml.Node // what it is: the anchor's node where an alias is written
+	at     *yaml.Node // the node in the file
+	y      *yaml.Node // the node with the value: for an alias, that of the anchor
 	parent *Node
 	key    string // in a mapping
-	index  int    // in a list, where key is empty
+	index  int    // in a list, if key is empty
 	depth  int
-	raw    bool // its text is not shown
-	one    bool // a single value stands for a list of one
+	raw    bool // its text is hidden
+	one    bool // a list may be written as a single value
 }
 
-// Path is where the value stands in the document: services[1].port.
+// Path returns the path of the value: services[1].port.
 func (n *Node) Path() string {
 	switch {
 	case n == nil || n.parent == nil:
@@ -45,10 +45,10 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// IsMapping tells whether the value has keys.
+// IsMapping reports whether the value is a mapping.
 func (n *Node) IsMapping() bool { return n != nil && n.y.Kind == yaml.MappingNode }
 
-// Text is a scalar as it is written; false where the value is nothing, a list or a mapping.
+// Text returns a scalar as it is written; false if the value is missing, a list or a mapping.
 func (n *Node) Text() (string, bool) {
 	if n == nil || n.y.Kind != yaml.ScalarNode || n.y.Tag == "!!null" {
 		return "", false
@@ -56,7 +56,7 @@ func (n *Node) Text() (string, bool) {
 	return n.y.Value, true
 }
 
-// Keys lists the keys of a mapping, in their order.
+// Keys returns the keys of a mapping, in order.
 func (n *Node) Keys() []string {
 	var keys []string
 	if n.IsMapping() {
@@ -74,15 +74,15 @@ func (n *Node) Problem(message, hint string) {
 	}
 }
 
-// placeOf is where a node is written. yaml.v3 counts columns in characters.
+// placeOf returns the place of a node. yaml.v3 counts columns in characters.
 func placeOf(y *yaml.Node) place { return place{max(y.Line, 1), max(y.Column, 1)} }
 
-// wrongType tells that the value is not what its key takes.
+// wrongType reports that the value does not have the type of its key.
 func (n *Node) wrongType(want, hint string) {
 	n.Problem(fmt.Sprintf("must be %s, not %s", want, n.kind()), hint)
 }
 
-// kind says what the value is, for people. A secret is not quoted.
+// kind describes the value in a message. A secret is not quoted.
 func (n *Node) kind() string {
 	switch n.y.Kind {
 	case yaml.MappingNode:
@@ -103,7 +103,7 @@ func (n *Node) kind() string {
 	return name + " " + shorten(n.y.Value)
 }
 
-// secret tells whether the value, or one that holds it, has a secret's key.
+// secret reports whether the key of the value, or of a parent, is the key of a secret.
 func (n *Node) secret() bool {
 	for ; n != nil; n = n.parent {
 		if redact.Key(n.key) {
@@ -113,12 +113,12 @@ func (n *Node) secret() bool {
 	return false
 }
 
-// Quote quotes a value for a message; a long one is cut.
+// Quote quotes a value for a message, and shortens it.
 func Quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }
 
 func shorten(s string) string { return redact.Cut(s, maxQuote) }
 
-// plural is a count with its noun.
+// plural returns a count with its noun.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -126,22 +126,22 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// child is a value inside of n.
+// child returns a value inside n.
 func (n *Node) child(y *yaml.Node, key string, index int) *Node {
 	c := &Node{doc: n.doc, at: y, y: y, parent: n, key: key, index: index, depth: n.depth + 1}
 	c.resolve()
 	return c
 }
 
-// resolve follows an alias to its anchor.
+// resolve returns the anchor of an alias, or the node itself.
 func (n *Node) resolve() {
 	if n.y.Kind == yaml.AliasNode && n.y.Alias != nil {
 		n.y = n.y.Alias
 	}
 }
 
-// enter counts a value against the bounds, and refuses tags. An alias counts as all that it stands for, so that neither
-// a bomb of aliases nor one that holds itself costs more than the bounds allow.
+// enter counts a value against the limits, and reports tags. An alias counts as all values of its anchor, so that neither
+// nested aliases nor an alias inside its own anchor can exceed the limits.
 func (n *Node) enter() bool {
 	d := n.doc
 	if d.full {

@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// Decode decodes a file's content into the struct that out points to. What is wrong with it is told by the document's
-// Problems; out holds what could be decoded.
+// Decode decodes a file's content into the struct that out points to. Problems of the result lists what is wrong; out has what
+// could be decoded.
 func Decode(file string, data []byte, out any) *Document {
 	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}, hidden: hiddenIn(reflect.TypeOf(out).Elem()),
 		told: map[string]bool{}, misspelt: map[string]bool{}, dropped: map[diag.Severity]int{}}
@@ -32,7 +32,7 @@ func Decode(file string, data []byte, out any) *Document {
 	d.tree = root
 	n := &Node{doc: d, at: root, y: root, depth: 1}
 	if n.resolve(); n.y.Kind != yaml.MappingNode {
-		d.maskAll(n.y, 0) // it may be a file with a secret
+		d.maskAll(n.y, 0) // the file may be a file with a secret, given by mistake
 		d.at(diag.Error, place{1, 1}, "", "the file must be a mapping", "")
 		return d
 	}
@@ -41,7 +41,7 @@ func Decode(file string, data []byte, out any) *Document {
 	return d
 }
 
-// readable tells whether the bytes are text that is safe to parse and to show.
+// readable reports whether the bytes are text that can be parsed and shown safely.
 func (d *Document) readable(data []byte) bool {
 	if len(data) > MaxSize {
 		d.at(diag.Error, place{1, 1}, "", fmt.Sprintf("the file has more than %d MiB", MaxSize>>20), "")
@@ -67,8 +67,8 @@ func (d *Document) readable(data []byte) bool {
 	return true
 }
 
-// forbidden tells of characters that YAML or a terminal would not take as text. YAML 1.1 counts U+0085, U+2028 and
-// U+2029 as line breaks, which editors do not.
+// forbidden returns a description of a character that YAML or a terminal does not treat as text. YAML 1.1 counts U+0085, U+2028
+// and U+2029 as line breaks, but editors do not.
 func forbidden(r rune) bool {
 	switch r {
 	case '\t', '\n', '\r':
@@ -79,7 +79,7 @@ func forbidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// parse makes the tree of the one document, or tells why it cannot.
+// parse returns the tree of the only document, or reports why it cannot.
 func (d *Document) parse(data []byte) (root *yaml.Node) {
 	// yaml.v3 turns its own errors into values, but has had panics on malformed input (CVE-2022-28948).
 	defer func() {
@@ -112,7 +112,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 	return first.Content[0]
 }
 
-// empty tells of the null that yaml.v3 makes of a document without content.
+// empty reports whether a node is the null that yaml.v3 returns for a document without content.
 func empty(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.Value == "" && n.Tag == "!!null"
 }

@@ -22,7 +22,7 @@ func (n *Node) decodeString(v reflect.Value) {
 		return
 	}
 	if n.y.Tag != "!!str" && len(n.doc.unquoted) < maxProblems {
-		// Whether quotes are enough depends on what the text must look like: see Document.Problems.
+		// Quotes may not be the only problem of the text: see Document.Problems.
 		n.doc.unquoted = append(n.doc.unquoted, diag.Problem{Severity: diag.Error, File: n.doc.file, Line: placeOf(n.at).line, Column: placeOf(n.at).column,
 			Path: n.Path(), Message: fmt.Sprintf("must be a string, not %s", n.kind()), Hint: "put it in quotes"})
 	}
@@ -43,7 +43,7 @@ func (n *Node) decodeBool(v reflect.Value) {
 	v.SetBool(strings.EqualFold(n.y.Value, "true"))
 }
 
-// decimal is a number that every YAML version reads alike: 010 is 8 in YAML 1.1 and 10 in 1.2.
+// decimal matches numbers that all YAML versions read in the same way: 010 is 8 in YAML 1.1 and 10 in 1.2.
 var decimal = lazyregexp.New(`^(0|-?[1-9][0-9]*)$`)
 
 func (n *Node) decodeInt(v reflect.Value) {
@@ -95,7 +95,7 @@ func (n *Node) decodeText(t encoding.TextUnmarshaler) {
 	}
 }
 
-// textHint says what a type's text looks like.
+// textHint describes the text form of a type.
 func textHint(t encoding.TextUnmarshaler, err error) string {
 	switch t.(type) {
 	case *netip.Addr:
@@ -108,17 +108,17 @@ func textHint(t encoding.TextUnmarshaler, err error) string {
 	return err.Error()
 }
 
-// yesNo is what YAML 1.1 reads as a truth value, and 1.2 and yaml.v3 do not. Who reads a free mapping in the end
-// (cloud-init, netplan) reads YAML 1.1.
+// yesNo has the words that are truth values in YAML 1.1, but not in 1.2 and yaml.v3. cloud-init and netplan, which finally read
+// a free mapping, use YAML 1.1.
 var yesNo = map[string]bool{
 	"yes": true, "Yes": true, "YES": true, "on": true, "On": true, "ON": true,
 	"no": false, "No": false, "NO": false, "off": false, "Off": false, "OFF": false,
 }
 
-// freeDepth is how many levels of a mapping of any content have their places remembered.
+// freeDepth is the number of levels of a mapping with any content for which places are stored.
 const freeDepth = 3
 
-// free is the value as JSON knows it: nil, bool, int, float64, string, []any or map[string]any.
+// free returns the value in JSON's types: nil, bool, int, float64, string, []any or map[string]any.
 func (n *Node) free(levels int) any {
 	if levels > 0 {
 		n.doc.places[n.Path()] = placeOf(n.at)

@@ -12,13 +12,13 @@ import (
 	"github.com/hapair/hapair/internal/redact"
 )
 
-// hidden are the keys of a document's type whose values are not shown.
+// hidden has patterns for the keys of a document's type whose values are hidden.
 type hidden struct {
 	raw  *regexp.Regexp // text that is passed through: fields tagged strictyaml:"raw"
-	free *regexp.Regexp // mappings of any content, and those that hold a secret: hidden if the file is not YAML
+	free *regexp.Regexp // mappings with any content, and those with a secret: hidden if the file is not YAML
 }
 
-// hiddenIn finds the keys in a type.
+// hiddenIn returns the patterns for a type.
 func hiddenIn(t reflect.Type) hidden {
 	raw, free := map[string]bool{}, map[string]bool{}
 	findHidden(t, raw, free, map[reflect.Type]bool{})
@@ -42,7 +42,7 @@ func findHidden(t reflect.Type, raw, free map[string]bool, seen map[reflect.Type
 	}
 }
 
-// keyPattern matches one of the names as a key, up to its value; nil if there is none.
+// keyPattern matches one of the names as a key, up to its value; nil if there are no names.
 func keyPattern(names map[string]bool) *regexp.Regexp {
 	var list []string
 	for name, is := range names {
@@ -57,12 +57,12 @@ func keyPattern(names map[string]bool) *regexp.Regexp {
 	return regexp.MustCompile(`(?:^|[\s{,"'-])(?:` + strings.Join(list, "|") + `)["']?\s*:(?:\s+|$)`)
 }
 
-// tagged reports whether a field has an option in its tag strictyaml.
+// tagged reports whether the strictyaml tag of a field has an option.
 func tagged(f reflect.StructField, option string) bool {
 	return slices.Contains(strings.Split(f.Tag.Get("strictyaml"), ","), option)
 }
 
-// holdsSecret reports whether a struct has a field that is a secret.
+// holdsSecret reports whether a struct has a field for a secret.
 func holdsSecret(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -79,7 +79,7 @@ func holdsSecret(t reflect.Type) bool {
 	return false
 }
 
-// source returns the line of a place as a problem shows it: without secrets and without text that is passed through.
+// source returns the line of a place for a problem: without secrets and without text that is passed through.
 func (d *Document) source(p place) string {
 	if p.line < 1 || p.line > len(d.lines) {
 		return ""
@@ -99,7 +99,7 @@ func (d *Document) source(p place) string {
 	if from, ok := d.masked[p.line]; ok {
 		masked = redact.From(masked, from)
 	}
-	if d.tree == nil { // where values begin is not known
+	if d.tree == nil { // the beginnings of values are not known
 		for _, key := range []*regexp.Regexp{d.hidden.raw, d.hidden.free, maybeSecretLine()} {
 			if from := hiddenValue(masked, key); from >= 0 {
 				masked = masked[:from] + redact.Mask
@@ -112,8 +112,8 @@ func (d *Document) source(p place) string {
 	return masked
 }
 
-// hiddenValue returns the offset of the value of such a key in a line, or -1 if the line has none. The mark of a block
-// that begins below is not a value.
+// hiddenValue returns the offset of the value of such a key in a line, or -1 if the line has none. The mark of a block that
+// begins on the next line is not a value.
 func hiddenValue(line string, key *regexp.Regexp) int {
 	if key == nil {
 		return -1
@@ -125,7 +125,7 @@ func hiddenValue(line string, key *regexp.Regexp) int {
 	return m[1]
 }
 
-// maybeSecretLine matches a key that maybeSecret does, up to its value.
+// maybeSecretLine matches a key of maybeSecret, up to its value.
 var maybeSecretLine = lazyregexp.New(`(?i:[\w-]*(?:auth|cred|login|pw)[\w-]*)["']?\s*:(?:\s+|$)`)
 
 var blockMark = lazyregexp.New(`^(?:[|>][0-9+-]*)?\s*$`)
@@ -133,7 +133,7 @@ var blockMark = lazyregexp.New(`^(?:[|>][0-9+-]*)?\s*$`)
 // keyOf matches the indentation of a line, and its key if it looks like one.
 var keyOf = lazyregexp.New(`^[ \t]*(?:[a-z_]+:[ \t]+)?`)
 
-// below reports whether a line belongs to the value of a key on an earlier line that is hidden: it is indented deeper.
+// below reports whether a line belongs to a hidden value of a key on an earlier line, because it is indented more.
 func (d *Document) below(i int, isHidden func(line string) bool) bool {
 	depth := len(indentOf(d.lines[i]))
 	for i--; i >= 0 && depth > 0; i-- {
@@ -151,7 +151,7 @@ func (d *Document) below(i int, isHidden func(line string) bool) bool {
 	return false
 }
 
-// secretOrRaw reports whether a line has the key of a secret or of text that is passed through. A very long line may.
+// secretOrRaw reports whether a line has the key of a secret or of text that is passed through. A very long line counts as one.
 func (d *Document) secretOrRaw(line string) bool {
 	return len(line) > maxLine || redact.YAMLSecret(line) >= 0 || matches(d.hidden.raw, line)
 }
@@ -162,7 +162,7 @@ func indentOf(line string) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// mask remembers where literal values of secret keys stand, and text that is passed through, however the key is spelled.
+// mask stores the places of literal values of secrets and of text that is passed through, even if their keys are misspelt.
 func (d *Document) mask(y *yaml.Node, depth int) {
 	if depth > maxDepth {
 		return
@@ -199,14 +199,14 @@ func (d *Document) maskAll(y *yaml.Node, depth int) {
 	}
 }
 
-// maskValue hides the rest of the line on which a value begins.
+// maskValue hides the line from the beginning of a value.
 func (d *Document) maskValue(y *yaml.Node) {
 	if from, ok := d.masked[y.Line]; !ok || y.Column < from {
 		d.masked[y.Line] = y.Column
 	}
 }
 
-// Hide keeps the value at a path out of what is shown.
+// Hide hides the value at a path in all output.
 func (d *Document) Hide(path string) {
 	if d == nil {
 		return
@@ -216,7 +216,7 @@ func (d *Document) Hide(path string) {
 	}
 }
 
-// isReference reports whether a value only names where a secret is.
+// isReference reports whether a value only refers to a secret.
 func isReference(y *yaml.Node) bool {
 	return y.Kind == yaml.MappingNode && len(y.Content) == 2 && (y.Content[0].Value == "file" ||
 		y.Content[0].Value == "env" && variable().MatchString(y.Content[1].Value))

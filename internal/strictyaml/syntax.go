@@ -14,13 +14,13 @@ import (
 
 var (
 	syntaxLine = lazyregexp.New(`^yaml: (?:line (\d+): )?`)
-	// parserError finds messages of yaml.v3's parser. It counts lines from 0 in them, other than in its scanner's.
+	// parserError matches messages of yaml.v3's parser, which counts lines from 0. Its scanner counts from 1.
 	parserError = lazyregexp.New(`^did not find expected (?:<|node content|key|'-' indicator|',' or)`)
-	// blockError finds those which name the line where the block begins that the error is in.
+	// blockError matches messages with the line at which the block with the error begins.
 	blockError = lazyregexp.New(`^did not find expected (?:key|'-' indicator)`)
 )
 
-// syntax tells of an error of yaml.v3. It names a line at most.
+// syntax reports an error of yaml.v3, which names a line at most.
 func (d *Document) syntax(err error, data []byte) {
 	line, message := splitSyntax(err)
 	switch {
@@ -31,7 +31,7 @@ func (d *Document) syntax(err error, data []byte) {
 	}
 	hint := ""
 	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
-		// The name may be a value that was not put in quotes.
+		// The name may be part of a value that needs quotes.
 		name = strings.TrimSuffix(name, "' referenced")
 		message, hint = "an alias names an anchor that is not defined", "put a value that begins with * in quotes"
 		line = d.lineOf("*" + name)
@@ -42,7 +42,7 @@ func (d *Document) syntax(err error, data []byte) {
 	d.at(diag.Error, place{min(line, len(d.lines)), 1}, "", "not YAML: "+message, hint)
 }
 
-// splitSyntax takes the line out of a message; 1 where it names none.
+// splitSyntax returns the line and the rest of a message; line 1 if it names none.
 func splitSyntax(err error) (line int, message string) {
 	m := syntaxLine().FindStringSubmatch(err.Error())
 	if m == nil {
@@ -59,7 +59,7 @@ func splitSyntax(err error) (line int, message string) {
 	return line, message
 }
 
-// indentedByTab is the first line from a line on that is indented by a tab, or that line itself.
+// indentedByTab returns the first line that is indented by a tab, from a line on; that line itself if there is none.
 func (d *Document) indentedByTab(from int) int {
 	for i := max(from-1, 0); i < min(from+1, len(d.lines)); i++ {
 		if strings.Contains(indentOf(d.lines[i]), "\t") {
@@ -69,7 +69,7 @@ func (d *Document) indentedByTab(from int) int {
 	return from
 }
 
-// firstBad finds the line at which a block breaks: what stands above it has no such error, and with it there is one.
+// firstBad returns the line at which a block breaks: the lines above it parse without this error, and with it they do not.
 func firstBad(lines []string, from int, message string) int {
 	from = min(max(from, 1), len(lines))
 	n := sort.Search(len(lines)-from, func(i int) bool {

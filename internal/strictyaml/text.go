@@ -8,10 +8,10 @@ import (
 	"github.com/hapair/hapair/internal/lazyregexp"
 )
 
-// block is the head of a text that stands line by line below its key.
+// block matches the head of a literal block, whose text is on the lines below its key.
 var block = lazyregexp.New(`^(?:[&!]\S*\s+)*\|`)
 
-// PlaceOf returns where the value at a path stands, or the nearest one that holds it, as a problem without a message.
+// PlaceOf returns the place of the value at a path, or of its nearest parent, as a problem without a message.
 func (d *Document) PlaceOf(path string) diag.Problem {
 	p := d.find(path)
 	problem := diag.Problem{Line: p.line, Column: p.column, Path: path}
@@ -21,8 +21,8 @@ func (d *Document) PlaceOf(path string) diag.Problem {
 	return problem
 }
 
-// PlaceInText returns where line n, from 0, of the text at a path stands. That is known of a literal block ("|"); another
-// text is taken as a whole. The line itself is not part of it: a text may hold anything, passwords too.
+// PlaceInText returns the place of line n, from 0, of the text at a path, if the text is a literal block ("|"). For other text
+// it returns the place of the text. The result does not quote the line, because a text may contain passwords.
 func (d *Document) PlaceInText(path string, n int) diag.Problem {
 	problem := d.PlaceOf(path)
 	problem.Source = ""
@@ -30,7 +30,7 @@ func (d *Document) PlaceInText(path string, n int) diag.Problem {
 		return problem
 	}
 	head := []rune(d.lines[problem.Line-1])
-	at := problem.Line + n // the index of the next line is this line's number
+	at := problem.Line + n // the next line's index equals this line's number
 	if problem.Column > len(head) || !block().MatchString(string(head[problem.Column-1:])) || n < 0 || at >= len(d.lines) {
 		return problem
 	}

@@ -1,5 +1,5 @@
-// Package validator runs the programs that judge what hapair writes: haproxy -c, keepalived -t. It is the one place of the
-// daemons' packages that starts processes, so that a test can have them run elsewhere, in a chroot for instance.
+// Package validator runs the programs that test configuration files: haproxy -c, keepalived -t. The packages of the daemons
+// start processes only through it, so that a test can run the programs elsewhere, for example in a chroot.
 package validator
 
 import (
@@ -13,24 +13,25 @@ import (
 	"time"
 )
 
-// Result is what became of a program that was started.
+// Result is the result of a program that was started.
 type Result struct {
-	// Status is its exit status as a shell counts: 128 and the signal's number where a signal ended it.
+	// Status is its exit status. As in a shell, it is 128 plus the signal's number if a signal ended the program.
 	Status int
-	// Output is its stdout and stderr, as they came, cut off after 64 KiB.
+	// Output is its stdout and stderr, in the order in which they were written, limited to 64 KiB.
 	Output string
-	// TimedOut says that it was ended because its time was up.
+	// TimedOut reports whether it was killed because its time was over.
 	TimedOut bool
 }
 
-// Runner runs a program and waits for its end. An error means that it could not be started.
+// Runner runs a program and waits until it exits. An error means that it could not be started.
 type Runner func(ctx context.Context, name string, args ...string) (Result, error)
 
-// maxOutput bounds what is kept of a program's output: a broken file can make thousands of messages.
+// maxOutput is the maximum number of bytes of a program's output that are kept, because a broken file can cause thousands of
+// messages.
 const maxOutput = 64 << 10
 
-// Run is the Runner of this machine. The program gets no terminal, no input and the locale C; its whole process group
-// is ended with ctx.
+// Run is the Runner for this machine. The program gets no terminal, no input and the locale C. At the end of ctx its whole
+// process group is killed.
 func Run(ctx context.Context, name string, args ...string) (Result, error) {
 	out := &limited{max: maxOutput}
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -61,7 +62,7 @@ func status(exit *exec.ExitError) int {
 	return exit.ExitCode()
 }
 
-// Lines are the lines of the output that say something.
+// Lines returns the lines of the output that are not empty.
 func (r Result) Lines() []string {
 	var lines []string
 	for line := range strings.Lines(r.Output) {
@@ -72,7 +73,7 @@ func (r Result) Lines() []string {
 	return lines
 }
 
-// limited keeps the first max bytes and forgets the rest. It is no bytes.Buffer, whose ReadFrom would take all.
+// limited keeps the first max bytes and drops the rest. It does not embed bytes.Buffer, whose ReadFrom would read everything.
 type limited struct {
 	buf bytes.Buffer
 	max int

@@ -11,11 +11,11 @@ import (
 	"github.com/hapair/hapair/internal/regular"
 )
 
-// Verdict is what a program says of a configuration file.
+// Verdict is a program's verdict about a configuration file.
 type Verdict int
 
 const (
-	// None: the program could not tell. Nothing may be changed on the strength of it.
+	// None: the program could not decide. Nothing may be changed because of it.
 	None Verdict = iota
 	Good
 	Bad
@@ -31,16 +31,16 @@ func (v Verdict) String() string {
 	return "no verdict"
 }
 
-// Answer is a verdict, and what the program said.
+// Answer is a verdict with the program's messages.
 type Answer struct {
 	Verdict  Verdict
-	Messages []string // the program's own lines; with a good file, its warnings
+	Messages []string // the program's own lines; for a good file, its warnings
 }
 
-// Reason is the answer in one line, for an error or a status.
+// Reason returns the messages in one line, for an error or a status.
 func (a Answer) Reason() string { return strings.Join(a.Messages, "; ") }
 
-// Ask runs a program that judges a file by its exit status: 0 is good, a signal or a time that is up tells nothing.
+// Ask runs a program whose exit status is its verdict: 0 is good. A signal or a timeout gives no verdict.
 func Ask(ctx context.Context, run Runner, name string, args ...string) Answer {
 	r, err := run(ctx, name, args...)
 	command := strings.Join(append([]string{name}, args...), " ")
@@ -57,8 +57,7 @@ func Ask(ctx context.Context, run Runner, name string, args ...string) Answer {
 	return Answer{Bad, r.Lines()}
 }
 
-// ReadConfig reads a file that is to be judged. One that is missing or blank is bad, though the programs may say that
-// it is good.
+// ReadConfig reads a file that will be tested. A missing or blank file is bad, although the programs may accept it.
 func ReadConfig(path string) ([]byte, Answer) {
 	data, err := regular.ReadFile(path, regular.MaxConfig)
 	switch {

@@ -1,4 +1,4 @@
-// Package syntax reads the lines of a haproxy.cfg: how they are cut into words, and which words begin a section.
+// Package syntax splits the lines of a haproxy.cfg into words, and knows the words that begin a section.
 package syntax
 
 import "strings"
@@ -13,8 +13,8 @@ func IsSection(word string) bool {
 	return false
 }
 
-// Words cuts a line of haproxy.cfg into its words, without quotes, escapes and comment (configuration.txt, "2.2. Quoting
-// and escaping"). Variables stay as they are written.
+// Words returns the words of a line of haproxy.cfg, without quotes, escapes and comment (configuration.txt, "2.2. Quoting and
+// escaping"). Variables are not expanded.
 func Words(line string) []string {
 	var out []string
 	var word strings.Builder
@@ -52,8 +52,8 @@ func Words(line string) []string {
 	return out
 }
 
-// LeadsTo reports whether lines of a configuration lead requests to a backend of that name, or to one whose name only a
-// request tells.
+// LeadsTo reports whether lines of a configuration send requests to the backend with a name, or to a backend whose name depends
+// on the request.
 func LeadsTo(lines, backend string) bool {
 	for line := range strings.Lines(lines) {
 		w := Words(line)
