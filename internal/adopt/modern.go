@@ -16,6 +16,28 @@ func (im *importer) modernise() {
 			lines = append(lines, im.modern(s, l)...)
 		}
 		s.lines = lines
+		im.lastRoute(s)
+	}
+}
+
+// lastRoute makes the last use_backend a default_backend if it has no condition.
+func (im *importer) lastRoute(s *section) {
+	last := -1
+	for i := range s.lines {
+		if s.lines[i].words[0] == "use_backend" {
+			last = i
+		}
+	}
+	if last < 0 || len(s.lines[last].words) != 2 || strings.Contains(s.lines[last].word(1), "%") {
+		return
+	}
+	s.lines[last] = im.rewrite(s.lines[last], "default_backend "+s.lines[last].word(1))
+	for i := range s.lines {
+		if i != last && s.lines[i].words[0] == "default_backend" {
+			im.note(Wrong, &s.lines[i], "", fmt.Sprintf("%q has no effect: a use_backend without a condition comes before it", s.lines[i].raw), "")
+			s.lines = append(s.lines[:i], s.lines[i+1:]...)
+			return
+		}
 	}
 }
 
@@ -66,7 +88,7 @@ func (im *importer) modern(s *section, l line) []line {
 		}
 		if why, ok := removed[old]; ok {
 			if why != "" {
-				im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.raw), why)
+				im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.tidy()), why)
 			}
 			return nil
 		}
@@ -85,7 +107,7 @@ func (im *importer) modern(s *section, l line) []line {
 	case "rsprep", "rspirep":
 		return im.replaceResponse(l)
 	case "reqallow", "reqiallow", "reqdeny", "reqideny", "reqpass", "reqipass", "reqtarpit", "reqitarpit", "rspdeny", "rspideny", "reqsetbe", "reqisetbe", "appsession", "monitor-net":
-		im.note(Lost, &l, "", fmt.Sprintf("%q has no equivalent that can be derived: %s", l.words[0], l.raw), "haproxy 2.1 removed it; write it with http-request in the service's lines")
+		im.note(Lost, &l, "", fmt.Sprintf("%q has no equivalent that can be derived: %s", l.words[0], l.tidy()), "haproxy 2.1 removed it; write it with http-request in the service's lines")
 		return nil
 	case "monitor":
 	case "mode":
@@ -95,7 +117,7 @@ func (im *importer) modern(s *section, l line) []line {
 		}
 	}
 	if s.kind == "global" && l.words[0] == "cpu-map" && !strings.Contains(l.word(1), "/") && l.word(1) != "all" && l.word(1) != "auto:1" {
-		im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.raw), "it bound processes of nbproc")
+		im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.tidy()), "it bound processes of nbproc")
 		return nil
 	}
 	return []line{l}
@@ -110,7 +132,7 @@ func (im *importer) rewrite(l line, text string) line {
 
 // changed is rewrite with a note.
 func (im *importer) changed(l line, text string) line {
-	im.note(Changed, &l, "", fmt.Sprintf("%q is %q now", l.raw, strings.TrimSpace(text)), "haproxy 2.1 removed the old keyword")
+	im.note(Changed, &l, "", fmt.Sprintf("%q is %q now", l.tidy(), strings.TrimSpace(text)), "haproxy 2.1 removed the old keyword")
 	return im.rewrite(l, text)
 }
 
@@ -149,7 +171,7 @@ func (im *importer) addHeader(l line) []line {
 	}
 	name, value, ok := strings.Cut(l.word(1), ":")
 	if !ok {
-		im.note(Lost, &l, "", "the header is not understood: "+l.raw, "")
+		im.note(Lost, &l, "", "the header is not understood: "+l.tidy(), "")
 		return nil
 	}
 	return []line{im.changed(l, fmt.Sprintf("%s add-header %s %s%s", rule, name, quoteWord(strings.ReplaceAll(strings.TrimSpace(value), "%", "%%")), conditionOf(&l, 2)))}
@@ -193,7 +215,7 @@ func (im *importer) replaceRequest(l line) []line {
 			return []line{im.changed(l, fmt.Sprintf("http-request replace-header %s %s %s%s", m[1], quoteWord(unblank(m[2])), quoteWord(strings.TrimLeft(value, `\ `)), conditionOf(&l, 3)))}
 		}
 	}
-	im.note(Lost, &l, "", "the replacement cannot be derived: "+l.raw, "haproxy 2.1 removed reqrep; write it with http-request replace-path or replace-header in the service's lines")
+	im.note(Lost, &l, "", "the replacement cannot be derived: "+l.tidy(), "haproxy 2.1 removed reqrep; write it with http-request replace-path or replace-header in the service's lines")
 	return nil
 }
 
@@ -203,7 +225,7 @@ func (im *importer) replaceResponse(l line) []line {
 			return []line{im.changed(l, fmt.Sprintf("http-response replace-header %s %s %s%s", m[1], quoteWord(unblank(m[2])), quoteWord(strings.TrimLeft(value, `\ `)), conditionOf(&l, 3)))}
 		}
 	}
-	im.note(Lost, &l, "", "the replacement cannot be derived: "+l.raw, "haproxy 2.1 removed rsprep; write it with http-response replace-header in the service's lines")
+	im.note(Lost, &l, "", "the replacement cannot be derived: "+l.tidy(), "haproxy 2.1 removed rsprep; write it with http-response replace-header in the service's lines")
 	return nil
 }
 

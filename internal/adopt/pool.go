@@ -103,11 +103,11 @@ func (im *importer) readServers(lines []line, p *section, port int) []server {
 			return nil
 		}
 		at := s.address + " " + strconv.Itoa(s.port)
-		if !ok || s.port == 0 && port == 0 && !socketName.MatchString(s.address) || addresses[at] && !dnsName.MatchString(s.address) {
-			if addresses[at] {
-				im.note(Wrong, l, "", "the backend "+p.name+" has the address of "+s.name+" twice", "")
-			}
+		if !ok || s.port == 0 && port == 0 && !socketName.MatchString(s.address) {
 			return nil
+		}
+		if addresses[at] {
+			im.note(Wrong, l, "", "the backend "+p.name+" has the address of "+s.name+" twice", "")
 		}
 		names[s.name], addresses[at] = true, true
 		out = append(out, s)

@@ -29,27 +29,51 @@ func resolvedHere(l *line) bool {
 	return false
 }
 
-// kept are the lines of the defaults section that all proxies share which go to haproxy.defaults as they are.
+// kept are the lines that all proxies inherit and that go to haproxy.defaults as they are.
 func (im *importer) kept() []line {
-	if im.main == nil {
-		return nil
-	}
-	all := append(im.main.inherited(), im.main.lines...)
 	var out []line
-	for i := range all {
-		if !resolvedHere(&all[i]) {
-			out = append(out, all[i])
+	for _, l := range im.proxies[0].inherited() {
+		if !resolvedHere(&l) && !slices.ContainsFunc(im.proxies[1:], func(p *section) bool { return !inherits(p, l) }) {
+			out = append(out, l)
 		}
 	}
 	return out
 }
 
+// inherits reports whether a proxy inherits a line.
+func inherits(p *section, l line) bool {
+	return slices.ContainsFunc(p.inherited(), func(o line) bool { return slices.Equal(o.words, l.words) })
+}
+
+// redispatches reports whether all backends have option redispatch, as hapair's defaults do.
+func (im *importer) redispatches() bool {
+	for _, p := range im.proxies {
+		if p.kind == "frontend" {
+			continue
+		}
+		all := append(p.inherited(), p.lines...)
+		last := -1
+		for i := range all {
+			if key(&all[i]) == "option redispatch" {
+				last = i
+			}
+		}
+		if last < 0 || !isPlainRedispatch(&all[last]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isPlainRedispatch(l *line) bool { return l.is("option", "redispatch") && len(l.words) == 2 }
+
 // resolve returns the lines that hold for a proxy beside the kept ones: its own, after those that it inherits. Timeouts and
 // default-server are resolved elsewhere.
 func (im *importer) resolve(p *section) []line {
 	var inherited []line
+	kept, redispatches := im.kept(), im.redispatches()
 	for _, l := range p.inherited() {
-		if im.main != nil && !resolvedHere(&l) || l.words[0] == "timeout" && readable(&l) || l.words[0] == "default-server" {
+		if slices.ContainsFunc(kept, func(k line) bool { return slices.Equal(k.words, l.words) }) || redispatches && isPlainRedispatch(&l) || l.words[0] == "timeout" && readable(&l) || l.words[0] == "default-server" {
 			continue
 		}
 		if s := sideOf(&l); p.kind == "frontend" && s == servers || p.kind == "backend" && s == clients {
@@ -72,7 +96,7 @@ func (im *importer) resolve(p *section) []line {
 		k := key(&l)
 		if k != "" && slices.ContainsFunc(all[i+1:], func(later line) bool { return key(&later) == k }) {
 			if k != "log-format" && k != "stats enable" && i >= len(inherited) {
-				im.note(Wrong, &l, "", fmt.Sprintf("%s %s: %q is overridden by a later line", p.kind, p.name, l.raw), "")
+				im.note(Wrong, &l, "", fmt.Sprintf("%s %s: %q is overridden by a later line", p.kind, p.name, mask(l.tidy())), "")
 			}
 			continue
 		}
@@ -82,10 +106,10 @@ func (im *importer) resolve(p *section) []line {
 		}
 		if i >= len(inherited) {
 			if s := sideOf(&l); p.kind == "frontend" && s == servers && l.words[0] != "no" {
-				im.note(Wrong, &l, "", fmt.Sprintf("%q has no effect in a frontend", l.raw), "")
+				im.note(Wrong, &l, "", fmt.Sprintf("%q has no effect in a frontend", l.tidy()), "")
 				continue
 			} else if p.kind == "backend" && s == clients && l.words[0] != "no" {
-				im.note(Wrong, &l, "", fmt.Sprintf("%q has no effect in a backend", l.raw), "")
+				im.note(Wrong, &l, "", fmt.Sprintf("%q has no effect in a backend", l.tidy()), "")
 				continue
 			}
 		}
@@ -116,7 +140,7 @@ var timeoutKeys = []timeoutKey{
 // timeoutInPlace reports a timeout in a section where haproxy ignores it.
 func (im *importer) timeoutInPlace(p *section, l *line) {
 	if s := sideOf(l); p.kind == "frontend" && s == servers && l.word(1) != "tunnel" || p.kind == "backend" && s == clients {
-		im.note(Wrong, l, "", fmt.Sprintf("%q has no effect in a %s", l.raw, p.kind), "")
+		im.note(Wrong, l, "", fmt.Sprintf("%q has no effect in a %s", l.tidy(), p.kind), "")
 	}
 }
 
@@ -133,6 +157,9 @@ func timeoutsOf(p *section) map[string]time.Duration {
 
 // concerns reports whether a timeout has an effect in a proxy.
 func (k timeoutKey) concerns(p *section) bool {
+	if strings.HasPrefix(k.word, "http-") && !isHTTP(p) {
+		return false
+	}
 	switch p.kind {
 	case "frontend":
 		return k.side == clients
@@ -140,6 +167,12 @@ func (k timeoutKey) concerns(p *section) bool {
 		return k.side == servers
 	}
 	return true
+}
+
+// isHTTP reports whether the mode of a proxy is http.
+func isHTTP(p *section) bool {
+	lines := append(p.inherited(), p.lines...)
+	return modeOf(&lines) == "http"
 }
 
 // commonTimeouts are those of most proxies; 0: haproxy has none there.
@@ -246,7 +279,7 @@ func (im *importer) noteLines(path string, lines []line) {
 	}
 }
 
-var secretWords = regexp.MustCompile(`(?i)((?:auth|authorization|password|passwd|token|secret|x-api-key)\S*(?:\s|\\ )+(?:basic(?:\s|\\ )|bearer(?:\s|\\ ))?)("[^"]*"|\S+)`)
+var secretWords = regexp.MustCompile(`(?i)((?:stats\s+auth|send(?:-lf)?\s+["']?auth|auth_pass|\bauthorization|\b[a-z-]*passw(?:or)?d|\b[a-z_-]*token|\b[a-z_-]*secret|x-api-key)["']?(?:[\s:=]|\\ )+["']?(?:basic(?:\s|\\ )+|bearer(?:\s|\\ )+)?)([^\s"']+)`)
 
 // mask hides what may be a secret in a line of the report.
 func mask(s string) string { return secretWords.ReplaceAllString(strings.TrimSpace(s), "${1}(secret)") }
@@ -377,10 +410,7 @@ var (
 func (im *importer) forwarded(lines *[]line, plan *bindPlan) bool {
 	has := func(r *regexp.Regexp) (conditional, ok bool) {
 		for _, l := range *lines {
-			if m := r.FindStringSubmatch(l.raw); m == nil {
-				if m = r.FindStringSubmatch(strings.TrimSpace(l.raw)); m == nil {
-					continue
-				}
+			if m := r.FindStringSubmatch(l.tidy()); m != nil {
 				return len(m) > 1 && m[1] != "", true
 			}
 		}
@@ -406,7 +436,7 @@ func (im *importer) forwarded(lines *[]line, plan *bindPlan) bool {
 		return false
 	}
 	take(lines, func(l *line) bool {
-		raw := strings.TrimSpace(l.raw)
+		raw := l.tidy()
 		return plain(l) || httpsIfTLS.MatchString(raw) || httpElse.MatchString(raw) || httpOnly.MatchString(raw)
 	})
 	return true

@@ -131,13 +131,17 @@ func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 			x = r.bound(name, x)
 			y = r.bound(name, y)
 		}
+		if k == "http-request" && slices.ContainsFunc(a.lists["stats"], func(s string) bool { return strings.HasPrefix(s, "stats auth ") }) {
+			y = slices.DeleteFunc(slices.Clone(y), isAuthRule)
+		}
 		switch k {
 		case "use_backend":
 			x, y = alternatives(x), alternatives(y)
 		case "http-request":
-			if allTLS(a.lists["bind"]) {
-				x, y = withoutTLSCondition(x), withoutTLSCondition(y)
-			}
+			var protoX, protoY []string
+			x, protoX = forwardedProto(x, allTLS(a.lists["bind"]))
+			y, protoY = forwardedProto(y, allTLS(a.lists["bind"]))
+			out = append(out, compareList(name, k, protoX, protoY)...)
 		}
 		out = append(out, compareList(name, k, x, y)...)
 	}
@@ -149,20 +153,31 @@ func allTLS(binds []string) bool {
 	return !slices.ContainsFunc(binds, func(b string) bool { return !slices.Contains(strings.Fields(b), "ssl") })
 }
 
-// withoutTLSCondition leaves out a condition that always holds, from the rules that the field forwarded stands for.
-func withoutTLSCondition(rules []string) []string {
-	out := slices.Clone(rules)
-	for i, r := range out {
-		if strings.HasPrefix(r, "http-request set-header X-Forwarded-Proto https") {
-			out[i] = strings.TrimSuffix(r, " if { ssl_fc }")
+// forwardedProto returns the rules that the field forwarded stands for apart from the others, written in one way: their place
+// among the others does not matter.
+func forwardedProto(rules []string, tls bool) (others, proto []string) {
+	for _, r := range rules {
+		if !httpsIfTLS.MatchString(r) && !httpElse.MatchString(r) && !httpOnly.MatchString(r) {
+			others = append(others, r)
+			continue
 		}
+		r = strings.Replace(r, " if !{ ssl_fc }", " unless { ssl_fc }", 1)
+		if tls {
+			r = strings.TrimSuffix(r, " if { ssl_fc }")
+		}
+		proto = append(proto, r)
 	}
-	return out
+	return others, proto
 }
 
 // compareList compares rules, whose order counts, or servers, whose names are what counts.
 func compareList(name, k string, x, y []string) []Difference {
 	var out []Difference
+	if auth := func(s string) bool { return strings.HasPrefix(s, "stats auth ") }; slices.ContainsFunc(x, auth) {
+		// The rule of the userlist takes its place.
+		x = slices.DeleteFunc(slices.Clone(x), auth)
+		y = slices.DeleteFunc(slices.Clone(y), isAuthRule)
+	}
 	for _, v := range x {
 		if !slices.Contains(y, v) {
 			out = append(out, Difference{Where: name, Old: mask(v)})
@@ -177,6 +192,11 @@ func compareList(name, k string, x, y []string) []Difference {
 		out = append(out, Difference{Where: name, Old: k + " in another order, or twice", New: strings.Join(y, "; ")})
 	}
 	return out
+}
+
+// isAuthRule reports whether a rule takes the place of "stats auth".
+func isAuthRule(s string) bool {
+	return strings.Contains(s, "http_auth(stats-") && (strings.HasPrefix(s, "stats http-request auth") || strings.HasPrefix(s, "http-request auth"))
 }
 
 // bound writes binds as sorted single addresses; those of every address are the VIPs'.
@@ -373,6 +393,10 @@ func (h *half) usual(which side, checks []line) {
 			delete(h.single, "balance")
 		}
 	}
+	if which == clients && h.single["mode"] == "mode tcp" {
+		delete(h.single, "timeout http-request")
+		delete(h.single, "timeout http-keep-alive")
+	}
 	// Kept by haproxy for both halves, and of use in one.
 	if which == clients {
 		for _, k := range []string{"retries", "balance"} {
@@ -480,7 +504,7 @@ func addDefault(d server, words []string, l *line) (server, []string) {
 func serverView(l *line, d server, words []string) string {
 	s, ok := readServer(l)
 	if !ok {
-		return strings.Join(l.words, " ") + " with " + strings.Join(words, " ") + fmt.Sprintf(" %s %s %s", or(d.inter, "2s"), or(d.rise, "2"), or(d.fall, "3"))
+		return strings.Join(l.words, " ") + " with " + strings.Join(optionSet(words), " ") + fmt.Sprintf(" %s %s %s", milliseconds(or(d.inter, "2s")), or(d.rise, "2"), or(d.fall, "3"))
 	}
 	checked := (s.check || d.check) && !slices.Contains(strings.Fields(s.lines), "no-check")
 	at := s.address

@@ -55,10 +55,15 @@ func (im *importer) keepalived() {
 			if p.iface == "" {
 				p.iface = in.last("interface").word(1)
 			}
-			if a, err := netip.ParseAddr(in.last("unicast_src_ip").word(1)); err == nil && !p.address.IsValid() {
-				p.address = netip.PrefixFrom(a, a.BitLen())
-			} else if a, err := netip.ParseAddr(in.last("mcast_src_ip").word(1)); err == nil && !p.address.IsValid() {
-				p.address = netip.PrefixFrom(a, a.BitLen())
+			for _, key := range []string{"unicast_src_ip", "mcast_src_ip"} {
+				a, err := netip.ParseAddr(in.last(key).word(1))
+				switch {
+				case err != nil || p.address.IsValid():
+				case isVIP(conf, a):
+					im.noteBlock(Wrong, in.last(key), "", fmt.Sprintf("%s %s is a virtual IP: only one node has it", key, a), "it must be the node's own address")
+				default:
+					p.address = netip.PrefixFrom(a, a.BitLen())
+				}
 			}
 			p.priority[in.word(1)], _ = strconv.Atoi(in.last("priority").word(1))
 			if in.last("unicast_peer") != nil {
@@ -70,6 +75,18 @@ func (im *importer) keepalived() {
 	im.peersOfFirst()
 	im.givenNodes()
 	im.completeNodes()
+}
+
+// isVIP reports whether an address is a virtual IP.
+func isVIP(conf *block, a netip.Addr) bool {
+	for _, in := range conf.all("vrrp_instance") {
+		for _, e := range append(in.last("virtual_ipaddress").entriesOf(), in.last("virtual_ipaddress_excluded").entriesOf()...) {
+			if host, _, _ := strings.Cut(e.word(0), "/"); host == a.String() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var (
@@ -98,7 +115,7 @@ func (im *importer) peersOfFirst() {
 	for _, in := range im.pairs[0].conf.all("vrrp_instance") {
 		for _, peer := range in.last("unicast_peer").entriesOf() {
 			a, err := netip.ParseAddr(peer.word(0))
-			if err != nil || slices.ContainsFunc(im.pairs, func(p *pairNode) bool { return p.address.Addr() == a }) {
+			if err != nil || isVIP(im.pairs[0].conf, a) || slices.ContainsFunc(im.pairs, func(p *pairNode) bool { return p.address.Addr() == a }) {
 				continue
 			}
 			if i := slices.IndexFunc(im.pairs[1:], func(p *pairNode) bool { return !p.address.IsValid() }); i >= 0 {

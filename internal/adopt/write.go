@@ -139,10 +139,8 @@ func (im *importer) writeInstance(m mapping, v *vip, path string) {
 	if id := number(in.last("virtual_router_id").word(1), 0); id > 0 && v.first {
 		m.set("virtual_router_id", id)
 	}
-	if d := in.last("preempt_delay"); d != nil && im.preempts() {
-		if n, err := strconv.ParseFloat(d.word(1), 64); err == nil && n > 0 {
-			m.set("preempt_delay", time.Duration(n*float64(time.Second)))
-		}
+	if d := im.preemptDelay(v); d > 0 && im.preempts() {
+		m.set("preempt_delay", d)
 	}
 	if !v.first {
 		return
@@ -164,19 +162,37 @@ func (im *importer) writeInstance(m mapping, v *vip, path string) {
 		im.noteBlock(Lines, e, path+".lines", strings.TrimSpace(strings.Join(e.words, " ")), "")
 		lines = append(lines, strings.TrimRight(e.text(""), "\n"))
 	}
+	lines = append(lines, im.trackInterface(in.last("track_interface"), v, path)...)
 	m.set("lines", block2(strings.Join(lines, "\n")))
-	if t := in.last("track_interface"); t != nil {
-		im.trackInterface(t, v)
-	}
 }
 
-// trackInterface reports tracked interfaces that hapair does not track: it tracks VRRP's and the VIP's.
-func (im *importer) trackInterface(t *block, v *vip) {
-	for _, e := range t.entries {
-		if e.word(0) != v.iface && e.word(0) != v.instance.last("interface").word(1) {
-			im.noteBlock(Lost, e, "", fmt.Sprintf("instance %s tracks the interface %s", v.instance.word(1), e.word(0)), "give that interface a VIP of the same group, or write a track script")
+// preemptDelay is how long a node waits before it takes a VIP back: the longest time of the VIP's group.
+func (im *importer) preemptDelay(v *vip) time.Duration {
+	var longest time.Duration
+	for _, o := range im.vips {
+		if o != v && (v.group == "" || o.group != v.group) || o.instance == nil {
+			continue
+		}
+		if n, err := strconv.ParseFloat(o.instance.last("preempt_delay").word(1), 64); err == nil {
+			longest = max(longest, time.Duration(n*float64(time.Second)))
 		}
 	}
+	return longest
+}
+
+// trackInterface returns the lines that track interfaces which hapair does not track: it tracks VRRP's and the VIP's.
+func (im *importer) trackInterface(t *block, v *vip, path string) []string {
+	var out []string
+	for _, e := range t.entriesOf() {
+		if e.word(0) != v.iface && e.word(0) != v.instance.last("interface").word(1) {
+			im.noteBlock(Lines, e, path+".lines", "track_interface "+e.raw, "")
+			out = append(out, "    "+e.raw)
+		}
+	}
+	if len(out) > 0 {
+		out = append(append([]string{"track_interface {"}, out...), "}")
+	}
+	return out
 }
 
 // hook looks for the script of a notify line among the node's files.
@@ -268,6 +284,8 @@ func (im *importer) trackScripts(m mapping, in *block) {
 		}
 		if w := number(script.last("weight").word(1), 0); w != 0 && im.preempts() {
 			t.set("weight", w)
+		} else if w != 0 {
+			im.noteBlock(Changed, script, "", fmt.Sprintf("a node whose script %q fails gives up the VIP: its weight of %d has no effect without preemption", script.word(1), w), "set vrrp.preempt and the weight if only the preference must change")
 		}
 		im.scripts[strings.Fields(command)[0]] = script
 		out = append(out, t)
@@ -315,7 +333,7 @@ func (im *importer) writeGlobal(head mapping, common map[string]time.Duration, e
 				h.set("maxconn", number(l.word(1), 0), comments(l)...)
 			case own && l.words[0] != "hard-stop-after":
 				if why != "" && !strings.HasSuffix(why, l.word(1)) {
-					im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.raw), why)
+					im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.tidy()), why)
 				}
 			case l.is("stats", "socket") && ownSocket(&l):
 			default:
@@ -389,7 +407,7 @@ func (im *importer) writeTimeouts(common map[string]time.Duration) mapping {
 func (im *importer) defaultsLines() []line {
 	var out []line
 	for _, l := range im.kept() {
-		if l.is("option", "redispatch") && len(l.words) == 2 || l.is("option", "dontlognull") || l.is("retries", "3") {
+		if isPlainRedispatch(&l) || l.is("option", "dontlognull") || l.is("retries", "3") {
 			continue
 		}
 		out = append(out, l)
@@ -399,7 +417,7 @@ func (im *importer) defaultsLines() []line {
 		im.mainServerWords(&words)
 		out = append(out, words...)
 	}
-	if im.main == nil || !slices.ContainsFunc(im.kept(), func(l line) bool { return key(&l) == "option redispatch" }) {
+	if !im.redispatches() && !slices.ContainsFunc(im.kept(), func(l line) bool { return isPlainRedispatch(&l) }) {
 		l := newLine("", 0, "no option redispatch")
 		l.comment = "# as before; hapair has it"
 		out = append(out, l)
@@ -481,6 +499,7 @@ func (im *importer) whole(p *section) string {
 		lines = append(im.inheritedServerWords(p), lines...)
 	}
 	im.auth(&lines, p.kind, p.name)
+	take(&lines, func(l *line) bool { return l.is("log", "global") })
 	for t := range strings.SplitSeq(text(lines), "\n") {
 		if t != "" {
 			out = append(out, "    "+t)

@@ -108,7 +108,7 @@ func (c check) servers(pool *Pool) {
 		where := server.String()
 		// Two servers may have one name: each takes another of its addresses.
 		if first, twice := addresses[where]; twice && server.Address.Name == "" {
-			c.Problem(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "")
+			c.Warning(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "haproxy sends it the requests of both")
 		}
 		addresses[where] = server.Name
 		c.serverPort(pool, server, p)
