@@ -4,6 +4,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/verify"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/remote"
+	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -22,8 +24,10 @@ type NodeReport struct {
 	Node  string         `json:"node"`
 	Steps verify.Results `json:"steps,omitempty"`
 	VIPs  []control.VIP  `json:"vips,omitempty"`
-	Err   string         `json:"error,omitempty"`
-	Try   string         `json:"way_out,omitempty"`
+	// Revision is what the last rollout brought; nil: none has reached the node.
+	Revision *control.Revision `json:"revision,omitempty"`
+	Err      string            `json:"error,omitempty"`
+	Try      string            `json:"way_out,omitempty"`
 }
 
 // Report has the answers of all nodes.
@@ -39,6 +43,9 @@ func Verify(ctx context.Context, l *remote.Login, s *spec.Spec, waitFor func(str
 	Each(s, waitFor, func(i int, h remote.Host) { report.Nodes[i] = verifyNode(ctx, l, h) })
 	for _, vip := range s.VIPs {
 		report.Cluster = append(report.Cluster, oneHolder(vip.Name, report.Nodes))
+	}
+	if slices.ContainsFunc(report.Nodes, func(n NodeReport) bool { return n.Revision != nil }) {
+		report.Cluster = append(report.Cluster, oneRevision(report.Nodes))
 	}
 	return report
 }
@@ -89,7 +96,7 @@ func verifyNode(ctx context.Context, l *remote.Login, h remote.Host) NodeReport 
 		r.Err, r.Try = Reason(err)
 		return r
 	}
-	r.VIPs = status.VIPs
+	r.VIPs, r.Revision = status.VIPs, status.Revision
 	return r
 }
 
@@ -143,6 +150,42 @@ func oneHolder(vip string, nodes []NodeReport) verify.Result {
 		r.WayOut = "run journalctl -u keepalived on the nodes"
 	default:
 		r.OK, r.Detail = true, holders[0]
+	}
+	return r
+}
+
+// oneRevision checks that all nodes run the same revision, unchanged and confirmed.
+func oneRevision(nodes []NodeReport) verify.Result {
+	r := verify.Result{What: "all nodes run the same revision, as it was rolled out"}
+	var runs, wrong []string
+	refs := map[revision.Ref]bool{}
+	for _, n := range nodes {
+		if n.Err != "" {
+			wrong = append(wrong, n.Node+" cannot be queried")
+			continue
+		}
+		v := n.Revision
+		if v == nil {
+			v = &control.Revision{}
+		}
+		refs[v.Ref] = true
+		runs = append(runs, fmt.Sprintf("%s runs %v", n.Node, v.Ref))
+		if v.Trial != nil {
+			wrong = append(wrong, fmt.Sprintf("on %s, %v is %s", n.Node, v.Trial.Ref, v.Trial.Phase))
+		}
+		for _, path := range v.Drift {
+			wrong = append(wrong, fmt.Sprintf("%s was edited on %s", path, n.Node))
+		}
+	}
+	if len(refs) > 1 {
+		wrong = append(runs, wrong...)
+	}
+	if len(wrong) > 0 {
+		r.Why, r.WayOut = strings.Join(wrong, "; "), "`bake rollout SPEC` brings all nodes to what the spec says"
+		return r
+	}
+	for ref := range refs {
+		r.OK, r.Detail = true, ref.String()
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/verify"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/revision"
 )
 
 func TestOneHolder(t *testing.T) {
@@ -25,6 +26,30 @@ func TestOneHolder(t *testing.T) {
 		"none, and silence": {[]NodeReport{gone}, false, "b cannot be queried"},
 	} {
 		r := oneHolder("public", c.nodes)
+		if got := r.Detail + r.Why; r.OK != c.ok || got != c.text {
+			t.Errorf("%s: %v %q, want %v %q", name, r.OK, got, c.ok, c.text)
+		}
+	}
+}
+
+func TestOneRevision(t *testing.T) {
+	at := func(number int, drift ...string) *control.Revision {
+		return &control.Revision{Ref: revision.Ref{Number: number, ID: "abc"}, Drift: drift}
+	}
+	tried := at(1)
+	tried.Trial = &revision.TrialState{Ref: revision.Ref{Number: 2, ID: "def"}, Phase: revision.OnTrial}
+	for name, c := range map[string]struct {
+		b    NodeReport
+		ok   bool
+		text string
+	}{
+		"the same":     {NodeReport{Node: "b", Revision: at(1)}, true, "revision 1 (abc)"},
+		"an older one": {NodeReport{Node: "b"}, false, "a runs revision 1 (abc); b runs revision 0"},
+		"edited":       {NodeReport{Node: "b", Revision: at(1, "/x")}, false, "/x was edited on b"},
+		"on trial":     {NodeReport{Node: "b", Revision: tried}, false, "on b, revision 2 (def) is on trial"},
+		"silent":       {NodeReport{Node: "b", Err: "x"}, false, "b cannot be queried"},
+	} {
+		r := oneRevision([]NodeReport{{Node: "a", Revision: at(1)}, c.b})
 		if got := r.Detail + r.Why; r.OK != c.ok || got != c.text {
 			t.Errorf("%s: %v %q, want %v %q", name, r.OK, got, c.ok, c.text)
 		}

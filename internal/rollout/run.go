@@ -38,6 +38,7 @@ const (
 	defaultLease   = 30 * time.Second
 	defaultHealthy = time.Minute
 	pollEvery      = 200 * time.Millisecond
+	tryTime        = 20 * time.Minute // packages may have to be installed
 	undoTime       = 3 * time.Minute
 	commitTime     = 2 * time.Minute
 )
@@ -227,6 +228,9 @@ func (u *run) try(ctx context.Context, n *Node) error {
 			u.outcome(n).Reason = t.Reason
 			u.tell(n.Name, "FAILED: %s", t.Reason)
 			return fmt.Errorf("%s did not take it: %s", n.Name, t.Reason)
+		}
+		if u.Now().Sub(began) > tryTime {
+			return fmt.Errorf("%s did not take it within %v: it is still at %q", n.Name, tryTime, step)
 		}
 		select {
 		case <-ctx.Done():

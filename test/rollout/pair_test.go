@@ -5,10 +5,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/netip"
 	"os/exec"
@@ -46,7 +54,7 @@ type pair struct {
 
 // spec returns the spec of the pair with more lines, and with more servers of its service.
 func (p *pair) spec(more string, servers ...string) []byte {
-	s := string(cluster.PairSpec(fmt.Sprintf("image: {packages: [openssh-server]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n%s", p.admin.Key, more)))
+	s := string(cluster.PairSpec(fmt.Sprintf("image: {packages: [openssh-server, nftables]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n%s", p.admin.Key, more)))
 	for _, server := range servers {
 		s = strings.Replace(s, "      - {name: web_1,", "      - {name: "+server+"}\n      - {name: web_1,", 1)
 	}
@@ -172,8 +180,64 @@ func file(t *testing.T, h *lab.Host, path string) string {
 	return string(data)
 }
 
+// compare checks that the nodes are as the spec says, in every file and step.
+func (p *pair) compare(t *testing.T) {
+	t.Helper()
+	for _, command := range []string{"diff", "verify"} {
+		if out, code := p.run(t, command, p.bake.Spec); code != 0 {
+			t.Errorf("bake %s after the rollout: exit status %d\n%s", command, code, out)
+		}
+	}
+}
+
+// handshake returns the common name of the certificate that an address shows.
+func (p *pair) handshake(t *testing.T, address string) string {
+	t.Helper()
+	var name string
+	cluster.Eventually(t.Context(), t, time.Minute, func() error {
+		conn, err := p.Client.Dial(t.Context(), "tcp", address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+		if err := c.HandshakeContext(t.Context()); err != nil {
+			return err
+		}
+		name = c.ConnectionState().PeerCertificates[0].Subject.CommonName
+		return nil
+	})
+	return name
+}
+
+// certificate returns a certificate of site.example and its key.
+func certificate(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "site.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+}
+
 // serve checks that clients with new and with kept-alive connections lose no request while f runs.
 func (p *pair) serve(t *testing.T, f func()) {
+	t.Helper()
+	p.serveLosing(t, 0, f)
+}
+
+// serveLosing is serve, but each client may lose some requests.
+func (p *pair) serveLosing(t *testing.T, most int, f func()) {
 	t.Helper()
 	began := time.Now()
 	fresh := p.Client.WatchFresh(t.Context(), cluster.PairURL, interval, patience)
@@ -185,7 +249,7 @@ func (p *pair) serve(t *testing.T, f func()) {
 			asked += n
 		}
 		t.Logf("%s: %d of %d requests lost, longest gap %v", name, w.Failures, asked, w.Longest.Duration())
-		if w.Failures > 0 {
+		if w.Failures > most {
 			t.Errorf("%s: %d of %d requests were lost, the last: %v", name, w.Failures, asked, w.LastErr)
 		}
 	}

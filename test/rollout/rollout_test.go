@@ -32,6 +32,8 @@ func TestRollout(t *testing.T) {
 		{"based on an old revision", oldBase},
 		{"edited by hand", edited},
 		{"rollback", rollback},
+		{"a unit's drop-in, which needs a restart", restarted},
+		{"a VIP, TLS, files and the firewall", wide},
 		{"a node loses power on trial", powerCut},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.test(t, p) }) {
@@ -103,14 +105,22 @@ systemctl restart ha-agent`
 	if now, _ := p.Settle(t); now != holder {
 		t.Errorf("the VIP moved from %s to %s", holder.Name, now.Name)
 	}
-	for _, h := range p.hosts() {
-		if out, err := h.Must(t.Context(), "ha-agent", "verify"); err != nil {
-			t.Errorf("%s: %v\n%s", h.Name, err, out)
-		}
-	}
+	p.compare(t)
 }
 
+// serverAdded rolls out with a key that is bound to the one command that a rollout needs.
 func serverAdded(t *testing.T, p *pair) {
+	for _, h := range p.hosts() {
+		const script = `sed -i 's/^/restrict,command="sudo -n ha-agent revision serve" /' /home/ops/.ssh/authorized_keys`
+		if _, err := h.Must(t.Context(), "sh", "-euc", script); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if _, err := h.Must(context.WithoutCancel(t.Context()), "sh", "-euc", `sed -i 's/^restrict.*serve" //' /home/ops/.ssh/authorized_keys`); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
 	p.write(t, p.spec("", server(203), server(204)))
 	holder, _ := p.Settle(t)
 	p.serve(t, func() { p.rollout(t, 0) })
@@ -309,4 +319,69 @@ func powerCut(t *testing.T, p *pair) {
 		t.Fatal(err)
 	}
 	p.want(t, before.Number, "192.168.56.211", 0)
+}
+
+// restarted rolls out what needs a restart of haproxy: each node hands the VIP over before.
+func restarted(t *testing.T, p *pair) {
+	before := p.one(t, converged)
+	const dropIn = "/etc/systemd/system/haproxy.service.d/hapair.conf"
+	for _, h := range p.hosts() {
+		if err := cluster.Pipe(t.Context(), h, "\n# edited\n", `cat >>"$1"`, dropIn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.serveLosing(t, 2, func() { // each handover may break the request of each client that is in progress
+		if out := p.rollout(t, 0); !strings.Contains(out, "restart haproxy.service") {
+			t.Errorf("haproxy was not restarted: %s", out)
+		}
+	})
+	p.want(t, before.Number+1, "# edited", 0)
+	for _, h := range p.hosts() {
+		if strings.Contains(file(t, h, dropIn), "# edited") {
+			t.Errorf("%s has the edited drop-in", h.Name)
+		}
+		if out, err := h.Must(t.Context(), "systemctl", "show", "-P", "NeedDaemonReload", "haproxy"); err != nil || strings.TrimSpace(out) != "no" {
+			t.Errorf("%s: systemd has not read the drop-in: %v %s", h.Name, err, out)
+		}
+	}
+}
+
+// wide rolls out a VIP, a service with TLS, a certificate, a map and the firewall at once, compares the nodes with the spec, and
+// goes back.
+func wide(t *testing.T, p *pair) {
+	before := p.one(t, converged)
+	cert, key := certificate(t)
+	for name, data := range map[string][]byte{"site.pem": append(cert, key...), "hosts.map": []byte("a.example web\n")} {
+		if err := os.WriteFile(filepath.Join(p.bake.Dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := strings.Replace(string(p.spec("firewall: true\nfiles:\n"+
+		"  - {path: /etc/haproxy/site.pem, from: site.pem, mode: \"0640\"}\n"+
+		"  - {path: /etc/haproxy/maps/hosts.map, from: hosts.map}\n", server(208))),
+		"services:\n", "  - {name: second, address: 192.168.1.33/24, interface: eth4}\nservices:\n"+
+			"  - name: secure\n    vip: second\n    port: 443\n    mode: http\n    tls: {certificates: [/etc/haproxy/site.pem]}\n"+
+			"    check: {http: GET /, expect: 200}\n    servers:\n      - {name: web_1, address: 192.168.56.201, port: 5000}\n"+
+			"    lines: {frontend: \"http-request set-header X-Known %[req.hdr(host),map(/etc/haproxy/maps/hosts.map,no)]\"}\n", 1)
+	p.write(t, []byte(spec))
+	p.serve(t, func() { p.rollout(t, 0) })
+	p.want(t, before.Number+1, "/etc/haproxy/site.pem", 2)
+	p.compare(t)
+	if subject := p.handshake(t, "192.168.1.33:443"); subject != "site.example" {
+		t.Errorf("the new VIP shows a certificate of %q", subject)
+	}
+	p.serve(t, func() {
+		if out, code := p.run(t, "rollback", p.bake.Spec, "--yes"); code != 0 {
+			t.Errorf("exit status %d: %s", code, out)
+		}
+	})
+	p.want(t, before.Number+2, "/etc/haproxy/site.pem", 0)
+	p.write(t, p.spec("", server(208)))
+	p.compare(t)
+	for _, h := range p.hosts() {
+		out, _, _ := h.Run(t.Context(), "sh", "-c", "ls /etc/haproxy/site.pem /etc/haproxy/maps/hosts.map /etc/nftables.d/hapair.nft; nft list table inet hapair; systemctl is-enabled hapair-firewall")
+		if strings.Contains(out, "chain") || strings.Contains(out, "enabled") {
+			t.Errorf("%s still has what was rolled back:\n%s", h.Name, out)
+		}
+	}
 }

@@ -51,6 +51,7 @@ type application struct {
 	changed  []revision.File          // files that differ from the disk
 	kinds    map[string]difference
 	effects  effects
+	away     bool // the node is in maintenance because of this application
 }
 
 // plan finds out what differs, and what has to be done about it.
@@ -223,6 +224,7 @@ func (a *application) leaveService(ctx context.Context) error {
 		return nil // the operator's
 	}
 	a.step("hand the virtual IPs over")
+	a.away = true
 	if err := a.maintain(true); err != nil {
 		return err
 	}
@@ -463,7 +465,7 @@ func (a *application) restartServices(ctx context.Context) error {
 
 // returnToService ends the maintenance that the application began.
 func (a *application) returnToService(ctx context.Context) error {
-	if !a.effects.moves() {
+	if !a.away {
 		return nil
 	}
 	return a.comeBack(ctx)

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/control"
@@ -329,6 +332,12 @@ func (s *Server) stage(ctx context.Context, req revision.Request) (refusal strin
 	if err != nil {
 		return err.Error(), nil
 	}
+	if s.Conf.Release != conf.Release {
+		return fmt.Sprintf("the node has release %s, and the revision is for %s: a rollout does not change the release", s.Conf.Release, conf.Release), nil
+	}
+	if refused, err := s.room(to); refused != "" || err != nil {
+		return refused, err
+	}
 	if refused, err := s.program(ctx, to.Agent); refused != "" || err != nil {
 		return refused, err
 	}
@@ -454,6 +463,27 @@ func (s *Server) program(ctx context.Context, digest string) (refused string, er
 	r, err := s.Machine.Run(ctx, path, "version")
 	if err != nil || r.Status != 0 {
 		return fmt.Sprintf("the revision's ha-agent does not run on this machine: %v %s", err, strings.Join(r.Lines(), "; ")), nil
+	}
+	return "", nil
+}
+
+// spare is how many bytes must be left on the disk besides what a revision needs.
+const spare = 64 << 20
+
+// room makes sure that the disk has room for a revision, for what was there before, and for the way back.
+func (s *Server) room(to revision.Content) (refused string, err error) {
+	need := int64(spare)
+	for _, f := range to.Files {
+		need += 4 * int64(len(f.Data))
+	}
+	for _, dir := range []string{filepath.Dir(s.Store.Dir), "/etc", "/usr"} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			return "", fmt.Errorf("cannot tell how much room %s has: %w", dir, err)
+		}
+		if left := int64(fs.Bavail) * fs.Bsize; left < need {
+			return fmt.Sprintf("the disk is full: %s has %d MiB left, and the revision needs %d MiB", dir, left>>20, need>>20), nil
+		}
 	}
 	return "", nil
 }
