@@ -1,6 +1,7 @@
 package recipe_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,8 +14,10 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// injectable are the values of a spec that are text and reach a file of a node, with what is good in their place.
-var injectable = []struct{ field, good string }{
+// injection is a text value of a spec that is written to a file of a node, with a good value.
+type injection struct{ field, good string }
+
+var injectable = []injection{
 	{"cluster", "c"}, {"node", "n"}, {"interface", "eth0"}, {"vip", "v"}, {"vip interface", "eth1"},
 	{"stats user", "u"}, {"log address", "192.0.2.9"}, {"facility", "local0"}, {"service", "s"}, {"balance", "roundrobin"},
 	{"check", "GET /"}, {"certificate", "/etc/haproxy/a.pem"}, {"server", "w"}, {"login", "ops"}, {"ssh key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIcvOWHm2ObLmJ1cGOsfuR7eGdNcp6k5QZ4jXkm2V2Pp ops"},
@@ -23,8 +26,8 @@ var injectable = []struct{ field, good string }{
 	{"command", "/usr/bin/c --id 7"}, {"command user", "daemon"}, {"route interface", "eth0"},
 }
 
-// injected is a spec with values in the places of injectable, as YAML: quoted in whatever way they need.
-func injected(t *testing.T, value func(field string) string) []byte {
+// injected returns a spec in YAML with a value for each field of injectable, quoted as necessary.
+func injected(t testing.TB, value func(field string) string) []byte {
 	t.Helper()
 	type m = map[string]any
 	v := value
@@ -56,8 +59,8 @@ func injected(t *testing.T, value func(field string) string) []byte {
 	return out
 }
 
-// FuzzNoValueAddsALine puts any text into any field. What validation lets through must leave every line of every file
-// beginning as it does with a good value.
+// FuzzNoValueAddsALine puts any text into any field. If validation accepts it, every line of every file must begin in the same way
+// as with a good value.
 func FuzzNoValueAddsALine(f *testing.F) {
 	for i := range injectable {
 		for _, text := range []string{"a\nuser root", "a\r\nb", "a # b", "a\"b", "a b", "a'", "a\\", "a}", "$HOME", "${A}", "@x", "!x", "\u2028x", "\x00", "a,b", "../a", "%[env(A)]", "*"} {
@@ -65,17 +68,17 @@ func FuzzNoValueAddsALine(f *testing.F) {
 			f.Add(uint8(i), injectable[i].good+text)
 		}
 	}
+	good := func(field string) string {
+		i := slices.IndexFunc(injectable, func(i injection) bool { return i.field == field })
+		return injectable[i].good
+	}
+	s, problems := parseInjected(injected(f, good))
+	if problems {
+		f.Fatal("the good values have problems")
+	}
+	want := render(f, s)
 	f.Fuzz(func(t *testing.T, index uint8, text string) {
 		at := injectable[int(index)%len(injectable)]
-		good := func(field string) string {
-			for _, i := range injectable {
-				if i.field == field {
-					return i.good
-				}
-			}
-			t.Fatalf("no good value of %s", field)
-			return ""
-		}
 		s, problems := parseInjected(injected(t, func(field string) string {
 			if field == at.field {
 				return text
@@ -85,15 +88,11 @@ func FuzzNoValueAddsALine(f *testing.F) {
 		if problems {
 			return
 		}
-		want, problems := parseInjected(injected(t, good))
-		if problems {
-			t.Fatal("the good values are not")
-		}
 		if strings.HasSuffix(at.field, "interface") && (text == good("interface") || text == good("vip interface")) {
 			return // one interface for both needs fewer lines
 		}
 		// A line may begin with the value itself, or with the name of the track file that an instance's name is part of.
-		sameLines(t, at.field, render(t, want), render(t, s), func(word string) string {
+		sameLines(t, at.field, want, render(t, s), func(word string) string {
 			for _, before := range []string{"", "holder_VI_"} {
 				if word == before+text {
 					return before + at.good
@@ -110,7 +109,7 @@ func parseInjected(data []byte) (s *spec.Spec, problems bool) {
 }
 
 // render gives the files of the first node. Their names can depend on the spec: they are in order.
-func render(t *testing.T, s *spec.Spec) []recipe.File {
+func render(t testing.TB, s *spec.Spec) []recipe.File {
 	t.Helper()
 	r, err := release.Get(s.Image.Release)
 	if err != nil {

@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -19,10 +20,18 @@ func bomb(levels, width int) string {
 	return b.String()
 }
 
+// fillSize is the size of the hostile files: that of the largest file or, in the unit tier, an eighth of it.
+var fillSize = func() int {
+	if os.Getenv("HAPAIR_TEST") == "" {
+		return MaxSize / 8
+	}
+	return MaxSize
+}()
+
 // hostile are files that would cost a naive reader memory or time without end.
 func hostile() map[string]string {
-	fill := func(unit string) string { return strings.Repeat(unit, MaxSize/len(unit)) }
-	mib := func(s string) string { return s[:min(len(s), MaxSize)] }
+	fill := func(unit string) string { return strings.Repeat(unit, fillSize/len(unit)) }
+	mib := func(s string) string { return s[:min(len(s), fillSize)] }
 	return map[string]string{
 		"aliases":              bomb(40, 9),
 		"alias of itself":      "free: &a {b: *a, c: *a}\n",
@@ -33,7 +42,7 @@ func hostile() map[string]string {
 		"block depth":          mib("free:\n  " + fill("- ")),
 		"explicit keys":        mib(fill("? ")),
 		"many values":          mib("free: {l: [" + fill("a,")),
-		"many closed values":   "free: {l: [" + fill("a,")[:MaxSize-20] + "]}",
+		"many closed values":   "free: {l: [" + fill("a,")[:fillSize-20] + "]}",
 		"many keys":            mib("free:\n" + fill("  a: b\n")),
 		"many unknown keys":    manyKeys(),
 		"one long line":        "{" + manyFlowKeys() + "}",
@@ -49,14 +58,14 @@ func hostile() map[string]string {
 		"dashes":               mib(fill("-\n")),
 		"secrets":              mib("stats:\n" + fill(" password: {a: b}\n")),
 		"deep secrets":         deepLines(),
-		"broken at the end":    mib("free:\n" + fill("  - {a: b}\n"))[:MaxSize-100] + "\n bad",
+		"broken at the end":    mib("free:\n" + fill("  - {a: b}\n"))[:fillSize-100] + "\n bad",
 		"too large":            strings.Repeat("a", MaxSize+1),
 	}
 }
 
 func manyKeys() string {
 	var b strings.Builder
-	for i := 0; b.Len() < MaxSize-20; i++ {
+	for i := 0; b.Len() < fillSize-20; i++ {
 		fmt.Fprintf(&b, "key%d: 1\n", i)
 	}
 	return b.String()
@@ -64,7 +73,7 @@ func manyKeys() string {
 
 func manyFlowKeys() string {
 	var b strings.Builder
-	for i := 0; b.Len() < MaxSize-20; i++ {
+	for i := 0; b.Len() < fillSize-20; i++ {
 		fmt.Fprintf(&b, "key%d: 1, ", i)
 	}
 	return strings.TrimSuffix(b.String(), ", ")
@@ -72,7 +81,7 @@ func manyFlowKeys() string {
 
 func deepLines() string {
 	var b strings.Builder
-	for i := 0; b.Len() < MaxSize-2000; i++ {
+	for i := 0; b.Len() < fillSize-2000; i++ {
 		b.WriteString(strings.Repeat(" ", i%1000) + "password:\n")
 	}
 	return b.String()

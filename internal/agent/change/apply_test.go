@@ -23,6 +23,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 		verdict journal.Verdict
 	}{{"a2", "b2", journal.Proven}, {"a2", "bad", journal.Refused}, {"a2", "broken", journal.RolledBack}, {"broken", "b2", journal.RolledBack}} {
 		t.Run(tt.a+" "+tt.b, func(t *testing.T) {
+			t.Parallel()
 			bn := newBench(t)
 			for range 2 { // the same bytes have a verdict of their own each time
 				done, err := bn.applies(tt.a, tt.b)
@@ -97,6 +98,7 @@ func TestAnApplyThatIsKilledAtAnyPointIsAllOrNone(t *testing.T) {
 	for _, point := range []string{"staged", "put a.conf", "put b.conf", "validated", "begun", "taken a", "taken b", "proven",
 		"committed", "written", "set aside", "restored a", "restored", "taken back"} {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel()
 			came := false
 			for _, b := range []string{"b2", "broken"} {
 				bn := newBench(t)

@@ -22,6 +22,7 @@ func TestAPanicAtEachStepOfAChange(t *testing.T) {
 	} {
 		for _, step := range tt.steps {
 			t.Run(tt.text+"/"+step, func(t *testing.T) {
+				t.Parallel()
 				bn := newBench(t)
 				before, err := bn.store.Changes()
 				if err != nil {
@@ -88,6 +89,7 @@ func TestATargetThatPanics(t *testing.T) {
 func TestAnApplyThatPanics(t *testing.T) {
 	for _, step := range []string{"staged", "put a.conf", "validated", "begun", "taken a", "proven"} {
 		t.Run(step, func(t *testing.T) {
+			t.Parallel()
 			bn := newBench(t)
 			bn.panics = &contain.Panics{}
 			bn.point = func(name string) {

@@ -130,6 +130,7 @@ var next = map[event]func(bn *bench){
 func TestTransitions(t *testing.T) {
 	for _, tt := range transitions {
 		t.Run(tt.from.String()+"/"+tt.on.String(), func(t *testing.T) {
+			t.Parallel()
 			bn := newBench(t)
 			clock := time.Now()
 			reach[tt.from](bn)

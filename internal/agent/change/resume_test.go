@@ -105,6 +105,7 @@ func TestAnAgentThatIsKilledAtAnyPointCarriesOn(t *testing.T) {
 		"restored b", "restored", "taken back"}
 	for _, point := range points {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel()
 			came := false
 			for _, edit := range []string{"a2 b2", "a2 broken", "broken b2", "a2 bad"} {
 				bn := newBench(t)
@@ -185,8 +186,8 @@ func TestStateOfAnOldAgent(t *testing.T) {
 	for name, text := range map[string]string{
 		"journal.jsonl": `{"number":7,"time":"2026-01-02T03:04:05Z","targets":["a"],"verdict":"rolled back","reason":"a: it did not prove","took":"1.2s"}` + "\n",
 		"change.json":   `{"number":8,"time":"2026-01-02T03:04:06Z","targets":["a","gone"],"back":true}` + "\n",
-		"apply.json": fmt.Sprintf(`{"number":8,"files":[{"path":%q,"new":%q,"was":true,"digest":%q,"mode":416,"uid":0,"gid":0,"data":"YjA="}]}`+"\n",
-			bn.b.file, store.Digest([]byte("b1, applied")), store.Digest([]byte("b0"))),
+		"apply.json": fmt.Sprintf(`{"number":8,"files":[{"path":%q,"new":%q,"was":true,"digest":%q,"mode":416,"uid":%d,"gid":%d,"data":"YjA="}]}`+"\n",
+			bn.b.file, store.Digest([]byte("b1, applied")), store.Digest([]byte("b0")), os.Getuid(), os.Getgid()),
 	} {
 		if err := os.WriteFile(filepath.Join(bn.dir, "store", name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

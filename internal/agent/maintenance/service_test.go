@@ -130,6 +130,7 @@ func TestMaintenance(t *testing.T) {
 		"keepalived does not let go, forced":      {set: func(p *pair) { p.stuck = true }, force: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPair(t)
 			if tt.set != nil {
 				tt.set(p)
