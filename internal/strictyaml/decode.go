@@ -64,7 +64,7 @@ func (n *Node) decodeKind(v reflect.Value) {
 			n.wrongType("a mapping", "")
 			return
 		}
-		n.doc.maskAll(n.y, 0)
+		n.doc.mask.All(n.y)
 		if m, ok := n.free(freeDepth + 1).(map[string]any); ok {
 			v.Set(reflect.ValueOf(m))
 		}
@@ -83,7 +83,7 @@ func (n *Node) decodeStruct(v reflect.Value) {
 	private := holdsSecret(v.Type())
 	if n.y.Kind != yaml.MappingNode {
 		if private {
-			n.doc.maskAll(n.y, 0)
+			n.doc.mask.All(n.y)
 			n.raw = true
 		}
 		n.wrongType("a mapping", "")
@@ -135,11 +135,11 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 	}
 	path := join(n.Path(), shorten(key.Value))
 	if private || maybeSecret().MatchString(key.Value) || value.Kind == yaml.ScalarNode && !plainValue().MatchString(value.Value) {
-		n.doc.maskAll(value, 0)
+		n.doc.mask.All(value)
 	}
 	if private && !plainKey().MatchString(key.Value) {
 		path = n.Path()
-		n.doc.maskValue(key)
+		n.doc.mask.Value(key.Line, key.Column)
 	}
 	n.doc.at(diag.Error, placeOf(key), path, "unknown key", hint)
 }

@@ -6,9 +6,8 @@ package strictyaml
 import (
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/yamlmask"
 )
 
 // MaxSize is the maximum size of a file in bytes. A spec with 10,000 services is smaller.
@@ -21,8 +20,6 @@ const (
 	maxText     = 8 << 20 // bytes of all scalars; those of an anchor count at each alias
 	maxKey      = 256     // bytes of a key
 	maxProblems = 100     // reported; further ones are only counted
-	maxSource   = 200     // characters of a line that are shown
-	maxLine     = 4 << 10 // bytes of a line that are searched for a secret's key
 	maxQuote    = 60      // characters of a value that a message quotes
 )
 
@@ -33,10 +30,8 @@ type place struct{ line, column int }
 type Document struct {
 	file     string
 	lines    []string
-	tree     *yaml.Node // nil if the file is not YAML
-	hidden   hidden
 	places   map[string]place
-	masked   map[int]int     // line → column at which a secret begins
+	mask     *yamlmask.Mask
 	told     map[string]bool // paths with an error
 	misspelt map[string]bool // paths whose key was misspelt
 	unquoted diag.Problems   // texts that YAML does not read as text, reported unless there is another error about them
@@ -89,7 +84,7 @@ func (d *Document) Problems() diag.Problems {
 		}
 	}
 	for i := range ps {
-		ps[i].Source = d.source(place{ps[i].Line, ps[i].Column})
+		ps[i].Source = d.mask.Line(ps[i].Line, ps[i].Column)
 	}
 	ps.Sort()
 	for _, severity := range []diag.Severity{diag.Error, diag.Warning} {

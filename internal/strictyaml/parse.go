@@ -13,30 +13,34 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/yamlmask"
+	"github.com/hapair/hapair/internal/yamlsyntax"
 )
 
 // Decode decodes a file's content into the struct that out points to. Problems of the result lists what is wrong; out has what
 // could be decoded.
 func Decode(file string, data []byte, out any) *Document {
-	d := &Document{file: file, places: map[string]place{}, masked: map[int]int{}, hidden: hiddenIn(reflect.TypeOf(out).Elem()),
+	d := &Document{file: file, places: map[string]place{}, mask: yamlmask.New(nil, nil, nil),
 		told: map[string]bool{}, misspelt: map[string]bool{}, dropped: map[diag.Severity]int{}}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !d.readable(data) {
 		return d
 	}
 	d.lines = strings.Split(string(data), "\n")
+	raw, free := hiddenIn(reflect.TypeOf(out).Elem())
+	d.mask = yamlmask.New(d.lines, raw, free)
 	root := d.parse(data)
 	if root == nil {
 		return d
 	}
-	d.tree = root
 	n := &Node{doc: d, at: root, y: root, depth: 1}
 	if n.resolve(); n.y.Kind != yaml.MappingNode {
-		d.maskAll(n.y, 0) // the file may be a file with a secret, given by mistake
+		d.mask.Tree(root)
+		d.mask.All(n.y) // the file may be a file with a secret, given by mistake
 		d.at(diag.Error, place{1, 1}, "", "the file must be a mapping", "")
 		return d
 	}
-	d.mask(root, 0)
+	d.mask.Tree(root)
 	n.Decode(out)
 	return d
 }
@@ -67,7 +71,7 @@ func (d *Document) readable(data []byte) bool {
 	return true
 }
 
-// forbidden returns a description of a character that YAML or a terminal does not treat as text. YAML 1.1 counts U+0085, U+2028
+// forbidden reports whether YAML or a terminal does not treat a character as text. YAML 1.1 counts U+0085, U+2028
 // and U+2029 as line breaks, but editors do not.
 func forbidden(r rune) bool {
 	switch r {
@@ -92,7 +96,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 	var first, second yaml.Node
 	err := dec.Decode(&first)
 	if err != nil && !errors.Is(err, io.EOF) {
-		d.syntax(err, data)
+		d.syntax(err)
 		return nil
 	}
 	if err != nil || len(first.Content) == 0 || empty(first.Content[0]) {
@@ -102,7 +106,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 	switch err := dec.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		d.syntax(err, data)
+		d.syntax(err)
 		return nil
 	default:
 		p := place{max(second.Line, 1), max(second.Column, 1)}
@@ -110,6 +114,15 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 		return nil
 	}
 	return first.Content[0]
+}
+
+// syntax adds the problem of a syntax error.
+func (d *Document) syntax(err error) {
+	e := yamlsyntax.Explain(err, d.lines)
+	if e.Alias > 0 {
+		d.mask.Value(e.Line, e.Alias)
+	}
+	d.at(diag.Error, place{e.Line, 1}, "", e.Message, e.Hint)
 }
 
 // empty reports whether a node is the null that yaml.v3 returns for a document without content.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/lazyregexp"
+	"github.com/hapair/hapair/internal/yamlsyntax"
 )
 
 // block matches the head of a literal block, whose text is on the lines below its key.
@@ -16,7 +17,7 @@ func (d *Document) PlaceOf(path string) diag.Problem {
 	p := d.find(path)
 	problem := diag.Problem{Line: p.line, Column: p.column, Path: path}
 	if d != nil {
-		problem.File, problem.Source = d.file, d.source(p)
+		problem.File, problem.Source = d.file, d.mask.Line(p.line, p.column)
 	}
 	return problem
 }
@@ -34,7 +35,7 @@ func (d *Document) PlaceInText(path string, n int) diag.Problem {
 	if problem.Column > len(head) || !block().MatchString(string(head[problem.Column-1:])) || n < 0 || at >= len(d.lines) {
 		return problem
 	}
-	problem.Line, problem.Column = at+1, len(indentOf(d.lines[at]))+1
+	problem.Line, problem.Column = at+1, len(yamlsyntax.Indentation(d.lines[at]))+1
 	return problem
 }
 

@@ -49,9 +49,9 @@ var floors = [][]string{
 	{"internal/release", "internal/srcmap", "internal/strictyaml"},
 	// Packages that are independent of load balancers.
 	{"internal/haproxy/syntax"},
-	{"internal/diag", "internal/dpkg", "internal/outdir"},
+	{"internal/diag", "internal/dpkg", "internal/outdir", "internal/yamlmask"},
 	{"units"},
-	{"internal/redact"},
+	{"internal/redact", "internal/yamlsyntax"},
 	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/wellknown", "internal/regular", "internal/revision", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
