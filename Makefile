@@ -18,6 +18,10 @@ bake: ## bake the example: a golden image and each node's seed, in out/ (RELEASE
 build: ## build bake, ha-agent and packer-plugin-hapair, in bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
+.PHONY: release
+release: ## build Debian packages, archives and Packer's plugin for amd64 and arm64, in dist/ (SIGN=KEY: sign their digests)
+	@scripts/release
+
 .PHONY: test
 test: ## run every test; needs root (with sudo). Without root: go test ./...
 	@scripts/setup test
@@ -59,4 +63,4 @@ lint: ## gofmt, vet, staticcheck, shellcheck, tidiness of go.mod, generated file
 
 .PHONY: clean
 clean: ## remove all built and baked files
-	rm -rf bin out
+	rm -rf bin dist out

@@ -4,9 +4,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/hapair/hapair/internal/diag"
+	"github.com/hapair/hapair/internal/nearest"
 )
 
 // Cloud is a cloud that gives user-data to a machine, with its limits.
@@ -104,7 +104,7 @@ func GetCloud(name string) (Cloud, error) {
 			return c, nil
 		}
 	}
-	return Cloud{}, fmt.Errorf("cannot find cloud %q: must be one of %s", name, strings.Join(CloudNames(), ", "))
+	return Cloud{}, fmt.Errorf("cannot find cloud %q: %s", name, nearest.OneOf(name, CloudNames()))
 }
 
 // ErrTooLarge is the error that a *SizeError wraps.

@@ -44,7 +44,7 @@ func stockRecipe() recipe.Recipe {
 	r.Files = append(r.Files, sysctl,
 		file("/usr/lib/sysusers.d/hapair.conf", 0o644, "root", "", "u hapair-check - \"haproxy's check\" /nonexistent\n"),
 		file("/usr/lib/tmpfiles.d/hapair.conf", 0o644, "root", "", "d /run/ha-agent 0755 root root\n"),
-		file("/etc/systemd/networkd.conf.d/hapair.conf", 0o644, "root", "", "[Network]\nManageForeignRoutes=no\n"),
+		file("/usr/lib/systemd/networkd.conf.d/hapair.conf", 0o644, "root", "", "[Network]\nManageForeignRoutes=no\n"),
 		file("/usr/lib/systemd/system/ha-agent.service", 0o644, "root", "", "[Service]\nExecStart=/usr/bin/ha-agent run\n"))
 	r.Units = []recipe.Unit{
 		{Name: "haproxy.service", State: "enabled"}, {Name: "keepalived.service", State: "enabled"},

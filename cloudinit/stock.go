@@ -143,7 +143,7 @@ func applied(files []recipe.File) []any {
 			list = append(list, command{"systemd-tmpfiles", "--create", f.Path})
 		case dir == sysctlDir:
 			list = append(list, command{"sysctl", "-q", "-p", f.Path})
-		case strings.HasPrefix(f.Path, "/etc/systemd/network"): // network/ and networkd.conf.d/
+		case strings.HasPrefix(f.Path, "/etc/systemd/network"), dir == "/usr/lib/systemd/networkd.conf.d":
 			networkd = true
 		}
 	}

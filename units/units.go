@@ -29,12 +29,12 @@ func Sysctl() File { return file(wellknown.SysctlConfig, "60-hapair.conf") }
 func Common() []File {
 	return append(Revision(),
 		file("/usr/lib/systemd/system/ha-agent.service", "ha-agent.service"),
-		file("/etc/systemd/system/haproxy.service.d/hapair.conf", "haproxy.conf"),
-		file("/etc/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
+		file("/usr/lib/systemd/system/haproxy.service.d/hapair.conf", "haproxy.conf"),
+		file("/usr/lib/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
 		file("/usr/lib/tmpfiles.d/hapair.conf", "tmpfiles.conf"),
 		file("/usr/lib/sysusers.d/hapair.conf", "sysusers.conf"),
 		script("/usr/lib/hapair/save-server-state", "save-server-state.sh"),
-		file("/etc/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
+		file("/usr/lib/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
 		file("/etc/apt/apt.conf.d/60hapair", "apt.conf"),
 		file("/etc/needrestart/conf.d/hapair.conf", "needrestart.conf"),
 	)
@@ -47,6 +47,12 @@ func Revision() []File {
 		file("/usr/lib/systemd/system/hapair-revision.socket", "hapair-revision.socket"),
 		file("/usr/lib/systemd/system/hapair-revision@.service", "hapair-revision@.service"),
 	}
+}
+
+// Packaged returns the files of the Debian package of ha-agent: those of every node, and those of optional parts, whose units are
+// not enabled. Files in /etc are conffiles; all others are replaced by an upgrade.
+func Packaged() []File {
+	return append(append(Common(), Sysctl(), Firewall()), Certificates()...)
 }
 
 // Firewall returns the unit that loads FirewallPath.

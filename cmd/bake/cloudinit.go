@@ -33,7 +33,15 @@ func newCloudInit(e *env) *cobra.Command {
 		Use:   "cloud-init SPEC -o DIR",
 		Short: "Write each node's user-data, meta-data, network-config and NoCloud seed",
 		Args:  oneArg("SPEC"),
-		RunE:  func(c *cobra.Command, args []string) error { return e.cloudInit(c.Context(), args[0], f) },
+		Example: `  bake cloud-init cluster.yaml -o seeds
+  bake cloud-init cluster.yaml -o seeds --image stock --cloud openstack \
+      --agent-url https://example.org/ha-agent --agent-sha256 "$(sha256sum <ha-agent | cut -d ' ' -f 1)"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := required(c, "output", "DIR"); err != nil {
+				return err
+			}
+			return e.cloudInit(c.Context(), args[0], f)
+		},
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write DIR/NODE/user-data and the other files to this folder (required)")
@@ -82,9 +90,6 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 
 // options parses the flags and checks that they fit together.
 func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
-	if f.output == "" {
-		return o, errors.New("cannot write the files: the output folder is missing (-o DIR)")
-	}
 	if o.Image, err = cloudinit.ParseImage(f.image); err != nil {
 		return o, err
 	}

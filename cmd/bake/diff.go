@@ -44,6 +44,9 @@ need root.
 It exits with 0 if there is no difference, with 1 if there is one, and with 3 if a node could not be asked. The digests of
 the image files are not compared, because a file system contains timestamps.`,
 		Args: wantArgs(1, 2, "A"),
+		Example: `  bake diff cluster.yaml
+  bake diff rendered cluster.yaml
+  sudo bake diff old.qcow2 new.qcow2`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.diff(cmd.Context(), args, &f) },
 	}
 	cmd.Flags().BoolVarP(&f.unified, "unified", "u", false, "print a unified diff of the manifests of images")

@@ -54,6 +54,9 @@ func reference(root *cobra.Command) []byte {
 			text = c.Short + "."
 		}
 		fmt.Fprintln(b, text)
+		if c.Example != "" {
+			fmt.Fprintf(b, "\n```text\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(c.Example, "  "), "\n  ", "\n"))
+		}
 		first := true
 		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 			if f.Name == "help" {

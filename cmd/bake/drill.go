@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,14 +56,16 @@ no client could send requests to a VIP. An interrupt ends the drill; the report 
 
 'bake drill shell NODE' opens a shell on a node of the running drill.`,
 		Args: oneArg("SPEC"),
+		Example: `  sudo bake drill cluster.yaml --report drill.html
+  sudo bake drill cluster.yaml --fault haproxy-kill,node-crash --repeat 3 --max-gap 2s`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.drill(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.faults, "fault", nil, "`NAMES` of the faults to cause (default: all): "+strings.Join(drill.FaultNames(), ", "))
 	flags.IntVar(&f.repeat, "repeat", 1, "how often each fault strikes each holder")
 	flags.DurationVar(&f.maxGap, "max-gap", 0, "the longest time for which a client may get no answer (default: no limit)")
-	flags.StringVar(&f.report, "report", "", "write the report as an HTML page to `FILE`")
-	flags.StringVar(&f.jsonReport, "json-report", "", "write the report as JSON to `FILE`")
+	flags.StringVar(&f.report, "report", "", "write the report as an HTML page to `FILE`; - is stdout")
+	flags.StringVar(&f.jsonReport, "json-report", "", "write the report as JSON to `FILE`; - is stdout")
 	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
 	flags.StringVar(&f.image, "image", "", "a golden image of the spec to use, instead of baking one for the drill")
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake)")
@@ -78,6 +81,8 @@ func newDrillShell(e *env) *cobra.Command {
 		Use:   "shell NODE [COMMAND...]",
 		Short: "Open a shell on a node of the running drill, or run a command there",
 		Args:  wantArgs(1, -1, "NODE"),
+		Example: `  sudo bake drill shell lb1
+  sudo bake drill shell lb1 ha-agent status`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			command := args[1:]
 			if len(command) > 0 && command[0] == "--" {
@@ -148,6 +153,9 @@ func (f *drillFlags) check() error {
 	}
 	if f.maxGap < 0 {
 		return fmt.Errorf("cannot use --max-gap %v: must not be negative", f.maxGap)
+	}
+	if f.report == stdio && f.jsonReport == stdio {
+		return errors.New("cannot write both reports to stdout: give one of them a file")
 	}
 	return nil
 }
@@ -282,25 +290,34 @@ func (d *drilling) finish(ctx context.Context, r *drill.Report, runErr error) er
 
 func (d *drilling) write(r *drill.Report) error {
 	if d.flags.report != "" {
-		if err := writeReport(d.flags.report, func(f *os.File) error { return r.HTML(f) }); err != nil {
+		if err := d.writeReport(d.flags.report, r.HTML); err != nil {
 			return err
 		}
 	}
 	if d.flags.jsonReport != "" {
-		if err := writeReport(d.flags.jsonReport, func(f *os.File) error { return r.JSON(f) }); err != nil {
+		if err := d.writeReport(d.flags.jsonReport, r.JSON); err != nil {
 			return err
 		}
 	}
-	if d.json {
+	switch {
+	case d.flags.report == stdio || d.flags.jsonReport == stdio:
+		return nil
+	case d.json:
 		return json.NewEncoder(termsafe.Writer(d.stdout)).Encode(r)
 	}
 	return r.Print(termsafe.Writer(d.stdout))
 }
 
-func writeReport(path string, write func(*os.File) error) error {
-	f, err := os.Create(path)
-	if err == nil {
-		err = errors.Join(write(f), f.Close())
+// writeReport writes a report to a file, or to stdout, which then has nothing else.
+func (d *drilling) writeReport(path string, write func(io.Writer) error) error {
+	var err error
+	if path == stdio {
+		err = write(d.stdout)
+	} else {
+		var f *os.File
+		if f, err = os.Create(path); err == nil {
+			err = errors.Join(write(f), f.Close())
+		}
 	}
 	if err != nil {
 		return cannot("write the report: %w", err)

@@ -16,7 +16,8 @@ func newExplain(e *env) *cobra.Command {
 		Long: `Describe a key of the spec: its meaning, its values, and the keys in it. Without KEY, describe the keys of the whole spec.
 
 A KEY is written with dots: services.check, services.servers.tls.`,
-		Args: wantArgs(0, 1, "KEY"),
+		Args:    wantArgs(0, 1, "KEY"),
+		Example: `  bake explain services.check`,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return schema.Keys(), cobra.ShellCompDirectiveNoFileComp
 		},

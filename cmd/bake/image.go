@@ -40,7 +40,14 @@ as FILE.json and a list of its software (SPDX) as FILE.spdx.json. This needs roo
 
 If SOURCE_DATE_EPOCH is in the environment, no file in the image has a later timestamp.`,
 		Args: oneArg("SPEC"),
-		RunE: func(cmd *cobra.Command, args []string) error { return e.bakeImage(cmd.Context(), args[0], f) },
+		Example: `  sudo bake image cluster.yaml -o golden.qcow2
+  sudo bake image cluster.yaml -o golden.vmdk --release trixie --sign ~/.ssh/id_ed25519`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := required(cmd, "output", "FILE"); err != nil {
+				return err
+			}
+			return e.bakeImage(cmd.Context(), args[0], f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "the image to write (required)")
@@ -54,12 +61,14 @@ If SOURCE_DATE_EPOCH is in the environment, no file in the image has a later tim
 	flags.StringVar(&f.cache, "cache", "", "the cache directory for base images and packages (default: hapair in the user's cache directory)")
 	flags.StringVar(&f.snapshot, "snapshot", "", "bootstrap from the package archive as it was at `DATE`, such as 2026-01-31 or 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.sign, "sign", "", "sign the manifest with the ssh key in the file `KEY` (a private key, or a public key whose private key is in the ssh agent); writes FILE.json.sig")
-	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
 
 // check validates the flags, and returns the disk size in bytes.
 func (f *imageFlags) check() (size int64, err error) {
+	if f.output == stdio {
+		return 0, errors.New("cannot write an image to stdout: give a file with -o FILE")
+	}
 	format, err := image.ParseFormat(f.format, f.output)
 	if err != nil {
 		return 0, err

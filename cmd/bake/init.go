@@ -12,7 +12,7 @@ import (
 
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/exitstatus"
-	"github.com/hapair/hapair/internal/strictyaml"
+	"github.com/hapair/hapair/internal/nearest"
 )
 
 func newInit(e *env) *cobra.Command {
@@ -23,7 +23,10 @@ func newInit(e *env) *cobra.Command {
 		Use:   "init",
 		Short: "Print a commented spec to start from, or generate a first one",
 		Long:  "Print a commented spec to start from, or write it to a file. With --node, --vip and --service, or with --ask, generate\na first spec.\n\nExamples: " + strings.Join(examples.Names(), ", ") + ".",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
+		Example: `  bake init -o cluster.yaml
+  bake init --node lb1=192.0.2.11/24@eth0 --node lb2=192.0.2.12/24@eth0 --vip web=192.0.2.10/24 \
+      --service web=web:80/http,192.0.2.21:8080,192.0.2.22:8080 -o cluster.yaml`,
 		RunE: func(*cobra.Command, []string) error {
 			if list {
 				return e.listExamples()
@@ -38,11 +41,7 @@ func newInit(e *env) *cobra.Command {
 			}
 			data, ok := examples.Get(example)
 			if !ok {
-				hint := "must be one of " + strings.Join(examples.Names(), ", ")
-				if near := strictyaml.Nearest(example, examples.Names()); near != "" {
-					hint = fmt.Sprintf("did you mean %q?", near)
-				}
-				return exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find example %q: %s", example, hint))
+				return exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find example %q: %s", example, nearest.OneOf(example, examples.Names())))
 			}
 			return e.writeSpec(output, data)
 		},
@@ -54,7 +53,7 @@ func newInit(e *env) *cobra.Command {
 	c.Flags().StringArrayVar(&first.service, "service", nil, "generate a spec with the service `NAME=VIP:PORT/MODE,SERVER:PORT,…`; can be repeated")
 	c.Flags().BoolVar(&ask, "ask", false, "ask for nodes, virtual IPs and services, and generate a spec from the answers")
 	c.Flags().BoolVar(&list, "list", false, "list the examples with a short description")
-	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet")
+	c.Flags().StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet; - is stdout")
 	if err := c.RegisterFlagCompletionFunc("example", cobra.FixedCompletions(examples.Names(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // cannot happen: the flag is defined above
 	}
@@ -75,7 +74,7 @@ func (e *env) listExamples() error {
 
 // writeSpec prints a spec, or writes it to a new file. It never overwrites a file, because a person may have edited it.
 func (e *env) writeSpec(path string, data []byte) error {
-	if path == "" {
+	if path == "" || path == stdio {
 		if _, err := e.stdout.Write(data); err != nil {
 			return cannot("print the spec: %v", err)
 		}

@@ -36,11 +36,13 @@ It exits with 1 if the image contains something that two machines must not share
 that belongs to the machine that made it (people's accounts, authorized keys, passwords, logs, state of cloud-init, package
 lists); if the image does not match the manifest beside it; or if --verify finds no valid signature.`,
 		Args: oneArg("IMAGE"),
+		Example: `  sudo bake inspect golden.qcow2
+  sudo bake inspect golden.qcow2 --verify allowed_signers --sbom software.spdx.json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.inspect(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.verify, "verify", "", "require that the manifest beside the image is signed with a key from the file `ALLOWED_SIGNERS` (see ssh-keygen(1))")
-	flags.StringVar(&f.sbom, "sbom", "", "write the list of the image's software (SPDX 2.3, JSON) to `FILE`")
+	flags.StringVar(&f.sbom, "sbom", "", "write the list of the image's software (SPDX 2.3, JSON) to `FILE`; - is stdout, and the rest is then not printed")
 	return cmd
 }
 
@@ -67,7 +69,12 @@ func (e *env) inspect(ctx context.Context, path string, f inspectFlags) error {
 		if err != nil {
 			return exitstatus.With(exitstatus.Usage, err)
 		}
-		if err := renameio.WriteFile(f.sbom, software, 0o644); err != nil {
+		if f.sbom == stdio {
+			_, err = e.stdout.Write(software)
+		} else {
+			err = renameio.WriteFile(f.sbom, software, 0o644)
+		}
+		if err != nil {
 			return cannot("write the list of software: %w", err)
 		}
 	}
@@ -87,7 +94,11 @@ func (e *env) inspect(ctx context.Context, path string, f inspectFlags) error {
 		}
 	}
 	r.Good = len(r.Faults) == 0 && len(r.Differences) == 0 && r.Signature == ""
-	return e.tellInspection(r, f.verify != "")
+	stdout := e.stdout
+	if f.sbom == stdio {
+		stdout = io.Discard
+	}
+	return e.tellInspection(r, f.verify != "", stdout)
 }
 
 // differences compares an image with the manifest beside it, including digests.
@@ -123,8 +134,8 @@ func (r *inspectReport) checkSignature(ctx context.Context, allowed, path string
 	return err
 }
 
-func (e *env) tellInspection(r inspectReport, verified bool) error {
-	out := termsafe.Writer(e.stdout)
+func (e *env) tellInspection(r inspectReport, verified bool, stdout io.Writer) error {
+	out := termsafe.Writer(stdout)
 	if e.json {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")

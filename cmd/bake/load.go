@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/paint"
 	"github.com/hapair/hapair/internal/preflight"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -47,7 +49,7 @@ func (e *env) tell(problems diag.Problems) error {
 			return cannot("print the problems: %v", err)
 		}
 	} else {
-		problems.Print(termsafe.Writer(e.stderr))
+		problems.Print(termsafe.Writer(paint.For(e.stderr, os.Getenv)))
 	}
 	if problems.HasErrors() {
 		return exitstatus.With(exitstatus.No, nil)

@@ -26,10 +26,16 @@ type packerFlags struct{ output, builder, release, agent string }
 func newPacker(e *env) *cobra.Command {
 	var f packerFlags
 	c := &cobra.Command{
-		Use:   "packer SPEC -o DIR",
-		Short: "Write a Packer build of the golden image",
-		Args:  oneArg("SPEC"),
-		RunE:  func(c *cobra.Command, args []string) error { return e.packer(c.Context(), args[0], f) },
+		Use:     "packer SPEC -o DIR",
+		Short:   "Write a Packer build of the golden image",
+		Args:    oneArg("SPEC"),
+		Example: `  bake packer cluster.yaml -o packer --builder qemu`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := required(c, "output", "DIR"); err != nil {
+				return err
+			}
+			return e.packer(c.Context(), args[0], f)
+		},
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write DIR/"+template.File+" to this folder (required)")
@@ -40,8 +46,8 @@ func newPacker(e *env) *cobra.Command {
 }
 
 func (e *env) packer(ctx context.Context, path string, f packerFlags) error {
-	if f.output == "" {
-		return exitstatus.With(exitstatus.Usage, errors.New("cannot write the build: the output folder is missing (-o DIR)"))
+	if path == stdio {
+		return exitstatus.With(exitstatus.Usage, errors.New("cannot write a build for a spec from stdin: the build names the file of the spec"))
 	}
 	if err := template.CheckBuilder(f.builder); err != nil {
 		return exitstatus.With(exitstatus.Usage, err)

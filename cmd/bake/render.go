@@ -28,9 +28,11 @@ func newRender(e *env) *cobra.Command {
 		Use:   "render SPEC -o DIR",
 		Short: "Write each node's files as they will be on the node, for reading and comparing",
 		Args:  oneArg("SPEC"),
+		Example: `  bake render cluster.yaml -o rendered
+  bake render cluster.yaml -o rendered --node lb1 --release trixie`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if output == "" {
-				return errors.New("cannot write the files: the output folder is missing (-o DIR)")
+			if err := required(c, "output", "DIR"); err != nil {
+				return err
 			}
 			s, r, err := e.loadFor(c.Context(), args[0], releaseName)
 			if err != nil {

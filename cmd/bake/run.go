@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/nearest"
+	"github.com/hapair/hapair/internal/paint"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/termsafe"
 	"github.com/hapair/hapair/internal/version"
@@ -44,7 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	code := exitstatus.Of(err, exitstatus.Usage)
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "bake: %s\n", termsafe.Text(msg))
+		fmt.Fprintf(termsafe.Writer(paint.For(stderr, os.Getenv)), "bake: %s\n", termsafe.Text(msg))
 	}
 	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "bake: see 'bake help'")
@@ -59,6 +61,11 @@ func newRoot(e *env) *cobra.Command {
 		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: `  bake init -o cluster.yaml
+  bake validate cluster.yaml
+  sudo bake image cluster.yaml -o golden.qcow2`,
 	}
 	root.PersistentFlags().BoolVar(&e.json, "json", false, "print results and problems as JSON")
 	root.PersistentFlags().BoolVar(&e.strict, "strict", false, "treat warnings about the spec as errors")
@@ -79,6 +86,9 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newVerify(e))
 	root.AddCommand(newRollout(e))
 	root.AddCommand(newRollback(e))
+	root.AddCommand(newMan(e))
+	root.SetFlagErrorFunc(flagError)
+	addCompletion(root)
 	return root
 }
 
@@ -91,7 +101,7 @@ func node(s *spec.Spec, name string) (*spec.Node, error) {
 		}
 		names = append(names, s.Nodes[i].Name)
 	}
-	return nil, exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find node %q: the spec has %s", name, strings.Join(names, ", ")))
+	return nil, exitstatus.With(exitstatus.Usage, fmt.Errorf("cannot find node %q: %s", name, nearest.OneOf(name, names)))
 }
 
 // underRoot returns the location of an absolute path of a machine below dir.

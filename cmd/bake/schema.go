@@ -18,7 +18,8 @@ Write it beside the spec, and name it in the spec's first line:
     bake schema > cluster.schema.json
 
     # yaml-language-server: $schema=./cluster.schema.json`,
-		Args: cobra.NoArgs,
+		Args:    noArgs,
+		Example: `  bake schema >cluster.schema.json`,
 		RunE: func(*cobra.Command, []string) error {
 			data, err := schema.Generate()
 			if err != nil {

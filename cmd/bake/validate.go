@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,9 +12,11 @@ import (
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/paint"
 	"github.com/hapair/hapair/internal/preflight"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/termsafe"
 )
 
 func newValidate(e *env) *cobra.Command {
@@ -27,6 +30,8 @@ It runs all later steps for every node without writing anything, and reports the
 keepalived are installed, they test the configuration that would be generated for them, including raw lines in the spec.
 Files that exist only on the nodes, such as certificates, need not exist here.`,
 		Args: oneArg("SPEC"),
+		Example: `  bake validate cluster.yaml
+  bake validate cluster.yaml --release trixie --cloud ec2 --strict`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.validate(c.Context(), args[0], releaseName, cloudName)
 		},
@@ -72,7 +77,7 @@ func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) er
 			return cannot("print the problems: %v", err)
 		}
 	} else {
-		problems.Print(e.stderr)
+		problems.Print(termsafe.Writer(paint.For(e.stderr, os.Getenv)))
 	}
 	switch {
 	case !valid:

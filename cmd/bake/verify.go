@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/internal/cluster"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/paint"
 	"github.com/hapair/hapair/internal/remote"
 	"github.com/hapair/hapair/internal/termsafe"
 )
@@ -21,7 +23,8 @@ func newVerify(e *env) *cobra.Command {
 		Long: `Check the running nodes over ssh: each step of the setup on each node, and that each VIP has exactly one holder.
 
 It runs "sudo -n ha-agent …" at each node's address with the ssh program, your ssh configuration and your keys.`,
-		Args: oneArg("SPEC"),
+		Args:    oneArg("SPEC"),
+		Example: `  bake verify cluster.yaml --user admin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := e.load(args[0])
 			if err != nil {
@@ -45,7 +48,7 @@ func (e *env) tellReport(r cluster.Report) error {
 			return cannot("print the report: %v", err)
 		}
 	} else {
-		printReport(termsafe.Writer(e.stdout), r)
+		printReport(termsafe.Writer(paint.For(e.stdout, os.Getenv)), r)
 	}
 	if code := r.Status(); code != exitstatus.OK {
 		return exitstatus.With(code, nil)

@@ -6,9 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/nearest"
+	"github.com/hapair/hapair/internal/paint"
 	"github.com/hapair/hapair/internal/termsafe"
 	"github.com/hapair/hapair/internal/version"
 )
@@ -23,6 +26,7 @@ type command struct {
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	asked          *flag.FlagSet // the flags of the command that runs
 }
 
 // usage returns an error for a wrong command line.
@@ -49,14 +53,14 @@ func commands() []command {
 // run runs ha-agent with the given arguments and streams, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// Much of the output comes from daemons and files, so control characters are removed.
-	e := &env{stdin: stdin, stdout: termsafe.Writer(stdout), stderr: termsafe.Writer(stderr)}
+	e := &env{stdin: stdin, stdout: termsafe.Writer(paint.For(stdout, os.Getenv)), stderr: termsafe.Writer(stderr)}
 	err := dispatch(ctx, e, args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitstatus.OK
 	}
 	code := exitstatus.Of(err, exitstatus.Failure)
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "ha-agent: %s\n", termsafe.Text(msg))
+		fmt.Fprintf(paint.For(stderr, os.Getenv), "ha-agent: %s\n", termsafe.Text(msg))
 	}
 	if code == exitstatus.Usage {
 		fmt.Fprintln(stderr, "ha-agent: see 'ha-agent help'")
@@ -75,10 +79,15 @@ func dispatch(ctx context.Context, e *env, args []string) error {
 	case "-version", "--version":
 		return cmdVersion(ctx, e, args[1:])
 	}
+	if c, ok := commandNamed(args[0]); ok {
+		return c.run(ctx, e, args[1:])
+	}
+	var names []string
 	for _, c := range commands() {
-		if c.name == args[0] {
-			return c.run(ctx, e, args[1:])
-		}
+		names = append(names, c.name)
+	}
+	if near := nearest.Word(args[0], names); near != "" {
+		return usage("unknown command %q; did you mean %q?", args[0], near)
 	}
 	return usage("unknown command %q", args[0])
 }
@@ -95,6 +104,7 @@ func help(w io.Writer) {
 func (e *env) flags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet("ha-agent "+name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
+	e.asked = fs
 	return fs
 }
 
@@ -105,6 +115,7 @@ func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
 		fmt.Fprintf(e.stdout, "Usage of %s:\n", fs.Name())
 		fs.SetOutput(e.stdout)
 		fs.PrintDefaults()
+		fmt.Fprintf(e.stdout, "\nExample:\n  %s\n", example(strings.Fields(fs.Name())[1]))
 		return err
 	}
 	if err != nil {
@@ -120,14 +131,20 @@ func (e *env) parse(fs *flag.FlagSet, args []string, n int) error {
 	return nil
 }
 
-// argumentOf returns the name of a command's argument.
-func argumentOf(name string) string {
+// commandNamed returns the command with a name.
+func commandNamed(name string) (command, bool) {
 	for _, c := range commands() {
 		if c.name == name {
-			return c.args
+			return c, true
 		}
 	}
-	return ""
+	return command{}, false
+}
+
+// argumentOf returns the name of a command's argument.
+func argumentOf(name string) string {
+	c, _ := commandNamed(name)
+	return c.args
 }
 
 func cmdVersion(_ context.Context, e *env, args []string) error {

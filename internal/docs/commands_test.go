@@ -119,7 +119,7 @@ func blocks(t *testing.T, page string) []block {
 func copyTree(t *testing.T, from string) string {
 	t.Helper()
 	to := t.TempDir()
-	skip := map[string]bool{".git": true, ".cache": true, "bin": true, "out": true, "examples/secrets": true}
+	skip := map[string]bool{".git": true, ".cache": true, "bin": true, "dist": true, "out": true, "examples/secrets": true}
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

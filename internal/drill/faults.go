@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
+	"github.com/hapair/hapair/internal/nearest"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -72,7 +72,7 @@ func (c *Cluster) chosen(names []string) ([]drilled, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(f drilled) bool { return f.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("cannot find the fault %q: must be one of %s", name, strings.Join(FaultNames(), ", "))
+			return nil, fmt.Errorf("cannot find the fault %q: %s", name, nearest.OneOf(name, FaultNames()))
 		}
 		out = append(out, all[i])
 	}

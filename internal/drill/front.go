@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/nearest"
 )
 
 // frontName is the address at which a running drill answers how to enter its nodes. It is an abstract address (unix(7)),
@@ -63,6 +64,41 @@ func answer(conn net.Conn, hosts []*lab.Host) {
 
 // Enter finds a node of the running drill. It returns the beginning of a command line that runs a command on the node.
 func Enter(ctx context.Context, node string) ([]string, error) {
+	all, err := roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range all {
+		if e.name == node || e.name == strings.ReplaceAll(node, "_", "-") {
+			if e.leader <= 0 {
+				return nil, fmt.Errorf("cannot enter %s: it is off", node)
+			}
+			return lab.EnterArgs(e.leader), nil
+		}
+		names = append(names, e.name)
+	}
+	return nil, fmt.Errorf("cannot find node %q in the drill: %s", node, nearest.OneOf(node, names))
+}
+
+// Nodes returns the names of the nodes of the running drill, if there is one.
+func Nodes() []string {
+	all, _ := roster(context.Background())
+	var names []string
+	for _, e := range all {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// entered is a node of the running drill, with the process that leads its system, which is 0 if the node is off.
+type entered struct {
+	name   string
+	leader int
+}
+
+// roster asks the running drill for its nodes.
+func roster(ctx context.Context) ([]entered, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", frontName)
 	if err != nil {
 		return nil, errors.New("cannot find a running drill; start one with 'bake drill SPEC --keep'")
@@ -72,23 +108,15 @@ func Enter(ctx context.Context, node string) ([]string, error) {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	var names []string
+	var all []entered
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
-		var name string
-		var leader int
-		if _, err := fmt.Sscan(lines.Text(), &name, &leader); err != nil {
+		var e entered
+		if _, err := fmt.Sscan(lines.Text(), &e.name, &e.leader); err != nil {
 			return nil, fmt.Errorf("cannot parse the answer of the drill: %w", err)
 		}
-		names = append(names, name)
-		if name != node && name != strings.ReplaceAll(node, "_", "-") {
-			continue
-		}
-		if leader <= 0 {
-			return nil, fmt.Errorf("cannot enter %s: it is off", node)
-		}
-		return lab.EnterArgs(leader), nil
+		all = append(all, e)
 	}
-	return nil, fmt.Errorf("cannot find node %q in the drill: it has %s", node, strings.Join(names, ", "))
+	return all, nil
 }
 
 // ofRoot checks that the listener belongs to root. Any user can take an abstract address, and could mislead root.

@@ -117,20 +117,20 @@ func Worst(effects []Effect) Kind {
 
 // byPath has the effects of single files, by path.
 var byPath = map[string]Effect{
-	wellknown.HAProxyConfig:                                {Kind: Reload, Unit: wellknown.HAProxyUnit},
-	wellknown.HAProxySockets:                               {Kind: Reload, Unit: wellknown.HAProxyUnit},
-	wellknown.HAProxyDefaults:                              {Kind: Restart, Unit: wellknown.HAProxyUnit}, // the unit's environment
-	wellknown.AgentConfig:                                  {Kind: Restart, Unit: wellknown.AgentUnit},
-	wellknown.Agent:                                        {Kind: Restart, Unit: wellknown.AgentUnit},
-	"/usr/lib/systemd/system/" + wellknown.AgentUnit:       {Kind: Restart, Unit: wellknown.AgentUnit},
-	wellknown.SysctlConfig:                                 {Kind: Reload, Unit: "systemd-sysctl.service"},
-	wellknown.FirewallRules:                                {Kind: Reload, Unit: wellknown.FirewallUnit},
-	"/usr/lib/systemd/system/" + wellknown.FirewallUnit:    {Kind: Reload, Unit: wellknown.FirewallUnit},
-	wellknown.SyslogConfig:                                 {Kind: Restart, Unit: "rsyslog.service"},
-	wellknown.Certificates:                                 {Kind: Nothing},
-	"/etc/systemd/system/haproxy.service.d/hapair.conf":    {Kind: Restart, Unit: wellknown.HAProxyUnit},
-	"/etc/systemd/system/keepalived.service.d/hapair.conf": {Kind: Restart, Unit: wellknown.KeepalivedUnit},
-	"/etc/systemd/networkd.conf.d/hapair.conf":             {Kind: Reload, Unit: "systemd-networkd.service"},
+	wellknown.HAProxyConfig:                                    {Kind: Reload, Unit: wellknown.HAProxyUnit},
+	wellknown.HAProxySockets:                                   {Kind: Reload, Unit: wellknown.HAProxyUnit},
+	wellknown.HAProxyDefaults:                                  {Kind: Restart, Unit: wellknown.HAProxyUnit}, // the unit's environment
+	wellknown.AgentConfig:                                      {Kind: Restart, Unit: wellknown.AgentUnit},
+	wellknown.Agent:                                            {Kind: Restart, Unit: wellknown.AgentUnit},
+	"/usr/lib/systemd/system/" + wellknown.AgentUnit:           {Kind: Restart, Unit: wellknown.AgentUnit},
+	wellknown.SysctlConfig:                                     {Kind: Reload, Unit: "systemd-sysctl.service"},
+	wellknown.FirewallRules:                                    {Kind: Reload, Unit: wellknown.FirewallUnit},
+	"/usr/lib/systemd/system/" + wellknown.FirewallUnit:        {Kind: Reload, Unit: wellknown.FirewallUnit},
+	wellknown.SyslogConfig:                                     {Kind: Restart, Unit: "rsyslog.service"},
+	wellknown.Certificates:                                     {Kind: Nothing},
+	"/usr/lib/systemd/system/haproxy.service.d/hapair.conf":    {Kind: Restart, Unit: wellknown.HAProxyUnit},
+	"/usr/lib/systemd/system/keepalived.service.d/hapair.conf": {Kind: Restart, Unit: wellknown.KeepalivedUnit},
+	"/usr/lib/systemd/networkd.conf.d/hapair.conf":             {Kind: Reload, Unit: "systemd-networkd.service"},
 }
 
 // ofFile returns the effects of a file that differs.

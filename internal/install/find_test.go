@@ -18,18 +18,20 @@ func TestFindAgent(t *testing.T) {
 	named, beside, inPath, nowhere := make(t.TempDir()), make(t.TempDir()), make(t.TempDir()), t.TempDir()
 	program := func(dir string) string { return filepath.Join(dir, "bake") }
 	t.Setenv("PATH", filepath.Dir(inPath))
-	for _, c := range []struct{ named, program, want string }{
-		{named, program(filepath.Dir(beside)), named},
-		{"", program(filepath.Dir(beside)), beside},
-		{"", program(nowhere), inPath},
+	installed, none := make(t.TempDir()), filepath.Join(nowhere, "none")
+	for _, c := range []struct{ named, program, installed, want string }{
+		{named, program(filepath.Dir(beside)), installed, named},
+		{"", program(filepath.Dir(beside)), installed, beside},
+		{"", program(nowhere), installed, installed},
+		{"", program(nowhere), none, inPath},
 	} {
-		if got, err := FindAgent(c.named, c.program); err != nil || got != c.want {
+		if got, err := findAgent(c.named, c.program, c.installed); err != nil || got != c.want {
 			t.Errorf("%q, %v, want %q", got, err, c.want)
 		}
 	}
 	t.Setenv("PATH", nowhere)
 	for _, named := range []string{"", nowhere, filepath.Join(nowhere, "x")} {
-		if got, err := FindAgent(named, program(nowhere)); err == nil || !strings.Contains(err.Error(), "go build ./cmd/ha-agent") {
+		if got, err := findAgent(named, program(nowhere), none); err == nil || !strings.Contains(err.Error(), "go build ./cmd/ha-agent") {
 			t.Errorf("%q, %v", got, err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hapair/hapair/internal/nearest"
 )
 
 // Version is the version of a program: major, minor, patch.
@@ -129,5 +131,5 @@ func Get(name string) (Release, error) {
 			return r, nil
 		}
 	}
-	return Release{}, fmt.Errorf("cannot find release %q: must be one of %s", name, strings.Join(Names(), ", "))
+	return Release{}, fmt.Errorf("cannot find release %q: %s", name, nearest.OneOf(name, Names()))
 }

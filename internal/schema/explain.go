@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"github.com/hapair/hapair/internal/strictyaml"
+	"github.com/hapair/hapair/internal/nearest"
 )
 
 // listIndex is what a path has behind a key that takes a list: [] or [3].
@@ -62,7 +62,7 @@ func nearestKey(path, name string, in *jsonschema.Schema) string {
 	if len(elsewhere) > 0 {
 		return fmt.Sprintf("%s has no key %q, but there are %s", where, name, strings.Join(elsewhere, ", "))
 	}
-	if near := strictyaml.Nearest(name, in.PropertyOrder); near != "" {
+	if near := nearest.Word(name, in.PropertyOrder); near != "" {
 		return fmt.Sprintf("%s has no key %q; did you mean %q?", where, name, strings.TrimPrefix(path+"."+near, "."))
 	}
 	return fmt.Sprintf("%s has no key %q; it has %s", where, name, strings.Join(in.PropertyOrder, ", "))

@@ -114,8 +114,11 @@ func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 	}
 }
 
-// readSpec reads the spec itself, which a shell may also pipe in as /dev/stdin or /dev/fd/63.
+// readSpec reads the spec itself, which a shell may also pipe in as /dev/stdin or /dev/fd/63. "-" is stdin.
 func readSpec(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(os.Stdin, maxFile+1))
+	}
 	if path != "/dev/stdin" && !strings.HasPrefix(path, "/dev/fd/") {
 		return regular.ReadFile(path, maxFile)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hapair/hapair/internal/nearest"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/strictyaml"
 )
@@ -15,7 +16,7 @@ func quote(s string) string { return strictyaml.Quote(s) }
 
 // meant is a hint with what a misspelt word may have meant, or with all that it could.
 func meant(word string, known []string) string {
-	if near := strictyaml.Nearest(word, known); near != "" {
+	if near := nearest.Word(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 {

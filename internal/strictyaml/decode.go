@@ -12,6 +12,7 @@ import (
 
 	"github.com/hapair/hapair/internal/diag"
 	"github.com/hapair/hapair/internal/lazyregexp"
+	"github.com/hapair/hapair/internal/nearest"
 	"github.com/hapair/hapair/internal/redact"
 )
 
@@ -125,7 +126,7 @@ func (n *Node) unknown(key, value *yaml.Node, names []string, fields map[string]
 		return
 	}
 	hint := "known here: " + strings.Join(names, ", ")
-	if near := Nearest(key.Value, names); near != "" {
+	if near := nearest.Word(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 		n.doc.misspelt[join(n.Path(), near)] = true
 		private = private || redact.Key(near) || fields[near].Type.Kind() != reflect.Map && holdsSecret(fields[near].Type)

@@ -218,15 +218,3 @@ func TestErrorsAreNotLostAmongWarnings(t *testing.T) {
 		t.Error("an error beyond the bound is lost")
 	}
 }
-
-func TestNearest(t *testing.T) {
-	known := []string{"address", "interface", "port", "name", "virtual_router_id"}
-	for word, want := range map[string]string{
-		"adress": "address", "interfaces": "interface", "prot": "port", "nmae": "name", "colour": "", "": "",
-		"virtual_routerid": "virtual_router_id", strings.Repeat("x", 100): "",
-	} {
-		if got := Nearest(word, known); got != want {
-			t.Errorf("Nearest(%q) is %q, want %q", word, got, want)
-		}
-	}
-}

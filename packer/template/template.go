@@ -5,11 +5,11 @@ package template
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/hapair/hapair/internal/nearest"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/version"
 )
@@ -79,7 +79,7 @@ func find(name string) (builder, error) {
 	all := builders()
 	i := slices.IndexFunc(all, func(b builder) bool { return b.name == name })
 	if i < 0 {
-		return builder{}, fmt.Errorf("cannot write a build for the builder %q: must be one of %s", name, strings.Join(Builders(), ", "))
+		return builder{}, fmt.Errorf("cannot write a build for the builder %q: %s", name, nearest.OneOf(name, Builders()))
 	}
 	return all[i], nil
 }

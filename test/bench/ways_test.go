@@ -42,7 +42,7 @@ func (w way) convert(ctx context.Context, h *lab.Host, number string) error {
 		return nil
 	}
 	if _, err := h.Must(ctx, "sh", "-euc", `systemctl disable --now ha-agent.service
-rm -f /etc/systemd/system/haproxy.service.d/hapair.conf /etc/systemd/system/keepalived.service.d/hapair.conf`); err != nil {
+rm -f /usr/lib/systemd/system/haproxy.service.d/hapair.conf /usr/lib/systemd/system/keepalived.service.d/hapair.conf`); err != nil {
 		return err
 	}
 	dir := "testdata/" + w.byHand

@@ -27,7 +27,8 @@ var floors = [][]string{
 	{"internal/cluster", "internal/lab/fault", "internal/preflight", "internal/rollout"},
 	{"internal/judge", "internal/lab", "internal/nodediff"},
 	{"cloudinit", "internal/image", "internal/remote", "packer/template"},
-	{"internal/archive", "internal/install", "internal/sbom"},
+	{"internal/archive", "internal/install", "internal/packages/mkrelease", "internal/sbom"},
+	{"internal/packages"},
 	{"internal/recipe"},
 	{"internal/haproxy/haproxycfg", "internal/keepalived/keepalivedconf"},
 	// The agent.
@@ -49,10 +50,10 @@ var floors = [][]string{
 	{"internal/release", "internal/srcmap", "internal/strictyaml"},
 	// Packages that are independent of load balancers.
 	{"internal/haproxy/syntax"},
-	{"internal/diag", "internal/dpkg", "internal/outdir", "internal/yamlmask"},
-	{"units"},
+	{"internal/diag", "internal/dpkg", "internal/man", "internal/outdir", "internal/yamlmask"},
+	{"internal/deb", "units"},
 	{"internal/redact", "internal/yamlsyntax"},
-	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/wellknown", "internal/regular", "internal/revision", "internal/sysctl", "internal/termsafe", "internal/version"},
+	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/nearest", "internal/paint", "internal/wellknown", "internal/regular", "internal/revision", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

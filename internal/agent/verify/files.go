@@ -22,9 +22,10 @@ import (
 
 // imageFeatures returns the features of an image, as its files show them.
 func (m *Machine) imageFeatures() units.Features {
+	// The units themselves are in every package of ha-agent.
 	f := units.Features{
-		Firewall:     m.has(units.Firewall().Path),
-		Certificates: m.has(wellknown.Certificates) || m.has(units.Certificates()[0].Path),
+		Firewall:     m.has("/etc/systemd/system/multi-user.target.wants/" + wellknown.FirewallUnit),
+		Certificates: m.has(wellknown.Certificates) || m.has("/etc/systemd/system/haproxy.service.wants/"+wellknown.CertificatesUnit),
 	}
 	found, _ := filepath.Glob(m.path(units.Network("*").Path))
 	for _, p := range found {

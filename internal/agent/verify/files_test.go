@@ -39,6 +39,7 @@ func TestEveryShippedFileIsChecked(t *testing.T) {
 					put(t, m, f.Path, string(f.Content), f.Mode)
 				}
 			}
+			put(t, m, "/etc/systemd/system/multi-user.target.wants/hapair-firewall.service", "", 0o644)
 			if got := m.one(t.Context(), m.files(m.nodeFeatures(c))); !got.OK {
 				t.Fatalf("as shipped: %+v", got)
 			}

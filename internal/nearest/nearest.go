@@ -1,7 +1,22 @@
-package strictyaml
+// Package nearest finds the word that a person probably meant.
+package nearest
 
-// Nearest returns the candidate with the smallest edit distance from s, or "" if none is similar.
-func Nearest(s string, candidates []string) string {
+import (
+	"fmt"
+	"strings"
+)
+
+// OneOf says which word was probably meant by a wrong one, or else which words are valid: "did you mean "noble"?", "must be one of
+// jammy, noble".
+func OneOf(wrong string, words []string) string {
+	if near := Word(wrong, words); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "must be one of " + strings.Join(words, ", ")
+}
+
+// Word returns the candidate with the smallest edit distance from s, or "" if none is near.
+func Word(s string, candidates []string) string {
 	if len(s) > 64 {
 		return ""
 	}

@@ -1,0 +1,236 @@
+package packages_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hapair/hapair/internal/deb"
+	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/packages"
+	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/test/cluster"
+)
+
+const hostSpec = `apiVersion: hapair/v1
+cluster: alone
+nodes:
+  - {name: a, address: 192.168.56.101/24, interface: eth3}
+  - {name: b, address: 192.168.56.102/24, interface: eth3}
+vips: [{name: v, address: 192.168.56.32/24, interface: eth3}]
+services:
+  - {name: web, vip: v, port: 80, servers: [{name: w, address: 192.168.56.201, port: 80}]}
+`
+
+// TestPackagesOnAHost installs both packages on a host with its own systemd, makes it a node with them, upgrades them, and
+// removes and purges them.
+func TestPackagesOnAHost(t *testing.T) {
+	for _, name := range cluster.Releases(t, "noble") {
+		t.Run(name, func(t *testing.T) {
+			h := host{startHost(t, name)}
+			h.put(t, "/root/first", "0.1.0")
+			h.put(t, "/root/second", "0.1.1")
+			h.install(t, "/root/first")
+			h.installed(t)
+			h.bakes(t, name)
+			h.serves(t)
+			h.upgrades(t)
+			h.removes(t)
+			h.purges(t)
+		})
+	}
+}
+
+type host struct{ *lab.Host }
+
+func startHost(t *testing.T, release string) *lab.Host {
+	t.Helper()
+	root := labtest.Root(t, release, lab.NodePackages()...)
+	l := labtest.Lab(t)
+	base, err := l.Directory(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := l.AddHost(lab.HostConfig{Name: "a", Base: base, Interfaces: []lab.Interface{{Name: "eth3", Network: "public"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"/etc/cloud/cloud-init.disabled":    "",
+		"/etc/systemd/network/eth3.network": "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.101/24\nIPv6AcceptRA=no\n",
+	} {
+		if err := h.WriteFile(name, 0o644, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := h.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.WaitRunning(ctx); err != nil {
+		t.Fatalf("%v\n%s", err, h.Logs(ctx, 100))
+	}
+	return h
+}
+
+func (h host) must(t *testing.T, script string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	out, err := h.Must(ctx, "sh", "-euc", script)
+	if err != nil {
+		t.Fatalf("%s\n%v\n%s", script, err, h.Logs(ctx, 60))
+	}
+	return out
+}
+
+// put copies the packages to the host, with the given version.
+func (h host) put(t *testing.T, dir, version string) {
+	t.Helper()
+	tools := programs(t)
+	agent, err := packages.Agent(tools.Agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bake, err := packages.Bake(tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.must(t, "mkdir "+dir)
+	for _, p := range []*deb.Package{agent, bake} {
+		i := slices.IndexFunc(p.Control, func(f deb.Field) bool { return f.Name == "Version" })
+		p.Control[i].Value = version
+		var b bytes.Buffer
+		if err := p.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.WriteFile(dir+"/"+p.FileName(), 0o644, b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// programs builds bake and ha-agent.
+func programs(t *testing.T) packages.Tools {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", dir+"/", "../../cmd/bake", "../../cmd/ha-agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build the programs: %v\n%s", err, out)
+	}
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	return packages.Tools{Bake: read("bake"), Agent: read("ha-agent"), Shared: map[string][]byte{"/usr/share/man/man1/bake.1.gz": packages.Gzip([]byte(".TH BAKE 1\n"))}}
+}
+
+func (h host) install(t *testing.T, dir string) {
+	t.Helper()
+	t.Log(h.must(t, "export DEBIAN_FRONTEND=noninteractive; apt-get -q -y -o Dpkg::Use-Pty=0 --no-install-recommends install "+dir+"/*.deb 2>&1"))
+}
+
+func (h host) installed(t *testing.T) {
+	t.Helper()
+	h.must(t, `[ "$(dpkg-query -W -f '${db:Status-Abbrev}' ha-agent hapair-bake)" = "ii ii " ]
+getent passwd hapair-check
+[ "$(systemctl is-enabled ha-agent.service)" = enabled ]
+bake version
+ha-agent version
+[ -e /run/ha-agent/haproxy.track ]
+[ "$(sysctl -n net.ipv4.ip_nonlocal_bind)" = 1 ]
+dpkg --verify ha-agent
+systemctl cat keepalived.service | grep -q 'ha-agent guard keepalived'`)
+}
+
+// bakes runs bake as installed: it validates a spec, and writes the files of a node.
+func (h host) bakes(t *testing.T, release string) {
+	t.Helper()
+	if err := h.WriteFile("/root/spec.yaml", 0o644, []byte(hostSpec)); err != nil {
+		t.Fatal(err)
+	}
+	h.must(t, fmt.Sprintf("cd /root; bake validate spec.yaml --release %s; bake render spec.yaml -o rendered --release %[1]s", release))
+}
+
+// serves makes the host a node with the files, and waits until it holds the VIP and is healthy.
+func (h host) serves(t *testing.T) {
+	t.Helper()
+	h.must(t, `cp -r /root/rendered/a/etc/. /etc/
+chgrp haproxy /etc/haproxy/haproxy.cfg
+systemctl daemon-reload
+systemctl restart haproxy.service ha-agent.service keepalived.service`)
+	h.healthy(t)
+}
+
+func (h host) healthy(t *testing.T) {
+	t.Helper()
+	eventually.Nil(t, time.Minute, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		out, err := h.Must(ctx, "ha-agent", "status")
+		if err != nil {
+			return err
+		}
+		holds, err := h.Holds(netip.MustParseAddr("192.168.56.32"))
+		if err != nil || !holds {
+			return fmt.Errorf("the node does not hold the VIP (%v):\n%s", err, out)
+		}
+		return nil
+	})
+}
+
+// upgrades installs the second version over an edited conffile. keepalived must not notice.
+func (h host) upgrades(t *testing.T) {
+	t.Helper()
+	const state = "systemctl show -p MainPID --value "
+	keepalived, agent := h.must(t, state+"keepalived.service"), h.must(t, state+"ha-agent.service")
+	h.must(t, "echo '// edited' >>/etc/apt/apt.conf.d/60hapair")
+	h.install(t, "/root/second")
+	h.must(t, "tail -n 1 /etc/apt/apt.conf.d/60hapair | grep -x '// edited'")
+	if got := h.must(t, "dpkg-query -W -f '${Version}' ha-agent"); got != "0.1.1" {
+		t.Errorf("version %s is installed", got)
+	}
+	if got := h.must(t, state+"keepalived.service"); got != keepalived {
+		t.Error("the upgrade restarted keepalived")
+	}
+	if got := h.must(t, state+"ha-agent.service"); got == agent {
+		t.Error("the upgrade did not restart the agent")
+	}
+	h.healthy(t)
+}
+
+// removes checks that haproxy runs on after the packages are removed, as its own package has it.
+func (h host) removes(t *testing.T) {
+	t.Helper()
+	h.must(t, `apt-get -q -y remove ha-agent hapair-bake
+[ ! -e /usr/bin/ha-agent ]
+[ ! -e /usr/bin/bake ]
+[ ! -e /usr/lib/hapair ]
+[ -e /etc/sysctl.d/60-hapair.conf ]
+[ -e /etc/ha-agent/agent.yaml ]
+systemctl restart haproxy.service
+! systemctl cat keepalived.service haproxy.service | grep -q ha-agent
+! systemctl is-active --quiet ha-agent.service`)
+}
+
+func (h host) purges(t *testing.T) {
+	t.Helper()
+	left := h.must(t, `apt-get -q -y purge ha-agent hapair-bake >/dev/null
+find /etc /usr /var/lib -xdev '(' -name '*hapair*' -o -name '*ha-agent*' ')' -print`)
+	if left != "" {
+		t.Errorf("after the purge there are\n%s", left)
+	}
+}
