@@ -49,6 +49,8 @@ The revision is written beside the spec, as SPEC.revision. Keep it with the spec
 
 It runs "sudo -n ha-agent …" at each node's address with the ssh program, your ssh configuration and your keys.`,
 		Args: oneArg("SPEC"),
+		Example: `  bake rollout cluster.yaml
+  bake rollout cluster.yaml --yes --user admin`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.rollout(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
@@ -68,8 +70,9 @@ func newRollback(e *env) *cobra.Command {
 
 The nodes have kept it. Only their addresses are taken from the spec. It is a new revision with the old content, and is tested,
 tried and confirmed like any other.`,
-		Args: oneArg("SPEC"),
-		RunE: func(cmd *cobra.Command, args []string) error { return e.rollback(cmd.Context(), args[0], f) },
+		Args:    oneArg("SPEC"),
+		Example: "  bake rollback cluster.yaml",
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.rollback(cmd.Context(), args[0], f) },
 	}
 	f.add(e, cmd)
 	return cmd

@@ -23,6 +23,8 @@ func example(name string) string {
 		return "ha-agent inventory <request.json"
 	case "version":
 		return "ha-agent version"
+	case "revision":
+		return "sudo ha-agent revision show"
 	}
 	return "ha-agent help"
 }

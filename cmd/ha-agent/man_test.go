@@ -41,6 +41,22 @@ func TestShippedPages(t *testing.T) {
 	}
 }
 
+// allCommands returns the commands with those of revision in its place.
+func allCommands() []command {
+	var all []command
+	for _, c := range commands() {
+		if c.name != "revision" {
+			all = append(all, c)
+			continue
+		}
+		for _, sub := range revisionCommands() {
+			sub.name = "revision " + sub.name
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
 // flagsOf returns the flags of a command.
 func flagsOf(t *testing.T, c command) *flag.FlagSet {
 	t.Helper()
@@ -61,9 +77,11 @@ func page(t *testing.T) []byte {
 			"keepalived asks it whether this node may hold a virtual IP.",
 		Exit: man.ExitStatus, SeeAlso: []string{"bake(1)", "haproxy(1)", "keepalived(8)"},
 	}
-	for _, c := range commands() {
+	for _, c := range allCommands() {
 		p.Commands = append(p.Commands, man.Item{Term: strings.TrimSpace(c.name + " " + c.args), Text: c.short})
-		p.Examples += example(c.name) + "\n"
+		if line := example(c.name); line != example("") {
+			p.Examples += line + "\n"
+		}
 		flagsOf(t, c).VisitAll(func(f *flag.Flag) {
 			kind, usage := flag.UnquoteUsage(f)
 			if f.DefValue != "" && f.DefValue != "false" {
@@ -85,10 +103,15 @@ func completion(t *testing.T) []byte {
 	words := map[string]string{"maintenance": "on off", "guard": "haproxy keepalived sysctl"}
 	var names []string
 	var cases strings.Builder
+	for _, c := range revisionCommands() {
+		words["revision"] += " " + c.name
+	}
 	for _, c := range commands() {
 		names = append(names, c.name)
 		var flags []string
-		flagsOf(t, c).VisitAll(func(f *flag.Flag) { flags = append(flags, "--"+f.Name) })
+		if c.name != "revision" {
+			flagsOf(t, c).VisitAll(func(f *flag.Flag) { flags = append(flags, "--"+f.Name) })
+		}
 		slices.Sort(flags)
 		line := strings.TrimSpace(words[c.name] + " " + strings.Join(flags, " "))
 		if c.args == "DIR" {

@@ -140,7 +140,7 @@ func programs(t *testing.T) packages.Tools {
 
 func (h host) install(t *testing.T, dir string) {
 	t.Helper()
-	t.Log(h.must(t, "export DEBIAN_FRONTEND=noninteractive; apt-get -q -y -o Dpkg::Use-Pty=0 --no-install-recommends install "+dir+"/*.deb 2>&1"))
+	t.Log(h.must(t, "DEBIAN_FRONTEND=noninteractive dpkg --install "+dir+"/*.deb 2>&1"))
 }
 
 func (h host) installed(t *testing.T) {
@@ -215,7 +215,7 @@ func (h host) upgrades(t *testing.T) {
 // removes checks that haproxy runs on after the packages are removed, as its own package has it.
 func (h host) removes(t *testing.T) {
 	t.Helper()
-	h.must(t, `apt-get -q -y remove ha-agent hapair-bake
+	h.must(t, `dpkg --remove ha-agent hapair-bake
 [ ! -e /usr/bin/ha-agent ]
 [ ! -e /usr/bin/bake ]
 [ ! -e /usr/lib/hapair ]
@@ -228,7 +228,7 @@ systemctl restart haproxy.service
 
 func (h host) purges(t *testing.T) {
 	t.Helper()
-	left := h.must(t, `apt-get -q -y purge ha-agent hapair-bake >/dev/null
+	left := h.must(t, `dpkg --purge ha-agent hapair-bake >/dev/null
 find /etc /usr /var/lib -xdev '(' -name '*hapair*' -o -name '*ha-agent*' ')' -print`)
 	if left != "" {
 		t.Errorf("after the purge there are\n%s", left)

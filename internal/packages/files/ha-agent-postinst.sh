@@ -5,8 +5,8 @@ set -e
 # The account as which keepalived runs the check.
 systemd-sysusers hapair.conf
 
-# Only at the first installation: an operator may disable the unit.
-[ -n "$2" ] || systemctl --quiet enable ha-agent.service
+# Only at the first installation: an operator may disable units.
+[ -n "$2" ] || systemctl --quiet enable ha-agent.service hapair-revision.socket hapair-revision.service
 
 # In a chroot nothing runs.
 [ -d /run/systemd/system ] || exit 0

@@ -11,9 +11,10 @@ _ha_agent() {
 	apply) words="$(compgen -d -- "$word") --timeout" ;;
 	maintenance) words="on off --config --for --force" ;;
 	inventory) words="" ;;
+	revision) words="show settle serve supervise answer" ;;
 	version) words="" ;;
 	esac
-	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply maintenance inventory version help"
+	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply maintenance inventory revision version help"
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 complete -F _ha_agent ha-agent
