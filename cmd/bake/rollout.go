@@ -185,9 +185,12 @@ func (e *env) look(ctx context.Context, ro *rollout.Rollout) (seen []rollout.See
 // answerError adds the advice of a node that gave no answer.
 func answerError(err error) error {
 	var silent *remote.Error
+	var busy *rollout.Busy
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &busy):
+		return exitstatus.With(exitstatus.No, err)
 	case errors.As(err, &silent) && silent.Try != "":
 		return exitstatus.With(exitstatus.Failure, fmt.Errorf("%w; %s", err, silent.Try))
 	}

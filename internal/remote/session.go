@@ -28,6 +28,9 @@ type Session struct {
 	mu sync.Mutex
 }
 
+// exitTime is how long ssh may take to exit after it has closed its output.
+const exitTime = 2 * time.Second
+
 // maxReply is the size limit of one answer, in bytes.
 const maxReply = 64 << 20
 
@@ -95,13 +98,14 @@ func readReply(r *bufio.Reader) ([]byte, error) {
 // ended returns why the program has ended.
 func (s *Session) ended(ctx context.Context, why error) error {
 	s.in.Close()
+	// One that has closed its output, and does not exit, is of no use.
+	defer time.AfterFunc(exitTime, func() { _ = s.cmd.Process.Kill() }).Stop()
 	err := s.cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return s.login.silent(ctx, s.host)
 	case err == nil:
-		err = why
-		return &Error{Why: fmt.Sprintf("cannot ask %s: its answer was cut off: %v", s.host, err)}
+		return &Error{Why: fmt.Sprintf("cannot ask %s: its answer was cut off: %v", s.host, why)}
 	}
 	return s.login.failed(err, s.host, s.name, s.said.buf.String())
 }

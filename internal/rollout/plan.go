@@ -98,6 +98,9 @@ func (r *Rollout) Look(ctx context.Context) ([]Seen, error) {
 	}
 }
 
+// Busy is the error that another rollout is at work.
+type Busy struct{ error }
+
 // leftError is a trial that its rollout has left, and that the nodes have not ended yet.
 type leftError struct{ error }
 
@@ -108,7 +111,7 @@ func (r *Rollout) pending(seen []Seen) error {
 		switch {
 		case t == nil:
 		case t.Open:
-			return fmt.Errorf("cannot roll out: another rollout is at work: on %s, %v is %s since %s", s.Node, t.Ref, t.Phase, t.Since.Format(time.RFC3339))
+			return &Busy{fmt.Errorf("cannot roll out: another rollout is at work: on %s, %v is %s since %s", s.Node, t.Ref, t.Phase, t.Since.Format(time.RFC3339))}
 		default:
 			why := t.Waits
 			if why == "" {

@@ -34,6 +34,7 @@ func TestRollout(t *testing.T) {
 		{"rollback", rollback},
 		{"a unit's drop-in, which needs a restart", restarted},
 		{"a VIP, TLS, files and the firewall", wide},
+		{"the commands of docs/rollout.md", documented},
 		{"a node loses power on trial", powerCut},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.test(t, p) }) {
@@ -330,6 +331,7 @@ func restarted(t *testing.T, p *pair) {
 			t.Fatal(err)
 		}
 	}
+	p.write(t, p.spec("", server(208)))
 	p.serveLosing(t, 2, func() { // each handover may break the request of each client that is in progress
 		if out := p.rollout(t, 0); !strings.Contains(out, "restart haproxy.service") {
 			t.Errorf("haproxy was not restarted: %s", out)
@@ -383,5 +385,41 @@ func wide(t *testing.T, p *pair) {
 		if strings.Contains(out, "chain") || strings.Contains(out, "enabled") {
 			t.Errorf("%s still has what was rolled back:\n%s", h.Name, out)
 		}
+	}
+}
+
+// documented runs the commands of docs/rollout.md: those of bake in blocks of "sh rollout", and those of a node in "sh node".
+func documented(t *testing.T, p *pair) {
+	page, err := os.ReadFile("../../docs/rollout.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, p.spec("", server(212)))
+	where, ran := "", 0
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if kind, fence := strings.CutPrefix(line, "```"); fence {
+			where = kind
+			continue
+		}
+		switch {
+		case where == "sh rollout":
+			args := strings.Fields(strings.Replace(line, "lb.yaml", p.bake.Spec, 1))
+			if out, code := p.run(t, append(args[1:], "--yes")...); code != 0 {
+				t.Errorf("%s: exit status %d\n%s", line, code, out)
+			}
+		case where == "sh node":
+			if out, err := p.hosts()[0].Must(t.Context(), "sh", "-c", line); err != nil || !strings.Contains(out, "revision ") {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		case where != "":
+			t.Errorf("no test runs the block of %q: %s", where, line)
+		default:
+			continue
+		}
+		ran++
+	}
+	if ran < 4 {
+		t.Errorf("%d commands were run", ran)
 	}
 }

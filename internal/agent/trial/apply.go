@@ -496,6 +496,7 @@ func (a *application) prove(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
+		s.Revision = nil // that this trial has not ended is no reason not to end it
 		s.Judge(time.Now())
 		if !s.Healthy {
 			return false, fmt.Errorf("the node is not healthy: %s", strings.Join(s.Problems, "; "))
