@@ -54,11 +54,16 @@ type pair struct {
 
 // spec returns the spec of the pair with more lines, and with more servers of its service.
 func (p *pair) spec(more string, servers ...string) []byte {
-	s := string(cluster.PairSpec(fmt.Sprintf("image: {packages: [openssh-server, nftables]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n%s", p.admin.Key, more)))
+	s := string(cluster.PairSpec(p.access() + more))
 	for _, server := range servers {
 		s = strings.Replace(s, "      - {name: web_1,", "      - {name: "+server+"}\n      - {name: web_1,", 1)
 	}
 	return []byte(s)
+}
+
+// access returns the lines of a spec that let the operator in, and the packages that the tests need.
+func (p *pair) access() string {
+	return fmt.Sprintf("image: {packages: [openssh-server, nftables]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n", p.admin.Key)
 }
 
 // boot bakes an image, and boots both nodes from it.

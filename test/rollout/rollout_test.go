@@ -34,6 +34,7 @@ func TestRollout(t *testing.T) {
 		{"rollback", rollback},
 		{"a unit's drop-in, which needs a restart", restarted},
 		{"a VIP, TLS, files and the firewall", wide},
+		{"a haproxy.cfg of one's own", ownConfig},
 		{"the commands of docs/rollout.md", documented},
 		{"a node loses power on trial", powerCut},
 	} {
@@ -422,4 +423,25 @@ func documented(t *testing.T, p *pair) {
 	if ran < 4 {
 		t.Errorf("%d commands were run", ran)
 	}
+}
+
+// ownConfig rolls out a haproxy.cfg of the operator's own, with which haproxy takes other arguments, and goes back.
+func ownConfig(t *testing.T, p *pair) {
+	before := p.one(t, converged)
+	own := "global\n    maxconn 100\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n" +
+		"frontend own\n    bind 192.168.1.32:5000\n    default_backend web\nbackend web\n    server web_1 192.168.56.201:5000 check\n"
+	if err := os.WriteFile(filepath.Join(p.bake.Dir, "own.cfg"), []byte(own), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec, _, _ := strings.Cut(string(p.spec("")), "services:\n")
+	p.write(t, []byte(spec+"haproxy: {config: own.cfg}\n"+p.access()))
+	p.serveLosing(t, 2, func() { p.rollout(t, 0) })
+	p.want(t, before.Number+1, "frontend own", 2)
+	p.compare(t)
+	p.serveLosing(t, 2, func() {
+		if out, code := p.run(t, "rollback", p.bake.Spec, "--yes"); code != 0 {
+			t.Errorf("exit status %d: %s", code, out)
+		}
+	})
+	p.want(t, before.Number+2, "frontend own", 0)
 }

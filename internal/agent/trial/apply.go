@@ -140,9 +140,11 @@ func (a *application) run(ctx context.Context) error {
 	if err := a.plan(); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{
-		a.software, a.leaveService, a.passive, a.restartAgent, a.files, a.restartServices, a.returnToService, a.prove,
-	} {
+	parts := []func(context.Context) error{a.software, a.leaveService, a.passive, a.restartAgent, a.files, a.restartServices, a.returnToService, a.prove}
+	if a.effects.cold {
+		parts = []func(context.Context) error{a.software, a.leaveService, a.stopAgent, a.passive, a.everything, a.restartServices, a.startAgent, a.returnToService, a.prove}
+	}
+	for _, part := range parts {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -283,7 +285,8 @@ func (a *application) passive(ctx context.Context) error {
 		}
 	}
 	for _, p := range a.gone {
-		if a.targets(p) != "" {
+		// haproxy and keepalived may still run on others: they go when the new configuration does not name them.
+		if !isShipped(p) {
 			continue
 		}
 		if err := durable.Remove(p); err != nil {
@@ -362,6 +365,17 @@ func (a *application) restartAgent(ctx context.Context) error {
 		return nil
 	}
 	a.step("restart the agent")
+	if err := a.installAgent(); err != nil {
+		return err
+	}
+	if err := a.systemctl(ctx, "restart", wellknown.AgentUnit); err != nil {
+		return err
+	}
+	return a.awaitDaemon(ctx)
+}
+
+// installAgent writes the agent's program and agent.yaml.
+func (a *application) installAgent() error {
 	if other, err := a.otherAgent(); err != nil {
 		return err
 	} else if other {
@@ -375,20 +389,53 @@ func (a *application) restartAgent(ctx context.Context) error {
 	}
 	for _, f := range a.changed {
 		if f.Path == wellknown.AgentConfig {
-			if err := a.write(f); err != nil {
-				return err
-			}
+			return a.write(f)
 		}
 	}
-	if err := a.systemctl(ctx, "restart", wellknown.AgentUnit); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (a *application) awaitDaemon(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, daemonTime)
 	defer cancel()
 	return poll.Until(ctx, 100*time.Millisecond, func() (bool, error) {
 		_, err := a.status(ctx)
 		return err == nil, err
 	})
+}
+
+// stopAgent stops the agent's daemon. The node is in maintenance, which keeps it without VIPs.
+func (a *application) stopAgent(ctx context.Context) error {
+	return a.systemctl(ctx, "stop", wellknown.AgentUnit)
+}
+
+// startAgent starts the daemon on files that are all in their places. It takes those of keepalived over.
+func (a *application) startAgent(ctx context.Context) error {
+	if err := a.systemctl(ctx, "start", wellknown.AgentUnit); err != nil {
+		return err
+	}
+	return a.awaitDaemon(ctx)
+}
+
+// everything writes and removes what passive has left, while the daemon is stopped.
+func (a *application) everything(context.Context) error {
+	if err := a.installAgent(); err != nil {
+		return err
+	}
+	for _, f := range a.changed {
+		if a.targets(f.Path) == "" {
+			continue
+		}
+		if err := a.write(f); err != nil {
+			return err
+		}
+	}
+	for _, p := range a.gone {
+		if err := durable.Remove(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *application) status(ctx context.Context) (control.Status, error) {

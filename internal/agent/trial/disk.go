@@ -140,6 +140,12 @@ func removed(paths []string, to revision.Content) []string {
 	return all
 }
 
+// isShipped reports whether hapair ships a file on its own account, and not because a spec names it.
+func isShipped(path string) bool {
+	all := units.All(units.Features{Node: true, Firewall: true, Certificates: true})
+	return slices.ContainsFunc(all, func(f units.File) bool { return f.Path == path })
+}
+
 // isTrials reports whether a file belongs to the trial itself, without which it could not come to an end.
 func isTrials(path string) bool {
 	return slices.ContainsFunc(units.Revision(), func(f units.File) bool { return f.Path == path })

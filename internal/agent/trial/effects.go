@@ -19,11 +19,14 @@ type effects struct {
 	firewall     bool
 	certificates bool
 	syslog       bool
-	agent        bool     // the agent's daemon is restarted
-	haproxy      bool     // haproxy is restarted, which a reload cannot replace
-	keepalived   bool     // the same of keepalived
-	networkd     bool     // systemd-networkd reads its files anew
-	reload       []string // targets that the agent's daemon takes through a change
+	agent        bool // the agent's daemon is restarted
+	haproxy      bool // haproxy is restarted, which a reload cannot replace
+	keepalived   bool // the same of keepalived
+	// cold: haproxy takes other arguments. Neither the old files with the new arguments nor the new files with the old ones would
+	// pass a test, so the agent must not look at them before haproxy has been restarted.
+	cold     bool
+	networkd bool     // systemd-networkd reads its files anew
+	reload   []string // targets that the agent's daemon takes through a change
 }
 
 // moves reports whether the node must hold no VIP meanwhile.
@@ -58,7 +61,9 @@ func effectsOf(files []effect.File, targets func(path string) string) effects {
 		}
 		switch dir := filepath.Dir(f.Path); {
 		case f.Path == wellknown.HAProxySockets && (f.Old == nil || f.New == nil):
-			e.haproxy = true // haproxy's arguments name it
+			e.haproxy, e.cold = true, true // haproxy's arguments name it
+		case f.Path == wellknown.HAProxyDefaults:
+			e.cold = true
 		case f.Path == wellknown.Certificates:
 			e.certificates = true
 		case dir == "/usr/lib/tmpfiles.d":

@@ -290,6 +290,9 @@ func (s *Supervisor) goBack(ctx context.Context, t *Trial) error {
 	})
 	a := s.application(t, before)
 	a.gone, a.dropped = removed(paths, before), dropped
+	if err := a.startAgent(ctx); err != nil {
+		s.Log.Error(err.Error()) // the one that was there before may do better
+	}
 	if err := a.run(ctx); err != nil {
 		return err
 	}
