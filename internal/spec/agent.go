@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// MetricsOn is where the agent of a node answers Prometheus; not valid where it answers nobody.
+// MetricsOn returns the address of the agent's metrics on a node; invalid if there are none.
 func (s *Spec) MetricsOn(n *Node) netip.AddrPort {
 	port, own := strings.CutPrefix(s.Agent.Metrics, "node:")
 	if !own {
@@ -21,7 +21,7 @@ func (s *Spec) MetricsOn(n *Node) netip.AddrPort {
 	return netip.AddrPortFrom(n.Addresses[0].Addr, uint16(number))
 }
 
-// agent validates where the agent answers.
+// agent validates the key agent.
 func (c check) agent() {
 	a := c.s.Agent
 	for i, p := range a.Allow {
@@ -39,7 +39,7 @@ func (c check) agent() {
 	}
 }
 
-// metrics validates an address and a port, and that haproxy does not have it.
+// metrics validates the address and the port, and that haproxy does not use it.
 func (c check) metrics(path, target string) {
 	port, own := strings.CutPrefix(target, "node:")
 	at, err := netip.ParseAddrPort(target)

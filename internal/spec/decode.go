@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// DecodeYAML takes "192.0.2.1" or "192.0.2.1/24".
+// DecodeYAML accepts "192.0.2.1" or "192.0.2.1/24".
 func (a *Address) DecodeYAML(n *strictyaml.Node) {
 	text, ok := n.Text()
 	if !ok {
@@ -41,7 +41,7 @@ func (a *Address) DecodeYAML(n *strictyaml.Node) {
 	a.Bits = length
 }
 
-// DecodeYAML takes a target alone, or a mapping of address and facility.
+// DecodeYAML accepts a target, or a mapping of address and facility.
 func (l *Log) DecodeYAML(n *strictyaml.Node) {
 	if text, ok := n.Text(); ok {
 		l.Target = text
@@ -51,7 +51,7 @@ func (l *Log) DecodeYAML(n *strictyaml.Node) {
 	n.Decode((*plain)(l))
 }
 
-// DecodeYAML takes the name of an interface, or a mapping that describes one.
+// DecodeYAML accepts the name of an interface, or a mapping that describes one.
 func (i *Interface) DecodeYAML(n *strictyaml.Node) {
 	if !n.IsMapping() {
 		n.Decode(&i.Name)
@@ -64,7 +64,7 @@ func (i *Interface) DecodeYAML(n *strictyaml.Node) {
 	}
 }
 
-// DecodeYAML takes a command alone, or a mapping with it.
+// DecodeYAML accepts a command, or a mapping.
 func (o *OnChange) DecodeYAML(n *strictyaml.Node) {
 	if !n.IsMapping() {
 		n.Decode(&o.Command)
@@ -74,7 +74,7 @@ func (o *OnChange) DecodeYAML(n *strictyaml.Node) {
 	n.Decode((*plain)(o))
 }
 
-// DecodeYAML takes {file: PATH} or {env: NAME}. What else is there may be the secret itself and is not repeated.
+// DecodeYAML accepts {file: PATH} or {env: NAME}. Any other value may be the secret itself, so messages do not quote it.
 func (s *Secret) DecodeYAML(n *strictyaml.Node) {
 	const hint = "refer to it: {file: secrets/stats} or {env: STATS_PASSWORD}"
 	keys := n.Keys()

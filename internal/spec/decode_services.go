@@ -8,7 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// DecodeYAML takes true, false, or a mapping.
+// DecodeYAML accepts true, false, or a mapping.
 func (c *Check) DecodeYAML(n *strictyaml.Node) {
 	if on, ok := truth(n); ok {
 		c.Off = !on
@@ -18,7 +18,7 @@ func (c *Check) DecodeYAML(n *strictyaml.Node) {
 	n.Decode((*plain)(c))
 }
 
-// DecodeYAML takes true, or a mapping.
+// DecodeYAML accepts true, or a mapping.
 func (c *CheckTLS) DecodeYAML(n *strictyaml.Node) {
 	switch on, ok := truth(n); {
 	case ok && !on:
@@ -31,7 +31,7 @@ func (c *CheckTLS) DecodeYAML(n *strictyaml.Node) {
 	n.Decode((*plain)(c))
 }
 
-// truth reads a value that is true or false.
+// truth returns a value that is true or false.
 func truth(n *strictyaml.Node) (value, ok bool) {
 	if n.IsMapping() {
 		return false, false
@@ -45,7 +45,7 @@ func truth(n *strictyaml.Node) (value, ok bool) {
 	return false, false
 }
 
-// DecodeYAML takes a number, a range as in "8000-8010", or a mapping.
+// DecodeYAML accepts a number, a range such as "8000-8010", or a mapping.
 func (p *Port) DecodeYAML(n *strictyaml.Node) {
 	if !n.IsMapping() {
 		n.Decode(&p.Port)
@@ -55,7 +55,7 @@ func (p *Port) DecodeYAML(n *strictyaml.Node) {
 	n.Decode((*plain)(p))
 }
 
-// DecodeYAML takes a number, or a range as in "8000-8010".
+// DecodeYAML accepts a number, or a range such as "8000-8010".
 func (r *PortRange) DecodeYAML(n *strictyaml.Node) {
 	text, _ := n.Text()
 	low, high, isRange := strings.Cut(text, "-")
@@ -71,7 +71,7 @@ func (r *PortRange) DecodeYAML(n *strictyaml.Node) {
 	}
 }
 
-// DecodeYAML takes a mapping of names to values.
+// DecodeYAML accepts a mapping of names to values.
 func (h *Headers) DecodeYAML(n *strictyaml.Node) {
 	var values map[string]any
 	n.Decode(&values)
@@ -85,7 +85,7 @@ func (h *Headers) DecodeYAML(n *strictyaml.Node) {
 	}
 }
 
-// DecodeYAML takes a status, a range of them, a list of both, or a mapping.
+// DecodeYAML accepts a status, a range of statuses, a list of both, or a mapping.
 func (e *Expect) DecodeYAML(n *strictyaml.Node) {
 	if n.IsMapping() {
 		type plain Expect
@@ -95,7 +95,7 @@ func (e *Expect) DecodeYAML(n *strictyaml.Node) {
 	n.DecodeOne(&e.Status)
 }
 
-// DecodeYAML takes a number, or a range as in "200-299".
+// DecodeYAML accepts a number, or a range such as "200-299".
 func (s *Status) DecodeYAML(n *strictyaml.Node) {
 	text, ok := n.Text()
 	if !ok {
@@ -105,7 +105,7 @@ func (s *Status) DecodeYAML(n *strictyaml.Node) {
 	*s = Status(text)
 }
 
-// DecodeYAML takes an IP address, a DNS name or a UNIX socket.
+// DecodeYAML accepts an IP address, a DNS name or a UNIX socket.
 func (a *ServerAddress) DecodeYAML(n *strictyaml.Node) {
 	text, ok := n.Text()
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// fillIn sets what was left out. What was written stays as it is, so that validation can point to it.
+// fillIn sets the defaults of omitted keys. It keeps all given values, even invalid ones, so that validation can report them.
 func (s *Spec) fillIn(doc *strictyaml.Document) {
 	set(doc, "image.release", &s.Image.Release, release.Default)
 	set(doc, "vrrp.advert_int", &s.VRRP.AdvertInt, 250*time.Millisecond)
@@ -58,7 +58,7 @@ func (svc *Service) fillIn(doc *strictyaml.Document, path string) {
 	}
 }
 
-// onlyPort is the service's port; 0 if it has several.
+// onlyPort returns the service's port; 0 if it has several.
 func (svc *Service) onlyPort() int {
 	if len(svc.Ports) == 1 && svc.Port == 0 && svc.Ports[0].Port.Low == svc.Ports[0].Port.High {
 		return svc.Ports[0].Port.Low
@@ -66,7 +66,7 @@ func (svc *Service) onlyPort() int {
 	return svc.Port
 }
 
-// fillInBackends gives each backend what was left out, and the mode of the first service that uses it.
+// fillInBackends sets the defaults of each backend. Its default mode is that of the first service that uses it.
 func (s *Spec) fillInBackends(doc *strictyaml.Document) {
 	used := map[string]Mode{}
 	for _, svc := range s.Services {
@@ -83,14 +83,14 @@ func (s *Spec) fillInBackends(doc *strictyaml.Document) {
 	}
 }
 
-// set gives a field its default where its key was not written.
+// set sets a field to its default if its key was omitted.
 func set[T any](doc *strictyaml.Document, path string, field *T, value T) {
 	if !doc.Has(path) {
 		*field = value
 	}
 }
 
-// hostname makes a host name of a node's name: hostname(5) allows letters, digits and hyphens.
+// hostname returns a node's host name: hostname(5) allows only letters, digits and hyphens.
 func hostname(name string) string {
 	return strings.ReplaceAll(name, "_", "-")
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// UnknownKeyHint returns where a keyword of haproxy goes that was written as a key of a service.
+// UnknownKeyHint returns the right place for a keyword of haproxy that was written as a key of a service.
 func (*Service) UnknownKeyHint(key string) string {
 	return keywordHint(key, map[string]string{
 		"acl": "lines.frontend; routes have conditions of their own", "bind": "vip and port", "capture": "lines.frontend", "cookie": "sticky.cookie",
@@ -19,7 +19,7 @@ func (*Service) UnknownKeyHint(key string) string {
 	}, "lines.frontend, or lines.backend")
 }
 
-// UnknownKeyHint returns where a keyword of haproxy goes that was written as a key of a backend.
+// UnknownKeyHint returns the right place for a keyword of haproxy that was written as a key of a backend.
 func (*Backend) UnknownKeyHint(key string) string {
 	return keywordHint(key, map[string]string{
 		"cookie": "sticky.cookie", "httpchk": "check.http", "server": "servers", "stick": "sticky", "stick-table": "sticky",
@@ -27,7 +27,7 @@ func (*Backend) UnknownKeyHint(key string) string {
 	}, "lines")
 }
 
-// UnknownKeyHint returns where a word of a server line goes that was written as a key of a server.
+// UnknownKeyHint returns the right place for a word of a server line that was written as a key of a server.
 func (*Server) UnknownKeyHint(key string) string {
 	known := map[string]string{
 		"ssl": "tls", "verify": "tls.verify", "ca-file": "tls.verify", "crt": "tls.certificate", "sni": "tls.sni", "alpn": "tls.alpn",
@@ -43,7 +43,7 @@ func (*Server) UnknownKeyHint(key string) string {
 	return ""
 }
 
-// UnknownKeyHint returns where a keyword of haproxy goes that was written as a key of haproxy.
+// UnknownKeyHint returns the right place for a keyword of haproxy that was written as a key of haproxy.
 func (*HAProxy) UnknownKeyHint(key string) string {
 	switch {
 	case key == "timeout":
@@ -56,7 +56,7 @@ func (*HAProxy) UnknownKeyHint(key string) string {
 	return ""
 }
 
-// keywordHint is the field that a keyword of haproxy's proxies is, or the lines that it goes into.
+// keywordHint returns the field for a keyword of haproxy's proxies, or the lines that it belongs to.
 func keywordHint(key string, fields map[string]string, lines string) string {
 	if where, ok := fields[key]; ok {
 		return fmt.Sprintf("write haproxy's %q as %s", key, where)

@@ -12,19 +12,19 @@ func (i Interface) IsBond() bool { return len(i.Bond) > 0 }
 // IsVLAN reports whether the interface is described as a VLAN.
 func (i Interface) IsVLAN() bool { return i.VLAN != 0 }
 
-// described reports whether anything but the name is known of the interface.
+// described reports whether the interface has more than a name.
 func (i Interface) described() bool {
 	return i.MAC != "" || i.Bond != nil || i.Mode != "" || i.Parameters != nil || i.VLAN != 0 || i.Link != ""
 }
 
-// MakesNetwork reports whether a network-config is made for the node: it has no network of the user's own, and the length
-// of its address's prefix is known.
+// MakesNetwork reports whether a network-config is generated for the node: it has no network key, and its address has a prefix
+// length.
 func (n *Node) MakesNetwork() bool {
 	return n.Network == nil && slices.ContainsFunc(n.Addresses, func(a Address) bool { return a.Bits > 0 })
 }
 
-// InterfacesOf returns the interfaces of a node, each once: its own, those that it describes, those of VIPs, the members of
-// bonds and what carries VLANs. An interface that is named in one place and described in another has its description.
+// InterfacesOf returns the interfaces of a node, each once: its own, the described ones, those of VIPs, members of bonds, and
+// links of VLANs. An interface that is named in one place and described in another has its description.
 func (s *Spec) InterfacesOf(n *Node) []Interface {
 	var all []Interface
 	add := func(i Interface) {
@@ -47,7 +47,7 @@ func (s *Spec) InterfacesOf(n *Node) []Interface {
 		device.Name = s.VIPs[i].InterfaceOn(n)
 		add(device)
 	}
-	for k := 0; k < len(all); k++ { // it grows
+	for k := 0; k < len(all); k++ { // the list grows
 		for _, member := range all[k].Bond {
 			add(Interface{Name: member})
 		}
@@ -56,14 +56,14 @@ func (s *Spec) InterfacesOf(n *Node) []Interface {
 	return all
 }
 
-// networkDevice is an entry of a network-config of version 2: one of "ethernets", "bonds", "vlans" and so on.
+// networkDevice is an entry of a network-config, version 2, in "ethernets", "bonds", "vlans" and so on.
 type networkDevice struct {
 	id     string
 	config map[string]any
 }
 
-// networkDevices returns the entries of the node's own network that an interface may belong to. That is the entry which
-// sets this name, or bears it as its ID and matches nothing else; without one, each entry whose match can be this interface.
+// networkDevices returns the entries of the node's network key that an interface may belong to: the entry with set-name and
+// this name, or with this ID and no match. If there is none, it returns each entry whose match may apply to the interface.
 func (n *Node) networkDevices(iface string) []networkDevice {
 	var exact, possible []networkDevice
 	for _, section := range n.Network {
@@ -100,11 +100,11 @@ func (n *Node) networkDevices(iface string) []networkDevice {
 	return exact
 }
 
-// fileID matches an ID that can be part of a file's name.
+// fileID matches an ID that can be part of a file name.
 var fileID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$`)
 
-// NetworkIDs returns the IDs under which the node's network-config has an interface. netplan names its files after them. In
-// a network-config that is made here the ID is the interface's name. A network of the user's own may have it under several.
+// NetworkIDs returns the IDs of an interface in the node's network-config. netplan names its files after them. In a generated
+// network-config the ID is the interface's name. In the user's own, an interface may have several IDs.
 func (n *Node) NetworkIDs(iface string) []string {
 	var ids []string
 	for _, d := range n.networkDevices(iface) {

@@ -1,4 +1,4 @@
-// Package spec is hapair's one YAML file: its schema, how it is decoded, its defaults, and what it must satisfy.
+// Package spec defines hapair's only input, a YAML file: its keys, decoding, defaults and validation.
 package spec
 
 import (
@@ -18,20 +18,20 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// maxFile is the most bytes that are read of the spec or of a file that it names.
+// maxFile is the maximum size in bytes of the spec and of a file that it names.
 const maxFile = strictyaml.MaxSize
 
-// Sources is where a spec's references lead.
+// Sources resolves a spec's references.
 type Sources struct {
-	// ReadFile reads a file that the spec names, relative to the spec's directory. nil: none can be read.
+	// ReadFile reads a file that the spec names, relative to the spec's directory; nil: no file can be read.
 	ReadFile func(name string) ([]byte, error)
-	// Mode tells the permissions of such a file. nil: they are not looked at.
+	// Mode returns the permissions of such a file; nil: permissions are not checked.
 	Mode func(name string) (fs.FileMode, error)
-	// LookupEnv finds an environment variable. nil: none is set.
+	// LookupEnv returns an environment variable; nil: no variable is set.
 	LookupEnv func(name string) (string, bool)
 }
 
-// Parse decodes a spec, fills in its defaults and validates it. The spec is usable where the problems have no errors.
+// Parse decodes a spec, fills in its defaults and validates it. The spec can be used if the problems contain no errors.
 func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
 	s := &Spec{Digest: digest(data)}
 	doc := strictyaml.Decode(file, data, s)
@@ -49,7 +49,7 @@ func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
 	return s, doc.Problems()
 }
 
-// checkVersion tells of a spec of another version. Of a newer one nothing else can be said.
+// checkVersion reports the version of a spec that this program cannot read. It cannot report anything else about a newer one.
 func (s *Spec) checkVersion(doc *strictyaml.Document) diag.Problems {
 	number, isSpec := strings.CutPrefix(s.APIVersion, "hapair/v")
 	switch n, err := strconv.Atoi(number); {
@@ -70,7 +70,7 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Load reads a spec from a file; its references are relative to that file's directory and to this process's environment.
+// Load reads a spec from a file. References are relative to that file's directory and to this process's environment.
 func Load(path string) (*Spec, diag.Problems) {
 	s, problems, err := Read(path)
 	if err != nil {
@@ -79,7 +79,7 @@ func Load(path string) (*Spec, diag.Problems) {
 	return s, problems
 }
 
-// Read is Load for who must tell a file that cannot be read, which says nothing about the spec, from a spec that is wrong.
+// Read is like Load but returns I/O errors separately from problems in the spec.
 func Read(path string) (*Spec, diag.Problems, error) {
 	data, err := readSpec(path)
 	var pe *fs.PathError
@@ -93,7 +93,7 @@ func Read(path string) (*Spec, diag.Problems, error) {
 	return s, problems, nil
 }
 
-// sourcesIn finds files relative to a directory.
+// sourcesIn returns sources that read files relative to a directory.
 func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 	in := func(name string) string {
 		if filepath.IsAbs(name) {
@@ -114,7 +114,7 @@ func sourcesIn(dir string, lookupEnv func(string) (string, bool)) Sources {
 	}
 }
 
-// readSpec reads the spec itself, which a shell may also pipe in as /dev/stdin or /dev/fd/63. "-" is stdin.
+// readSpec reads the spec, which a shell may also pass as a pipe: /dev/stdin or /dev/fd/63. "-" means stdin.
 func readSpec(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(os.Stdin, maxFile+1))
@@ -127,6 +127,6 @@ func readSpec(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// One byte more than the limit, so that the decoder sees a spec that is too large.
+	// One byte more than the limit, so that the decoder reports a spec that is too large.
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }

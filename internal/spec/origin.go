@@ -5,8 +5,8 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// At returns where in the spec's file something comes from, as a problem without severity and message. The lines of
-// haproxy.config are those of the file that it names.
+// At returns the place of an origin in the spec's file, as a problem without severity and message. Lines of haproxy.config are
+// in the file that it names.
 func (s *Spec) At(o srcmap.Origin) diag.Problem {
 	switch {
 	case o.Text && o.Path == "haproxy.config":

@@ -5,7 +5,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// Place gives problems that have only a path, such as those of later stages, their places in the spec's file.
+// Place adds the places in the spec's file to problems that only have a path, such as those of later stages.
 func (s *Spec) Place(problems diag.Problems) diag.Problems {
 	if s == nil {
 		return problems
@@ -17,7 +17,7 @@ func (s *Spec) Place(problems diag.Problems) diag.Problems {
 	return out
 }
 
-// CheckFor returns the errors that a valid spec has if its image is of another release.
+// CheckFor returns the errors of a valid spec if its image has another release.
 func (s *Spec) CheckFor(r release.Release) diag.Problems {
 	if r.Name == s.Image.Release || s.doc == nil {
 		return nil
@@ -34,7 +34,7 @@ func (s *Spec) CheckFor(r release.Release) diag.Problems {
 	return errs
 }
 
-// WithPlaceholders returns the spec with some value for each secret that is missing, to see what else is wrong.
+// WithPlaceholders returns the spec with a value for each missing secret, so that the rest can be checked.
 func (s *Spec) WithPlaceholders() *Spec {
 	if s.Stats == nil || !s.Stats.Password.Missing() || s.Stats.Password.File == "" && s.Stats.Password.Env == "" {
 		return s

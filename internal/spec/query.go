@@ -16,7 +16,7 @@ const (
 	IPv6 Family = 6
 )
 
-// FamilyOf is the family of an address.
+// FamilyOf returns the family of an address.
 func FamilyOf(a netip.Addr) Family {
 	if a.Is4() {
 		return IPv4
@@ -24,7 +24,7 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// Prefix is the address with its prefix; one that was left out is that of the address alone: /32 or /128.
+// Prefix returns the address with its prefix length. If that was omitted, it is /32 or /128.
 func (a Address) Prefix() netip.Prefix {
 	if a.Bits == 0 {
 		return netip.PrefixFrom(a.Addr, a.Addr.BitLen())
@@ -32,7 +32,7 @@ func (a Address) Prefix() netip.Prefix {
 	return netip.PrefixFrom(a.Addr, a.Bits)
 }
 
-// Node finds a node by its name, nil where there is none.
+// Node returns the node with a name, or nil.
 func (s *Spec) Node(name string) *Node {
 	for i := range s.Nodes {
 		if s.Nodes[i].Name == name {
@@ -42,7 +42,7 @@ func (s *Spec) Node(name string) *Node {
 	return nil
 }
 
-// VIP finds a VIP by its name, nil where there is none.
+// VIP returns the VIP with a name, or nil.
 func (s *Spec) VIP(name string) *VIP {
 	for i := range s.VIPs {
 		if s.VIPs[i].Name == name {
@@ -52,7 +52,7 @@ func (s *Spec) VIP(name string) *VIP {
 	return nil
 }
 
-// Peers are all nodes but n.
+// Peers returns all nodes except n.
 func (s *Spec) Peers(n *Node) []*Node {
 	var peers []*Node
 	for i := range s.Nodes {
@@ -63,10 +63,10 @@ func (s *Spec) Peers(n *Node) []*Node {
 	return peers
 }
 
-// Addr is the node's address of a family; the zero Addr where it has none.
+// Addr returns the node's address of a family; the zero Addr if it has none.
 func (n *Node) Addr(f Family) netip.Addr { return ofFamily(n.Addresses, f) }
 
-// Addr is the VIP's address of a family; the zero Addr where it has none.
+// Addr returns the VIP's address of a family; the zero Addr if it has none.
 func (v *VIP) Addr(f Family) netip.Addr { return ofFamily(v.Addresses, f) }
 
 func ofFamily(addresses []Address, f Family) netip.Addr {
@@ -78,7 +78,7 @@ func ofFamily(addresses []Address, f Family) netip.Addr {
 	return netip.Addr{}
 }
 
-// GatewayOf is the router of the VIP's addresses of a family; the zero Addr if they have none.
+// GatewayOf returns the router of the VIP's addresses of a family; the zero Addr if they have none.
 func (v *VIP) GatewayOf(f Family) netip.Addr {
 	for _, g := range v.Gateway {
 		if g.IsValid() && FamilyOf(g) == f {
@@ -99,7 +99,7 @@ func (s *Spec) Group(name string) []*VIP {
 	return all
 }
 
-// Groups are the names of the groups of two VIPs or more, in the order of the spec.
+// Groups returns the names of the groups with two VIPs or more, in the order of the spec.
 func (s *Spec) Groups() []string {
 	var names []string
 	for _, v := range s.VIPs {
@@ -110,7 +110,7 @@ func (s *Spec) Groups() []string {
 	return names
 }
 
-// MovesWith returns the VIPs that move together with a VIP, itself among them.
+// MovesWith returns the VIPs that move together with a VIP, including itself.
 func (s *Spec) MovesWith(v *VIP) []*VIP {
 	if v.Group == "" {
 		return []*VIP{v}
@@ -118,11 +118,12 @@ func (s *Spec) MovesWith(v *VIP) []*VIP {
 	return s.Group(v.Group)
 }
 
-// VRRPFamily is the family in which VRRP is spoken for a VIP: that of its first address which every node has one of too.
-// Under multicast VRRP over IPv6 needs no address but the link-local one, which every interface has. False: no family will do.
+// VRRPFamily returns the address family of a VIP's VRRP: that of the VIP's first address of which every node has an address
+// too. Multicast VRRP over IPv6 needs only the link-local address, which every interface has. The result is false if there is
+// no such family.
 //
-// The VIP's address of the other family goes to virtual_ipaddress_excluded, which takes it beside one of the instance's
-// own in keepalived 1.2.20 and later, so in that of every known release: no VIP needs a second instance.
+// Addresses of the other family are in virtual_ipaddress_excluded. keepalived accepts both families in one instance since
+// version 1.2.20, so a VIP never needs a second instance.
 func (s *Spec) VRRPFamily(v *VIP) (Family, bool) {
 	for _, a := range v.Addresses {
 		f := FamilyOf(a.Addr)
@@ -133,7 +134,7 @@ func (s *Spec) VRRPFamily(v *VIP) (Family, bool) {
 	return 0, false
 }
 
-// speaks tells whether every node has an address of the family.
+// speaks reports whether every node has an address of the family.
 func (s *Spec) speaks(f Family) bool {
 	for i := range s.Nodes {
 		if !s.Nodes[i].Addr(f).IsValid() {
@@ -143,7 +144,7 @@ func (s *Spec) speaks(f Family) bool {
 	return true
 }
 
-// InterfaceOn is the interface that takes the VIP on a node.
+// InterfaceOn returns the interface that gets the VIP on a node.
 func (v *VIP) InterfaceOn(n *Node) string {
 	if v.Interface != "" {
 		return v.Interface
@@ -151,11 +152,13 @@ func (v *VIP) InterfaceOn(n *Node) string {
 	return n.Interface
 }
 
-// maxPriority leaves 255 to who owns an address for good, which no node of a cluster does (RFC 9568, 5.2.4).
+// maxPriority is below 255, which is reserved for the permanent owner of an address (RFC 9568, 5.2.4).
 const maxPriority = 254
 
-// PriorityOf is a node's priority for a VIP: highest for the one that the VIP prefers, then in the order of the nodes.
-// Priorities are high and close together because the time that a backup waits before it takes over grows with its
+// PriorityOf returns a node's priority for a VIP: highest for the preferred node, then in the order of the nodes. Priorities
+// are high and close together, because the time for which a backup waits before it takes over grows with 256 minus its
+// priority. The result includes the holder's bonus (see HolderBonus), but not the weights of track scripts. It is 0 for a node
+// that is not in the spec.
 // distance from 256. It is that of a holder (see HolderBonus), without what track scripts add. It is 0 for a node that the spec does not have.
 func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 	position := -1
@@ -180,7 +183,7 @@ func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 	return maxPriority - s.priorityStep()*position - s.raisedBy(v)
 }
 
-// raisedBy is what track scripts add to the priority for a VIP while all of them are good.
+// raisedBy returns the sum of the weights that track scripts add to the priority for a VIP while they succeed.
 func (s *Spec) raisedBy(v *VIP) int {
 	sum := 0
 	for _, member := range s.MovesWith(v) {
@@ -191,7 +194,8 @@ func (s *Spec) raisedBy(v *VIP) int {
 	return sum
 }
 
-// LowestPriority is the least that a node's priority for a VIP can fall to by track scripts, before keepalived limits it to 1.
+// LowestPriority returns the lowest priority to which failed track scripts can lower a node's priority for a VIP. keepalived
+// limits the result to 1.
 func (s *Spec) LowestPriority(v *VIP) int {
 	lowest := maxPriority - s.priorityStep()*(len(s.Nodes)-1) - s.raisedBy(v)
 	for _, member := range s.MovesWith(v) {
@@ -202,7 +206,7 @@ func (s *Spec) LowestPriority(v *VIP) int {
 	return lowest
 }
 
-// priorityStep is what lies between the priorities of two nodes.
+// priorityStep returns the difference between the priorities of two successive nodes.
 func (s *Spec) priorityStep() int {
 	if maxPriority-2*(len(s.Nodes)-1) < 1 {
 		return 1
@@ -210,9 +214,9 @@ func (s *Spec) priorityStep() int {
 	return 2
 }
 
-// HolderBonus is the part of its priority that a node has only while it holds the VIP, so that it stands above all others:
-// one that comes back from a pause believes for a moment that nobody holds the VIP, and must not win then. It is 0 under
-// preempt, where the preferred node is to win, and where there are too many nodes for it.
+// HolderBonus returns the part of a node's priority that it has only while it holds the VIP, so that the holder's is higher
+// than all others. A node that continues after a pause assumes for a moment that the VIP has no holder, and must not win then.
+// The bonus is 0 with preempt, because the preferred node must win, and if there are too many nodes for it.
 func (s *Spec) HolderBonus() int {
 	span := s.priorityStep() * (len(s.Nodes) - 1)
 	if s.VRRP.Preempt || maxPriority-2*span-1 < 1 {
@@ -221,7 +225,7 @@ func (s *Spec) HolderBonus() int {
 	return span + 1
 }
 
-// AddrPort is where a node's haproxy sends its log by UDP; false where it logs to the local socket.
+// AddrPort returns the address to which a node's haproxy sends its log by UDP; false if it logs to the local socket.
 func (l Log) AddrPort(n *Node) (netip.AddrPort, bool) {
 	const syslog = 514
 	switch l.Target {

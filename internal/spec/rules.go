@@ -13,8 +13,8 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// rule is what a value must look like to stand in a generated file. Every value that is not passed through has one: no
-// spec can bring a line into a file.
+// rule is a format for a value that is written to a generated file. Every value that is not passed through has a rule, so that
+// a value cannot add a line to a file.
 type rule struct {
 	pattern *regexp.Regexp
 	max     int // bytes
@@ -33,17 +33,18 @@ func newRule(pattern string, max int, hint string) rule {
 var (
 	clusterRule = newRule(`[A-Za-z0-9][A-Za-z0-9_-]*`, 63, `letters, digits, "-" and "_", 63 at most, a letter or digit first`)
 	nameRule    = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 63, `letters, digits, "-", "_" and ".", 63 at most, a letter or digit first`)
-	// haproxy takes these characters in the name of a proxy or a server (configuration.txt, 4).
+	// haproxy allows these characters in the name of a proxy or a server (configuration.txt, 4).
 	proxyRule = newRule(`[A-Za-z0-9][A-Za-z0-9._:-]*`, 63, `letters, digits, "-", "_", "." and ":", 63 at most, a letter or digit first`)
-	// The kernel takes 15 bytes (IFNAMSIZ) without "/" and white space; what is left out here could not stand in a file name.
+	// The kernel allows up to 15 bytes (IFNAMSIZ) without "/" and white space. This rule also excludes characters that are
+	// unsuitable for file names.
 	interfaceRule = newRule(`[A-Za-z0-9][A-Za-z0-9._-]*`, 15, `as "ip link" names it: letters, digits, "-", "_" and ".", 15 at most`)
-	// hostname(5): labels of letters, digits and hyphens; the kernel takes 64 bytes.
+	// hostname(5): labels of letters, digits and hyphens; the kernel allows 64 bytes.
 	hostnameRule = newRule(`[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*`, 64, "")
 	// RFC 1123, with "_" as in the names of services.
 	dnsRule    = newRule(`[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*`, 253, `labels of letters, digits and hyphens, as in www.example.org`)
 	socketRule = newRule(`(unix@)?/[A-Za-z0-9._/-]+|abns@[A-Za-z0-9._/-]+`, 107, "")
-	// Debian policy, 5.6.1, less what apt-get(8) takes as something else if the package does not exist: a name with "-" at its
-	// end is a removal, and one with "." before another sign can be a pattern. The archives have no such names.
+	// Debian policy, 5.6.1, without names that apt-get(8) treats differently if there is no such package: "-" at the end of a
+	// name means removal, and "." before another character may mean a pattern. The archives have no such names.
 	packageRule = newRule(`[a-z0-9](?:-*(?:[a-z0-9+]|\.[a-z0-9]))+`, 128, `a package's name alone: lower-case letters, digits, "+", "-" and "."; "-" and "." not at the end`)
 	// useradd(8).
 	loginRule = newRule(`[a-z_][a-z0-9_-]*`, 32, `lower-case letters, digits, "-" and "_", 32 at most, a letter or "_" first`)
@@ -51,15 +52,15 @@ var (
 	statsUserRule = newRule(`[A-Za-z0-9][A-Za-z0-9._@+-]*`, 64, `letters, digits, ".", "_", "@", "+" and "-", 64 at most`)
 	checkRule     = newRule(`[A-Z]{3,20} (/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*|\*)`, 1024, `a method and a path, as in "GET /health"`)
 	pathRule      = newRule(`/[A-Za-z0-9._+@/-]+`, 255, `an absolute path of letters, digits, "-", "_", "." and "/"`)
-	// A path of a request, or what it begins with (RFC 3986, 3.3).
+	// The path of a request, or its beginning (RFC 3986, 3.3).
 	uriRule = newRule(`/[A-Za-z0-9._~!$&()*+,;=:@%/-]*`, 1024, `a path as in "/health"`)
-	// A token of HTTP (RFC 9110, 5.6.2).
+	// An HTTP token (RFC 9110, 5.6.2).
 	tokenRule = newRule(`[A-Za-z0-9!$&*+.^_~-]+`, 128, "letters, digits, \"-\" and \"_\"")
 	mimeRule  = newRule(`[A-Za-z0-9!$&^_.+-]+/[A-Za-z0-9!$&^_.+*-]+`, 128, "a MIME type as in text/html")
 	alpnRule  = newRule(`[A-Za-z0-9./_-]+`, 255, "h2, http/1.1 or another protocol's name")
 	hexRule   = newRule(`([0-9A-Fa-f]{2})+`, 4096, "pairs of hexadecimal digits")
 	sizeRule  = newRule(`[1-9][0-9]*[kmgKMG]?`, 16, "a number with an optional suffix k, m or g")
-	// What a user of a database or an SMTP greeting can be.
+	// A user of a database, or the greeting of SMTP.
 	accountRule = newRule(`[A-Za-z0-9_.@-]+`, 64, `letters, digits, "_", "-", "." and "@"`)
 	helloRule   = newRule(`(HELO|EHLO) [A-Za-z0-9.-]+`, 255, `as in "EHLO lb.example.org"`)
 	cookieRule  = newRule(`[a-z]+( [A-Za-z0-9._:/=-]+)*`, 512, "as in haproxy's manual under cookie: insert indirect nocache")
@@ -67,7 +68,7 @@ var (
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// IsPackageName reports whether apt takes a text as the name of a package and as nothing else.
+// IsPackageName reports whether apt treats a text as the name of a package and as nothing else.
 func IsPackageName(name string) bool { return packageRule.accepts(name) }
 
 // Facilities of syslog, as haproxy names them (configuration.txt, log).
@@ -76,16 +77,16 @@ func Facilities() []string {
 		"audit", "alert", "cron2", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}
 }
 
-// algorithm is one of haproxy's ways to balance.
+// algorithm is one of haproxy's balancing algorithms.
 type algorithm struct {
 	name  string
 	rule  *regexp.Regexp
-	http  bool            // needs mode http: in mode tcp haproxy warns and falls back to roundrobin
+	http  bool            // requires mode http: in mode tcp haproxy warns and uses roundrobin
 	since release.Version // of haproxy
 }
 
-// algorithms that every supported version of haproxy has, unless it says otherwise (configuration.txt, balance).
-// A spec may have many services: the expressions are compiled once.
+// algorithms lists the balancing algorithms. Without a version, all supported versions of haproxy have it (configuration.txt,
+// balance). The expressions are compiled once, because a spec may have many services.
 var algorithms = sync.OnceValue(func() []algorithm {
 	arguments := func(s string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + s + `)$`) }
 	return []algorithm{
@@ -103,7 +104,7 @@ var algorithms = sync.OnceValue(func() []algorithm {
 	}
 })
 
-// checkBalance tells what keeps haproxy of a version from balancing so.
+// checkBalance returns the reason why a version of haproxy cannot use a value of balance, or nil.
 func checkBalance(balance string, mode Mode, v release.Version) (message, hint string) {
 	name := balance
 	if i := strings.IndexAny(name, " ("); i >= 0 {
@@ -128,16 +129,17 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 	return fmt.Sprintf("%s is none of haproxy's algorithms", quote(balance)), meant(name, names)
 }
 
-// sshKeyTypes are those that OpenSSH of every supported release takes.
+// sshKeyTypes are the key types that OpenSSH accepts in every supported release.
 func sshKeyTypes() []string {
 	return []string{"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
 		"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 }
 
-// privateKey reports whether a text is a private key as OpenSSH or OpenSSL write it.
+// privateKey reports whether a text is a private key in the format of OpenSSH or OpenSSL.
 func privateKey(text string) bool { return strings.Contains(text, "PRIVATE KEY") }
 
-// checkSSHKey tells what keeps a line from being a public key as authorized_keys has it, without options.
+// checkSSHKey returns the reason why a line is not a public key in the format of authorized_keys, without options; nil if it
+// is.
 func checkSSHKey(line string) (message, hint string) {
 	const format = "one line as in id_ed25519.pub: ssh-ed25519 AAAA… comment"
 	if privateKey(line) {
@@ -159,7 +161,7 @@ func checkSSHKey(line string) (message, hint string) {
 	if err != nil {
 		return "the key is not whole: its base64 does not decode", format
 	}
-	// RFC 4253, 6.6: the type stands in the key as well, behind its length.
+	// RFC 4253, 6.6: the key begins with its type, after the type's length.
 	if len(blob) < 4 || int64(binary.BigEndian.Uint32(blob)) > int64(len(blob)-4) ||
 		string(blob[4:4+binary.BigEndian.Uint32(blob)]) != fields[0] {
 		return "the key is not one of type " + fields[0], format
@@ -167,7 +169,7 @@ func checkSSHKey(line string) (message, hint string) {
 	return "", ""
 }
 
-// checkPath tells what keeps a path from being one of a file on the node.
+// checkPath returns the reason why a text is not the path of a file on the node, or nil.
 func checkPath(p string) (message, hint string) {
 	switch {
 	case !pathRule.accepts(p):

@@ -10,8 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/strictyaml"
 )
 
-// Secret is a value that the spec only refers to: {file: PATH}, relative to the spec, or {env: NAME}. It prints as
-// "(secret)", whichever way it is printed.
+// Secret is a value to which the spec only refers: {file: PATH}, relative to the spec, or {env: NAME}. It is always printed as
+// "(secret)".
 type Secret struct {
 	File string
 	Env  string
@@ -25,14 +25,14 @@ func (Secret) GoString() string { return "(secret)" }
 // MarshalText keeps the value out of JSON and YAML.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
-// Reveal hands out the value itself: only for what hashes it. It is empty where the secret could not be read.
+// Reveal returns the value. Only code that hashes it may call it. It is empty if the secret could not be read.
 func (s Secret) Reveal() string { return s.value }
 
-// Missing tells whether there is no value: the variable is not set, or the file not there. Parse warns of it; nothing
-// can be rendered without.
+// Missing reports whether there is no value: the variable is not set, or the file does not exist. Parse only warns about that,
+// but rendering is impossible.
 func (s Secret) Missing() bool { return s.value == "" }
 
-// resolve reads the value. Neither it nor a part of it appears in a problem.
+// resolve reads the value. Problems never contain it or a part of it.
 func (s *Secret) resolve(doc *strictyaml.Document, path string, src Sources) {
 	switch {
 	case s.Env != "":
@@ -81,7 +81,7 @@ func (s *Secret) resolveFile(doc *strictyaml.Document, path string, src Sources)
 	s.take(doc, path, "the file "+strictyaml.Quote(s.File), strings.TrimRight(string(data), "\r\n"))
 }
 
-// take keeps a value that can be a password.
+// take stores a value that is valid as a password.
 func (s *Secret) take(doc *strictyaml.Document, path, from, value string) {
 	switch {
 	case value == "":
@@ -95,7 +95,7 @@ func (s *Secret) take(doc *strictyaml.Document, path, from, value string) {
 	}
 }
 
-// resolve reads what the spec refers to.
+// resolve reads the files and variables to which the spec refers.
 func (s *Spec) resolve(doc *strictyaml.Document, src Sources) {
 	if s.Stats != nil {
 		s.Stats.Password.resolve(doc, "stats.password", src)
@@ -130,7 +130,7 @@ func readBeside(doc *strictyaml.Document, path, name string, src Sources) []byte
 	return nil
 }
 
-// readConfig reads a file of the user's own that replaces a generated one.
+// readConfig reads a file of the user that replaces a generated one.
 func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte {
 	data := readBeside(doc, path, name, src)
 	switch {

@@ -9,19 +9,19 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/syntax"
 )
 
-// Endpoint is where a service is reached: an address of a VIP, and a range of ports.
+// Endpoint is an address of a VIP and a range of ports, on which a service is reachable.
 type Endpoint struct {
 	Addr      netip.Addr
 	Low, High int
 	TLS       bool
-	Lines     string // more words of the bind line
-	Path      string // of the port, in the service: port or ports[1]
+	Lines     string // additional words of the bind line
+	Path      string // key of the port in the service: port or ports[1]
 }
 
 // AddrPort is the endpoint's first port.
 func (e Endpoint) AddrPort() netip.AddrPort { return netip.AddrPortFrom(e.Addr, uint16(e.Low)) }
 
-// PortList are the service's ports, whichever way they are written.
+// PortList returns the service's ports, from port or ports.
 func (svc *Service) PortList() []Port {
 	if len(svc.Ports) > 0 {
 		return svc.Ports
@@ -39,7 +39,8 @@ func (svc *Service) has(port int) bool {
 	return svc.RedirectHTTP && port == 80
 }
 
-// Endpoints are all that a service binds, in the order of its ports and VIPs. A VIP that the spec does not have is left out.
+// Endpoints returns all addresses and ports of a service, in the order of its ports and VIPs. It omits VIPs that are not in the
+// spec.
 func (s *Spec) Endpoints(svc *Service) []Endpoint {
 	var out []Endpoint
 	for i, p := range svc.PortList() {
@@ -61,23 +62,23 @@ func (s *Spec) Endpoints(svc *Service) []Endpoint {
 	return out
 }
 
-// Pool is a group of servers: a service's own, or a backend.
+// Pool is a group of servers: those of a service, or of a backend.
 type Pool struct {
 	Path     string // in the spec: services[0] or backends[1]
 	Name     string
 	Mode     Mode
 	Balance  string
-	Check    *Check // nil: a connection
+	Check    *Check // nil: haproxy opens a connection
 	Sticky   *Sticky
 	Timeouts Timeouts
 	Servers  []Server
-	Service  *Service // whose own it is; nil: a backend's
-	// Lines of the section, words for every server, and their keys in the spec.
+	Service  *Service // the service of the pool; nil: it is that of a backend
+	// Lines of the section, words for every server, and the keys of both in the spec.
 	Lines, LinesKey string
 	ServerLines     string
 }
 
-// Pools are all groups of servers: those of the services that have some, and the backends.
+// Pools returns all groups of servers: those of services with servers, and the backends.
 func (s *Spec) Pools() []Pool {
 	var out []Pool
 	for i := range s.Services {
@@ -102,16 +103,17 @@ func (b *Backend) pool(path string) Pool {
 		Timeouts: b.Timeouts, Servers: b.Servers, Lines: b.Lines, LinesKey: path + ".lines"}
 }
 
-// ServicePool is the pool of the service with an index.
+// ServicePool returns the pool of the service with an index.
 func (s *Spec) ServicePool(i int) Pool { return s.Services[i].pool(fmt.Sprintf("services[%d]", i)) }
 
-// Uses reports whether a service names a backend.
+// Uses reports whether a service refers to a backend.
 func (svc *Service) Uses(backend string) bool { return slices.Contains(svc.backendNames(), backend) }
 
-// PeersPort is where haproxy shares its tables with the other nodes, on the node's own address.
+// PeersPort is the port on the node's own address on which haproxy shares its tables with the other nodes.
 const PeersPort = 9737
 
-// PeersAt is where a node shares its tables: on its address of a family that all nodes have, IPv4 if they can.
+// PeersAt returns the address and port on which a node shares its tables: its address of a family that all nodes have, IPv4 if
+// possible.
 func (s *Spec) PeersAt(n *Node) netip.AddrPort {
 	for _, f := range []Family{IPv4, IPv6} {
 		if s.speaks(f) {
@@ -124,7 +126,7 @@ func (s *Spec) PeersAt(n *Node) netip.AddrPort {
 // Checks reports whether the pool's servers are checked.
 func (p *Pool) Checks() bool { return p.Check == nil || !p.Check.Off }
 
-// backendNames are the backends that a service names.
+// backendNames returns the names of the backends to which a service refers.
 func (svc *Service) backendNames() []string {
 	var names []string
 	if svc.Backend != "" {
@@ -136,7 +138,7 @@ func (svc *Service) backendNames() []string {
 	return names
 }
 
-// CertificatePaths are the files, or directories that end with "/", with haproxy's certificates for clients.
+// CertificatePaths returns the paths of haproxy's certificates for clients: files, or directories that end with "/".
 func (t *TLS) CertificatePaths() []string {
 	if t.Certificate != "" {
 		return append([]string{t.Certificate}, t.Certificates...)
@@ -162,7 +164,7 @@ func (s *Spec) SharesTables() bool {
 	return false
 }
 
-// PeersName is the name of the peers section with all nodes, for tables in lines that are passed through, too.
+// PeersName is the name of the peers section with all nodes. Lines that are passed through can use it for tables, too.
 const PeersName = "hapair"
 
 // ResolvesNames reports whether some server has a DNS name.
@@ -177,10 +179,10 @@ func (s *Spec) ResolvesNames() bool {
 	return false
 }
 
-// IsIP reports whether the address is an IP address, or missing.
+// IsIP reports whether the address is an IP address, or was omitted.
 func (a ServerAddress) IsIP() bool { return a.Name == "" && a.Socket == "" }
 
-// String is the address, the name or the socket.
+// String returns the address, the name or the socket.
 func (a ServerAddress) String() string {
 	if a.IsIP() {
 		return a.Addr.String()
@@ -191,7 +193,7 @@ func (a ServerAddress) String() string {
 // RawText is text that is passed through to haproxy.cfg, with its key in the spec.
 type RawText struct{ Path, Text string }
 
-// RawTexts are all texts that are passed through to haproxy.cfg.
+// RawTexts returns all texts that are passed through to haproxy.cfg.
 func (s *Spec) RawTexts() []RawText {
 	var out []RawText
 	add := func(text, path string, args ...any) {

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// SentBytes is what the step sends; nil if it sends nothing.
+// SentBytes returns the data that the step sends; nil if it sends nothing.
 func (s *TCPStep) SentBytes() []byte { return stepBytes(s.Send, s.SendBinary) }
 
-// ExpectedBytes is what the step expects; nil if it expects nothing, or what a regular expression matches.
+// ExpectedBytes returns the data that the step expects; nil if it expects nothing, or a match of a regular expression.
 func (s *TCPStep) ExpectedBytes() []byte { return stepBytes(s.Expect, s.ExpectBinary) }
 
 func stepBytes(text, binary string) []byte {
@@ -23,7 +23,8 @@ func stepBytes(text, binary string) []byte {
 	return b
 }
 
-// unescape puts bytes for \r, \n, \t, \\ and \xHH, as haproxy does: people write them in YAML without double quotes, too.
+// unescape replaces \r, \n, \t, \\ and \xHH by bytes, as haproxy does, because people write them in YAML without double quotes,
+// too.
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -14,7 +14,7 @@ import (
 
 func quote(s string) string { return strictyaml.Quote(s) }
 
-// meant is a hint with what a misspelt word may have meant, or with all that it could.
+// meant returns a hint with the candidate that a misspelt word resembles, or with all candidates.
 func meant(word string, known []string) string {
 	if near := nearest.Word(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -25,13 +25,13 @@ func meant(word string, known []string) string {
 	return "known: " + strings.Join(known, ", ")
 }
 
-// check validates a spec against its document.
+// check validates a spec and adds problems to its document.
 type check struct {
 	*strictyaml.Document
 	s *Spec
 }
 
-// validate tells what is wrong with a spec that could be decoded.
+// validate reports the problems of a spec that could be decoded.
 func (s *Spec) validate(doc *strictyaml.Document) {
 	c := check{doc, s}
 	if c.required("cluster") {
@@ -51,7 +51,7 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 	c.machineNames()
 }
 
-// required tells whether a key was written and understood; a missing one is told.
+// required reports whether a key was given with a valid type. It adds a problem if the key is missing.
 func (c check) required(path string) bool {
 	if !c.Has(path) {
 		if !c.Told(path) {
@@ -62,10 +62,10 @@ func (c check) required(path string) bool {
 	return !c.Told(path)
 }
 
-// written tells whether an optional key was written and understood.
+// written reports whether an optional key was given with a valid type.
 func (c check) written(path string) bool { return c.Has(path) && !c.Told(path) }
 
-// name holds a value against a rule.
+// name validates a value against a rule.
 func (c check) name(path, value string, r rule) bool {
 	if r.accepts(value) {
 		return true
@@ -74,14 +74,14 @@ func (c check) name(path, value string, r rule) bool {
 	return false
 }
 
-// port demands a port that was written or defaulted.
+// port validates a port that was given or has a default.
 func (c check) port(path string, port int) {
 	if !c.Told(path) && (port < 1 || port > 65535) {
 		c.Problem(path, fmt.Sprintf("the port %d is out of range", port), "ports go from 1 to 65535")
 	}
 }
 
-// unique finds names that are given twice. Seen maps each to the path where it stood first.
+// unique reports names that occur twice. seen maps each name to the path of its first occurrence.
 func (c check) unique(seen map[string]string, path, name, what string) {
 	first, twice := seen[name]
 	if !twice {
@@ -91,7 +91,7 @@ func (c check) unique(seen map[string]string, path, name, what string) {
 	c.Problem(path, fmt.Sprintf("two %s are named %s", what, quote(name)), fmt.Sprintf("the other stands on line %d", c.Line(first)))
 }
 
-// addressPath is the path of one of the addresses that a key lists, or gives alone.
+// addressPath returns the path of one of the addresses of a key, which may be a list or a single address.
 func (c check) addressPath(path string, i int) string {
 	if p := path + "[" + strconv.Itoa(i) + "]"; c.Has(p) {
 		return p
@@ -113,7 +113,7 @@ func (c check) image() {
 	}
 }
 
-// meantRelease is a hint for a release that is named by its number, or misspelt.
+// meantRelease returns a hint for a release that is given by its number, or misspelt.
 func meantRelease(word string) string {
 	for _, name := range release.Names() {
 		if r, err := release.Get(name); err == nil && word != "" && slices.Contains(strings.Fields(r.Title), word) {
@@ -123,7 +123,7 @@ func meantRelease(word string) string {
 	return meant(word, release.Names())
 }
 
-// usable tells of an address that a machine can have and others can reach.
+// usable reports an address that a machine cannot have, or that others cannot reach.
 func (c check) usable(path string, a netip.Addr, loopback bool) bool {
 	if !a.IsValid() {
 		return false
@@ -151,7 +151,7 @@ func (c check) usable(path string, a netip.Addr, loopback bool) bool {
 	return false
 }
 
-// addresses validates one address, or one of each family, with their prefixes.
+// addresses validates one address, or one for each family, with their prefix lengths.
 func (c check) addresses(path string, addresses []Address) bool {
 	if !c.required(path) {
 		return false
@@ -168,7 +168,7 @@ func (c check) addresses(path string, addresses []Address) bool {
 	return ok
 }
 
-// eachAddress validates addresses with their prefixes, one by one.
+// eachAddress validates addresses with their prefix lengths, one by one.
 func (c check) eachAddress(path string, addresses []Address) bool {
 	if len(addresses) == 0 {
 		c.Problem(path, "has no address", "one, or one of each family")
@@ -189,7 +189,7 @@ func (c check) eachAddress(path string, addresses []Address) bool {
 	return ok
 }
 
-// networkEnd tells of the two addresses of an IPv4 network that no host can have. RFC 3021 frees those of a /31.
+// networkEnd reports the two addresses of an IPv4 network that no host can have. In a /31 hosts can have both (RFC 3021).
 func networkEnd(a Address) string {
 	if !a.Addr.Is4() || a.Bits == 0 || a.Bits > 30 {
 		return ""

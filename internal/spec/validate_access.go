@@ -8,7 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// reserved are accounts that are not a person's.
+// reserved are names of accounts that a user cannot have.
 func reserved() []string {
 	return []string{"root", "daemon", "bin", "sys", "nobody", "sshd", "haproxy", "keepalived", "hapair-check", "syslog",
 		"messagebus", "systemd-network", "systemd-resolve", "www-data", "_apt"}
@@ -43,7 +43,7 @@ func (c check) access() {
 	}
 }
 
-// passthrough validates text that haproxy and keepalived check themselves: it must only be text.
+// passthrough validates lines that haproxy and keepalived check themselves: they only must be printable text.
 func (c check) passthrough() {
 	h := c.s.HAProxy
 	for _, field := range []struct{ path, text string }{
@@ -54,7 +54,7 @@ func (c check) passthrough() {
 			c.Problem(field.path, "holds a NUL character", "")
 		}
 		if section, ok := map[string]string{"haproxy.global": "global", "haproxy.defaults": "defaults", "haproxy.extra": ""}[field.path]; ok {
-			c.keywords(diag.Warning, field.path, section, field.text) // haproxy may come from elsewhere
+			c.keywords(diag.Warning, field.path, section, field.text) // haproxy may come from another source
 		}
 		if strings.HasPrefix(field.path, "haproxy.") && field.path != "haproxy.config" && field.text != "" && h.Config != "" {
 			c.Problem(field.path, "has no effect: haproxy.config replaces the whole file", "write it into "+quote(h.Config))

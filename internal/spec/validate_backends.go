@@ -53,7 +53,7 @@ func (c check) balance(p *Pool) {
 	if c.Told(path) {
 		return
 	}
-	r, _ := release.Get(c.s.Image.Release) // an unknown one is told already
+	r, _ := release.Get(c.s.Image.Release) // an unknown one was already reported
 	if message, hint := checkBalance(p.Balance, p.Mode, r.HAProxy); message != "" {
 		c.Problem(path, message, hint)
 	}
@@ -106,7 +106,7 @@ func (c check) servers(pool *Pool) {
 			continue
 		}
 		where := server.String()
-		// Two servers may have one name: each takes another of its addresses.
+		// Two servers may have the same DNS name: each uses another of its addresses.
 		if first, twice := addresses[where]; twice && server.Address.Name == "" {
 			c.Warning(p+".address", fmt.Sprintf("server %s is %s already", quote(first), where), "haproxy sends it the requests of both")
 		}
@@ -130,7 +130,7 @@ func (s *Server) String() string {
 	return netip.AddrPortFrom(s.Address.Addr, uint16(s.Port)).String()
 }
 
-// serverPort validates where a server is reached, and checked.
+// serverPort validates the ports on which a server is reached and checked.
 func (c check) serverPort(pool *Pool, server *Server, path string) {
 	switch {
 	case server.Address.Socket != "":
@@ -175,7 +175,7 @@ func (c check) serverOptions(pool *Pool, s *Server, path string) {
 	c.alpn(path+".tls.alpn", s.TLS.ALPN)
 }
 
-// verify validates a path of authorities' certificates, or none.
+// verify validates a path of CA certificates, or none.
 func (c check) verify(path, value string) {
 	if value == "none" {
 		return
@@ -187,7 +187,7 @@ func (c check) verify(path, value string) {
 	c.path(path, value)
 }
 
-// statsPort finds servers that cannot be there: on a node's own address the stats page has its port.
+// statsPort reports servers with the address and port of a node's stats page.
 func (c check) statsPort(server *Server, path string) {
 	if c.s.Stats == nil || server.Port != c.s.Stats.Port || server.Port == 0 || !server.Address.Addr.IsValid() {
 		return

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// CheckProtocols are those that haproxy can ask itself.
+// CheckProtocols lists the built-in checks of haproxy.
 func CheckProtocols() []string { return []string{"mysql", "pgsql", "redis", "smtp", "ldap", "ssl"} }
 
-// checks validates how a pool's servers are checked.
+// checks validates the health check of a pool.
 func (c check) checks(p *Pool) {
 	k, path := p.Check, p.Path+".check"
 	if k == nil || k.Off || c.Told(path) {
@@ -40,7 +40,7 @@ func (c check) checks(p *Pool) {
 	c.checkTLS(p, path+".tls")
 }
 
-// checkHTTP validates a request.
+// checkHTTP validates the request of a check.
 func (c check) checkHTTP(k *Check, path string) {
 	if c.written(path + ".http") {
 		c.name(path+".http", k.HTTP, checkRule)
@@ -69,7 +69,7 @@ func (c check) checkHTTP(k *Check, path string) {
 	}
 }
 
-// printable reports whether a text is one line that a header or a check can hold.
+// printable reports whether a text is one line that can be part of a header or a check.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
@@ -109,7 +109,7 @@ func (c check) expect(k *Check, path string) {
 	}
 }
 
-// FirstStatus is a status that the check takes: the first that it lists.
+// FirstStatus returns the first of the statuses that the check expects.
 func (k *Check) FirstStatus() int {
 	if k == nil || len(k.Expect.Status) == 0 {
 		return 200
@@ -167,7 +167,7 @@ func (c check) checkProtocol(k *Check, path string) {
 	}
 }
 
-// checkTimes validates how often servers are checked.
+// checkTimes validates interval, rise and fall.
 func (c check) checkTimes(path string, t CheckTimes) {
 	p := path + ".interval"
 	if c.written(p) && (t.Interval < time.Millisecond || t.Interval > longest || t.Interval%time.Millisecond != 0) {

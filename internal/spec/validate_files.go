@@ -9,10 +9,10 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// fileMode is a mode that nobody but root can write with.
+// fileMode matches modes with which only root can write.
 var fileMode = regexp.MustCompile(`^0?[0-7][0145][0145]$`)
 
-// files validates the files that the spec brings.
+// files validates the key files.
 func (c check) files() {
 	taken := map[string]string{}
 	for _, f := range units.All(units.Features{Node: true, Firewall: true, Certificates: true}) {
@@ -50,7 +50,7 @@ func (c check) files() {
 	}
 }
 
-// Delivers returns the content of a file that the spec brings; nil if it brings none of that path.
+// Delivers returns the content of the file with a path in the key files; nil if there is none.
 func (s *Spec) Delivers(path string) []byte {
 	for i := range s.Files {
 		if s.Files[i].Path == path {

@@ -11,22 +11,22 @@ import (
 	"strings"
 )
 
-// BondModes are those of the kernel's bonding driver, as netplan names them.
+// BondModes lists the modes of the kernel's bonding driver, with netplan's names.
 func BondModes() []string {
 	return []string{"active-backup", "802.3ad", "balance-xor", "balance-rr", "broadcast", "balance-tlb", "balance-alb"}
 }
 
-// bondParameters are those that both netplan and cloud-init of every supported release take by the same name (cloudinit's
-// network_state.py, NET_CONFIG_TO_V2). Any other ends cloud-init before the network is configured.
+// bondParameters lists the parameters that netplan and cloud-init of every supported release accept by the same name
+// (cloudinit's network_state.py, NET_CONFIG_TO_V2). Any other parameter makes cloud-init fail before the network is configured.
 func bondParameters() []string {
 	return []string{"ad-select", "down-delay", "fail-over-mac-policy", "gratuitous-arp", "lacp-rate", "mii-monitor-interval", "min-links",
 		"primary", "primary-reselect-policy", "transmit-hash-policy", "up-delay"}
 }
 
-// macRule is what cloud-init, netplan and systemd.link(5) all take.
+// macRule matches what cloud-init, netplan and systemd.link(5) all accept.
 var macRule = regexp.MustCompile(`^[0-9a-f]{2}(:[0-9a-f]{2}){5}$`)
 
-// describes validates an interface's name and what describes it.
+// describes validates an interface's name and description.
 func (c check) describes(i Interface, path string) {
 	name := path
 	if c.Has(path + ".name") {
@@ -124,7 +124,7 @@ func (c check) vipInterface(v *VIP, path string) {
 	}
 }
 
-// interfaces validates what describes the interfaces of a node, and how they belong together.
+// interfaces validates the descriptions of a node's interfaces, and the relations between them.
 func (c check) interfaces(n *Node, path string) {
 	where := map[string]string{} // an interface → the key that describes it
 	note := func(i Interface, p string) {
@@ -165,7 +165,7 @@ func (c check) interfaces(n *Node, path string) {
 	c.layers(n, path, where)
 }
 
-// description returns what InterfacesOf has of an interface.
+// description returns the interface with a name in the result of InterfacesOf.
 func (c check) description(n *Node, name string) Interface {
 	for _, i := range c.s.InterfacesOf(n) {
 		if i.Name == name {
@@ -175,7 +175,7 @@ func (c check) description(n *Node, name string) Interface {
 	return Interface{}
 }
 
-// layers validates how bonds and VLANs of a node use its other interfaces.
+// layers validates how a node's bonds and VLANs use its other interfaces.
 func (c check) layers(n *Node, path string, where map[string]string) {
 	used := map[string]string{n.Interface: "has the node's address"}
 	for i := range c.s.VIPs {
@@ -217,8 +217,8 @@ var (
 	kernelName  = regexp.MustCompile(`^eth[0-9]+$`)
 )
 
-// looks adds a problem about an interface that is not described and, by its name, is not an Ethernet device: network-config
-// cannot make it of its name.
+// looks reports an interface without a description whose name is not one of an Ethernet device: network-config cannot create
+// it.
 func (c check) looks(n *Node, path, name string) {
 	place := c.placeOfName(n, path, name)
 	if c.Told(place) {
@@ -246,7 +246,7 @@ func (c check) looks(n *Node, path, name string) {
 		hint+", under interfaces: of the node; or write the whole network under network:")
 }
 
-// placeOfName is the key that names an interface on a node.
+// placeOfName returns the key that names an interface on a node.
 func (c check) placeOfName(n *Node, path, name string) string {
 	if n.Interface == name {
 		return path + ".interface"
@@ -259,7 +259,7 @@ func (c check) placeOfName(n *Node, path, name string) string {
 	return path + ".interfaces"
 }
 
-// hardwareAddresses finds MACs that two interfaces have.
+// hardwareAddresses reports MACs that two interfaces have.
 func (c check) hardwareAddresses() {
 	seen := map[string]string{}
 	note := func(i Interface, path string) {
@@ -281,9 +281,8 @@ func (c check) hardwareAddresses() {
 	}
 }
 
-// machineNames warns, once for each name, of interfaces that a machine does not name so by itself: neither Ubuntu nor
-// Debian uses the kernel's own names (systemd.net-naming-scheme(7)). It is advice for a spec that could be baked: beside
-// errors it is left out.
+// machineNames warns, once for each name, about interface names that a machine does not use by itself: neither Ubuntu nor
+// Debian uses the kernel's own names (systemd.net-naming-scheme(7)). The warning is omitted if the spec has errors.
 func (c check) machineNames() {
 	if c.Problems().HasErrors() {
 		return

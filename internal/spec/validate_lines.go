@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// serviceLines validates the lines that a service passes through. haproxy itself judges what they say.
+// serviceLines validates the lines that a service passes through. haproxy checks their meaning.
 func (c check) serviceLines(svc *Service, path string) {
 	path += ".lines"
 	c.section(path+".frontend", "frontend", svc.Lines.Frontend)
@@ -18,7 +18,7 @@ func (c check) serviceLines(svc *Service, path string) {
 	c.words(path+".bind", "bind address", svc.Lines.Bind)
 }
 
-// section validates lines that stand in a section of a service: they must not begin another one.
+// section validates lines of a service's section: they must not begin another section.
 func (c check) section(path, kind, text string) {
 	if c.Told(path) {
 		return
@@ -37,7 +37,7 @@ func (c check) section(path, kind, text string) {
 	c.keywords(diag.Error, path, kind, text)
 }
 
-// words validates text that stands at the end of a line, which begins with head.
+// words validates text for the end of a line that begins with head.
 func (c check) words(path, head, text string) {
 	if text == "" || c.Told(path) {
 		return
@@ -52,11 +52,12 @@ func (c check) words(path, head, text string) {
 	}
 }
 
-// keywords finds what the release's haproxy does not have in lines of a section, or of whole sections if that is "".
+// keywords reports keywords that the release's haproxy does not have, in lines of a section, or of whole sections if section is
+// "".
 func (c check) keywords(severity diag.Severity, path, section, text string) {
 	r, err := release.Get(c.s.Image.Release)
 	if err != nil {
-		return // told already
+		return // already reported
 	}
 	whole, n := section == "", -1
 	for line := range strings.Lines(text) {
@@ -77,7 +78,7 @@ func (c check) keywords(severity diag.Severity, path, section, text string) {
 	}
 }
 
-// haveIt is a hint with the releases that have a keyword.
+// haveIt returns a hint with the releases that have a keyword.
 func haveIt(releases []release.Release) string {
 	var names []string
 	for _, r := range releases {

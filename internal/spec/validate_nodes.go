@@ -36,7 +36,7 @@ func (c check) nodes() {
 	c.oneFamily()
 }
 
-// nodeName validates a node's name and the host name that comes of it.
+// nodeName validates a node's name and the resulting host name.
 func (c check) nodeName(n *Node, path string, names, hosts map[string]string) {
 	if !c.required(path) || !c.name(path, n.Name, nameRule) {
 		return
@@ -56,7 +56,7 @@ func (c check) nodeName(n *Node, path string, names, hosts map[string]string) {
 	}
 }
 
-// nodeAddresses finds addresses that two nodes have.
+// nodeAddresses reports addresses that two nodes have.
 func (c check) nodeAddresses(i int, n *Node, path string) {
 	for j, a := range n.Addresses {
 		for k := range c.s.Nodes[:i] {
@@ -67,7 +67,7 @@ func (c check) nodeAddresses(i int, n *Node, path string) {
 	}
 }
 
-// oneFamily demands, under unicast, a family in which every node can speak to every other.
+// oneFamily checks, for unicast, that all nodes have an address of the same family.
 func (c check) oneFamily() {
 	s := c.s
 	if s.VRRP.Transport != Unicast || s.speaks(IPv4) || s.speaks(IPv6) {
@@ -75,7 +75,7 @@ func (c check) oneFamily() {
 	}
 	for i := range s.Nodes {
 		if !validAddresses(s.Nodes[i].Addresses) {
-			return // told already
+			return // already reported
 		}
 	}
 	if len(s.Nodes) > 1 {
@@ -92,8 +92,8 @@ func validAddresses(addresses []Address) bool {
 	return len(addresses) > 0
 }
 
-// resolvers warns if haproxy resolves the names of servers by /etc/resolv.conf on a release that need not have that file: haproxy
-// 2.4 to 3.2 do not start without it. Ubuntu's systemd-resolved always makes it.
+// resolvers warns if servers have DNS names and the release may lack /etc/resolv.conf, with which haproxy resolves them:
+// haproxy 2.4 to 3.2 do not start without that file. Ubuntu's systemd-resolved always creates it.
 func (c check) resolvers(n *Node, path string) {
 	r, err := release.Get(c.s.Image.Release)
 	if err == nil && r.Distribution == "debian" && len(n.Nameservers) == 0 && c.s.ResolvesNames() {
@@ -102,8 +102,8 @@ func (c check) resolvers(n *Node, path string) {
 	}
 }
 
-// network validates what network-config is made of. It is made where the address has a prefix and there is no network of
-// the user's own: a key that would have no effect is an error.
+// network validates the keys for network-config. It is generated if the address has a prefix length and there is no network
+// key. A key without an effect is an error.
 func (c check) network(n *Node, path string) {
 	for _, key := range []string{"gateway", "nameservers"} {
 		if p := path + "." + key; c.Has(p) {
@@ -123,7 +123,7 @@ func (c check) network(n *Node, path string) {
 	}
 }
 
-// hasEffect reports whether network-config is made of a node's keys; a problem is added at key if it is not.
+// hasEffect reports whether network-config is generated from a node's keys. If not, it adds a problem at key.
 func (c check) hasEffect(n *Node, path, key string) bool {
 	switch {
 	case n.MakesNetwork():
@@ -162,7 +162,7 @@ func (c check) gateways(n *Node, path string) {
 	}
 }
 
-// prefixes are those of the node's own addresses.
+// prefixes returns the networks of the node's own addresses.
 func (n *Node) prefixes() []netip.Prefix {
 	var known []netip.Prefix
 	for _, a := range n.Addresses {

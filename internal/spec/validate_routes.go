@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/syntax"
 )
 
-// leads validates where a service's requests go.
+// leads validates the destinations of a service's requests.
 func (c check) leads(svc *Service, path string) {
 	own := c.Has(path + ".servers")
 	switch {
@@ -33,7 +33,7 @@ func (c check) leads(svc *Service, path string) {
 	}
 }
 
-// withoutServers finds keys that concern the servers of a service that has none of its own.
+// withoutServers reports keys about servers in a service without servers.
 func (c check) withoutServers(svc *Service, path string) {
 	keys := []string{"balance", "check", "sticky", "lines.server"}
 	for _, f := range svc.Timeouts.Fields() {
@@ -77,7 +77,7 @@ func (c check) route(svc *Service, r *Route, path string) {
 	c.words(path+".when", "use_backend b if", r.When)
 }
 
-// leadsTo finds the backend that a service names: a backend, a service with servers, or a section that is passed through.
+// leadsTo validates the name of a backend: one of backends, a service with servers, or a section that is passed through.
 func (c check) leadsTo(svc *Service, path, name string) {
 	var names []string
 	for i := range c.s.Backends {
@@ -100,7 +100,7 @@ func (c check) leadsTo(svc *Service, path, name string) {
 		}
 	}
 	if strings.Contains(name, "%[") && c.wordOnly(path, name) {
-		return // the name is known at each request alone
+		return // the name depends on the request
 	}
 	for line := range strings.Lines(c.s.HAProxy.Extra) {
 		if w := syntax.Words(line); len(w) > 1 && (w[0] == "backend" || w[0] == "listen") && w[1] == name {
@@ -110,7 +110,7 @@ func (c check) leadsTo(svc *Service, path, name string) {
 	c.Problem(path, "there is no backend "+quote(name), meant(name, names))
 }
 
-// wordOnly demands a text that is one word of haproxy.cfg.
+// wordOnly validates a text that must be one word of haproxy.cfg.
 func (c check) wordOnly(path, text string) bool {
 	if strings.ContainsAny(text, " \t\"'\\#") || !printable(text) {
 		c.Problem(path, quote(text)+" is not one word of haproxy.cfg", "")
@@ -125,7 +125,7 @@ func (c check) sameMode(svc *Service, path, name string, mode Mode) {
 	}
 }
 
-// mentioned reports whether lines that are passed through name a backend.
+// mentioned reports whether lines that are passed through contain the name of a backend.
 func (c check) mentioned(backend string) bool {
 	texts := []string{c.s.HAProxy.Extra, c.s.HAProxy.Defaults}
 	for _, svc := range c.s.Services {

@@ -43,10 +43,10 @@ type portOf struct {
 	port int
 }
 
-// maxPorts is how many ports a range may have: haproxy makes a socket for each.
+// maxPorts is the maximum number of ports in a range: haproxy opens a socket for each.
 const maxPorts = 4096
 
-// listens validates where a service is reached.
+// listens validates the VIPs and ports of a service.
 func (c check) listens(svc *Service, path string, ports map[portOf]string) {
 	switch has := c.Has(path + ".ports"); {
 	case has && c.Has(path+".port"):
@@ -110,7 +110,7 @@ func (c check) portRange(svc *Service, path string, p Port) {
 	c.words(path+".lines", "bind address", p.Lines)
 }
 
-// takesPorts finds ports of a VIP that another service has.
+// takesPorts reports ports of a VIP that another service has.
 func (c check) takesPorts(svc *Service, path string, ports map[portOf]string) {
 	for i, p := range svc.PortList() {
 		at := path + ".port"
@@ -140,7 +140,7 @@ func (c check) takesRange(svc *Service, at, vip string, r PortRange, ports map[p
 	}
 }
 
-// redirects validates redirect_http, once all ports are known.
+// redirects validates redirect_http, when all ports are known.
 func (c check) redirects(ports map[portOf]string) {
 	for i := range c.s.Services {
 		svc, path := &c.s.Services[i], fmt.Sprintf("services[%d].redirect_http", i)
@@ -172,14 +172,14 @@ func (c check) mode(path string, mode Mode) {
 	}
 }
 
-// needsHTTP finds a key that has an effect in mode http alone.
+// needsHTTP reports a key that has an effect only in mode http.
 func (c check) needsHTTP(mode Mode, path string) {
 	if mode == TCP && c.written(path) {
 		c.Problem(path, "needs mode http", "the service's mode is tcp")
 	}
 }
 
-// clients validates who may connect, and how.
+// clients validates the keys about clients: allow, accept_proxy and others.
 func (c check) clients(svc *Service, path string) {
 	for i, p := range svc.Allow {
 		if p.IsValid() && p != p.Masked() {
@@ -193,14 +193,14 @@ func (c check) clients(svc *Service, path string) {
 	c.needsHTTP(svc.Mode, path+".forwarded")
 }
 
-// atLeast holds a number that was written against its lower bound.
+// atLeast validates the lower bound of a number that was given.
 func (c check) atLeast(path string, n, least int) {
 	if c.written(path) && n < least {
 		c.Problem(path, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("must be at least %d", least))
 	}
 }
 
-// pages validates what haproxy itself answers, and how it changes answers.
+// pages validates the keys with which haproxy itself answers, or changes answers.
 func (c check) pages(svc *Service, path string) {
 	c.needsHTTP(svc.Mode, path+".health_page")
 	if c.written(path + ".health_page") {
@@ -284,7 +284,7 @@ func (c check) alpn(path string, protocols []string) {
 	}
 }
 
-// longest is the longest timeout that haproxy takes: 2^31 - 1 milliseconds (configuration.txt, 2.5).
+// longest is the maximum timeout of haproxy: 2^31 - 1 milliseconds (configuration.txt, 2.5).
 const longest = (1<<31 - 1) * time.Millisecond
 
 func (c check) timeouts(path string, t *Timeouts) {
@@ -301,12 +301,12 @@ func (c check) timeouts(path string, t *Timeouts) {
 
 // TimeoutField is one of the timeouts.
 type TimeoutField struct {
-	Key, Keyword string // in the spec, and in haproxy.cfg behind "timeout"
+	Key, Keyword string // in the spec, and in haproxy.cfg after "timeout"
 	Value        *time.Duration
-	Client       bool // it concerns the clients alone
+	Client       bool // it is only about clients
 }
 
-// Fields are all timeouts, in the order of the spec.
+// Fields returns all timeouts, in the order of the spec.
 func (t *Timeouts) Fields() []TimeoutField {
 	return []TimeoutField{
 		{"connect", "connect", t.Connect, false}, {"client", "client", t.Client, true}, {"server", "server", t.Server, false},
@@ -316,7 +316,7 @@ func (t *Timeouts) Fields() []TimeoutField {
 	}
 }
 
-// haproxyDefaults validates what holds for all services.
+// haproxyDefaults validates the defaults for all services.
 func (c check) haproxyDefaults() {
 	h := &c.s.HAProxy
 	c.atLeast("haproxy.maxconn", h.MaxConn, 1)

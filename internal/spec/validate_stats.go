@@ -21,8 +21,8 @@ func (c check) stats() {
 	}
 }
 
-// statsExposed warns of a page that clients of every network may open. The firewall lets in what stats.allow lists: without
-// it, it does not protect the page.
+// statsExposed warns if clients of all networks can open the stats page. The firewall restricts the page only to the networks
+// in stats.allow.
 func (c check) statsExposed(s *Stats) {
 	if len(s.Allow) > 0 || c.Told("stats.allow") || c.s.HAProxy.Config != "" {
 		return
@@ -34,7 +34,7 @@ func (c check) statsExposed(s *Stats) {
 	c.Warning("stats", message, hint)
 }
 
-// statsLogin demands a user with a password, unless networks are allowed instead.
+// statsLogin checks for a user with a password, unless there are allowed networks.
 func (c check) statsLogin(s *Stats) {
 	user, password := c.Has("stats.user"), c.Has("stats.password")
 	if len(s.Allow) > 0 && !user && !password {
@@ -71,7 +71,7 @@ func (c check) log() {
 	}
 }
 
-// logAddress tells whether a target is an address, and validates it.
+// logAddress reports whether a target is an address, and validates it.
 func (c check) logAddress(path, target string) bool {
 	addr, err := netip.ParseAddr(target)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// commandRule is that of a command which keepalived or the agent runs. keepalived would read other characters as something
-// else, also in quotes (keepalived.conf(5), "Configuration file syntax").
+// commandRule is the rule for a command that keepalived or the agent runs. keepalived interprets other characters, even in
+// quotes (keepalived.conf(5), "Configuration file syntax").
 var commandRule = newRule(`/[A-Za-z0-9._+/-]+( [A-Za-z0-9._+@/:=,%-]+)*`, 1024,
 	`an absolute path, and arguments of letters, digits and "._+@/:=,%-" that are separated by single spaces`)
 
-// vipOptions validates what a VIP may have besides its addresses.
+// vipOptions validates a VIP's keys other than its addresses.
 func (c check) vipOptions(i int, v *VIP, path string) {
 	if c.written(path + ".group") {
 		c.name(path+".group", v.Group, nameRule)
@@ -33,7 +33,7 @@ func (c check) vipOptions(i int, v *VIP, path string) {
 	c.vipLines(v.Lines, path+".lines")
 }
 
-// preemptDelay validates the delay: keepalived takes it up to 1000s, and not together with nopreempt.
+// preemptDelay validates the delay. keepalived accepts up to 1000s, and not together with nopreempt.
 func (c check) preemptDelay(v *VIP, path string) {
 	const most = 1000 * time.Second
 	switch {
@@ -100,7 +100,7 @@ func (c check) vipRoute(r *VIPRoute, path string) {
 	}
 }
 
-// routeInterface validates that every node whose network-config is made here has an interface.
+// routeInterface checks that every node with a generated network-config has an interface.
 func (c check) routeInterface(name, path string) {
 	for i := range c.s.Nodes {
 		n := &c.s.Nodes[i]
@@ -111,7 +111,7 @@ func (c check) routeInterface(name, path string) {
 	}
 }
 
-// viaUsable reports whether an address can be that of a router: also a link-local one, whose interface is known.
+// viaUsable reports whether an address can be a router's. A link-local address can, because the interface is known.
 func (c check) viaUsable(path string, a netip.Addr) bool {
 	return a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" || c.usable(path, a, false)
 }
@@ -148,7 +148,7 @@ func (c check) trackScript(names map[string]string, t *TrackScript, path string)
 	}
 }
 
-// scriptTimes validates interval and timeout. keepalived takes fractions of a second from 2.3.2 on.
+// scriptTimes validates interval and timeout. keepalived accepts fractions of a second since version 2.3.2.
 func (c check) scriptTimes(t *TrackScript, path string) {
 	const most = 1000 * time.Second
 	r, err := release.Get(c.s.Image.Release)
@@ -170,7 +170,7 @@ func (c check) scriptTimes(t *TrackScript, path string) {
 	}
 }
 
-// withKeepalived lists the releases that have a version of keepalived or a newer one.
+// withKeepalived returns the names of the releases with a minimum version of keepalived.
 func withKeepalived(major, minor, patch int) []string {
 	var names []string
 	for _, r := range release.All() {
@@ -198,7 +198,7 @@ func (c check) onChange(o *OnChange, path string) {
 	}
 	p := path + ".command"
 	if !c.Has(p) && o.Command != "" {
-		p = path // it stands alone
+		p = path // it is not a list
 	}
 	if p == path || c.required(p) {
 		c.command(p, o.Command)
@@ -211,7 +211,7 @@ func (c check) onChange(o *OnChange, path string) {
 	}
 }
 
-// vipLines validates lines of a vrrp_instance: they must not end it.
+// vipLines validates lines of a vrrp_instance: they must not close its block.
 func (c check) vipLines(text, path string) {
 	if strings.ContainsRune(text, 0) {
 		c.Problem(path, "holds a NUL character", "")
@@ -222,8 +222,8 @@ func (c check) vipLines(text, path string) {
 	}
 }
 
-// unbalanced finds the first brace in lines of keepalived.conf that has no other one: its line, from 1, and what is wrong. A
-// comment begins with # or !, and a quoted brace is text.
+// unbalanced returns the line, from 1, of the first brace in lines of keepalived.conf that has no counterpart, and a
+// description. A comment begins with # or !, and a quoted brace is text.
 func unbalanced(text string) (line int, what string) {
 	var open []int
 	number := 0
@@ -283,7 +283,7 @@ func (c check) vipGroups() {
 	}
 }
 
-// priorities validates that the weights of track scripts leave a priority that keepalived can tell from others.
+// priorities checks that the weights of track scripts leave a valid and distinct priority.
 func (c check) priorities(v *VIP, path string) {
 	if lowest := c.s.LowestPriority(v); lowest < 1 && len(v.TrackScripts) > 0 && !c.Told(path+".track_scripts") {
 		c.Problem(path+".track_scripts", fmt.Sprintf("the weights can lower a node's priority to %d", lowest),
@@ -291,7 +291,7 @@ func (c check) priorities(v *VIP, path string) {
 	}
 }
 
-// preferred is the name of the node that has the highest priority for a VIP.
+// preferred returns the name of the node with the highest priority for a VIP.
 func (s *Spec) preferred(v *VIP) string {
 	if v.Prefer != "" || len(s.Nodes) == 0 {
 		return v.Prefer
@@ -299,7 +299,7 @@ func (s *Spec) preferred(v *VIP) string {
 	return s.Nodes[0].Name
 }
 
-// either is the first path if it was written, else the second.
+// either returns the first path if that key was given, otherwise the second.
 func (c check) either(path, other string) string {
 	if c.Has(path) {
 		return path

@@ -36,7 +36,7 @@ func (c check) vips() {
 	c.vipGroups()
 }
 
-// MaxVIPAddresses limits the addresses of one VIP: the agent asks the link about each of them.
+// MaxVIPAddresses is the maximum number of addresses of a VIP. The agent sends a question for each of them.
 const MaxVIPAddresses = 128
 
 func (c check) vipAddressCount(v *VIP, path string) bool {
@@ -55,8 +55,8 @@ func (s *Spec) nodeNames() []string {
 	return names
 }
 
-// routerID validates an id that was given. VRRP runs on the nodes' own interface for every VIP, so that two VIPs of one
-// family may never share an id, whatever interface takes their addresses.
+// routerID validates a given ID. VRRP runs on the nodes' own interface for every VIP, so two VIPs of the same family must have
+// different IDs, even if their addresses are on different interfaces.
 func (c check) routerID(i int, v *VIP, path string) {
 	if !c.written(path) {
 		return
@@ -76,7 +76,7 @@ func (c check) routerID(i int, v *VIP, path string) {
 	}
 }
 
-// taken maps each address that a VIP cannot have to whose it is.
+// taken maps each address that a VIP cannot have to its owner.
 func (c check) taken() map[netip.Addr]string {
 	taken := map[netip.Addr]string{}
 	for _, n := range c.s.Nodes {
@@ -89,7 +89,7 @@ func (c check) taken() map[netip.Addr]string {
 			taken[server.Address.Addr] = "server " + quote(server.Name) + " of service " + quote(p.Name)
 		}
 	}
-	delete(taken, netip.Addr{}) // servers with DNS names
+	delete(taken, netip.Addr{}) // of servers with DNS names
 	for _, n := range c.s.Nodes {
 		for _, a := range n.Addresses {
 			taken[a.Addr] = "node " + quote(n.Name)
@@ -114,7 +114,7 @@ func (c check) vipAddresses(v *VIP, path string, taken map[netip.Addr]string) {
 	}
 }
 
-// nodesTold tells whether the nodes' families are not known, or told as a problem of their own.
+// nodesTold reports whether the nodes' families are unknown, or are reported as a separate problem.
 func (c check) nodesTold() bool {
 	for i := range c.s.Nodes {
 		if !validAddresses(c.s.Nodes[i].Addresses) {
@@ -124,7 +124,7 @@ func (c check) nodesTold() bool {
 	return c.Told("nodes") || len(c.s.Nodes) == 0
 }
 
-// subnet looks whether a VIP lies where its interface is known to be, on every node.
+// subnet checks, on every node, that a VIP is in a known subnet of its interface.
 func (c check) subnet(v *VIP, a Address, path string) {
 	for i := range c.s.Nodes {
 		n := &c.s.Nodes[i]
@@ -133,7 +133,7 @@ func (c check) subnet(v *VIP, a Address, path string) {
 			continue
 		}
 		if !interfaceRule.accepts(iface) || !validAddresses(n.Addresses) {
-			continue // told already
+			continue // already reported
 		}
 		if v.GatewayOf(FamilyOf(a.Addr)).IsValid() {
 			continue // clients reach it through its router
@@ -149,7 +149,7 @@ func (c check) subnet(v *VIP, a Address, path string) {
 	}
 }
 
-// subnetsOf are the subnets that are known of an interface: those of the node's address, and of a network of its own.
+// subnetsOf returns the known subnets of an interface: those of the node's address, and of the node's network key.
 func (n *Node) subnetsOf(iface string) []netip.Prefix {
 	var known []netip.Prefix
 	if iface == n.Interface {

@@ -2,9 +2,9 @@ package spec
 
 import "hash/fnv"
 
-// assignRouterIDs derives the VRIDs that were left out from the names of cluster and VIP. Explicit ones go first; where
-// two meet, the later in the spec takes the next free one. So an id stays the same when other VIPs are added after it, as far
-// as it can: ids are unique within the spec, whatever the interface.
+// assignRouterIDs derives omitted virtual router IDs from the names of cluster and VIP. Given IDs take precedence. If two
+// derived IDs are equal, the VIP that is later in the spec gets the next free one. So an ID usually stays the same if other
+// VIPs are added after it. IDs are unique in the spec, independently of interfaces.
 func (s *Spec) assignRouterIDs() {
 	taken := map[int]bool{}
 	for _, v := range s.VIPs {
@@ -19,7 +19,7 @@ func (s *Spec) assignRouterIDs() {
 	}
 }
 
-// freeID hashes to 1..255 and goes on from there to the first that is free; 0 where none is.
+// freeID returns a hash in 1 to 255, or the next higher free ID; 0 if there is none.
 func freeID(cluster, name string, taken map[int]bool) int {
 	h := fnv.New32a()
 	h.Write([]byte(cluster + "\x00" + name))

@@ -6,8 +6,8 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// Base is the haproxy.cfg of an image: valid, without identity. It serves nobody: its only listener is the socket that
-// the check asks, so that an image whose node has not been configured yet can be told from one whose haproxy is broken.
+// Base returns the haproxy.cfg of an image: valid, without identity. It serves no clients: its only listener is the check's
+// socket, so that a node that is not configured yet differs from one whose haproxy is broken.
 func Base(v release.Version) []byte {
 	out, err := execute(config{Version: v, LogTarget: "/dev/log", LogFacility: "local0",
 		Sockets: socketLines(nil), CloseSpreadTime: v.AtLeast(2, 6, 0),

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// check writes how a pool's servers are checked.
+// check writes the health check of a pool.
 func (l *layout) check(p *spec.Pool, k *spec.Check) {
 	switch {
 	case k.HTTP != "":
@@ -40,7 +40,7 @@ func (l *layout) check(p *spec.Pool, k *spec.Check) {
 	}
 }
 
-// checkHTTP asks as a client of the service would: HTTP/1.1 demands a Host, and the VIP is what clients write there.
+// checkHTTP sends the request that a client of the service would send: HTTP/1.1 requires a Host, and clients use the VIP.
 func (l *layout) checkHTTP(p *spec.Pool, k *spec.Check) {
 	method, uri, _ := strings.Cut(k.HTTP, " ")
 	version := k.Version
@@ -62,7 +62,7 @@ func (l *layout) checkHTTP(p *spec.Pool, k *spec.Check) {
 	l.expect(k.Expect)
 }
 
-// expect writes what the answer must be: all that is given.
+// expect writes the conditions for the answer. All given ones must hold.
 func (l *layout) expect(e spec.Expect) {
 	status := []string{"200-399"}
 	if len(e.Status) > 0 {
@@ -82,7 +82,7 @@ func (l *layout) expect(e spec.Expect) {
 	}
 }
 
-// host is what clients of a pool write as the host: the first address of the service that has it, or uses it.
+// host returns the host that clients of a pool use: the first address of the service that has or uses the pool.
 func (l *layout) host(p *spec.Pool) string {
 	svc := p.Service
 	for i := 0; svc == nil && i < len(l.spec.Services); i++ {
@@ -117,8 +117,8 @@ func (l *layout) checkTCP(k *spec.Check) {
 	}
 }
 
-// checkProtocol is the option that asks in a protocol of haproxy's own.
-// pgsqlUser is the user of a pgsql check that names none: haproxy requires one, and PostgreSQL answers for any.
+// checkProtocol writes the option for one of haproxy's built-in checks.
+// pgsqlUser is the default user of a pgsql check: haproxy requires one, and PostgreSQL answers for any.
 const pgsqlUser = "hapair"
 
 func (l *layout) checkProtocol(k *spec.Check) string {
@@ -159,7 +159,7 @@ func (l *layout) checkTLS(p *spec.Pool, t *spec.CheckTLS) []string {
 	return words
 }
 
-// escape writes any text as one word (configuration.txt, "2.2. Quoting and escaping").
+// escape returns any text as one word (configuration.txt, "2.2. Quoting and escaping").
 func escape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

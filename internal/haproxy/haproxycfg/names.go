@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// names are those of the proxies in a configuration.
+// names are the names of the proxies in a configuration.
 type names map[string]bool
 
 func newNames(s *spec.Spec) names {
@@ -26,7 +26,7 @@ func newNames(s *spec.Spec) names {
 	return n
 }
 
-// free returns a name that nothing has yet: the given one, or one with "-" behind it.
+// free returns a name that is not used yet: the given one, or one with "-" appended.
 func (n names) free(name string) string {
 	for n[name] {
 		name += "-"
@@ -35,14 +35,14 @@ func (n names) free(name string) string {
 	return name
 }
 
-// references are the backends that something leads requests to.
+// references are the backends to which requests can be sent.
 type references struct {
 	names map[string]bool
-	any   bool // a name that only a request tells, or lines of the defaults section
+	any   bool // a name that depends on the request, or lines of the defaults section
 }
 
-// newReferences reads what leads requests to backends. A listen section would inherit the default_backend of the defaults
-// section and never use its own servers.
+// newReferences reads the lines that send requests to backends. A listen section would inherit default_backend from the
+// defaults section and never use its own servers.
 func newReferences(s *spec.Spec) references {
 	r := references{names: map[string]bool{}}
 	for line := range strings.Lines(s.HAProxy.Defaults) {
@@ -76,5 +76,5 @@ func (r *references) read(lines string) {
 	}
 }
 
-// has reports whether requests may be led to a backend.
+// has reports whether requests may be sent to a backend.
 func (r references) has(name string) bool { return r.any || r.names[name] }

@@ -7,19 +7,18 @@ import (
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 )
 
-// hashRounds is the cost of a login, which haproxy pays at each request, before it goes on with anything else: 1.2 ms of a
-// processor in our tests. As many connections as the stats page takes may ask for it at once (statsMaxConn), and on a busy
-// machine it takes several times as long: with 6,000 rounds, checks of 500 ms failed while passwords were guessed from many
-// addresses.
+// hashRounds determines the cost of a login, which haproxy pays for each request before it does anything else: 1.2 ms of a
+// processor in our tests. Up to statsMaxConn connections may need it at the same time, and on a busy machine it takes several
+// times as long: with 6,000 rounds, checks of 500 ms failed while passwords were guessed from many addresses.
 const hashRounds = 2000
 
-// saltIterations is the cost of the salt, which only bake pays. An iteration is two SHA-512 blocks, a round of SHA-crypt is
-// one or two.
+// saltIterations determines the cost of the salt, which only bake pays. An iteration computes two SHA-512 blocks, a round of
+// SHA-crypt one or two.
 const saltIterations = 20_000
 
-// salt derives the salt of a password's hash from the password, the cluster and the user. It is the same as long as these
-// are, so that equal input gives equal files, and another for each password: equal passwords cannot be recognized across
-// clusters, and hashes cannot be computed in advance for a cluster and user alone.
+// salt derives the salt of a password's hash from the password, the cluster and the user. Equal input gives an equal salt and
+// so equal files. Another password, cluster or user gives another salt, so that equal passwords of two clusters cannot be
+// recognized, and hashes cannot be computed in advance.
 //
 // A salt is public. Since this one depends on the password, a guess can be tested against the salt instead of the hash.
 // That must not be cheaper, so the salt is derived by PBKDF2, at thirty times the cost of the hash.

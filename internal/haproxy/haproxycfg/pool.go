@@ -8,7 +8,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// pool writes what concerns the servers.
+// pool writes the lines about servers.
 func (l *layout) pool(p *spec.Pool) {
 	if len(p.Servers) > 0 || p.Balance != "roundrobin" {
 		l.line("balance", "balance", l.words(p.Balance))

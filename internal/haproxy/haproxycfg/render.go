@@ -1,5 +1,5 @@
-// Package haproxycfg is how a haproxy.cfg is written out of a spec, for each version of haproxy. What is known of one that
-// runs is in the package above it, which the agent links without a spec, its rules, templates and crypt(3).
+// Package haproxycfg renders a haproxy.cfg from a spec, for each version of haproxy. It is separate from package haproxy,
+// because the agent must not link the spec, templates and crypt(3).
 package haproxycfg
 
 import (
@@ -18,7 +18,7 @@ import (
 //go:embed haproxy.cfg.tmpl
 var configTemplate string
 
-// config is what the template is filled with.
+// config is the input of the template.
 type config struct {
 	Node, Cluster string
 	Version       release.Version
@@ -37,9 +37,9 @@ type config struct {
 	Times    string   // of checks: words of default-server
 
 	Stats    *statsPage
-	Services string // their sections, laid out and marked
+	Services string // the services' sections, laid out, with marks of their origins
 
-	LocalPeer     string // how this node is named among Peers
+	LocalPeer     string // the name of this node among Peers
 	Peers         []peer // the nodes, if they share tables
 	ResolvesNames bool   // servers have DNS names
 	Nameservers   []netip.Addr
@@ -51,8 +51,8 @@ type peer struct {
 	Address netip.AddrPort
 }
 
-// Render writes a node's haproxy.cfg for a version of haproxy. The spec has been validated; what could still change the
-// meaning of the file (white space or a quote in a name, a password that could not be read) is an error.
+// Render returns a node's haproxy.cfg for a version of haproxy. The spec must be valid. A value that would still change the
+// meaning of the file (white space or a quote in a name, an unreadable password) is an error.
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	out, _, err := RenderLines(s, n, v)
 	return out, err
@@ -71,7 +71,7 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 	return out, lines, nil
 }
 
-// wholeText is the origin of each line of a file that is passed through.
+// wholeText returns the origin of each line of a file that is passed through.
 func wholeText(path string, content []byte) []srcmap.Origin {
 	lines := make([]srcmap.Origin, bytes.Count(content, []byte("\n"))+1)
 	for i := range lines {
@@ -80,7 +80,7 @@ func wholeText(path string, content []byte) []srcmap.Origin {
 	return lines
 }
 
-// render writes the file with marks of origin in it.
+// render returns the file with marks of origins.
 func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	c := config{
 		Node: n.Name, Cluster: s.Cluster, Version: v,
@@ -112,7 +112,7 @@ func render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	return execute(c)
 }
 
-// passed is a text that is passed through, as layOut lays it out, marked with its origin. Empty stays empty.
+// passed returns a text that is passed through, laid out by layOut and marked with its origin. An empty text stays empty.
 func passed(path, text string, layOut func(string) string) string {
 	laidOut := layOut(text)
 	if laidOut == "" {
@@ -137,8 +137,8 @@ func execute(c config) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// logTarget is what stands behind "log": a path, or an address that UDP syslog is sent to. Away from this node the
-// sender's name is part of a message.
+// logTarget returns the words after "log": a path, or an address for UDP syslog. In a message to another machine the sender's
+// name is included.
 func logTarget(s *spec.Spec, n *spec.Node) (target string, sendHostname bool, err error) {
 	if strings.HasPrefix(s.Log.Target, "/") {
 		return s.Log.Target, false, nil
@@ -150,8 +150,8 @@ func logTarget(s *spec.Spec, n *spec.Node) (target string, sendHostname bool, er
 	return addr.String(), !isAddressOf(n, addr.Addr()), nil
 }
 
-// OwnSyslog is the address of the node on which something must listen for haproxy's log; false where haproxy logs to a
-// socket of the file system or to another machine.
+// OwnSyslog returns the address of the node on which a syslog must listen for haproxy's log; false if haproxy logs to a socket
+// in the file system or to another machine.
 func OwnSyslog(s *spec.Spec, n *spec.Node) (netip.AddrPort, bool) {
 	addr, ok := s.Log.AddrPort(n)
 	return addr, ok && isAddressOf(n, addr.Addr())

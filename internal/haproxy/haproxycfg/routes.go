@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// routes writes which requests go to which backend: one line for each way to match a route.
+// routes writes the rules that send requests to backends: one line for each combination of conditions.
 func (l *layout) routes(svc *spec.Service) {
 	sni := "ssl_fc_sni"
 	if svc.TLS == nil && svc.Mode == spec.TCP {
@@ -33,7 +33,7 @@ func (l *layout) routes(svc *spec.Service) {
 	}
 }
 
-// and combines each of some conditions with each of others. No others change nothing.
+// and combines each condition of one list with each of another. An empty list changes nothing.
 func and(ways, others []string) []string {
 	if len(others) == 0 {
 		return ways
@@ -47,7 +47,7 @@ func and(ways, others []string) []string {
 	return out
 }
 
-// named are conditions that a name is one of some, or lies below one of those that begin with "*".
+// named returns conditions that match one of some names, or names below those that begin with "*".
 func (l *layout) named(sample string, names []string) []string {
 	var exact, below []string
 	for _, name := range names {
@@ -83,8 +83,8 @@ func (l *layout) begins(paths []string) []string {
 	return out
 }
 
-// alternatives cuts a condition at "or" and "||", which bind weaker than all that is to be combined with it. What stands
-// in braces and in quotes stays whole.
+// alternatives splits a condition at "or" and "||", which have a lower precedence than the conditions that are added. Text in
+// braces and quotes is not split.
 func alternatives(condition string) []string {
 	if condition == "" {
 		return nil

@@ -16,11 +16,11 @@ type layout struct {
 	spec  *spec.Spec
 	names names
 	refs  references
-	table string // the type of tables of clients' addresses
+	table string // the type of the tables of client addresses
 	hosts map[string]string
 }
 
-// services are the sections of all services and backends, marked with their origins.
+// services writes the sections of all services and backends, with marks of their origins.
 func services(s *spec.Spec) (string, error) {
 	l := layout{spec: s, names: newNames(s), refs: newReferences(s), table: "ip", hosts: map[string]string{}}
 	for i := range s.VIPs {
@@ -43,9 +43,9 @@ func services(s *spec.Spec) (string, error) {
 	return strings.TrimSuffix(l.b.String(), "\n"), l.err
 }
 
-// service writes a service: one listen section if it has servers of its own that nothing else uses, else a frontend, and a
-// backend for its servers. The backend bears the service's name, so that servers keep their states. The frontend must have
-// another: haproxy 3.2 warns of a frontend and a backend of one name, and 3.3 does not start.
+// service writes a service: one listen section if only the service uses its servers, otherwise a frontend and a backend. The
+// backend has the service's name, so that servers keep their states. The frontend must have another name: haproxy 3.2 warns
+// about a frontend and a backend with the same name, and 3.3 does not start.
 func (l *layout) service(i int) error {
 	svc := &l.spec.Services[i]
 	path := fmt.Sprintf("services[%d]", i)
@@ -84,7 +84,7 @@ func (l *layout) service(i int) error {
 	return nil
 }
 
-// frontend writes what concerns the clients.
+// frontend writes the lines about clients.
 func (l *layout) frontend(svc *spec.Service, path string, endpoints []spec.Endpoint) {
 	l.line("", "mode", l.word(string(svc.Mode)))
 	for _, e := range endpoints {
@@ -167,7 +167,7 @@ func (l *layout) bindTLS(svc *spec.Service) []string {
 	return words
 }
 
-// allow refuses clients of other networks. The real client is known once the PROXY protocol's header has been read.
+// allow refuses clients from other networks. With the PROXY protocol, the real client is only known after its header.
 func (l *layout) allow(svc *spec.Service) {
 	if len(svc.Allow) == 0 {
 		return
@@ -186,7 +186,7 @@ func (l *layout) allow(svc *spec.Service) {
 	l.line("allow", "tcp-request", when, "reject unless hapair-allowed")
 }
 
-// forwardedProto tells the servers whether the client came by TLS.
+// forwardedProto adds the header that tells the servers whether the client used TLS.
 func (l *layout) forwardedProto(endpoints []spec.Endpoint) {
 	tls, clear := false, false
 	for _, e := range endpoints {
@@ -212,7 +212,7 @@ func (l *layout) timeouts(t *spec.Timeouts, client bool) {
 	}
 }
 
-// redirect writes the frontend on port 80 that leads clients to TLS.
+// redirect writes the frontend on port 80 that redirects clients to https.
 func (l *layout) redirect(svc *spec.Service, path string, endpoints []spec.Endpoint) {
 	l.section("frontend", l.names.free(svc.Name+"-redirect"), path)
 	l.line("", "mode http")
@@ -242,7 +242,7 @@ func (l *layout) redirect(svc *spec.Service, path string, endpoints []spec.Endpo
 	}
 }
 
-// chunks cuts a list into parts that one line of haproxy.cfg can hold: 64 words (MAX_LINE_ARGS).
+// chunks splits a list into parts that fit into one line of haproxy.cfg: 64 words (MAX_LINE_ARGS).
 func chunks(list []string) [][]string {
 	const most = 40
 	var out [][]string
@@ -252,8 +252,8 @@ func chunks(list []string) [][]string {
 	return append(out, list)
 }
 
-// nameservers are those that haproxy asks: none means those of /etc/resolv.conf. haproxy 2.4 does not start without a route
-// to a nameserver, and jammy, which has it, always has systemd-resolved.
+// nameservers returns the nameservers for haproxy; none means those in /etc/resolv.conf. haproxy 2.4 does not start without a
+// route to a nameserver; jammy, the release that has it, always has systemd-resolved.
 func nameservers(n *spec.Node, v release.Version) []netip.Addr {
 	if !v.AtLeast(2, 5, 0) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 53})}
@@ -261,7 +261,7 @@ func nameservers(n *spec.Node, v release.Version) []netip.Addr {
 	return n.Nameservers
 }
 
-// peers are the nodes that share tables, and how this one is named among them; none if nothing is shared.
+// peers returns the nodes that share tables, and the name of this one among them; none if nothing is shared.
 func peers(s *spec.Spec, n *spec.Node) ([]peer, string) {
 	if !s.SharesTables() {
 		return nil, ""

@@ -12,21 +12,21 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// All sockets share maxStats connections, ten unless it is set. The check's socket alone must not take them all: then its
-// clients cannot keep root from the admin socket.
+// All sockets share maxStats connections (haproxy's default is ten). The check's socket must not use all of them, so that its
+// clients cannot block root's use of the admin socket.
 const (
 	maxStats = 200
 	maxCheck = 100
 )
 
-// sockets are hapair's own, in the order of their lines.
+// sockets are hapair's own sockets, in the order of their lines.
 var sockets = []struct{ path, line, comment string }{
 	{wellknown.AdminSocket, "stats socket " + wellknown.AdminSocket + " mode 660 level admin expose-fd listeners", "for root"},
 	{wellknown.CheckSocket, fmt.Sprintf("stats socket %s mode 660 user root group %s level user maxconn %d", wellknown.CheckSocket, wellknown.CheckUser, maxCheck),
 		"what ha-agent check asks. haproxy lets every client of it edit ACLs and maps: it must not be open to all"},
 }
 
-// socketLines are the lines of hapair's sockets, without those whose paths are taken.
+// socketLines returns the lines of hapair's sockets, except those whose paths are taken.
 func socketLines(taken []string) []string {
 	var lines []string
 	for _, s := range sockets {
@@ -37,9 +37,8 @@ func socketLines(taken []string) []string {
 	return lines
 }
 
-// Sockets returns the file with hapair's sockets that haproxy loads after a haproxy.cfg of the user's own
-// (haproxy.SocketsFile); nil if haproxy.cfg is generated, which then has them itself. What makes the check's socket
-// useless is an error.
+// Sockets returns the file with hapair's sockets that haproxy loads after a haproxy.cfg of the user (haproxy.SocketsFile); nil
+// if haproxy.cfg is generated and has them itself. It returns an error if the check could not use its socket.
 func Sockets(s *spec.Spec) ([]byte, error) {
 	if s.HAProxy.Config == "" {
 		return nil, nil
@@ -55,7 +54,7 @@ func Sockets(s *spec.Spec) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// own returns the user's own part of the configuration, and the key of the spec that it comes from.
+// own returns the part of the configuration that the user wrote, and its key in the spec.
 func own(s *spec.Spec) (conf, key string) {
 	if s.HAProxy.Config != "" {
 		return string(s.HAProxy.ConfigContent), "haproxy.config"
@@ -63,8 +62,8 @@ func own(s *spec.Spec) (conf, key string) {
 	return "global\n" + s.HAProxy.Global + "\n" + s.HAProxy.Extra, "haproxy.global"
 }
 
-// takenPaths are the paths of the sockets in the user's own part of the configuration: haproxy would make a second socket
-// of the same path, and mix up the rights of both when it is reloaded.
+// takenPaths returns the paths of the sockets in the user's part of the configuration: haproxy would open a second socket with
+// the same path, and confuse their permissions in a reload.
 func takenPaths(s *spec.Spec) []string {
 	conf, _ := own(s)
 	var paths []string
@@ -74,8 +73,8 @@ func takenPaths(s *spec.Spec) []string {
 	return paths
 }
 
-// SocketProblems reports what in the user's own part of the configuration keeps the nodes from holding virtual IPs, though
-// haproxy itself accepts it.
+// SocketProblems reports problems in the user's part of the configuration that would keep the nodes from holding virtual IPs,
+// although haproxy accepts it.
 func SocketProblems(s *spec.Spec) diag.Problems {
 	conf, key := own(s)
 	var problems diag.Problems

@@ -8,11 +8,11 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// statsPage is the stats page and the Prometheus exporter beside it.
+// statsPage is the stats page with the Prometheus exporter.
 type statsPage struct {
 	Name       string // of the frontend and of the list of users
 	Binds      []netip.AddrPort
-	User, Hash string // empty where only networks are allowed
+	User, Hash string // empty if only networks are allowed
 	Allow      []netip.Prefix
 
 	MaxConn, ClientConn, OtherConn, FailedLogins int
@@ -58,12 +58,12 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	return p, nil
 }
 
-// problem is what only a change of the spec, or of what it refers to, mends.
+// problem is an error that only a change to the spec, or to a file or variable that it refers to, can fix.
 func problem(path, message, hint string) diag.Problems {
 	return diag.Problems{{Severity: diag.Error, Path: path, Message: message, Hint: hint}}
 }
 
-// origin tells where a secret is looked for.
+// origin describes the file or variable of a secret.
 func origin(s spec.Secret) string {
 	switch {
 	case s.Env != "":
@@ -74,5 +74,5 @@ func origin(s spec.Secret) string {
 	return ""
 }
 
-// statsName is free among the names of the spec.
+// statsName is a name that is free among the names of the spec.
 func statsName(s *spec.Spec) string { return newNames(s).free("hapair-stats") }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// word lets through what haproxy's parser reads as one plain word, so that no value of a spec can begin a comment, a
-// quotation or a line of its own (configuration.txt, "2.2. Quoting and escaping").
+// word returns a value if haproxy's parser reads it as one plain word, and an error otherwise, so that a value of a spec cannot
+// begin a comment, a quotation or another line (configuration.txt, "2.2. Quoting and escaping").
 func word(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("an empty value stands where haproxy.cfg needs a word")
@@ -20,7 +20,7 @@ func word(s string) (string, error) {
 	return s, nil
 }
 
-// words is for a value of several plain words, such as the balance algorithm "url_param id".
+// words is like word, for a value of several plain words, such as the balance algorithm "url_param id".
 func words(s string) (string, error) {
 	fields := strings.Split(s, " ")
 	for _, f := range fields {
@@ -31,7 +31,7 @@ func words(s string) (string, error) {
 	return s, nil
 }
 
-// indent moves the lines of a pass-through field to where the lines around them begin. It changes nothing else.
+// indent changes the indentation of the lines of a pass-through field to that of the lines around them.
 func indent(text string) string {
 	text = strings.Trim(text, "\n")
 	if text == "" {
@@ -47,7 +47,7 @@ func indent(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// bind is the address of a bind line with the options that it needs.
+// bind returns the address of a bind line with the options that it needs.
 func bind(at netip.AddrPort) string {
 	if needsV6Only(at.Addr()) {
 		return at.String() + " v6only"
@@ -55,7 +55,7 @@ func bind(at netip.AddrPort) string {
 	return at.String()
 }
 
-// needsV6Only reports whether the bind line of an address must say v6only. The kernel makes a socket that is bound to one
-// IPv6 address v6only (IPV6_V6ONLY). At a reload haproxy takes over only listeners whose options are those of the line:
+// needsV6Only reports whether the bind line of an address must have the word v6only. The kernel makes a socket that is bound to
+// one IPv6 address v6only (IPV6_V6ONLY). In a reload haproxy takes over a listener only if its options equal those of the line:
 // without the word it binds a new one each time, and connections that wait in the old one are reset (seen with 3.0).
 func needsV6Only(a netip.Addr) bool { return a.Is6() && !a.Is4In6() && !a.IsUnspecified() }

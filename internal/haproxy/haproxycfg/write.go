@@ -9,20 +9,20 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// writer lays out sections, and marks each line with what in the spec it comes from.
+// writer lays out sections, and marks each line with its origin in the spec.
 type writer struct {
 	b    strings.Builder
 	path string // of the section's service or backend
 	err  error
 }
 
-// section begins a section: all its lines come from path, unless they say otherwise.
+// section begins a section. Its lines have the origin path, unless they have their own.
 func (w *writer) section(kind, name, path string) {
 	w.path = path
 	fmt.Fprintf(&w.b, "\n%s%s %s\n", srcmap.Field(path), kind, w.word(name))
 }
 
-// line writes a line of the section. on is the key in the section's service that it comes from; empty: the whole.
+// line writes a line of the section. on is the key in the service that the line comes from; empty: the whole service.
 func (w *writer) line(on string, words ...string) {
 	w.b.WriteString("    ")
 	w.b.WriteString(strings.Join(words, " "))
@@ -32,14 +32,14 @@ func (w *writer) line(on string, words ...string) {
 	w.b.WriteByte('\n')
 }
 
-// text passes lines through. path is that of the text in the spec.
+// text passes lines through. path is the path of the text in the spec.
 func (w *writer) text(path, text string) {
 	if laidOut := indent(text); laidOut != "" {
 		w.b.WriteString(srcmap.Text(path, text) + laidOut + "\n" + srcmap.Field(w.path))
 	}
 }
 
-// word is a value that must be one word of haproxy.cfg.
+// word returns a value that must be one word of haproxy.cfg.
 func (w *writer) word(s string) string {
 	out, err := word(s)
 	if err != nil && w.err == nil {
@@ -48,7 +48,7 @@ func (w *writer) word(s string) string {
 	return out
 }
 
-// words is a value of several plain words.
+// words returns a value of several plain words.
 func (w *writer) words(s string) string {
 	out, err := words(s)
 	if err != nil && w.err == nil {
@@ -57,7 +57,7 @@ func (w *writer) words(s string) string {
 	return out
 }
 
-// tail is words that are passed through at the end of a line.
+// tail returns words that are passed through at the end of a line.
 func (w *writer) tail(s string) string {
 	s = strings.TrimSpace(s)
 	if strings.ContainsAny(s, "\n\r\x00") && w.err == nil {
@@ -66,7 +66,7 @@ func (w *writer) tail(s string) string {
 	return s
 }
 
-// span is a time as haproxy writes it.
+// span returns a time in haproxy's format.
 func span(d time.Duration) string {
 	for _, unit := range []struct {
 		size time.Duration
@@ -82,11 +82,11 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dms", d/time.Millisecond)
 }
 
-// usualTimeouts hold where the spec says nothing.
+// usualTimeouts are the defaults of omitted timeouts.
 var usualTimeouts = map[string]string{"connect": "5s", "client": "1m", "server": "1m", "tunnel": "1h",
 	"http-request": "10s", "http-keep-alive": "10s", "queue": "1m", "check": "5s"}
 
-// defaultTimeouts are the lines of the defaults section.
+// defaultTimeouts returns the lines of the defaults section.
 func defaultTimeouts(t *spec.Timeouts) []string {
 	given := map[string]spec.TimeoutField{}
 	for _, f := range t.Fields() {
@@ -105,7 +105,7 @@ func defaultTimeouts(t *spec.Timeouts) []string {
 	return out
 }
 
-// defaultTimes are the words of the defaults section's default-server.
+// defaultTimes returns the words of the defaults section's default-server.
 func defaultTimes(t spec.CheckTimes) string {
 	if t.Interval == 0 {
 		t.Interval = 2 * time.Second
@@ -120,7 +120,7 @@ func or(n, usual int) int {
 	return n
 }
 
-// intervals are the times between checks: while a server's state changes, they come faster.
+// intervals returns the times between checks. While a server's state changes, checks are more frequent.
 func intervals(every time.Duration) string {
 	return "inter " + span(every) + " fastinter " + span(min(every, time.Second))
 }
