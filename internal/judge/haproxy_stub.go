@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// fileKeywords are followed by a path on lines of any kind.
+// fileKeywords are followed by a path in lines of any kind.
 var fileKeywords = map[string]kind{
 	"crt": pemFile, "crt-list": crtList, "ca-file": caFile, "ca-verify-file": caFile, "ca-sign-file": pemFile, "crl-file": crlFile,
 	"tls-ticket-keys": ticketKeys, "lf-file": textFile, "-f": patternFile,
@@ -19,23 +19,23 @@ var firstKeywords = map[string]kind{
 	"lua-load": luaFile, "lua-load-per-thread": luaFile, "h1-case-adjust-file": textFile,
 }
 
-// leftOut are lines of which the path is all that there is to judge, and which other lines do not rely on.
+// leftOut are lines that consist of a path, and on which other lines do not depend.
 var leftOut = map[string]bool{"ssl-dh-param-file": true, "issuers-chain-path": true, "server-state-file": true, "parse-resolv-conf": true, "server-state-base": true}
 
 var (
-	// inCall finds the file of a converter or an action that is written as a call: map(/path,default), add-acl(/path).
+	// inCall matches the file of a converter or an action that is written as a call: map(/path,default), add-acl(/path).
 	inCall = regexp.MustCompile(`\b(?:map(?:_[a-z0-9]+)*|(?:add|del|set)-(?:map|acl))\(\s*([^,)\s"'$]+)`)
 	keyOf  = regexp.MustCompile(`\bjwt_verify\([^,)]*,\s*"?(/[^,)\s"'$]+)`)
 	luaUse = regexp.MustCompile(`\blua\.([A-Za-z0-9_.-]+)`)
-	// variable is one of the environment's; $$ and %[...] are not.
+	// variable matches an environment variable, but not $$ and %[...].
 	variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
 	hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`)
 	numbers  = regexp.MustCompile(`^[0-9.]*$`)
 )
 
-// stubHAProxy returns a copy of a haproxy.cfg, line by line as it was, in which stubs stand for what exists on a node
-// alone: files, users and groups, network namespaces, and host names. unsure are the lines, from 1, that hold a variable
-// of the environment, which a node may set otherwise.
+// stubHAProxy returns a copy of a haproxy.cfg with the same number of lines, in which stubs replace what exists only on a node:
+// files, users and groups, network namespaces, and host names. unsure has the lines, from 1, with an environment variable,
+// which may have another value on a node.
 func stubHAProxy(config string, st *stubs) (copied string, unsure map[int]bool) {
 	h := haproxyStubber{stubs: st, unsure: map[int]bool{}}
 	lines := strings.Split(config, "\n")
@@ -48,7 +48,7 @@ func stubHAProxy(config string, st *stubs) (copied string, unsure map[int]bool) 
 type haproxyStubber struct {
 	*stubs
 	section string
-	set     map[string]bool // variables that the file itself sets
+	set     map[string]bool // variables that the file sets
 	unsure  map[int]bool
 }
 
@@ -81,7 +81,7 @@ func isSection(word string) bool {
 	return false
 }
 
-// variables notes a line with a variable that the file does not set.
+// variables records a line with a variable that the file does not set.
 func (h *haproxyStubber) variables(n int, line string, ws []word) {
 	if (ws[0].text == "setenv" || ws[0].text == "presetenv") && len(ws) > 1 {
 		if h.set == nil {
@@ -96,7 +96,7 @@ func (h *haproxyStubber) variables(n int, line string, ws []word) {
 	}
 }
 
-// spoe reports whether a line relies on the file of a SPOE engine, whose sections no stub can guess.
+// spoe reports whether a line depends on the file of a SPOE engine, whose sections no stub can have.
 func (h *haproxyStubber) spoe(ws []word) bool {
 	if ws[0].text == "filter" && len(ws) > 1 && ws[1].text == "spoe" {
 		i := slices.IndexFunc(ws, func(w word) bool { return w.text == "config" })
@@ -193,7 +193,7 @@ func (h *haproxyStubber) addresses(ws []word, e *edits) {
 	}
 }
 
-// numericAddress returns an address with a number in place of its host name; false if it has none.
+// numericAddress returns an address with a number instead of its host name; false if it has none.
 func numericAddress(s string) (string, bool) {
 	prefix, host := "", s
 	if kind, rest, ok := strings.Cut(s, "@"); ok {
@@ -219,7 +219,7 @@ func numericAddress(s string) (string, bool) {
 	return prefix + number + port, true
 }
 
-// luaStub registers every name that the configuration takes from Lua, in all the roles that a name can have.
+// luaStub registers every name that the configuration uses from Lua, in all roles that a name can have.
 func luaStub(config string) string {
 	var b strings.Builder
 	b.WriteString("local function f() end\n")
@@ -241,7 +241,7 @@ func luaStub(config string) string {
 func luaName(b *strings.Builder, name string, ws []word, i int) {
 	arguments := 0
 	for _, w := range ws[i+1:] {
-		if w.text == "if" || w.text == "unless" || arguments == 64 { // of a line as haproxy takes it
+		if w.text == "if" || w.text == "unless" || arguments == 64 { // the maximum in a line of haproxy.cfg
 			break
 		}
 		arguments++

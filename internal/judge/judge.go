@@ -1,6 +1,6 @@
-// Package judge has haproxy and keepalived judge what a spec makes of their configuration, on the machine where bake runs
-// or in an image that is being made, and points to the line of the spec that they refuse. What they would refuse only
-// because it exists on a node alone is stubbed.
+// Package judge runs haproxy and keepalived on the configuration that is rendered from a spec, on the machine where bake runs
+// or in an image that is being made, and returns their refusals as problems in the spec. Stubs replace what exists only on a
+// node.
 package judge
 
 import (
@@ -30,31 +30,31 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// timeout bounds what the daemons take for one node.
+// timeout is the time limit of the daemons for one node.
 const timeout = 30 * time.Second
 
-// session is one spec that is judged on one machine.
+// session is the test of one spec on one machine.
 type session struct {
 	sh      Shell
 	spec    *spec.Spec
 	release release.Release
-	dir     string // where the script works
+	dir     string // the script's working directory
 	image   bool   // the machine is an image of the release
-	// The versions of the machine's daemons; zero: there is none.
+	// The versions of the machine's daemons; zero: it does not have the daemon.
 	haproxy, keepalived release.Version
 	exists              map[string]bool // see stubs
 }
 
-// Spec judges a valid spec for a release as far as that is possible before there is an image: what listens where, and what
-// the daemons say that the machine has which sh reaches.
+// Spec tests a valid spec for a release as far as that is possible without an image: listeners, and the daemons of the machine
+// that sh runs on.
 func Spec(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
 	problems := Listeners(s, r)
 	refused, err := Here(ctx, sh, s, r)
 	return append(problems, refused...), err
 }
 
-// Here judges a valid spec with the daemons of the machine that sh reaches, as far as it has them. Where their version
-// differs from the release's, what they refuse may be a warning only.
+// Here tests a valid spec with the daemons of the machine that sh runs on, if it has them. If their version differs from the
+// release's, a refusal may be only a warning.
 func Here(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
 	j := &session{sh: sh, spec: s, release: r, dir: tempDir(os.TempDir())}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -70,7 +70,7 @@ func Here(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.
 	return append(problems, refused...), err
 }
 
-// Image judges a valid spec with the daemons of an image that has been made for it.
+// Image tests a valid spec with the daemons of an image that has been made for it.
 func Image(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag.Problems, error) {
 	j := &session{sh: sh, spec: s, release: r, image: true, dir: tempDir("/tmp"), haproxy: r.HAProxy, keepalived: r.Keepalived}
 	if err := j.probe(ctx); err != nil {
@@ -82,7 +82,7 @@ func Image(ctx context.Context, sh Shell, s *spec.Spec, r release.Release) (diag
 // tempDir returns an unpredictable name.
 func tempDir(parent string) string { return filepath.Join(parent, "hapair-judge-"+rand.Text()) }
 
-// nodes judges the nodes one by one and stops at the first that has errors: most errors are the same on all nodes.
+// nodes tests the nodes one by one and stops at the first that has errors: most errors are the same for all nodes.
 func (j *session) nodes(ctx context.Context) (diag.Problems, error) {
 	var problems diag.Problems
 	for i := range j.spec.Nodes {
@@ -145,16 +145,16 @@ func (j *session) node(ctx context.Context, n *spec.Node) (diag.Problems, error)
 	return problems, nil
 }
 
-// judged is a file that a daemon judges.
+// judged is a file that a daemon tests.
 type judged struct {
-	config  string // as it lies on the node
+	config  string // the path on the node
 	origins []srcmap.Origin
 	stubs   *stubs
-	unsure  map[int]bool // lines that hold a variable of the environment
+	unsure  map[int]bool // lines with an environment variable
 	redact  *redact.Config
 }
 
-// besideHAProxy are the files that a node's haproxy loads after haproxy.cfg.
+// besideHAProxy returns the files that a node's haproxy loads after haproxy.cfg.
 func (j *session) besideHAProxy(n *spec.Node) ([]recipe.File, error) {
 	node, err := recipe.Node(j.spec.WithPlaceholders(), n, j.release)
 	if err != nil {
@@ -165,7 +165,7 @@ func (j *session) besideHAProxy(n *spec.Node) ([]recipe.File, error) {
 	}), nil
 }
 
-// stageHAProxy adds to a script what it takes to have haproxy judge a file, and those beside it.
+// stageHAProxy adds haproxy's test of a file, and of the files beside it, to a script.
 func stageHAProxy(sc *script, st *stubs, config string, beside []recipe.File, n *spec.Node) (*judged, error) {
 	copied, unsure := stubHAProxy(config, st)
 	sc.put("haproxy.cfg", copied)
@@ -193,7 +193,7 @@ func stageHAProxy(sc *script, st *stubs, config string, beside []recipe.File, n 
 	return &judged{config: config, stubs: st, unsure: unsure, redact: redact.NewConfig(redacted...)}, nil
 }
 
-// namesItself reports whether a file says how haproxy finds itself among its peers. It then takes no -L beside that.
+// namesItself reports whether a file sets haproxy's own name among its peers. Then haproxy does not accept -L.
 func namesItself(config string) bool {
 	for line := range strings.Lines(config) {
 		if ws := cutHAProxy(strings.TrimRight(line, "\n")); len(ws) > 1 && ws[0].text == "localpeer" {
@@ -203,14 +203,14 @@ func namesItself(config string) bool {
 	return false
 }
 
-// stageKeepalived adds to a script what it takes to have keepalived judge a file.
+// stageKeepalived adds keepalived's test of a file to a script.
 func stageKeepalived(sc *script, st *stubs, config string, n *spec.Node) *judged {
 	sc.put("keepalived.conf", stubKeepalived(config, st))
 	fmt.Fprintf(sc, "say keepalived keepalived -t -i %s -f \"$dir/keepalived.conf\"\n", install.Quote(n.Hostname))
 	return &judged{config: config, stubs: st, redact: redact.NewConfig([]byte(config))}
 }
 
-// probe finds which of the files and accounts that the configuration names exist in the image.
+// probe finds out which of the files and accounts that the configuration names exist in the image.
 func (j *session) probe(ctx context.Context) error {
 	j.exists = map[string]bool{}
 	asked := map[string]bool{}
@@ -251,7 +251,7 @@ func (j *session) probe(ctx context.Context) error {
 	return nil
 }
 
-// declares reports whether the spec makes an account when a node first boots: by access.users or by cloud_config.
+// declares reports whether the spec creates an account at a node's first boot, by access.users or cloud_config.
 func (j *session) declares(name string) bool {
 	for _, u := range j.spec.Access.Users {
 		if u.Name == name {
@@ -265,7 +265,7 @@ func (j *session) declares(name string) bool {
 	return found
 }
 
-// versions asks the machine's daemons for theirs.
+// versions asks the machine's daemons for their versions.
 func (j *session) versions(ctx context.Context) error {
 	sc := newScript(j.dir)
 	sc.WriteString("say haproxy haproxy -v\nsay keepalived keepalived --version\n")
@@ -280,7 +280,7 @@ func (j *session) versions(ctx context.Context) error {
 
 var versionNumber = regexp.MustCompile(`(?i)^(?:haproxy version |keepalived v)(\d\S*)`)
 
-// versionIn reads the version that a daemon printed; the zero Version if there is none.
+// versionIn returns the version that a daemon printed; the zero Version if there is none.
 func versionIn(s said) release.Version {
 	for _, line := range s.lines {
 		if m := versionNumber.FindStringSubmatch(line); m != nil {
@@ -292,7 +292,7 @@ func versionIn(s said) release.Version {
 	return release.Version{}
 }
 
-// missing warns of text that no daemon of this machine can judge.
+// missing warns about text that the daemons of this machine cannot test.
 func (j *session) missing() diag.Problems {
 	var problems diag.Problems
 	warn := func(o srcmap.Origin, what, message, hint string) {

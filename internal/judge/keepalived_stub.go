@@ -4,11 +4,11 @@ import (
 	"strings"
 )
 
-// aScript is a program that is on every machine and that only root can change.
+// aScript is a program that exists on every machine and that only root can change.
 const aScript = "/usr/bin/true"
 
-// stubKeepalived returns a copy of a keepalived.conf, line by line as it was, in which stubs stand for what exists on a
-// node alone: scripts, users, files and host names. Its interfaces may be missing.
+// stubKeepalived returns a copy of a keepalived.conf with the same number of lines, in which stubs replace what exists only on
+// a node: scripts, users, files and host names. Interfaces may be missing.
 func stubKeepalived(config string, st *stubs) string {
 	k := keepalivedStubber{stubs: st}
 	lines := strings.Split(config, "\n")
@@ -21,19 +21,19 @@ func stubKeepalived(config string, st *stubs) string {
 type keepalivedStubber struct {
 	*stubs
 	blocks  []string // the first word of each open block
-	pending string   // the first word of the line before, whose brace may stand on this one
+	pending string   // the first word of the previous line, whose brace may be on this one
 	dynamic bool     // dynamic_interfaces was added
 }
 
 func (k *keepalivedStubber) line(line string) string {
 	ws := cutKeepalived(line)
-	if len(ws) > 0 && strings.HasPrefix(ws[0].text, "@") { // for some config-ids only
+	if len(ws) > 0 && strings.HasPrefix(ws[0].text, "@") { // only for some config-ids
 		ws = ws[1:]
 	}
 	if len(ws) == 0 {
 		if k.in() == "global_defs" && !k.dynamic {
 			k.dynamic = true
-			return "dynamic_interfaces" // in the place of a comment
+			return "dynamic_interfaces" // replaces a comment
 		}
 		return line
 	}
@@ -75,10 +75,10 @@ func (k *keepalivedStubber) entry(ws []word, e *edits) {
 	case strings.HasPrefix(first, "include"), first == "net_namespace", first == "net_namespace_ipvs", first == "namespace_with_ipsets":
 		*e = append(*e, whole)
 	case first == "enable_script_security" && k.exists == nil:
-		*e = append(*e, whole) // who owns the scripts is only known where they are
+		*e = append(*e, whole) // the owner of the scripts is known only on the node
 	case first == "script_user":
 		if !k.unknown(ws[1:]) {
-			rest("root") // keepalived 2.2.5 to 2.2.7 end a test by SIGTERM if it is another user than their own
+			rest("root") // keepalived 2.2.5 to 2.2.7 end a test with SIGTERM if scripts run as another user than keepalived
 		}
 	case first == "user" && k.in() == "vrrp_script":
 		if !k.unknown(ws[1:]) {
@@ -110,7 +110,7 @@ func (k *keepalivedStubber) unknown(ws []word) bool {
 	return missing
 }
 
-// script replaces a command whose program is not on the machine, with the user that may follow it.
+// script replaces a command whose program is not on the machine, and the user that may follow it.
 func (k *keepalivedStubber) script(ws []word, e *edits) {
 	if len(ws) < 2 || strings.HasPrefix(ws[0].text, "notify_") && strings.HasSuffix(ws[0].text, "_fifo") {
 		return

@@ -16,16 +16,16 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// listener is where something listens on a node, and what in the spec it comes from.
+// listener is an address on which something listens on a node, with its origin in the spec.
 type listener struct {
 	haproxy.Listener
-	owner  string // for people
+	owner  string // for messages
 	origin srcmap.Origin
-	agent  bool // the agent's own, which shares no port with anyone
+	agent  bool // the agent's own listener, which cannot share its port
 }
 
-// Listeners checks what haproxy and the agent listen on in a valid spec, the lines that are passed through included: a
-// port that is taken twice is an error; an address that no node has, and a VIP that nothing listens on, are warnings.
+// Listeners checks the addresses on which haproxy and the agent listen with a valid spec, including lines that are passed
+// through. A port that is used twice is an error. An address that no node has, and a VIP without a listener, are warnings.
 func Listeners(s *spec.Spec, r release.Release) diag.Problems {
 	c := listenCheck{spec: s, used: map[netip.Addr]bool{}, complete: true}
 	s = s.WithPlaceholders()
@@ -49,8 +49,8 @@ type listenCheck struct {
 	spec     *spec.Spec
 	problems diag.Problems
 	used     map[netip.Addr]bool
-	complete bool // every address could be read
-	any      bool // something listens on every address of IPv4 or IPv6
+	complete bool // all addresses could be parsed
+	any      bool // something listens on all addresses of IPv4 or IPv6
 }
 
 func (c *listenCheck) add(severity diag.Severity, o srcmap.Origin, message, hint string) {
@@ -85,7 +85,7 @@ func (c *listenCheck) node(n *spec.Node, config string, origins []srcmap.Origin,
 	c.clashes(all)
 }
 
-// serviceOf is the name of the service that a path in the spec belongs to. Its frontend may have another name.
+// serviceOf returns the name of the service of a path in the spec. Its frontend may have another name.
 func (c *listenCheck) serviceOf(path, frontend string) string {
 	var i int
 	if _, err := fmt.Sscanf(path, "services[%d]", &i); err != nil || i < 0 || i >= len(c.spec.Services) {
@@ -94,7 +94,7 @@ func (c *listenCheck) serviceOf(path, frontend string) string {
 	return c.spec.Services[i].Name
 }
 
-// use notes which address is listened on, and warns of one that no node has.
+// use adds a listener, and warns if no node has its address.
 func (c *listenCheck) use(l listener, known map[netip.Addr]bool) {
 	c.used[l.Addr] = true
 	switch {
@@ -107,8 +107,8 @@ func (c *listenCheck) use(l listener, known map[netip.Addr]bool) {
 	}
 }
 
-// knownAddresses are those that a node can have: its own and the others', those of its network-config, and all that
-// keepalived.conf mentions.
+// knownAddresses returns the addresses that a node can have: its own, those of its network-config, those of other nodes, and
+// all that keepalived.conf mentions.
 func knownAddresses(s *spec.Spec, keep []byte) map[netip.Addr]bool {
 	known := map[netip.Addr]bool{}
 	add := func(text string) {
@@ -135,7 +135,7 @@ func knownAddresses(s *spec.Spec, keep []byte) map[netip.Addr]bool {
 	return known
 }
 
-// eachString calls f with every key and every string of a free mapping.
+// eachString calls f with every key and every string of a mapping.
 func eachString(v any, f func(string)) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -152,7 +152,7 @@ func eachString(v any, f func(string)) {
 	}
 }
 
-// clashes finds ports that two have.
+// clashes reports ports that are used twice.
 func (c *listenCheck) clashes(all []listener) {
 	byPort := slices.Clone(all)
 	slices.SortStableFunc(byPort, func(a, b listener) int { return int(a.Low) - int(b.Low) })
@@ -166,12 +166,13 @@ func (c *listenCheck) clashes(all []listener) {
 	}
 }
 
-// clash compares two listeners of one port. haproxy binds with SO_REUSEPORT: two of its listeners on one address share
-// the connections at random, and one on a single address takes that address's connections from one on all addresses. The
-// same proxy may list an address twice, for two certificates or thread groups. The agent does not share.
+// clash compares two listeners with the same port. haproxy binds with SO_REUSEPORT: if two of its listeners have the same
+// address, the kernel distributes the connections at random, and a listener on a single address gets that address's connections
+// instead of a listener on all addresses. A proxy may list an address twice, for two certificates or thread groups. The agent
+// does not share.
 func (c *listenCheck) clash(a, b listener) {
 	if b.origin.Text == a.origin.Text && b.origin.Line < a.origin.Line || a.origin.Text && !b.origin.Text {
-		a, b = b, a // complain about what was passed through, or comes later
+		a, b = b, a // report the listener that was passed through, or is later in the spec
 	}
 	same := a.Addr == b.Addr
 	covers := !same && (a.Addr.IsUnspecified() && a.Addr.Is4() == b.Addr.Is4() || b.Addr.IsUnspecified() && a.Addr.Is4() == b.Addr.Is4())
@@ -202,7 +203,7 @@ func (c *listenCheck) shadowed(single, all listener, ports string) {
 		all.owner, ports, single.owner, single.Addr), c.place(single))
 }
 
-// place is a hint with the line of a listener.
+// place returns a hint with the line of a listener.
 func (c *listenCheck) place(l listener) string {
 	p := c.spec.At(l.origin)
 	if p.Line == 0 {
@@ -211,7 +212,7 @@ func (c *listenCheck) place(l listener) string {
 	return fmt.Sprintf("%s: %s:%d", l.owner, p.File, p.Line)
 }
 
-// unusedVIPs warns of VIPs that nothing listens on, if that can be told.
+// unusedVIPs warns about VIPs without a listener, if all listeners are known.
 func (c *listenCheck) unusedVIPs() {
 	if !c.complete || c.any {
 		return

@@ -12,18 +12,18 @@ import (
 	"github.com/hapair/hapair/internal/srcmap"
 )
 
-// verdict is what one message of a daemon comes to.
+// verdict is a daemon's message about a file.
 type verdict struct {
 	daemon  string
-	version release.Version // of the daemon that judged
+	version release.Version // of the daemon that tested the file
 	wants   release.Version // of the release
-	line    int             // of the file, from 1; 0: not known
-	message string          // the daemon's
-	detail  string          // what is added to it
-	unsure  string          // why it may be otherwise on a node; empty: it is certain
+	line    int             // in the file, from 1; 0: unknown
+	message string          // the daemon's message
+	detail  string          // additional text for the problem
+	unsure  string          // the reason why the message may not apply on a node; empty: it applies
 }
 
-// problem points to what in the spec a daemon refuses.
+// problem returns the problem at the place in the spec that a daemon refuses.
 func (j *session) problem(f *judged, v verdict) diag.Problem {
 	p := j.spec.At(f.origin(v.line))
 	p.Severity = diag.Error
@@ -37,14 +37,14 @@ func (j *session) problem(f *judged, v verdict) diag.Problem {
 	return p
 }
 
-// shown is a daemon's message as people may see it: the daemons quote the lines that they refuse, and so the secrets in
-// them. Every message passes through here.
+// shown returns a daemon's message without secrets: the daemons quote the lines that they refuse. Every message must pass
+// through here.
 func shown(message string, f *judged) string {
 	return f.redact.Message(f.stubs.original(message))
 }
 
-// origin is what in the spec a line of the file comes from: for a line that the spec did not make, or none, the text that
-// is passed through, which is what most likely changed its meaning.
+// origin returns the place in the spec from which a line of the file comes. For other lines it returns the text that is passed
+// through, which most likely changed the line's meaning.
 func (f *judged) origin(line int) srcmap.Origin {
 	if line >= 1 && line <= len(f.origins) && f.origins[line-1].Path != "" {
 		return f.origins[line-1]
@@ -64,12 +64,12 @@ var (
 	always = regexp.MustCompile(`(?i)unable to find|unmatched|unterminated|missing '}'s|extra '{'s`)
 )
 
-// differs returns why a refusal may not hold for the release, whose daemon has another version: an older daemon rejects
-// keywords that a newer one added, and a newer one may have removed a keyword. Empty: the refusal holds.
+// differs returns the reason why a refusal may not apply to the release, whose daemon has another version: an older daemon
+// rejects keywords that a newer one added, and a newer one may have removed a keyword. Empty: the refusal applies.
 func (j *session) differs(v verdict) string {
 	why := fmt.Sprintf("%s has %s %s, which may accept it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
 	have, want := v.version, v.wants
-	if v.daemon == "haproxy" { // within a branch only bugs are mended
+	if v.daemon == "haproxy" { // within a branch only bugs are fixed
 		have[2], want[2] = 0, 0
 	}
 	switch {
@@ -84,7 +84,7 @@ func (j *session) differs(v verdict) string {
 // missingHere matches messages about files that are missing on this machine and have no stub.
 var missingHere = regexp.MustCompile(`(?i)no such file or directory|permission denied`)
 
-// why a refusal may be otherwise on a node.
+// the reasons why a refusal may not apply on a node
 const (
 	onNode      = "what it names may be on the nodes, but is not here"
 	environment = "the line holds a variable of the environment, which may be set on the nodes"
@@ -97,7 +97,7 @@ var (
 	proxy  = regexp.MustCompile(`(?i)\b(?:proxy|frontend|backend|listen|userlist|peers|resolvers|server) '([^'/]+)`)
 )
 
-// haproxyRefusals are what haproxy refuses.
+// haproxyRefusals returns haproxy's refusals as problems.
 func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
 	var problems diag.Problems
 	for _, line := range s.lines {
@@ -136,7 +136,7 @@ func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, 
 	return diag.Problems{p}
 }
 
-// sectionLine is the line on which the section of a proxy begins; 0 if there is none.
+// sectionLine returns the line on which the section of a proxy begins; 0 if there is none.
 func sectionLine(config, name string) int {
 	for i, line := range strings.Split(config, "\n") {
 		if ws := cutHAProxy(line); len(ws) > 1 && isSection(ws[0].text) && ws[1].text == name {
@@ -150,13 +150,13 @@ var (
 	atLine   = regexp.MustCompile(`^\((?:.*: )?Line (\d+)\)\s*(.*)$`)
 	instance = regexp.MustCompile(`^\(([^)\s]+)\)`)
 	braces   = regexp.MustCompile(`missing '}'s or extra '{'s`)
-	// insecure matches messages about scripts if script security is off, or if keepalived may not become another user.
+	// insecure matches messages about scripts if script security is off, or if keepalived may not change its user.
 	insecure = regexp.MustCompile(`^SECURITY VIOLATION|^WARNING - script security|^Disabling track script .* due to insecure`)
 )
 
-// keepalivedRefusals are what keepalived refuses. Its statuses: 0 good, 5 an error, 6 scripts without script security.
-// Several processes read the file, and messages repeat. The security of scripts is judged in an image only: elsewhere the
-// copy has no script security, and bake may not be root.
+// keepalivedRefusals returns keepalived's refusals as problems. Its exit statuses are 0 for a good file, 5 for an error, and 6
+// for scripts without script security. Several of its processes read the file and repeat messages. The security of scripts is
+// checked only in an image: elsewhere the copy has no script security, and bake may not be root.
 func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 	messages := j.keepalivedMessages(s)
 	if s.status == 0 || !j.image && len(messages) == 0 && len(s.lines) > 0 && s.status < 128 {
@@ -183,7 +183,7 @@ func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 	return j.orSomething(problems, f, "keepalived", s)
 }
 
-// keepalivedMessages are the lines that say something about the file.
+// keepalivedMessages returns the lines about the file.
 func (j *session) keepalivedMessages(s said) []string {
 	var out []string
 	for _, line := range s.lines {
@@ -196,7 +196,7 @@ func (j *session) keepalivedMessages(s said) []string {
 	return out
 }
 
-// blockLine is the line on which the block of a name begins; 0 if there is none.
+// blockLine returns the line on which the block with a name begins; 0 if there is none.
 func blockLine(config, name string) int {
 	for i, line := range strings.Split(config, "\n") {
 		if ws := cutKeepalived(line); len(ws) > 1 && strings.HasPrefix(ws[0].text, "v") && ws[1].text == name {
@@ -206,7 +206,7 @@ func blockLine(config, name string) int {
 	return 0
 }
 
-// unbalanced finds a brace without its other one: its line, from 0, and what is wrong. -1: there is none.
+// unbalanced returns the line, from 0, of a brace without a counterpart, and a description; -1 if there is none.
 func unbalanced(lines []string) (int, string) {
 	var open []int
 	for i, line := range lines {

@@ -18,17 +18,17 @@ import (
 	"github.com/hapair/hapair/internal/install"
 )
 
-// Shell runs a POSIX shell script and sends what it prints to out. A script that ends with a status other than 0 is an
-// error. install.Machine.Run is one.
+// Shell runs a POSIX shell script and writes its output to out. An exit status other than 0 is an error. install.Machine.Run is
+// a Shell.
 type Shell func(ctx context.Context, script string, out io.Writer) error
 
-// Local is the Shell of this machine. Everything that the script started ends with ctx.
+// Local is the Shell of this machine. At the end of ctx all processes of the script are killed.
 func Local(ctx context.Context, script string, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(script), out, out
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// A signal that can be caught lets the script remove its files.
+	// The script can catch this signal to remove its files.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); err != nil {
@@ -37,11 +37,12 @@ func Local(ctx context.Context, script string, out io.Writer) error {
 	return nil
 }
 
-// maxSaid bounds what is kept of a program's output: a broken file can make thousands of messages.
+// maxSaid is the maximum number of bytes of a program's output that are kept, because a broken file can cause thousands of
+// messages.
 const maxSaid = 64 << 10
 
-// head begins every script: with a folder of its own, which is removed at the end. say prints the status and the output
-// of a command under a name.
+// head is the beginning of every script. It creates a temporary folder, which is removed at the end. say prints the exit status
+// and the output of a command with a name.
 const head = `set -u
 umask 077
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -62,7 +63,7 @@ say() {
 put() { base64 -d >"$dir/$1"; }
 `
 
-// script is a shell script that is being put together.
+// script is a shell script that is being written.
 type script struct{ bytes.Buffer }
 
 func newScript(dir string) *script {
@@ -71,7 +72,7 @@ func newScript(dir string) *script {
 	return s
 }
 
-// put writes a file in the script's folder.
+// put writes a file to the script's folder.
 func (s *script) put(name, content string) {
 	fmt.Fprintf(s, "put %s <<'END'\n", install.Quote(name))
 	for chunk := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString([]byte(content))), 76) {
@@ -81,7 +82,7 @@ func (s *script) put(name, content string) {
 	s.WriteString("END\n")
 }
 
-// said is what a command ended with.
+// said is the result of a command.
 type said struct {
 	status int
 	lines  []string
@@ -89,7 +90,7 @@ type said struct {
 
 var begin = regexp.MustCompile(`^= (\S+) (\d+)$`)
 
-// run runs the script and returns what each command said, by its name.
+// run runs the script and returns the result of each command by its name.
 func (s *script) run(ctx context.Context, sh Shell) (map[string]said, error) {
 	var out bounded
 	err := sh(ctx, s.String(), &out)
@@ -123,7 +124,7 @@ func (s *script) run(ctx context.Context, sh Shell) (map[string]said, error) {
 	return results, nil
 }
 
-// bounded keeps the first MiB of what is written to it.
+// bounded keeps the first MiB of its input.
 type bounded struct{ strings.Builder }
 
 func (b *bounded) Write(p []byte) (int, error) {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// kind is what a file holds that a configuration names.
+// kind is the content of a file that a configuration names.
 type kind string
 
 const (
@@ -29,25 +29,25 @@ const (
 	errorFile   kind = "http"
 	textFile    kind = "text"
 	luaFile     kind = "lua"
-	anyFile     kind = "file" // a file, FIFO or socket that the daemon makes itself
+	anyFile     kind = "file" // a file, FIFO or socket that the daemon creates itself
 )
 
-// stubs are what stands in for all that a configuration names and that exists on a node alone. The same name always gets
-// the same stub. They lie in dir, and none is made if the name exists on the machine.
+// stubs are replacements for what a configuration names and what exists only on a node. The same name always has the same stub.
+// They are in dir. A name that exists on the machine has no stub.
 type stubs struct {
 	dir string
-	// exists holds the paths, "user NAME" and "group NAME" that are on the machine; nil: that says nothing about a node.
+	// exists has the paths, "user NAME" and "group NAME" that exist on the machine; nil: the machine says nothing about a node.
 	exists map[string]bool
-	// declared reports whether a node makes a user or group when it first boots.
+	// declared reports whether a user or group is created at a node's first boot.
 	declared func(name string) bool
 
-	// delivered returns the content of a file that the spec brings; nil if it brings none of that path.
+	// delivered returns the content of the file with a path in the spec's key files; nil if there is none.
 	delivered func(path string) []byte
 
 	asked map[string]bool   // paths, users and groups that were looked for
 	files map[string]string // path → name of the stub in dir
-	kinds map[string]kind   // name of the stub → what it holds
-	own   map[string][]byte // name of the stub → what the spec brings
+	kinds map[string]kind   // name of the stub → kind of its content
+	own   map[string][]byte // name of the stub → content from the spec
 	lua   string            // content of the first Lua file
 }
 
@@ -55,19 +55,19 @@ func (j *session) newStubs() *stubs {
 	return &stubs{dir: j.dir, exists: j.exists, declared: j.declares, delivered: j.spec.Delivers, asked: map[string]bool{}, files: map[string]string{}, kinds: map[string]kind{}, own: map[string][]byte{}}
 }
 
-// has reports whether something exists on the machine, and notes that it was looked for.
+// has reports whether something exists on the machine, and records the question.
 func (st *stubs) has(what string) bool {
 	st.asked[what] = true
 	return st.exists[what]
 }
 
-// absent reports whether a user or a group, as in "user NAME", will be missing on a node.
+// absent reports whether a user or a group, such as "user NAME", will be missing on a node.
 func (st *stubs) absent(what string) bool {
 	_, name, _ := strings.Cut(what, " ")
 	return st.exists != nil && !st.has(what) && !st.declared(name)
 }
 
-// file returns the path of what stands in for a file: its own if it exists.
+// file returns the path of a file's stub, or the file's own path if it exists.
 func (st *stubs) file(path string, k kind) string {
 	var own []byte
 	if st.delivered != nil {
@@ -89,7 +89,7 @@ func (st *stubs) file(path string, k kind) string {
 	return st.dir + "/" + name
 }
 
-// original puts the names back into a message that stubs stand in for.
+// original replaces the names of stubs in a message by the original names.
 func (st *stubs) original(message string) string {
 	names := slices.SortedFunc(maps.Keys(st.files), func(a, b string) int { return len(st.files[b]) - len(st.files[a]) })
 	for _, key := range names {
@@ -99,7 +99,7 @@ func (st *stubs) original(message string) string {
 	return message
 }
 
-// contents are the files to lie in dir.
+// contents returns the files for dir.
 func (st *stubs) contents() (map[string]string, error) {
 	out := map[string]string{}
 	firstLua := true
@@ -142,7 +142,7 @@ func (st *stubs) contents() (map[string]string, error) {
 	return out, nil
 }
 
-// addCertificates makes a self-signed certificate with its key, and a list of revoked ones, once.
+// addCertificates creates a self-signed certificate with its key, and a revocation list, once.
 func addCertificates(out map[string]string) error {
 	if out["any.pem"] != "" {
 		return nil

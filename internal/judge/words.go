@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// word is a word of a configuration line, with where it stands.
+// word is a word of a configuration line, with its position.
 type word struct {
 	text       string // without quotes and escapes
-	start, end int    // in bytes of the line, quotes included
+	start, end int    // in bytes of the line, including quotes
 }
 
-// cutHAProxy cuts a line of haproxy.cfg into words (configuration.txt, "2.2. Quoting and escaping").
+// cutHAProxy splits a line of haproxy.cfg into words (configuration.txt, "2.2. Quoting and escaping").
 func cutHAProxy(line string) []word {
 	var out []word
 	var text strings.Builder
@@ -52,8 +52,8 @@ func cutHAProxy(line string) []word {
 	return out
 }
 
-// cutKeepalived cuts a line of keepalived.conf into words: a comment begins with # or !, quotes keep blanks together, a
-// brace is a word of its own.
+// cutKeepalived splits a line of keepalived.conf into words. A comment begins with # or !, quotes keep spaces, and a brace is a
+// separate word.
 func cutKeepalived(line string) []word {
 	var out []word
 	var text strings.Builder
@@ -99,12 +99,12 @@ type edit struct {
 	text       string
 }
 
-// edits are what is to be changed in a line.
+// edits are changes to a line.
 type edits []edit
 
 func (e *edits) replace(w word, text string) { *e = append(*e, edit{w.start, w.end, text}) }
 
-// apply changes the line. Of edits that overlap the one that begins first holds, or was added first.
+// apply changes the line. If edits overlap, the one that begins first applies, or that was added first.
 func (e edits) apply(line string) string {
 	slices.SortStableFunc(e, func(a, b edit) int { return a.start - b.start })
 	var out strings.Builder

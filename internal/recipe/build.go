@@ -12,8 +12,8 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// Image computes what every node of the spec has in common: packages, users, agent, units, sysctls, base configs. It
-// has no identity and no secret.
+// Image returns the recipe of what all nodes of the spec have in common: packages, users, agent, units, sysctls, and basic
+// configurations. It has no identity and no secret.
 func Image(s *spec.Spec, r release.Release) (Recipe, error) {
 	out := Recipe{
 		Release:  r.Name,
@@ -27,7 +27,8 @@ func Image(s *spec.Spec, r release.Release) (Recipe, error) {
 	return out, out.sort()
 }
 
-// Node computes what makes an image that node: host name, haproxy.cfg, keepalived.conf, agent.yaml, network, logins.
+// Node returns the recipe that turns an image into a node: host name, haproxy.cfg, keepalived.conf, agent.yaml, network,
+// logins.
 func Node(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	out := Recipe{Release: r.Name, Hostname: n.Hostname, Logins: logins(s), Network: network(s, n)}
 	hap, err := haproxycfg.Render(s, n, r.HAProxy)
@@ -76,7 +77,7 @@ func Whole(s *spec.Spec, n *spec.Node, r release.Release) (Recipe, error) {
 	return Merge(image, identity), nil
 }
 
-// Merge is what a stock machine needs to become that node: the image's recipe with the node's over it.
+// Merge returns the recipe that turns a stock machine into a node: the image's recipe with changes by the node's.
 func Merge(image, node Recipe) Recipe {
 	out := image
 	out.Hostname, out.Logins, out.Network = node.Hostname, node.Logins, node.Network
@@ -89,7 +90,7 @@ func Merge(image, node Recipe) Recipe {
 	return out
 }
 
-// sort brings a recipe into the order that it promises. Two files of one path are an error.
+// sort sorts the items of a recipe. Two files with the same path are an error.
 func (r *Recipe) sort() error {
 	slices.Sort(r.Packages)
 	r.Packages = slices.Compact(r.Packages)
@@ -104,7 +105,7 @@ func (r *Recipe) sort() error {
 
 func byPath(a, b File) int { return cmp.Compare(a.Path, b.Path) }
 
-// over lays the items of top over those of base: one with the same key takes its place, the others follow.
+// over returns the items of base, with those of top in place of items with the same key, and the other items of top at the end.
 func over[T any](base, top []T, key func(T) string) []T {
 	out := slices.Clone(base)
 	for _, item := range top {

@@ -6,11 +6,11 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// ca marks the path of authorities' certificates, whose placeholder has no key.
+// ca marks the path of CA certificates, whose placeholder has no key.
 const ca = "ca "
 
-// certificates are the paths that services and backends name, each once, in the order of the spec: what
-// placeholder-certificates takes. What the spec itself brings needs no placeholder.
+// certificates returns the certificate paths in services and backends, each once, in the order of the spec. They are the input
+// of placeholder-certificates. Files of the spec need no placeholder.
 func certificates(s *spec.Spec) []string {
 	var paths []string
 	seen := map[string]bool{}
@@ -43,7 +43,7 @@ func certificates(s *spec.Spec) []string {
 	return paths
 }
 
-// watchedCertificates are the same paths for the agent.
+// watchedCertificates returns the same paths for the agent.
 func watchedCertificates(s *spec.Spec) []string {
 	paths := certificates(s)
 	for i := range paths {
@@ -52,7 +52,7 @@ func watchedCertificates(s *spec.Spec) []string {
 	return paths
 }
 
-// specFiles are the files that the spec brings. haproxy's group, which comes with the package, reads what not all may.
+// specFiles returns the files of the spec. If not all users may read a file, its group is haproxy's, which the package creates.
 func specFiles(s *spec.Spec) []File {
 	var out []File
 	for _, f := range s.Files {

@@ -17,25 +17,25 @@ import (
 //go:embed hapair.nft.tmpl
 var firewallTemplate string
 
-// firewall is what the template is filled with: elements of nftables sets, empty where there are none.
+// firewall is the input of the template: elements of nftables sets; empty if there are none.
 type firewall struct {
 	Node             string
-	Interface        string // where VRRP is spoken
-	Peers4, Peers6   string // who may speak VRRP
-	Routed4, Routed6 string // those of them whose packets may have a TTL below 255, because they are behind a router, say
+	Interface        string // the interface of VRRP
+	Peers4, Peers6   string // hosts whose VRRP is accepted
+	Routed4, Routed6 string // those of them whose packets may have a TTL below 255, for example because they are behind a router
 	Stats, Metrics   []portRule
-	Tables           []portRule // of sticky services
+	Tables           []portRule // the port for tables of sticky services
 	Revisions        []portRule // where the other nodes ask whether a revision was confirmed
 }
 
-// portRule lets some networks, and nobody else, reach a port of the node.
+// portRule accepts connections from some networks, and no others, to a port of the node.
 type portRule struct {
-	Family, Address string // ip or ip6; no address: any
+	Family, Address string // ip or ip6; no address: all
 	Port            int
-	From            string // nobody where it is empty
+	From            string // empty: no connections
 }
 
-// newFirewall is /etc/nftables.d/hapair.nft: a table of hapair's own, which says nothing about other traffic.
+// newFirewall returns the content of /etc/nftables.d/hapair.nft: a separate table that does not affect other traffic.
 func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	var routed []netip.Prefix
 	peers := peerHosts(s, n)
@@ -45,7 +45,7 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 		}
 	}
 	if s.VRRP.Transport == spec.Multicast {
-		// VRRP over IPv6 multicast is spoken from link-local addresses, which no spec knows (RFC 9568, 5.1.2.1)
+		// IPv6 multicast VRRP uses link-local addresses, which are not in a spec (RFC 9568, 5.1.2.1)
 		peers = append(peers, netip.MustParsePrefix("fe80::/10"))
 	}
 	f := firewall{Node: n.Name, Interface: n.Interface, Stats: statsRules(s, n), Metrics: metricsRules(s, n),
@@ -67,7 +67,7 @@ func newFirewall(s *spec.Spec, n *spec.Node) (File, error) {
 	return system(wellknown.FirewallRules, out.Bytes()), nil
 }
 
-// peerHosts are the addresses of the other nodes.
+// peerHosts returns the addresses of the other nodes.
 func peerHosts(s *spec.Spec, n *spec.Node) []netip.Prefix {
 	var out []netip.Prefix
 	for _, peer := range s.Peers(n) {
@@ -102,7 +102,7 @@ func lowHopLimit(s *spec.Spec, peer netip.Addr) bool {
 
 func statsRules(s *spec.Spec, n *spec.Node) []portRule {
 	if s.Stats == nil || len(s.Stats.Allow) == 0 {
-		return nil // then the password alone decides
+		return nil // then only the password protects it
 	}
 	var out []portRule
 	for _, a := range n.Addresses {
@@ -115,14 +115,14 @@ func metricsRules(s *spec.Spec, n *spec.Node) []portRule {
 	at := s.MetricsOn(n)
 	switch {
 	case !at.IsValid() || len(s.Agent.Allow) == 0:
-		return nil // then everyone may ask
-	case at.Addr() == netip.IPv6Unspecified(): // which takes IPv4, too
+		return nil // then all clients may ask
+	case at.Addr() == netip.IPv6Unspecified(): // which includes IPv4
 		return []portRule{newPortRule(n, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), s.Agent.Allow), newPortRule(n, at, s.Agent.Allow)}
 	}
 	return []portRule{newPortRule(n, at, s.Agent.Allow)}
 }
 
-// newPortRule lets networks, and the node itself, reach one of its ports.
+// newPortRule accepts connections from networks, and from the node itself, to one of its ports.
 func newPortRule(n *spec.Node, at netip.AddrPort, allow []netip.Prefix) portRule {
 	allowed := slices.Clone(allow)
 	for _, a := range n.Addresses {
@@ -140,7 +140,7 @@ func newPortRule(n *spec.Node, at netip.AddrPort, allow []netip.Prefix) portRule
 
 func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// set writes the networks of a family as elements of an nftables set, in which none may lie in another.
+// set returns the networks of a family as elements of an nftables set, in which networks must not overlap.
 func set(networks []netip.Prefix, f spec.Family) string {
 	var out []string
 	for i, p := range networks {

@@ -12,9 +12,9 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// packages are what every node needs, and what the spec asks for besides.
+// packages returns what every node needs, and the packages of the spec.
 func packages(s *spec.Spec) []string {
-	// socat is what asks haproxy for its state before a reload, and what people ask haproxy's sockets with
+	// socat asks haproxy for its state before a reload, and operators use it for haproxy's sockets
 	out := append([]string{"haproxy", "keepalived", "socat"}, s.Image.Packages...)
 	if s.Firewall {
 		out = append(out, "nftables")
@@ -23,14 +23,14 @@ func packages(s *spec.Spec) []string {
 		out = append(out, "openssl")
 	}
 	if logsByUDP(s) {
-		// haproxy's log grows for ever without logrotate, which rsyslog only recommends
+		// without logrotate, which rsyslog only recommends, haproxy's log would grow without limit
 		out = append(out, "rsyslog", "logrotate")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// imageUnits are in the order in which they may be started: what others rely on first.
+// imageUnits are in the order in which they may be started: a unit comes after those that it depends on.
 func imageUnits(s *spec.Spec) []Unit {
 	var out []Unit
 	enable := func(name string) { out = append(out, Unit{name, Enabled}) }
@@ -53,7 +53,7 @@ func imageUnits(s *spec.Spec) []Unit {
 
 func imageFiles(s *spec.Spec, r release.Release) []File {
 	sysctl := shipped(units.Sysctl())
-	sysctl.Early = true // haproxy starts as soon as its package is installed
+	sysctl.Early = true // haproxy starts when its package is installed
 	out := []File{sysctl}
 	for _, f := range units.Common() {
 		out = append(out, shipped(f))
@@ -76,8 +76,8 @@ func imageFiles(s *spec.Spec, r release.Release) []File {
 	return out
 }
 
-// networkIDs are the IDs in network-config of all interfaces that take a virtual IP on some node, and of those of the nodes'
-// own addresses: on most nodes the interfaces' names. A node that has an interface under another ID has no file for the rest.
+// networkIDs returns the network-config IDs of the interfaces with virtual IPs, and of those with the nodes' own addresses. On
+// most nodes the IDs are the interfaces' names. On a node without a file for an ID the drop-in for that ID has no effect.
 func networkIDs(s *spec.Spec) []string {
 	var out []string
 	for k := range s.Nodes {
@@ -91,7 +91,7 @@ func networkIDs(s *spec.Spec) []string {
 	return slices.Compact(out)
 }
 
-// logsByUDP tells whether some node's haproxy sends its log to a syslog of that node.
+// logsByUDP reports whether some node's haproxy logs to a syslog on that node.
 func logsByUDP(s *spec.Spec) bool {
 	for i := range s.Nodes {
 		if _, ok := haproxycfg.OwnSyslog(s, &s.Nodes[i]); ok {
@@ -105,12 +105,13 @@ func shipped(f units.File) File {
 	return File{Path: f.Path, Mode: f.Mode, Owner: "root", Group: "root", Content: f.Content}
 }
 
-// system is a file of root's that everybody may read.
+// system returns a file of root that all users may read.
 func system(path string, content []byte) File {
 	return File{Path: path, Mode: 0o644, Owner: "root", Group: "root", Content: content}
 }
 
-// haproxyConfig holds the hash of a password: only root and haproxy read it. The group comes with the package.
+// haproxyConfig returns a file that only root and haproxy's group can read, because it has the hash of a password. The package
+// creates the group.
 func haproxyConfig(content []byte) File {
 	return File{Path: wellknown.HAProxyConfig, Mode: 0o640, Owner: "root", Group: "haproxy", Content: content, Package: "haproxy"}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// network is a node's network-config of version 2. The interface of the node's own address gets it; those of the VIPs, and
-// what they consist of, only come up. Without a prefix in the spec, the platform's own configuration holds.
+// network returns a node's network-config, version 2. The interface of the node's own address gets it; those of VIPs, and their
+// parts, are only brought up. Without a prefix length in the spec, the platform's configuration applies.
 func network(s *spec.Spec, n *spec.Node) *Network {
 	if n.Network != nil {
 		return &Network{Config: n.Network}
@@ -26,18 +26,18 @@ func network(s *spec.Spec, n *spec.Node) *Network {
 		if config[section] == nil {
 			config[section] = map[string]map[string]any{}
 		}
-		// The ID is the interface's name: netplan names systemd-networkd's file after it, and so must the drop-in be named.
+		// The ID is the interface's name: netplan names systemd-networkd's file after it, and the drop-in's name must match.
 		config[section].(map[string]map[string]any)[i.Name] = device
 	}
 	return &Network{Config: config}
 }
 
-// device returns the section of network-config that an interface belongs to, and what makes it one.
+// device returns the section of network-config for an interface, and its entry.
 func device(i spec.Interface) (section string, out map[string]any) {
 	out = map[string]any{}
 	switch {
 	case i.IsBond():
-		// Without monitoring a bond never notices that a member's link is down (the kernel's default of miimon is 0).
+		// Without monitoring, a bond does not notice that a member's link is down (the kernel's default of miimon is 0).
 		parameters := map[string]any{"mode": "active-backup", "mii-monitor-interval": 100}
 		maps.Copy(parameters, i.Parameters)
 		if i.Mode != "" {
@@ -54,12 +54,12 @@ func device(i spec.Interface) (section string, out map[string]any) {
 	return "ethernets", out
 }
 
-// addressing returns the addresses of a node's interface and what goes with them.
+// addressing returns the part of an interface's entry with the node's addresses.
 func addressing(s *spec.Spec, n *spec.Node, name string) map[string]any {
 	if name != n.Interface {
 		advertised := slices.ContainsFunc(s.VIPs, func(v spec.VIP) bool { return v.InterfaceOn(n) == name && v.Addr(spec.IPv6).IsValid() })
 		out := static(advertised)
-		// without an address it would hold up the boot until "network is online" gives up
+		// without an address it would delay the boot until "network is online" times out
 		out["optional"] = true
 		return out
 	}
@@ -80,8 +80,8 @@ func addressing(s *spec.Spec, n *spec.Node, name string) map[string]any {
 	return out
 }
 
-// static is an interface with no other addresses than those of the spec. It takes a router's advertisement only if it may be
-// needed: where no router advertises, systemd-networkd 252 and 257 hold up every boot for 12 s to wait for one.
+// static returns an interface with no other addresses than those of the spec. It accepts router advertisements only if they may
+// be needed: on a network without them, systemd-networkd 252 and 257 delay every boot by 12 s to wait for one.
 func static(advertised bool) map[string]any {
 	out := map[string]any{"dhcp4": false, "dhcp6": false}
 	if !advertised {

@@ -21,7 +21,7 @@ func logins(s *spec.Spec) []Login {
 	return out
 }
 
-// agentConfig is /etc/ha-agent/agent.yaml.
+// agentConfig returns /etc/ha-agent/agent.yaml.
 func agentConfig(s *spec.Spec, n *spec.Node, r release.Release, haproxyConfig string) (File, error) {
 	c := config.Config{
 		APIVersion: config.APIVersion, Cluster: s.Cluster, Node: n.Name, Release: r.Name,
@@ -81,9 +81,8 @@ func addVIPs(c *config.Config, s *spec.Spec, n *spec.Node) error {
 	return nil
 }
 
-// addListeners lists where haproxy must listen on every node: for the services, and as the lines say that are passed
-// through. Where it listens on a file of the user's own is the business of that file alone; the stats page has a key of its
-// own.
+// addListeners lists the addresses on which haproxy must listen on every node: for the services, and by the lines that are
+// passed through. With a haproxy.cfg of the user it lists none. The stats page has a separate key.
 func addListeners(c *config.Config, s *spec.Spec, n *spec.Node, haproxyConfig string) {
 	if s.HAProxy.Config != "" {
 		return
@@ -97,7 +96,7 @@ func addListeners(c *config.Config, s *spec.Spec, n *spec.Node, haproxyConfig st
 	add := func(service string, addr netip.Addr, low, high int) {
 		step := 1
 		if high-low >= 16 {
-			step = high - low // the ends of a long range stand for all of it
+			step = high - low // only the ends of a long range
 		}
 		for port := low; port <= high; port += step {
 			if at := netip.AddrPortFrom(addr, uint16(port)); !seen[at] {

@@ -1,5 +1,5 @@
-// Package recipe computes, as data, what a machine must contain. Whatever delivers it (cloud-init, Packer, an image, a
-// test host) only carries that data.
+// Package recipe computes, as data, what a machine must contain. A deliverer (cloud-init, Packer, an image, a test host)
+// carries that data and does not change it.
 package recipe
 
 import "io/fs"
@@ -9,13 +9,13 @@ type Recipe struct {
 	Release  string   `json:"release"`            // the release's name: noble
 	Hostname string   `json:"hostname,omitempty"` // empty in an image's recipe: an image has no identity
 	Packages []string `json:"packages,omitempty"` // sorted
-	Hold     []string `json:"hold,omitempty"`     // packages that unattended upgrades leave alone
-	Users    []User   `json:"users,omitempty"`    // made before the packages
-	Agent    string   `json:"agent,omitempty"`    // where the agent's binary goes; empty where the recipe has none
+	Hold     []string `json:"hold,omitempty"`     // packages that are not upgraded automatically
+	Users    []User   `json:"users,omitempty"`    // created before the packages are installed
+	Agent    string   `json:"agent,omitempty"`    // the path of the agent's binary; empty if the recipe has none
 	Files    []File   `json:"files,omitempty"`    // sorted by path
-	Units    []Unit   `json:"units,omitempty"`    // in the order in which they are to be switched
-	Logins   []Login  `json:"logins,omitempty"`   // people who may log in
-	Network  *Network `json:"network,omitempty"`  // nil: the platform's own configuration holds
+	Units    []Unit   `json:"units,omitempty"`    // in the order in which they are enabled
+	Logins   []Login  `json:"logins,omitempty"`   // users who may log in
+	Network  *Network `json:"network,omitempty"`  // nil: the platform's own configuration applies
 }
 
 // File is a regular file of a machine.
@@ -25,11 +25,10 @@ type File struct {
 	Owner   string      `json:"owner"`
 	Group   string      `json:"group"`
 	Content []byte      `json:"content"`
-	// Package is the package whose installation creates the file's owner, group or directory's meaning: on a stock
-	// machine the file cannot be written before it. Empty where the file needs none.
+	// Package is the package that creates the file's owner, group or directory: on a stock machine the file is written after
+	// its installation. Empty if the file needs none.
 	Package string `json:"package,omitempty"`
-	// Early files must be there before the packages are installed, for instance sysctls that a service needs at its
-	// first start.
+	// Early files must exist before the packages are installed, for example sysctls that a service needs at its first start.
 	Early bool `json:"early,omitempty"`
 }
 
@@ -39,7 +38,7 @@ type User struct {
 	Home string `json:"home"` // /nonexistent
 }
 
-// Login is a person's account.
+// Login is an account of a user who may log in.
 type Login struct {
 	Name              string   `json:"name"`
 	SSHAuthorizedKeys []string `json:"ssh_authorized_keys"`
@@ -53,7 +52,7 @@ const (
 	Masked   = "masked"
 )
 
-// Unit is a systemd unit and what becomes of it.
+// Unit is a systemd unit and its state.
 type Unit struct {
 	Name  string `json:"name"`
 	State string `json:"state"` // enabled, disabled or masked

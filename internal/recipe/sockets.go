@@ -5,12 +5,12 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// haproxyDefaults is the environment of the packaged haproxy.service, which reads it whenever it starts haproxy.
+// haproxyDefaults is the file with the environment of the packaged haproxy.service, which is read at each start.
 const haproxyDefaults = "/etc/default/haproxy"
 
-// ownSockets make haproxy load a file with hapair's sockets after a haproxy.cfg of the user's own. They need no unit or
-// drop-in that systemd had to load first, so that they work on an image that was baked without them. The package has a
-// file of this name, too, which ours must replace.
+// ownSockets returns the files that make haproxy load hapair's sockets after a haproxy.cfg of the user. They need no unit or
+// drop-in that systemd would have to load first, so that they also work on an older image. The package has a file with this
+// name, too, which is replaced.
 func ownSockets(content []byte) []File {
 	path := haproxy.SocketsFile(wellknown.HAProxyConfig)
 	sockets := system(path, content)

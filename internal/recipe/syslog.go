@@ -7,9 +7,9 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// syslog makes rsyslog listen for haproxy's log on the node's own address, and nowhere else. What comes in goes to
-// haproxy's file alone, which the package rotates: nobody can write to the machine's own log that way. The address may
-// not be up yet when rsyslog starts: ip_nonlocal_bind lets it bind all the same.
+// syslog returns the configuration that makes rsyslog listen for haproxy's log on the node's own address. Received messages are
+// written only to haproxy's file, which the package rotates, so that other machines cannot write to the node's own log.
+// ip_nonlocal_bind allows rsyslog to bind an address that is not up yet.
 func syslog(addr netip.AddrPort) File {
 	return system(wellknown.SyslogConfig, fmt.Appendf(nil, `# haproxy's log, sent by UDP to this node's own address
 module(load="imudp")

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/nearest"
 )
 
-// listIndex is what a path has behind a key that takes a list: [] or [3].
+// listIndex matches the index in a path after a key that has a list: [] or [3].
 var listIndex = regexp.MustCompile(`\[[0-9]*\]`)
 
 // Explain returns the documentation of a key, such as services.check, and of the keys in it; of the whole spec if the key is
@@ -47,7 +47,7 @@ func Explain(key string) (string, error) {
 	return b.String(), nil
 }
 
-// nearestKey is what a key that is not there may have meant.
+// nearestKey returns the existing key that a missing one may have meant.
 func nearestKey(path, name string, in *jsonschema.Schema) string {
 	where := "the spec"
 	if path != "" {
@@ -84,10 +84,10 @@ func keysOf(b *strings.Builder, s *jsonschema.Schema) {
 	}
 }
 
-// plain is a text of Markdown without its marks.
+// plain returns Markdown text as plain text.
 func plain(s string) string { return strings.ReplaceAll(s, "`", "") }
 
-// Keys are all keys of the spec, as Explain takes them.
+// Keys returns all keys of the spec, in the form that Explain accepts.
 func Keys() []string {
 	s, err := Spec()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// required lists the keys without which an entry of a type is refused.
+// required lists the keys that an entry of a type must have.
 func required(t reflect.Type) []string {
 	return map[reflect.Type][]string{
 		reflect.TypeFor[spec.Spec]():        {"apiVersion", "cluster", "nodes", "vips"},
@@ -31,7 +31,7 @@ func required(t reflect.Type) []string {
 	}[t]
 }
 
-// rules are what fields must satisfy besides their types.
+// rules are the constraints on fields besides their types.
 func rules() map[string]func(*jsonschema.Schema) {
 	port := between(1, 65535)
 	return map[string]func(*jsonschema.Schema){
@@ -77,7 +77,7 @@ func rules() map[string]func(*jsonschema.Schema) {
 	}
 }
 
-// login demands a user with a password, unless networks are allowed instead.
+// login requires a user with a password, or allowed networks.
 func login(s *jsonschema.Schema) {
 	s.DependentRequired = map[string][]string{"user": {"password"}, "password": {"user"}}
 	s.AllOf = []*jsonschema.Schema{{AnyOf: []*jsonschema.Schema{{Required: []string{"user"}}, {Required: []string{"allow"}}}}}

@@ -1,5 +1,5 @@
-// Package schema makes the JSON Schema of the spec, for editors. It is generated from the spec's own types; what a type
-// does not tell (which keys are required, which words a string may be) stands in rules.go.
+// Package schema generates the JSON Schema of the spec, for editors, from the spec's types. What a type does not express, such
+// as required keys and the words that a string may be, is in rules.go.
 package schema
 
 import (
@@ -17,7 +17,7 @@ import (
 
 //go:generate go test -run ^TestDescriptions$ -update .
 
-// Spec is the schema of a spec, of draft 2020-12.
+// Spec returns the schema of a spec, draft 2020-12.
 func Spec() (*jsonschema.Schema, error) {
 	g := generator{docs: descriptions, rules: rules()}
 	s := g.object(reflect.TypeFor[spec.Spec]())
@@ -44,7 +44,7 @@ type generator struct {
 	rules map[string]func(*jsonschema.Schema)
 }
 
-// object is the schema of a struct: its keys and no others.
+// object returns the schema of a struct: its keys and no others.
 func (g generator) object(t reflect.Type) *jsonschema.Schema {
 	s := &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: none()}
 	for i := range t.NumField() {
@@ -69,8 +69,8 @@ func (g generator) object(t reflect.Type) *jsonschema.Schema {
 	return s
 }
 
-// describe makes a key's description of its field's comment: a Go comment begins with the field's own name, which is the
-// key's but for its spelling.
+// describe returns a key's description from its field's comment. A Go comment begins with the field's name, which is replaced
+// by the key.
 func describe(comment, field, key string) string {
 	rest, ok := strings.CutPrefix(comment, field+" ")
 	if ok && strings.EqualFold(field, strings.ReplaceAll(key, "_", "")) {
@@ -79,10 +79,11 @@ func describe(comment, field, key string) string {
 	return comment
 }
 
-// none is the schema that nothing satisfies.
+// none is a schema that no value satisfies.
 func none() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
 
-// oneOrMore is the schema of a key that takes one value or a list: of addresses one of each family, unless a rule allows more.
+// oneOrMore returns the schema of a key that accepts one value or a list. For addresses, the list has one of each family,
+// unless a rule allows more.
 func oneOrMore(list *jsonschema.Schema, element reflect.Type) *jsonschema.Schema {
 	description := list.Description
 	list.Description = ""
@@ -93,7 +94,7 @@ func oneOrMore(list *jsonschema.Schema, element reflect.Type) *jsonschema.Schema
 	return &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{list.Items, list}}
 }
 
-// value is the schema of a type.
+// value returns the schema of a type.
 func (g generator) value(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[spec.Address]():
@@ -143,12 +144,12 @@ func (g generator) value(t reflect.Type) *jsonschema.Schema {
 	panic("schema: no schema for " + t.String())
 }
 
-// number is the schema of a whole number in a range.
+// number returns the schema of a whole number in a range.
 func number(least, most float64) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "integer", Minimum: &least, Maximum: &most}
 }
 
-// secret is a reference to a value: {file: PATH} or {env: NAME}.
+// secret returns the schema of a reference to a secret: {file: PATH} or {env: NAME}.
 func secret() *jsonschema.Schema {
 	reference := func(key string) *jsonschema.Schema {
 		return &jsonschema.Schema{

@@ -1,5 +1,5 @@
-// Package srcmap keeps, for each line of a rendered file, what in the spec it comes from. A template marks lines while it
-// is executed; Split takes the marks off again.
+// Package srcmap stores the origin in the spec of each line of a rendered file. A template writes marks into the lines; Split
+// removes them.
 package srcmap
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Origin is what a line comes from. The zero Origin means that nothing in the spec made it.
+// Origin is the place in the spec that a line comes from. The zero Origin means that the line does not come from the spec.
 type Origin struct {
 	// Path of the value in the spec: services[1].balance.
 	Path string
@@ -19,21 +19,21 @@ type Origin struct {
 	Line int
 }
 
-// A mark begins and ends with NUL, which neither a value nor a passed-through text can hold.
+// A mark begins and ends with NUL, which neither a value nor a passed-through text can contain.
 const (
 	mark  = "\x00"
-	field = 'f' // this line and all that follow, until the next mark
-	line  = 'l' // this line alone
+	field = 'f' // this line and all following ones, until the next mark
+	line  = 'l' // only this line
 	text  = 't' // the lines of a text, until the next mark
 )
 
-// Field marks the lines that follow as made from the value at a path.
+// Field marks the following lines as generated from the value at a path.
 func Field(path string) string { return mark + string(field) + path + mark }
 
-// Line marks one line as made from the value at a path.
+// Line marks one line as generated from the value at a path.
 func Line(path string) string { return mark + string(line) + path + mark }
 
-// Text marks the lines that follow as those of a text, whose leading empty lines were left out.
+// Text marks the following lines as those of a text, without its leading empty lines.
 func Text(path, content string) string {
 	skipped := len(content) - len(strings.TrimLeft(content, "\n"))
 	return mark + string(text) + strconv.Itoa(skipped) + " " + path + mark

@@ -14,16 +14,16 @@ import (
 type script struct {
 	Path              string // in the spec
 	Name, Command     string
-	User              string // empty: script_user
+	User              string // empty: the user in script_user
 	Interval, Timeout string // seconds
 	Rise, Fall        int
 	Weight            int
 }
 
-// seconds writes a duration as keepalived takes it.
+// seconds returns a duration in keepalived's format.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
-// scriptName is unique: no name of a VIP or a script holds a ":".
+// scriptName returns a unique name: names of VIPs and scripts contain no ":".
 func scriptName(vip *spec.VIP, t *spec.TrackScript) string { return vip.Name + ":" + t.Name }
 
 func scripts(s *spec.Spec) []script {
@@ -38,8 +38,8 @@ func scripts(s *spec.Spec) []script {
 	return all
 }
 
-// scriptsOf are the names of the scripts that count for a VIP: those of all VIPs of its group, whose priorities would differ
-// otherwise.
+// scriptsOf returns the names of the scripts that apply to a VIP: those of all VIPs of its group, because the priorities in a
+// group must be equal.
 func scriptsOf(s *spec.Spec, vip *spec.VIP) []string {
 	var names []string
 	for _, v := range s.MovesWith(vip) {
@@ -78,22 +78,22 @@ func groups(s *spec.Spec) []group {
 // route is a line of virtual_routes.
 type route struct {
 	To            netip.Prefix
-	Via           netip.Addr // invalid: on the link
+	Via           netip.Addr // invalid: the destination is on the link
 	Interface     string
 	Table, Metric int // 0: the kernel's default
 }
 
-// rule is a line of virtual_rules: packets from an address look into a table of their own.
+// rule is a line of virtual_rules: packets from an address use a separate routing table.
 type rule struct {
 	From            netip.Prefix
 	Table, Priority int
 }
 
-// firstTable is what is added to a virtual_router_id for the number of a VIP's routing table and of its rules, which come before
-// the main table (ip-rule(8): priority 32766).
+// firstTable is added to a virtual_router_id for the number of a VIP's routing table and the priority of its rules, which come
+// before the main table (ip-rule(8): priority 32766).
 const firstTable = 10000
 
-// policy returns the routes and rules of a VIP: its own, and those by which its replies leave by its interface.
+// policy returns the routes and rules of a VIP: its own, and those that send its replies through its interface.
 func policy(vip *spec.VIP, device string) ([]route, []rule) {
 	var routes []route
 	var rules []rule

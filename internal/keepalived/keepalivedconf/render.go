@@ -1,5 +1,5 @@
-// Package keepalivedconf is how a keepalived.conf is written out of a spec, for each version of keepalived. What is known
-// of one that runs is in the package above it, which the agent links without a spec, its rules and the templates.
+// Package keepalivedconf renders a keepalived.conf from a spec, for each version of keepalived. It is separate from package
+// keepalived, because the agent must not link the spec and templates.
 package keepalivedconf
 
 import (
@@ -21,16 +21,16 @@ import (
 //go:embed keepalived.conf.tmpl
 var configTemplate string
 
-// config is what the template is filled with.
+// config is the input of the template.
 type config struct {
 	Node, Cluster string // empty in an image
 	NodePath      string // of the node in the spec
 	Version       release.Version
-	// keepalived 2.2.5 to 2.2.7 end a test by SIGTERM where a script's user is not their own (mended in 2.2.8). So does
-	// the test that reload_check_config makes of every reload: they refuse all.
+	// keepalived 2.2.5 to 2.2.7 end a test with SIGTERM if a script's user is not their own (fixed in 2.2.8). With
+	// reload_check_config, which tests before each reload, they therefore refuse all reloads.
 	TestDiesByScriptUser bool
 	ReloadCheck          bool
-	YieldsWhenLate       bool // timer_expired_backup: it is in 2.2.8 and later, and needs nopreempt
+	YieldsWhenLate       bool // timer_expired_backup: keepalived 2.2.8 and later have it; it requires nopreempt
 	Interface            string
 	AdvertInt            string // seconds
 	Preempt              bool
@@ -41,10 +41,10 @@ type config struct {
 	Extra                string
 }
 
-// TestID is the config-id under which the file is tested.
+// TestID is the config-id with which the file is tested.
 func (config) TestID() string { return keepalived.TestID }
 
-// Names on a node that the template uses.
+// Paths and names on a node for the template.
 func (config) CheckUser() string  { return wellknown.CheckUser }
 func (config) NotifyFIFO() string { return wellknown.NotifyFIFO }
 func (config) Agent() string      { return wellknown.Agent }
@@ -54,13 +54,13 @@ type instance struct {
 	VirtualRouter
 	Path         string // of the VIP in the spec
 	Priority     int    // without the holder's bonus
-	HolderBonus  int    // added to the priority while the agent writes 1; 0: there is none
+	HolderBonus  int    // added while the agent's file contains 1; 0: no bonus
 	HolderFile   string
 	Grouped      bool // in a vrrp_sync_group of keepalived.extra, and therefore without a bonus
 	Source       netip.Addr
 	Peers        []netip.Addr
 	VIPInterface string
-	Track        []string // the VIP's interfaces other than VRRP's, which is tracked anyway
+	Track        []string // the VIP's interfaces other than VRRP's, which is always tracked
 	Scripts      []string // names of the track scripts of the spec
 	PreemptDelay string   // seconds; empty: none
 	Routes       []route
@@ -68,8 +68,8 @@ type instance struct {
 	Lines        string
 }
 
-// Render writes a node's keepalived.conf for a version of keepalived. The spec has been validated; a value that could
-// still change the meaning of the file is an error.
+// Render returns a node's keepalived.conf for a version of keepalived. The spec must be valid. A value that would still change
+// the meaning of the file is an error.
 func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	out, _, err := RenderLines(s, n, v)
 	return out, err
@@ -114,7 +114,7 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 	return out, lines, nil
 }
 
-// Base is the keepalived.conf of an image: valid, without identity or instance. keepalived runs idle on it.
+// Base returns the keepalived.conf of an image: valid, without identity or instance. keepalived idles with it.
 func Base(v release.Version) []byte {
 	out, err := execute(config{}, v)
 	if err != nil {
@@ -143,9 +143,9 @@ func execute(c config, v release.Version) ([]byte, error) {
 	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n'), nil
 }
 
-// newInstance gives an instance that is in a vrrp_sync_group of keepalived.extra no holder's bonus: without
+// newInstance returns an instance. One that is in a vrrp_sync_group of keepalived.extra has no holder's bonus: without
 // sync_group_tracking_weight keepalived ignores a weighted track_file there, and a test of the file fails with status 5
-// ("ignoring tracked file ... due to SYNC group"). The groups of the spec have it.
+// ("ignoring tracked file ... due to SYNC group"). The generated groups have that option.
 func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (instance, error) {
 	router, err := NewVirtualRouter(s, vip)
 	if err != nil {
@@ -166,7 +166,7 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (i
 	out.Scripts = scriptsOf(s, vip)
 	out.Routes, out.Rules = policy(vip, out.VIPInterface)
 	if router.Family == spec.IPv4 || s.VRRP.Transport == spec.Unicast {
-		out.Source = n.Addr(router.Family) // multicast over IPv6 speaks from the link-local address (RFC 9568, 5.1.2.1)
+		out.Source = n.Addr(router.Family) // multicast over IPv6 uses the link-local address (RFC 9568, 5.1.2.1)
 	}
 	for _, peer := range s.Peers(n) {
 		if addr := peer.Addr(router.Family); addr.IsValid() {
@@ -176,8 +176,8 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (i
 	return out, nil
 }
 
-// word lets through what keepalived's parser reads as one plain word: no value of a spec can begin a comment ("#", "!"),
-// a quotation, a block, a definition ("$") or a condition ("@"), or a line of its own (keepalived.conf(5)).
+// word returns a value if keepalived's parser reads it as one plain word, and an error otherwise: no value of a spec can begin
+// a comment ("#", "!"), a quotation, a block, a definition ("$"), a condition ("@") or another line (keepalived.conf(5)).
 func word(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("an empty value stands where keepalived.conf needs a word")
@@ -190,7 +190,7 @@ func word(s string) (string, error) {
 	return s, nil
 }
 
-// command lets through words that single spaces separate, to stand in quotes.
+// command returns words that are separated by single spaces, for use in quotes.
 func command(s string) (string, error) {
 	for _, w := range strings.Split(s, " ") {
 		if _, err := word(strings.ReplaceAll(w, "@", "at")); err != nil { // only a line can begin with a condition

@@ -7,20 +7,20 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// VirtualRouter is what a vrrp_instance stands for: a VIP on which one election decides.
+// VirtualRouter is the content of a vrrp_instance: a VIP that moves by its own election.
 type VirtualRouter struct {
 	Name            string // VI_public
 	VirtualRouterID int
-	Family          spec.Family // in which VRRP is spoken
-	// Addresses are advertised: the VIP's first one of the instance's family. keepalived drops an advertisement with other
-	// addresses than its own, so that a node which gets one more than its peer would not hear it any more.
+	Family          spec.Family // the address family of its VRRP
+	// Addresses are in the advertisements: only the VIP's first one of the instance's family. keepalived drops an advertisement
+	// with other addresses than its own, so during a change of the list two nodes would not hear each other.
 	Addresses []netip.Prefix
-	// Excluded are all others of both families: they move along, but are not advertised (keepalived.conf(5),
+	// Excluded are all other addresses of both families: they move too, but are not in advertisements (keepalived.conf(5),
 	// virtual_ipaddress_excluded).
 	Excluded []netip.Prefix
 }
 
-// NewVirtualRouter is the same for a VIP on every node.
+// NewVirtualRouter returns the virtual router of a VIP, which is the same on every node.
 func NewVirtualRouter(s *spec.Spec, vip *spec.VIP) (VirtualRouter, error) {
 	out := VirtualRouter{Name: InstanceName(vip), VirtualRouterID: vip.VirtualRouterID}
 	var ok bool
@@ -37,5 +37,5 @@ func NewVirtualRouter(s *spec.Spec, vip *spec.VIP) (VirtualRouter, error) {
 	return out, nil
 }
 
-// InstanceName is the name of a VIP's vrrp_instance.
+// InstanceName returns the name of a VIP's vrrp_instance.
 func InstanceName(vip *spec.VIP) string { return "VI_" + vip.Name }
