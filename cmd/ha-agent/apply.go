@@ -22,6 +22,7 @@ const maxApply = 64 << 20
 func cmdApply(ctx context.Context, e *env, args []string) error {
 	flags := e.flags("apply")
 	timeout := flags.Duration("timeout", 5*time.Minute, "time limit for the daemon's answer")
+	allow := flags.Bool("allow-no-servers", false, "keep the change even if a backend that had a server up has none afterwards")
 	if err := e.parse(flags, args, 1); err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func cmdApply(ctx context.Context, e *env, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	var done control.Applied
-	if err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files}}, &done); err != nil {
+	if err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "apply", Apply: &control.ApplyRequest{Files: files, AllowNoServers: *allow}}, &done); err != nil {
 		return fmt.Errorf("cannot apply %s: %w", flags.Arg(0), err)
 	}
 	switch c := done.Change; {

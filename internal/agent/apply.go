@@ -11,12 +11,14 @@ import (
 	"github.com/hapair/hapair/internal/agent/change"
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/agent/target"
 )
 
 // applyJob is an apply that waits for the loop.
 type applyJob struct {
-	files []change.File
-	done  chan<- applyDone
+	files          []change.File
+	allowNoServers bool
+	done           chan<- applyDone
 }
 
 type applyDone struct {
@@ -43,7 +45,7 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 	}
 	done := make(chan applyDone, 1)
 	select {
-	case d.applies <- applyJob{files, done}:
+	case d.applies <- applyJob{files, req.AllowNoServers, done}:
 	case <-ctx.Done():
 		return nil, change.ErrEnds
 	}
@@ -61,6 +63,9 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 // apply carries out a job outside the loop.
 func (d *Daemon) apply(ctx context.Context, job applyJob) error {
 	var applied change.Applied
+	if job.allowNoServers {
+		ctx = target.AllowNoServers(ctx)
+	}
 	err := d.panics.Contain("an apply", func() (err error) {
 		applied, err = d.changer.Apply(ctx, job.files)
 		return err

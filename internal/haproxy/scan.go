@@ -74,6 +74,23 @@ func Binds(conf string) []Bind {
 	return all
 }
 
+// TLSBinds returns the TCP addresses of bind lines with TLS, as far as they can be read without haproxy. Listeners that expect
+// the PROXY protocol are left out: they close connections without it.
+func TLSBinds(conf string) []netip.AddrPort {
+	var all []netip.AddrPort
+	bindLines(conf, func(_ string, f []string) {
+		if !slices.Contains(f, "ssl") || slices.Contains(f, "accept-proxy") || slices.Contains(f, "namespace") {
+			return
+		}
+		for _, s := range strings.Split(f[1], ",") {
+			if at, ok := bindAddress(s); ok {
+				all = append(all, at)
+			}
+		}
+	})
+	return all
+}
+
 // UnixSockets returns the paths of the UNIX sockets of a haproxy.cfg. It leaves out paths that only haproxy can resolve.
 func UnixSockets(conf string) []string {
 	var all []string

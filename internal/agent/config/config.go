@@ -35,6 +35,8 @@ type HAProxy struct {
 	Certificates []string `yaml:"certificates,omitempty"`
 	Files        []string `yaml:"files,omitempty"` // others that haproxy.cfg names: maps, error pages, scripts
 	Stats        *Stats   `yaml:"stats,omitempty"`
+	// AllowNoServers keeps changes that leave a backend without servers. Default: they are rolled back.
+	AllowNoServers bool `yaml:"allow_no_servers,omitempty"`
 }
 
 // Stats is the address of the node's own stats page. It requires a password, or an allowed client address.

@@ -43,6 +43,12 @@ func (s *Status) Judge(now time.Time) {
 	if r := s.Revision; r != nil && r.Trial != nil && r.Trial.Waits != "" {
 		add("the trial of revision %d does not end: %s", r.Trial.Number, r.Trial.Waits)
 	}
+	for _, c := range s.Certificates {
+		// A placeholder is no problem of the node: it does what it can until the real certificate is there. verify demands it.
+		if why := c.Problem(now); why != "" && !c.Placeholder {
+			add("certificate %s: %s", c.Path, why)
+		}
+	}
 	s.Healthy = len(s.Problems) == 0
 }
 

@@ -25,6 +25,8 @@ type Maintenance struct {
 // ApplyRequest is a set of files to install as one change.
 type ApplyRequest struct {
 	Files []ApplyFile `json:"files"`
+	// AllowNoServers keeps the change even if it leaves a backend without servers.
+	AllowNoServers bool `json:"allow_no_servers,omitempty"`
 }
 
 // ApplyFile is one of them. If it replaces a file, it gets that file's owner and mode.

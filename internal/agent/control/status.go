@@ -20,6 +20,7 @@ type Status struct {
 	VIPs             []VIP            `json:"vips"`
 	Instances        []Instance       `json:"instances,omitempty"`
 	HAProxy          HAProxy          `json:"haproxy"`
+	Certificates     []Certificate    `json:"certificates,omitempty"`
 	Firewall         *Firewall        `json:"firewall,omitempty"` // nil: the node has none
 	Revision         *Revision        `json:"revision,omitempty"` // nil: no rollout has reached the node
 	LastChange       *journal.Change  `json:"last_change,omitempty"`

@@ -35,6 +35,13 @@ func samples(s Snapshot) map[string][]sample {
 			add("hapair_keepalived_up", truth(t.Active == "active" || t.Active == "reloading"))
 		}
 	}
+	for _, c := range st.Certificates {
+		if c.Why == "" {
+			add("hapair_certificate_expiry_timestamp_seconds", seconds(c.NotAfter), c.Path)
+		}
+		add("hapair_certificate_placeholder", truth(c.Placeholder), c.Path)
+		add("hapair_certificate_unreadable", truth(c.Why != ""), c.Path)
+	}
 	add("hapair_maintenance", truth(st.Maintenance))
 	if !st.MaintenanceUntil.IsZero() {
 		add("hapair_maintenance_until_timestamp_seconds", seconds(st.MaintenanceUntil))

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/certificates"
 	"github.com/hapair/hapair/internal/agent/config"
 	"github.com/hapair/hapair/internal/agent/contain"
 	"github.com/hapair/hapair/internal/agent/control"
@@ -101,6 +102,7 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 	if o.Revisions != nil {
 		s.Revision = o.Revisions.Status()
 	}
+	s.Certificates = certificates.Read(o.Conf.HAProxy.Certificates)
 	if o.Daemon != nil {
 		o.Daemon.add(&s)
 	}

@@ -27,6 +27,7 @@ type HAProxy struct {
 	conf  config.HAProxy
 	units Units
 	run   validator.Runner
+	runs  func() (r haproxyRuns, known bool) // what haproxy ran on before a change; nil: unknown
 }
 
 func (t *HAProxy) Name() string { return "haproxy" }
@@ -99,10 +100,26 @@ func (t *HAProxy) Take(ctx context.Context, changed time.Time) error {
 	if startedOn(u, changed) && before.Failed <= 0 && before.Reloads == 0 {
 		return t.proveWorker(ctx, before)
 	}
+	ran, known := t.ran()
+	meant := t.meant(ctx, before, ran, known)
 	if err := t.units.Reload(ctx, t.conf.Unit); err != nil {
 		return err
 	}
-	return t.proveReload(ctx, before)
+	if err := t.proveReload(ctx, before); err != nil {
+		return err
+	}
+	if err := t.proveCertificates(ctx, ran); err != nil {
+		return err
+	}
+	return meant.prove(ctx)
+}
+
+// ran returns what haproxy ran on before a change.
+func (t *HAProxy) ran() (r haproxyRuns, known bool) {
+	if t.runs == nil {
+		return r, false
+	}
+	return t.runs()
 }
 
 // procs asks the master until it answers. While it executes itself again, its socket refuses connections.

@@ -110,7 +110,8 @@ func (n Node) Targets() []Target {
 	}
 	return []Target{
 		&Sysctl{file: n.Conf.Sysctl.File, proc: n.ProcSys, units: n.Units},
-		&HAProxy{conf: n.Conf.HAProxy, units: n.Units, run: n.Run},
+		&HAProxy{conf: n.Conf.HAProxy, units: n.Units, run: n.Run,
+			runs: func() (haproxyRuns, bool) { return runningHAProxy(n.Store, n.Conf.HAProxy) }},
 		&Keepalived{conf: n.Conf.Keepalived, units: n.Units, run: n.Run, states: states, addresses: vip.Addresses, watched: process.Exited,
 			runs:  func() keepalived.File { return RunningKeepalived(n.Store, n.Conf.Keepalived) },
 			split: split{vip.Addresses, neighbor.Ask}},

@@ -35,6 +35,7 @@ func (m *Machine) Node(ctx context.Context, c *config.Config) Results {
 	for _, l := range c.Listeners {
 		steps = append(steps, m.listens(l.Service, l.Address))
 	}
+	steps = append(steps, m.certificates(c)...)
 	if c.HAProxy.Stats != nil {
 		steps = append(steps, m.stats(c.HAProxy.Stats.Address))
 	}

@@ -1,0 +1,136 @@
+// Package certificates reads the certificates that haproxy serves, for people and for monitoring: names, serial number, expiry,
+// and whether a placeholder takes the place of the real one.
+package certificates
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/regular"
+)
+
+// placeholderName is the common name of certificates that units/placeholder-certificates.sh makes.
+const placeholderName = "placeholder.invalid"
+
+// maxFile is the largest file, in bytes, that is read. A bundle of all public authorities has 220 KiB.
+const maxFile = 4 << 20
+
+// Read reads the certificates at paths, which are files, or directories that end with "/". A file of several certificates is
+// described by its first one, which is the one that haproxy presents. Of files without a private key, which are authorities
+// for a verification, only placeholders are returned. A placeholder in a directory counts only if it is alone there: haproxy
+// otherwise serves it to clients without a name at most.
+func Read(paths []string) []control.Certificate {
+	var all []control.Certificate
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		if !strings.HasSuffix(path, "/") {
+			if c, ok := read(path); ok {
+				all = append(all, c)
+			}
+			continue
+		}
+		all = append(all, directory(path)...)
+	}
+	return all
+}
+
+func directory(path string) []control.Certificate {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return []control.Certificate{{Path: path, Why: reason(err)}}
+	}
+	var all []control.Certificate
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") || e.IsDir() {
+			continue
+		}
+		if c, ok := read(filepath.Join(path, e.Name())); ok {
+			all = append(all, c)
+		}
+	}
+	if len(all) > 1 {
+		all = slices.DeleteFunc(all, func(c control.Certificate) bool { return c.Placeholder })
+	}
+	return all
+}
+
+func read(path string) (control.Certificate, bool) {
+	c := control.Certificate{Path: path}
+	data, err := regular.ReadFile(path, maxFile)
+	if err != nil {
+		c.Why = reason(err)
+		return c, true
+	}
+	cert, err := first(data)
+	if err != nil {
+		// Keys, lists of certificates and answers of OCSP may lie beside certificates.
+		if bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
+			c.Why = err.Error()
+			return c, true
+		}
+		return c, false
+	}
+	c.Placeholder = cert.Subject.CommonName == placeholderName
+	if !bytes.Contains(data, []byte("PRIVATE KEY-----")) && !hasKeyBeside(path) && !c.Placeholder {
+		return c, false
+	}
+	c.Names = cert.DNSNames
+	for _, ip := range cert.IPAddresses {
+		c.Names = append(c.Names, ip.String())
+	}
+	if len(c.Names) == 0 && cert.Subject.CommonName != "" {
+		c.Names = []string{cert.Subject.CommonName}
+	}
+	c.Issuer, c.Serial = cert.Issuer.String(), fmt.Sprintf("%X", cert.SerialNumber)
+	c.NotBefore, c.NotAfter = cert.NotBefore.UTC(), cert.NotAfter.UTC()
+	return c, true
+}
+
+// hasKeyBeside reports whether the key is in a file beside the certificate, as haproxy looks for it: a.pem.key, or a.key for
+// a.crt.
+func hasKeyBeside(path string) bool {
+	for _, key := range []string{path + ".key", strings.TrimSuffix(path, filepath.Ext(path)) + ".key"} {
+		if _, err := os.Stat(key); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// first returns the first certificate of a PEM file.
+func first(data []byte) (*x509.Certificate, error) {
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return nil, errors.New("it has no certificate in PEM format")
+		}
+		if block.Type == "CERTIFICATE" {
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("cannot parse the certificate: %w", err)
+			}
+			return cert, nil
+		}
+	}
+}
+
+// reason returns an error without the path, which is shown beside it.
+func reason(err error) string {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
