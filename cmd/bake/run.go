@@ -89,6 +89,7 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(newMan(e))
 	root.SetFlagErrorFunc(flagError)
 	addCompletion(root)
+	root.AddCommand(newServer(e))
 	return root
 }
 

@@ -26,7 +26,7 @@ func printCertificates(w io.Writer, all []control.Certificate, now time.Time) {
 		case why != "":
 			expires, names = "NOT VALID", why
 		case soon != "":
-			expires, names = "SOON: "+expires, names
+			expires = "SOON: " + expires
 		}
 		t.row(c.Path, expires, names, c.Serial)
 	}

@@ -34,6 +34,7 @@ func printStatus(out io.Writer, s control.Status) error {
 	printNode(&b, s)
 	printVIPs(&b, s)
 	printTargets(&b, s.Targets)
+	printServers(&b, s.Servers)
 	printCertificates(&b, s.Certificates, time.Now())
 	printChanges(&b, s.Changes)
 	// A column that is empty in the last rows leaves trailing blanks.

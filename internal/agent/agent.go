@@ -21,6 +21,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
+	"github.com/hapair/hapair/internal/agent/servers"
 	"github.com/hapair/hapair/internal/agent/status"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/agent/track"
@@ -64,6 +65,7 @@ type Daemon struct {
 	duplicates *duplicate.Watch
 	reach      *reach.Watch
 	hooks      *hook.Runner
+	servers    *servers.Keeper
 	panics     *contain.Panics
 	observer   *status.Observer
 	retry      contain.Retry // used by the loop only
@@ -93,7 +95,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	defer cancel()
 	for part, run := range map[string]func(context.Context){
 		"the VRRP states": d.vrrp.Run, "the track file": d.track.Run, "the search for other holders": d.duplicates.Run,
-		"the search for peers": d.reach.Run, "the on_change commands": d.hooks.Run, "the watch of keepalived": d.follower().Run,
+		"the search for peers": d.reach.Run, "the on_change commands": d.hooks.Run, "the states of servers": d.servers.Run, "the watch of keepalived": d.follower().Run,
 		"the metrics": d.serveMetrics, "the control socket": func(ctx context.Context) { d.serveControl(ctx, l) },
 	} {
 		wg.Go(func() { d.panics.Keep(ctx, part, run) })
@@ -126,6 +128,8 @@ func (d *Daemon) answer(ctx context.Context, req control.Request) (any, error) {
 	case req.Command == "maintenance" && req.Maintenance != nil:
 		done, err := d.service.Answer(ctx, maintenance.Request(*req.Maintenance))
 		return control.Maintenance(done), err
+	case req.Command == "server" && req.Server != nil:
+		return d.servers.Answer(ctx, *req.Server)
 	case req.Command == "apply" && req.Apply != nil:
 		return d.answerApply(ctx, *req.Apply)
 	}

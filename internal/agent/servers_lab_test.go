@@ -1,7 +1,14 @@
 package agent_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +26,8 @@ func TestServers(t *testing.T) {
 		test func(t *testing.T, n *node)
 	}{
 		{"a backend keeps a server", testKeepsServer},
+		{"what an operator sets for a server is kept", testOperatorsServers},
+		{"a renewed certificate is proven, and an expired one is reported", testCertificates},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, &node{n.Host, t}) })
 	}
@@ -97,4 +106,104 @@ func (n *node) upWhenChecked(backend string) {
 		}
 		return err
 	})
+}
+
+func testOperatorsServers(t *testing.T, n *node) {
+	n.must("systemctl", "restart", "alive")
+	before, err := n.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.save(haproxyCfg, n.backends(map[string]string{"kept": "127.0.0.1:7001 check inter 300ms"}))
+	n.change(before.LastChange.Number)
+	is := func(want string) {
+		t.Helper()
+		n.eventually("kept/s is "+want, func() error {
+			out, _, err := n.Run(t.Context(), "sh", "-c", `echo "show stat kept 4 -1" | socat - /run/haproxy/admin.sock | sed -n 2p | cut -d, -f18,19`)
+			if out = strings.TrimSpace(out); err == nil && out != want {
+				err = fmt.Errorf("it is %q", out)
+			}
+			return err
+		})
+	}
+	is("UP,1")
+	n.must("ha-agent", "server", "weight", "kept/s", "7")
+	n.must("ha-agent", "server", "drain", "kept/s")
+	is("DRAIN,7")
+	n.must("systemctl", "reload", "haproxy")
+	is("DRAIN,7")
+	n.must("systemctl", "restart", "haproxy")
+	is("DRAIN,7")
+	n.must("systemctl", "restart", "haproxy", "ha-agent")
+	is("DRAIN,7")
+	s, err := n.status()
+	if err != nil || len(s.Servers) != 1 || s.Servers[0].String() != "drain, weight 7" || s.Servers[0].Why != "" {
+		t.Errorf("the status has %+v, %v", s.Servers, err)
+	}
+	if out, status, err := n.Run(t.Context(), "ha-agent", "server", "drain", "kept/none"); err != nil || status != 1 || !strings.Contains(out, "No such server") {
+		t.Errorf("a server that does not exist: exit status %d, %v\n%s", status, err, out)
+	}
+	n.must("ha-agent", "server", "ready", "kept/s")
+	is("UP,1")
+	n.must("systemctl", "restart", "haproxy")
+	is("UP,1")
+}
+
+func testCertificates(t *testing.T, n *node) {
+	const path, agentYAML = "/etc/haproxy/test.pem", "/etc/ha-agent/agent.yaml"
+	n.save(path, certificate(t, 0xA1, 90*24*time.Hour))
+	n.save(agentYAML, strings.Replace(n.read(agentYAML), "haproxy:\n", "haproxy:\n  certificates: ["+path+"]\n", 1))
+	n.must("chmod", "0644", agentYAML)
+	conf, _, _ := strings.Cut(n.read(haproxyCfg), "\n# backends of the test\n")
+	n.save(haproxyCfg, conf+"\nfrontend tls\n    mode http\n    bind 192.168.1.32:8443 ssl crt "+path+"\n    http-request return status 200\n")
+	n.eventually("haproxy serves the certificate", n.serves("A1"))
+	before, err := n.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.save(path, certificate(t, 0xB2, 90*24*time.Hour))
+	if c := n.change(before.LastChange.Number); c.Verdict != journal.Proven {
+		t.Fatalf("%+v", c)
+	}
+	n.eventually("haproxy serves the renewed certificate", n.serves("B2"))
+
+	n.save(path, certificate(t, 0xC3, -time.Hour))
+	n.eventually("the expired certificate is a problem", func() error {
+		s, err := n.status()
+		if err == nil && !strings.Contains(strings.Join(s.Problems, "\n"), "certificate "+path+": it expired at") {
+			err = fmt.Errorf("problems %q", s.Problems)
+		}
+		return err
+	})
+}
+
+// serves looks for the serial number of a certificate in what verify found by a handshake.
+func (n *node) serves(serial string) func() error {
+	return func() error {
+		out, _, err := n.Run(n.t.Context(), "ha-agent", "verify")
+		if err == nil && (!strings.Contains(out, "serial "+serial) || !strings.Contains(out, "ok  haproxy serves the certificates on the disk: 1 asked")) {
+			err = fmt.Errorf("verify says:\n%s", out)
+		}
+		return err
+	}
+}
+
+// certificate returns a self-signed certificate and its key in PEM format.
+func certificate(t *testing.T, serial int64, validFor time.Duration) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "www.example.org"}, DNSNames: []string{"www.example.org"},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(validFor)}
+	cert, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})) + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/agent/maintenance"
 	"github.com/hapair/hapair/internal/agent/reach"
+	"github.com/hapair/hapair/internal/agent/servers"
 	"github.com/hapair/hapair/internal/agent/status"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
@@ -17,6 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/agent/watch"
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
 	"github.com/hapair/hapair/internal/wellknown"
@@ -48,6 +50,10 @@ func (d *Daemon) open() error {
 	d.reach = d.newReach()
 	d.vrrp.Moved = d.lookForOthers
 	d.hooks = d.newHooks()
+	d.servers = &servers.Keeper{File: filepath.Join(d.Paths.Store, "servers.json"), Master: haproxy.Socket(d.Conf.HAProxy.MasterSocket), Log: d.Log, Now: d.Now}
+	if err := d.servers.Load(); err != nil {
+		d.Log.Error(err.Error())
+	}
 	d.vrrp.Changed = d.hooks.Look
 	d.track = &track.Tracker{File: d.Conf.Keepalived.TrackFile, Socket: d.Conf.HAProxy.CheckSocket, Mark: d.Paths.Mark, Log: d.Log,
 		Restart: track.Restarter{Units: d.Bus, Unit: d.Conf.HAProxy.Unit, MasterSocket: d.Conf.HAProxy.MasterSocket, Log: d.Log}.Restart, Panics: d.panics, Point: d.Point}
@@ -81,7 +87,7 @@ func (d *Daemon) runs() keepalived.File {
 func (d *Daemon) newObserver() *status.Observer {
 	return &status.Observer{Conf: d.Conf, Mark: d.Paths.Mark, Store: store.At(d.Paths.Store), Targets: d.targets, Units: d.Bus, Run: d.Run,
 		Version: d.Version, Revisions: trial.At(filepath.Join(d.Paths.Store, filepath.Base(wellknown.Revisions))), Daemon: &status.Daemon{PID: d.PID, Since: d.started, Panics: d.panics, Instances: d.vrrp.List, Others: d.duplicates.Others,
-			LastChange: d.lastChange, OnChange: d.hooks.Status}}
+			LastChange: d.lastChange, Servers: d.servers.List, OnChange: d.hooks.Status}}
 }
 
 // lastChange returns the last change that this daemon has carried out or found; nil if there is none.

@@ -15,7 +15,8 @@ import (
 
 // Request is a client's request.
 type Request struct {
-	Command     string              `json:"command"` // status, maintenance, apply
+	Command     string              `json:"command"` // status, maintenance, apply, server
+	Server      *ServerRequest      `json:"server,omitempty"`
 	Maintenance *MaintenanceRequest `json:"maintenance,omitempty"`
 	Apply       *ApplyRequest       `json:"apply,omitempty"`
 }

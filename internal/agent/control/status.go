@@ -20,6 +20,7 @@ type Status struct {
 	VIPs             []VIP            `json:"vips"`
 	Instances        []Instance       `json:"instances,omitempty"`
 	HAProxy          HAProxy          `json:"haproxy"`
+	Servers          []ServerState    `json:"servers,omitempty"` // what operators have set
 	Certificates     []Certificate    `json:"certificates,omitempty"`
 	Firewall         *Firewall        `json:"firewall,omitempty"` // nil: the node has none
 	Revision         *Revision        `json:"revision,omitempty"` // nil: no rollout has reached the node

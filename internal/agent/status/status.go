@@ -63,6 +63,7 @@ type Daemon struct {
 	Instances  func() map[string]vrrp.Instance               // as keepalived reported them
 	Others     func(held vip.Held) (who []string, err error) // hardware addresses of other machines that answer for an address
 	OnChange   func(vip string) *control.OnChange            // nil: the VIP has no command
+	Servers    func() []control.ServerState                  // what operators have set
 	LastChange func() *journal.Change                        // nil: there was none
 }
 
@@ -112,6 +113,9 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 // add adds the daemon's part, and the last change, which may be a guard's.
 func (d *Daemon) add(s *control.Status) {
 	s.Daemon = control.Daemon{Running: true, PID: d.PID, Since: d.Since.UTC()}
+	if d.Servers != nil {
+		s.Servers = d.Servers()
+	}
 	for _, p := range d.Panics.List() {
 		s.Daemon.Panics = append(s.Daemon.Panics, control.Panic(p))
 	}
