@@ -29,6 +29,7 @@ import (
 type rolloutFlags struct {
 	release, agent      string
 	dryRun, yes, rebase bool
+	allowNoServers      bool
 	healthy             time.Duration
 	login               *remote.Login
 }
@@ -82,6 +83,7 @@ func (f *rolloutFlags) add(_ *env, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would change, and change nothing")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.BoolVar(&f.allowNoServers, "allow-no-servers", false, "keep the change even if a backend that had a server up has none afterwards")
 	flags.DurationVar(&f.healthy, "healthy", time.Minute, "time limit for a node to become healthy on the new revision")
 	f.login = loginFlags(flags)
 }
@@ -151,7 +153,7 @@ func (e *env) rollback(ctx context.Context, path string, f rolloutFlags) error {
 
 // newRollout returns a rollout to the nodes of a spec.
 func (e *env) newRollout(s *spec.Spec, f rolloutFlags, p rollout.Program) *rollout.Rollout {
-	ro := &rollout.Rollout{Cluster: s.Cluster, Members: rollout.Members(s), By: whoami(), Healthy: f.healthy, Now: time.Now, Report: e.tellEvent}
+	ro := &rollout.Rollout{Cluster: s.Cluster, Members: rollout.Members(s), By: whoami(), Healthy: f.healthy, AllowNoServers: f.allowNoServers, Now: time.Now, Report: e.tellEvent}
 	for i := range s.Nodes {
 		ro.Nodes = append(ro.Nodes, &rollout.Node{Name: s.Nodes[i].Name, Conn: rollout.SSH(f.login, remote.HostOf(&s.Nodes[i]), p)})
 	}

@@ -29,6 +29,7 @@ func agentConfig(s *spec.Spec, n *spec.Node, r release.Release, haproxyConfig st
 			Config: wellknown.HAProxyConfig, Unit: wellknown.HAProxyUnit,
 			MasterSocket: wellknown.MasterSocket, CheckSocket: wellknown.CheckSocket,
 			Certificates: watchedCertificates(s), Files: filePaths(s),
+			AllowNoServers: s.Agent.AllowNoServers,
 		},
 		Keepalived: config.Keepalived{
 			Config: wellknown.KeepalivedConfig, Unit: wellknown.KeepalivedUnit,

@@ -27,6 +27,8 @@ type Request struct {
 	Seconds int           `json:"seconds,omitempty"` // stage, try, renew: how long the trial may go on without a renewal
 	Outcome Outcome       `json:"outcome,omitempty"` // settle
 	Within  time.Duration `json:"within,omitempty"`  // try: how long the node may take to become healthy
+	// try: the revision stays even if it leaves a backend without servers.
+	AllowNoServers bool `json:"allow_no_servers,omitempty"`
 }
 
 // Response is the answer to a Request.

@@ -39,8 +39,10 @@ type Rollout struct {
 	Lease time.Duration
 	// Healthy is how long a node may take to become healthy. The default is a minute.
 	Healthy time.Duration
-	Report  func(Event)
-	Now     func() time.Time
+	// AllowNoServers keeps the revision even if it leaves a backend without servers that had one up.
+	AllowNoServers bool
+	Report         func(Event)
+	Now            func() time.Time
 }
 
 // Event is a line of a rollout's progress.

@@ -200,7 +200,7 @@ func (u *run) next(ctx context.Context, left []*Node) (*Node, error) {
 // try applies the revision to a node, and waits until it is proven there.
 func (u *run) try(ctx context.Context, n *Node) error {
 	began, step := u.Now(), ""
-	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy})
+	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy, AllowNoServers: u.AllowNoServers})
 	if err != nil {
 		return err
 	}

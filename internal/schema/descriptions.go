@@ -6,6 +6,7 @@ package schema
 var descriptions = map[string]string{
 	"Access.Users":           "Users are the accounts, each with its SSH keys.",
 	"Agent.Allow":            "Allow lists networks whose clients may read the metrics. If it is set, the firewall accepts only these networks. Default: all clients.",
+	"Agent.AllowNoServers":   "AllowNoServers keeps changes that leave a backend without servers. The default is false: such a change is rolled back, if it edits the backend and the backend had a server up before.",
 	"Agent.Metrics":          "Metrics is the address of the agent's Prometheus metrics: an IP address and a port, or \"node\" and a port for the node's own address, such as node:9736. Default: no metrics.",
 	"Backend.Balance":        "Balance is haproxy's name of the balancing algorithm. Default: roundrobin.",
 	"Backend.Check":          "Check sets how the servers' health is checked; false turns checks off. Default: haproxy opens a connection.",

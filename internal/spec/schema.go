@@ -237,6 +237,8 @@ type Agent struct {
 	Metrics string `yaml:"metrics"`
 	// Allow lists networks whose clients may read the metrics. If it is set, the firewall accepts only these networks. Default: all clients.
 	Allow []netip.Prefix `yaml:"allow"`
+	// AllowNoServers keeps changes that leave a backend without servers. The default is false: such a change is rolled back, if it edits the backend and the backend had a server up before.
+	AllowNoServers bool `yaml:"allow_no_servers"`
 }
 
 // Log is the destination of haproxy's log: /dev/log, or a syslog server that is reached over UDP.

@@ -44,14 +44,16 @@ type application struct {
 	to       revision.Content
 	gone     []string // paths to remove
 	dropped  []revision.Unit
-	step     func(string)             // tells what is being done
-	maintain func(away bool) error    // notes that the node is in maintenance because of it
-	within   time.Duration            // how long the node may take to become healthy
-	targets  func(path string) string // the target that a path belongs to; empty: none
-	changed  []revision.File          // files that differ from the disk
-	kinds    map[string]difference
-	effects  effects
-	away     bool // the node is in maintenance because of this application
+	step     func(string)          // tells what is being done
+	maintain func(away bool) error // notes that the node is in maintenance because of it
+	// allowNoServers keeps files that leave a backend without servers. On the way back they always stay.
+	allowNoServers bool
+	within         time.Duration            // how long the node may take to become healthy
+	targets        func(path string) string // the target that a path belongs to; empty: none
+	changed        []revision.File          // files that differ from the disk
+	kinds          map[string]difference
+	effects        effects
+	away           bool // the node is in maintenance because of this application
 }
 
 // plan finds out what differs, and what has to be done about it.
@@ -448,7 +450,7 @@ func (a *application) status(ctx context.Context) (control.Status, error) {
 
 // files has the agent's daemon take over the files of its targets as one change, which it proves or takes back.
 func (a *application) files(ctx context.Context) error {
-	var req control.ApplyRequest
+	req := control.ApplyRequest{AllowNoServers: a.allowNoServers}
 	for _, f := range a.changed {
 		if a.targets(f.Path) != "" && a.kinds[f.Path] != otherOwner {
 			req.Files = append(req.Files, control.ApplyFile{Path: f.Path, Mode: f.Mode, Data: f.Data})

@@ -157,6 +157,7 @@ func (s *Server) act(ctx context.Context, req revision.Request) (refusal string,
 			if t.Within = req.Within; t.Within <= 0 {
 				t.Within = time.Minute
 			}
+			t.AllowNoServers = req.AllowNoServers
 			if t.Phase == revision.Applying || t.Phase == revision.OnTrial {
 				return nil
 			}

@@ -47,7 +47,9 @@ type Trial struct {
 	Since    time.Time     `json:"since"`
 	// Within is how long the node may take to become healthy.
 	Within time.Duration `json:"within"`
-	Before string        `json:"before,omitempty"` // the digest of the content that was there before; empty: nothing was applied
+	// AllowNoServers keeps the revision even if it leaves a backend without servers.
+	AllowNoServers bool   `json:"allow_no_servers,omitempty"`
+	Before         string `json:"before,omitempty"` // the digest of the content that was there before; empty: nothing was applied
 	// Disk are the digests of the files that it replaces, as they were when it was staged; empty: there was none.
 	Disk       map[string]string `json:"disk"`
 	Maintained bool              `json:"maintained,omitempty"` // the node is in maintenance because of it

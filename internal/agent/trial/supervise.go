@@ -184,7 +184,7 @@ func (s *Supervisor) carryOut(ctx context.Context, t *Trial) error {
 		return err
 	}
 	a := s.application(t, to)
-	a.gone, a.dropped = removed(paths, to), dropped
+	a.gone, a.dropped, a.allowNoServers = removed(paths, to), dropped, t.AllowNoServers
 	return a.run(ctx)
 }
 
@@ -224,7 +224,7 @@ func (s *Store) current() (*revision.Content, error) {
 
 func (s *Supervisor) application(t *Trial, to revision.Content) *application {
 	id := t.Header.Ref().ID
-	return &application{Machine: s.Machine, store: s.Store, to: to, within: t.Within,
+	return &application{Machine: s.Machine, store: s.Store, to: to, within: t.Within, allowNoServers: true,
 		step: func(text string) {
 			_, err := s.Store.change(id, func(t *Trial) error { t.Step = text; return nil })
 			if err != nil && !errors.Is(err, errGone) {
