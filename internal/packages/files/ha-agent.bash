@@ -8,13 +8,14 @@ _ha_agent() {
 	verify) words="--config --json --stage --timeout" ;;
 	guard) words="haproxy keepalived sysctl --config --reload" ;;
 	release) words="--config" ;;
-	apply) words="$(compgen -d -- "$word") --timeout" ;;
+	apply) words="$(compgen -d -- "$word") --allow-no-servers --timeout" ;;
+	server) words="--json" ;;
 	maintenance) words="on off --config --for --force" ;;
 	inventory) words="" ;;
 	revision) words="show settle serve supervise answer" ;;
 	version) words="" ;;
 	esac
-	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply maintenance inventory revision version help"
+	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply server maintenance inventory revision version help"
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 complete -F _ha_agent ha-agent
