@@ -27,6 +27,7 @@ func newServer(e *env) *cobra.Command {
 
 The nodes keep it: it holds across reloads, failovers, restarts and reboots, until 'bake server ready'. 'ha-agent status'
 shows it. It does not change the spec.`,
+		Example: "  bake server drain web/web1 lb.yaml",
 	}
 	cmd.AddCommand(newServerAction(e, control.ServerDrain, "Send no new sessions to a server, except those that are sticky to it"))
 	cmd.AddCommand(newServerAction(e, control.ServerDisable, "Send no requests and no checks to a server"))
@@ -42,9 +43,10 @@ func newServerAction(e *env, action, short string) *cobra.Command {
 	}
 	var login *remote.Login
 	cmd := &cobra.Command{
-		Use:   action + " " + strings.Join(words, " "),
-		Short: short,
-		Args:  wantArgs(len(words), len(words), words...),
+		Use:     action + " " + strings.Join(words, " "),
+		Short:   short,
+		Example: "  bake server " + action + " " + map[bool]string{true: "web/web1 10 lb.yaml", false: "web/web1 lb.yaml"}[action == control.ServerWeight],
+		Args:    wantArgs(len(words), len(words), words...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if action == control.ServerWeight {
 				if n, err := strconv.Atoi(args[1]); err != nil || n < 0 || n > 256 {
