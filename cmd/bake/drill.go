@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hapair/hapair/cloudinit"
+	"github.com/hapair/hapair/internal/adopt"
 	"github.com/hapair/hapair/internal/drill"
 	"github.com/hapair/hapair/internal/exitstatus"
 	"github.com/hapair/hapair/internal/image"
@@ -34,6 +36,7 @@ type drillFlags struct {
 	report, jsonReport                   string
 	release, image, agent, mirror, cache string
 	keep                                 bool
+	against                              string
 }
 
 func newDrill(e *env) *cobra.Command {
@@ -71,6 +74,7 @@ no client could send requests to a VIP. An interrupt ends the drill; the report 
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake)")
 	flags.StringVar(&f.mirror, "mirror", "", "the package archive to bootstrap from, instead of the release's own")
 	flags.StringVar(&f.cache, "cache", "", "the cache directory for base images and packages (default: hapair in the user's cache directory)")
+	flags.StringVar(&f.against, "against", "", "then drill the pair whose files are in `DIR` in the same way, and compare: a folder for each node with its haproxy.cfg and keepalived.conf")
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the last fault, until an interrupt")
 	cmd.AddCommand(newDrillShell(e))
 	return cmd
@@ -126,6 +130,10 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 	if err := errors.Join(drill.CheckFaults(f.faults), f.check()); err != nil {
 		return exitstatus.With(exitstatus.Usage, err)
 	}
+	old, err := oldPair(f.against)
+	if err != nil {
+		return exitstatus.With(exitstatus.Usage, err)
+	}
 	s, r, err := e.loadFor(ctx, path, f.release)
 	if err != nil {
 		return err
@@ -138,7 +146,12 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 		return cannot("make a directory for the drill: %w", err)
 	}
 	defer remove()
-	d := &drilling{env: e, flags: f, spec: s, release: r, path: path, dir: dir, screen: newScreen(e.stderr)}
+	if old != nil {
+		if old.byNode, err = old.of(s); err != nil {
+			return exitstatus.With(exitstatus.Usage, err)
+		}
+	}
+	d := &drilling{env: e, flags: f, old: old, spec: s, release: r, path: path, dir: dir, screen: newScreen(e.stderr)}
 	defer d.screen.end()
 	err = d.run(ctx)
 	if ctx.Err() != nil && !d.finished {
@@ -150,6 +163,9 @@ func (e *env) drill(ctx context.Context, path string, f drillFlags) error {
 func (f *drillFlags) check() error {
 	if f.repeat < 1 {
 		return fmt.Errorf("cannot use --repeat %d: must be at least 1", f.repeat)
+	}
+	if f.against != "" && f.keep {
+		return errors.New("cannot use --keep with --against: two clusters run, one after the other")
 	}
 	if f.maxGap < 0 {
 		return fmt.Errorf("cannot use --max-gap %v: must not be negative", f.maxGap)
@@ -163,6 +179,7 @@ func (f *drillFlags) check() error {
 // drilling is a running drill.
 type drilling struct {
 	*env
+	old       *old // nil: there is no pair to compare with
 	flags     drillFlags
 	spec      *spec.Spec
 	release   release.Release
@@ -182,7 +199,7 @@ func (d *drilling) run(ctx context.Context) error {
 		o.Live = d.screen.show
 	}
 	if o.Image == "" {
-		o.Image, o.Discard = filepath.Join(d.dir, "golden.raw"), true
+		o.Image, o.Discard = filepath.Join(d.dir, "golden.raw"), d.old == nil
 		if err := d.bake(ctx, o.Image); err != nil {
 			return err
 		}
@@ -194,7 +211,14 @@ func (d *drilling) run(ctx context.Context) error {
 	if err != nil {
 		return exitstatus.With(exitstatus.Failure, err)
 	}
-	report, err := c.Run(ctx, drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap})
+	faults := drill.Faults{Names: d.flags.faults, Repeat: d.flags.repeat, MaxGap: d.flags.maxGap}
+	report, err := c.Run(ctx, faults)
+	if d.old != nil && ctx.Err() == nil {
+		if closed := c.Close(); closed != nil {
+			return exitstatus.With(exitstatus.Failure, closed)
+		}
+		return d.compare(ctx, o, faults, report, err)
+	}
 	err = d.finish(ctx, report, err)
 	if d.flags.keep && ctx.Err() == nil {
 		fmt.Fprintln(d.stderr, "the cluster stays up until an interrupt; 'bake drill shell NODE' opens a shell on a node")
@@ -208,7 +232,11 @@ func (d *drilling) run(ctx context.Context) error {
 
 // bake bakes the golden image of the spec.
 func (d *drilling) bake(ctx context.Context, output string) error {
-	want, err := recipe.Image(d.spec, d.release)
+	s := *d.spec
+	if d.old != nil {
+		s.Image.Packages = append(slices.Clone(s.Image.Packages), adopt.Packages(d.old.nodes)...)
+	}
+	want, err := recipe.Image(&s, d.release)
 	if err != nil {
 		return exitstatus.With(exitstatus.No, err)
 	}

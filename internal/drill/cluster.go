@@ -28,6 +28,9 @@ type Options struct {
 	Discard bool
 	// Seeds are the directories with the nodes' NoCloud seeds, by node name.
 	Seeds map[string]string
+	// ByHand are the files of a pair that was set up by hand, by node of the spec and path. If it is not nil, the nodes run
+	// these with the distribution's units, and without hapair.
+	ByHand map[string]map[string][]byte
 	// Release is the name of the image's release.
 	Release string
 	// Tell is called with a line for each event.
@@ -82,6 +85,9 @@ func Boot(ctx context.Context, o Options) (c *Cluster, err error) {
 	c = &Cluster{Options: o, plan: p, Notes: p.notes}
 	if c.limits == (limits{}) {
 		c.limits = usualLimits()
+		if c.byHand() {
+			c.limits.served = neverAfter
+		}
 	}
 	for _, note := range p.notes {
 		o.Tell("note: " + note)
@@ -216,7 +222,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := c.settle(ctx); err != nil {
+	if err := errors.Join(c.convert(ctx), c.settle(ctx)); err != nil {
 		for _, h := range c.hosts {
 			logs, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			err = fmt.Errorf("%w\n%s:\n%s", err, h.Name, shownLogs(h, h.Logs(logs, 20)))

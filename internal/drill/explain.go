@@ -54,7 +54,7 @@ func (c *Cluster) causes(ctx context.Context, check func() error) []string {
 	var wg sync.WaitGroup
 	for i, h := range c.hosts {
 		wg.Go(func() {
-			if err := lacks(ctx, h); err != nil {
+			if err := c.lacks(ctx, h); err != nil {
 				nodes[i] = strings.TrimSpace(err.Error())
 			}
 		})
@@ -68,11 +68,11 @@ func (c *Cluster) causes(ctx context.Context, check func() error) []string {
 }
 
 // lacks returns the reason why a node cannot hold the VIPs.
-func lacks(ctx context.Context, h *lab.Host) error {
+func (c *Cluster) lacks(ctx context.Context, h *lab.Host) error {
 	if !h.On() {
 		return errors.New(h.Name + " is off")
 	}
-	err := ready(ctx, h)
+	err := c.ready(ctx, h)
 	if err != nil && ctx.Err() != nil {
 		return errors.New(h.Name + " does not answer")
 	}

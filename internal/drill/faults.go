@@ -36,7 +36,7 @@ func (c *Cluster) faults() []drilled {
 		f.Repair = fault.Nothing
 		return f
 	}
-	return []drilled{
+	all := []drilled{
 		{Fault: unrepaired(fault.HAProxyKilled()), tracked: true, restarts: []string{wellknown.HAProxyUnit}},
 		{Fault: fault.HAProxyStuck(), tracked: true, restarts: []string{wellknown.HAProxyUnit}},
 		{Fault: fault.PowerCut()},
@@ -51,6 +51,10 @@ func (c *Cluster) faults() []drilled {
 		{Fault: unrepaired(fault.KeepalivedKilled()), restarts: []string{wellknown.KeepalivedUnit}},
 		{Fault: titled(fault.Freeze(), "node paused for 3 s"), parted: true, lasts: 3 * time.Second},
 	}
+	if c.byHand() {
+		return faultsByHand(all)
+	}
+	return all
 }
 
 // FaultNames returns the names of all faults, in the order of a drill.
@@ -71,6 +75,9 @@ func (c *Cluster) chosen(names []string) ([]drilled, error) {
 	var out []drilled
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(f drilled) bool { return f.Name == name })
+		if i < 0 && c.byHand() {
+			continue // it needs ha-agent
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("cannot find the fault %q: %s", name, nearest.OneOf(name, FaultNames()))
 		}

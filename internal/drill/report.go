@@ -81,6 +81,7 @@ type Run struct {
 	Stretch            // the part of the timeline that is shown
 	Served    Millis   `json:"served_ms"`               // when all VIPs were served again; it was confirmed a little later
 	Repaired  Millis   `json:"repaired_ms"`             // when the repair began
+	Never     bool     `json:"never,omitempty"`         // some VIP was not served again before the repair
 	By        string   `json:"by,omitempty"`            // what made the node give up its VIPs, if ha-agent is responsible for that
 	TrackFile Millis   `json:"track_file_ms,omitempty"` // when its track file asked for FAULT
 	VIPs      []VIPRun `json:"vips"`

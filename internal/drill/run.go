@@ -130,7 +130,9 @@ func (c *Cluster) try(ctx context.Context, f drilled, h *lab.Host, doing string,
 	if f.lasts > 0 {
 		pause(ctx, time.Until(w.strike.Add(f.lasts)))
 	}
-	run.problem(c.waitServed(ctx, w.strike, f.parted))
+	served := c.waitServed(ctx, w.strike, f.parted)
+	run.Never = served != nil
+	run.problem(served)
 	if fault := track.stop(); f.tracked {
 		c.react(ctx, &run, h, w.strike, fault)
 	}
@@ -141,6 +143,10 @@ func (c *Cluster) try(ctx context.Context, f drilled, h *lab.Host, doing string,
 	defer cancel()
 	run.problem(f.Repair(repairing, h))
 	err := c.settle(ctx)
+	if err != nil && c.byHand() {
+		run.problem(fmt.Errorf("it did not recover by itself: %w", err))
+		err = c.restartByHand(ctx)
+	}
 	w.to = time.Now()
 	run.Problems = append(run.Problems, c.checkHealth(ctx, f, h.Name)...)
 	run.Problems = append(run.Problems, c.askAll(ctx)...)

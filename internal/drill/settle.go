@@ -96,7 +96,7 @@ func (c *Cluster) settle(ctx context.Context) error {
 	check := func() error { return c.settled(since) }
 	defer c.explain(ctx, check)()
 	for _, h := range c.hosts {
-		if err := waitFor(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
+		if err := waitFor(ctx, 200*time.Millisecond, func() error { return c.ready(ctx, h) }); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (c *Cluster) settle(ctx context.Context) error {
 func (c *Cluster) settled(since time.Time) error {
 	now := time.Now()
 	for _, t := range c.targets {
-		if err := t.oneHolder(now, settledFor, t.home); err != nil {
+		if err := t.oneHolder(now, c.settledFor(), c.home(t)); err != nil {
 			return err
 		}
 	}
@@ -116,6 +116,13 @@ func (c *Cluster) settled(since time.Time) error {
 }
 
 // ready returns nil if a host has booted and can hold the VIPs.
+func (c *Cluster) ready(ctx context.Context, h *lab.Host) error {
+	if c.byHand() {
+		return readyByHand(ctx, h)
+	}
+	return ready(ctx, h)
+}
+
 func ready(ctx context.Context, h *lab.Host) error {
 	out, _, err := h.Run(ctx, "systemctl", "is-system-running")
 	if err != nil {
