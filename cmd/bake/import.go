@@ -21,6 +21,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 	"github.com/hapair/hapair/internal/preflight"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/remote"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/termsafe"
 )
@@ -29,8 +30,10 @@ func newImport(e *env) *cobra.Command {
 	var output string
 	var environment []string
 	var o adopt.Options
+	var overSSH bool
+	var login *remote.Login
 	c := &cobra.Command{
-		Use:   "import FILE|DIR…",
+		Use:   "import FILE|DIR|HOST…",
 		Short: "Write the spec of a pair that somebody set up by hand, and a review of it",
 		Long: `Write the spec of a pair that somebody set up by hand, from its haproxy.cfg and keepalived.conf, and report what was taken,
 what was passed through as lines, and what was wrong with the pair.
@@ -45,6 +48,7 @@ userlists become hashes. Files that the configuration names are copied to the fo
 It exits with 1 if the spec is not valid yet, or if something could not be taken.`,
 		Example: `  bake import haproxy.cfg keepalived.conf -o spec.yaml
   bake import old/lb1 old/lb2 -o spec.yaml
+  bake import --ssh lb1.example.org lb2.example.org -o spec.yaml
   bake import haproxy.cfg --vip www=192.0.2.10/24 --node lb1=192.0.2.11/24@ens3 --node lb2=192.0.2.12/24@ens3`,
 		Args: wantArgs(1, -1, "FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,7 +65,14 @@ It exits with 1 if the spec is not valid yet, or if something could not be taken
 					return exitstatus.With(exitstatus.Usage, err)
 				}
 			}
-			nodes, err := adopt.Load(args)
+			load := adopt.Load
+			if overSSH {
+				load = func(hosts []string) ([]adopt.Node, error) { return e.loadOverSSH(c.Context(), login, hosts) }
+			}
+			nodes, err := load(args)
+			if e := (*remote.Error)(nil); errors.As(err, &e) && e.Try != "" {
+				return cannot("import the pair: %s; %s", e.Why, e.Try)
+			}
 			if err != nil {
 				return exitstatus.With(exitstatus.Failure, err)
 			}
@@ -70,12 +81,31 @@ It exits with 1 if the spec is not valid yet, or if something could not be taken
 	}
 	flags := c.Flags()
 	flags.StringVarP(&output, "output", "o", "", "write the spec to this file, which must not exist yet, and other files beside it")
+	flags.BoolVar(&overSSH, "ssh", false, "the arguments are hosts: read their /etc/haproxy and /etc/keepalived over ssh, without certificates and keys")
+	login = loginFlags(flags)
 	flags.StringVar(&o.Cluster, "cluster", "", "name of the cluster (default imported)")
 	flags.StringVar(&o.Release, "release", "", "release of the new nodes: "+strings.Join(release.Names(), ", "))
 	flags.StringArrayVar(&environment, "env", nil, "value of a variable of haproxy's environment that haproxy.cfg uses, as `NAME=VALUE`; can be repeated")
 	flags.StringArrayVar(&o.VIPs, "vip", nil, "virtual IP of a pair without keepalived.conf, as `NAME=ADDRESS/PREFIX`; can be repeated")
 	flags.StringArrayVar(&o.Nodes, "node", nil, "node that the files do not describe, as `NAME=ADDRESS/PREFIX@INTERFACE`; can be repeated")
 	return c
+}
+
+// loadOverSSH reads the files of running nodes.
+func (e *env) loadOverSSH(ctx context.Context, login *remote.Login, hosts []string) ([]adopt.Node, error) {
+	var nodes []adopt.Node
+	for _, host := range hosts {
+		var files map[string][]byte
+		var err error
+		e.wait("read the files of "+host, func(func(string)) {
+			files, err = login.Files(ctx, remote.Host{Name: host, Address: host}, "/etc/haproxy", "/etc/keepalived")
+		})
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, adopt.FromFiles(host, files))
+	}
+	return nodes, nil
 }
 
 // imported is what `bake import --json` prints.

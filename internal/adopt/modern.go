@@ -17,7 +17,62 @@ func (im *importer) modernise() {
 		}
 		s.lines = lines
 		im.lastRoute(s)
+		im.serverNames(s)
 	}
+}
+
+// serverNames gives a server that has the name of an earlier one of its section another name: haproxy 2.8 refuses the same.
+func (im *importer) serverNames(s *section) {
+	taken := map[string]bool{}
+	for i := range s.lines {
+		l := &s.lines[i]
+		if l.words[0] != "server" || len(l.words) < 3 {
+			continue
+		}
+		name := l.words[1]
+		for n := 2; taken[name]; n++ {
+			name = fmt.Sprintf("%s-%d", l.words[1], n)
+		}
+		taken[name] = true
+		if name != l.words[1] {
+			im.note(Wrong, l, "", fmt.Sprintf("%s %s has two servers named %s: this one is %s now", s.kind, s.name, l.words[1], name), "haproxy 2.8 refuses such names")
+			*l = im.rewrite(*l, "server "+name+" "+l.from(2))
+		}
+	}
+}
+
+// checkHeaders rewrites a check with headers in its version, which haproxy 2.8 refuses.
+func (im *importer) checkHeaders(l line) []line {
+	r := readRequest(l, nil)
+	if !r.ok {
+		im.note(Lost, &l, "", "the headers of the check are not understood: "+l.tidy(), "write them with http-check send")
+		return nil
+	}
+	text := fmt.Sprintf("http-check send meth %s uri %s ver HTTP/%s", quoteWord(r.method), quoteWord(r.uri), r.version)
+	if r.host != "" {
+		text += " hdr Host " + quoteWord(r.host)
+	}
+	for _, h := range r.headers {
+		text += " hdr " + quoteWord(h[0]) + " " + quoteWord(strings.ReplaceAll(h[1], "%", "%%"))
+	}
+	first := im.changed(l, "option httpchk")
+	return []line{first, newLine(l.file, l.number, text)}
+}
+
+// Modern returns the old haproxy.cfg without what haproxy has removed, as the spec takes it.
+func (r *Result) Modern() string {
+	var b strings.Builder
+	for _, s := range r.old {
+		head := strings.TrimSpace(s.kind + " " + s.name)
+		if s.from != "" {
+			head += " from " + s.from
+		}
+		b.WriteString(head + "\n")
+		for i := range s.lines {
+			b.WriteString("    " + s.lines[i].tidy() + "\n")
+		}
+	}
+	return b.String()
 }
 
 // lastRoute makes the last use_backend a default_backend if it has no condition.
@@ -94,6 +149,10 @@ func (im *importer) modern(s *section, l line) []line {
 		}
 	}
 	switch l.words[0] {
+	case "option":
+		if l.word(1) == "httpchk" && strings.Contains(strings.Join(l.words, " "), "\r\n") {
+			return im.checkHeaders(l)
+		}
 	case "bind", "stats":
 		return []line{im.withoutProcess(l)}
 	case "block":
@@ -132,7 +191,7 @@ func (im *importer) rewrite(l line, text string) line {
 
 // changed is rewrite with a note.
 func (im *importer) changed(l line, text string) line {
-	im.note(Changed, &l, "", fmt.Sprintf("%q is %q now", l.tidy(), strings.TrimSpace(text)), "haproxy 2.1 removed the old keyword")
+	im.note(Changed, &l, "", fmt.Sprintf("%q is %q now", l.tidy(), strings.TrimSpace(text)), "haproxy has removed the old form")
 	return im.rewrite(l, text)
 }
 

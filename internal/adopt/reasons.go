@@ -76,7 +76,10 @@ func Reasons(n *Node) map[string]string {
 		}
 		command := mask(strings.Join(s.last("script").wordsFrom(1), " "))
 		interval, fall := number(s.last("interval").word(1), 1), number(s.last("fall").word(1), 1)
-		runs := fmt.Sprintf("the script %q runs every %d s and must fail %d times", command, interval, fall)
+		runs := fmt.Sprintf("the script %q runs every %d s", command, interval)
+		if fall > 1 {
+			runs += fmt.Sprintf(" and must fail %d times", fall)
+		}
 		if number(s.last("weight").word(1), 0) != 0 {
 			runs += "; its weight then lets the other node win the next election, without an announcement"
 		}

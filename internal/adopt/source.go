@@ -143,3 +143,30 @@ func below(dir string) func(string) []byte {
 		return nil
 	}
 }
+
+// FromFiles returns a node from the content of its files, by their paths on the node.
+func FromFiles(host string, files map[string][]byte) Node {
+	name, _, _ := strings.Cut(host, ".")
+	n := Node{Name: name, Read: func(p string) []byte { return files[p] }}
+	var parts []string
+	for p := range files {
+		if p == "/etc/haproxy/haproxy.cfg" || strings.HasPrefix(p, "/etc/haproxy/conf.d/") && strings.HasSuffix(p, ".cfg") {
+			parts = append(parts, p)
+		}
+	}
+	slices.SortFunc(parts, func(a, b string) int { // haproxy.cfg comes first
+		if main := "/etc/haproxy/haproxy.cfg"; a == main || b == main {
+			return map[bool]int{true: -1, false: 1}[a == main]
+		}
+		return strings.Compare(a, b)
+	})
+	for _, p := range parts {
+		n.HAProxy.Text += strings.TrimRight(string(files[p]), "\n") + "\n"
+	}
+	if len(parts) > 0 {
+		n.HAProxy.Name = host + ":" + parts[0]
+	}
+	const conf = "/etc/keepalived/keepalived.conf"
+	n.Keepalived = File{host + ":" + conf, string(files[conf])}
+	return n
+}

@@ -27,7 +27,7 @@ func (c *Cluster) byHand() bool { return c.ByHand != nil }
 // advertisement intervals, which the drill cannot know.
 func (c *Cluster) settledFor() time.Duration {
 	if c.byHand() {
-		return 5 * time.Second
+		return 8 * time.Second
 	}
 	return settledFor
 }
@@ -70,7 +70,9 @@ func convertHost(ctx context.Context, h *lab.Host, files map[string][]byte) erro
 	if _, err := h.Must(ctx, "sh", "-euc", `systemctl disable --now ha-agent.service
 systemctl stop keepalived.service haproxy.service
 rm -f /etc/systemd/system/haproxy.service.d/hapair.conf /etc/systemd/system/keepalived.service.d/hapair.conf
-systemctl daemon-reload`); err != nil {
+systemctl daemon-reload
+systemd-tmpfiles --create || true # the runtime folders of the packages ended with the units
+mkdir -p /run/haproxy`); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {

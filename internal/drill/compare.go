@@ -94,7 +94,7 @@ func (c cell) String() string {
 	return text
 }
 
-// bad reports whether clients notice the result: a second or more without an answer, or two holders.
+// Bad reports whether clients notice the result: a second or more without an answer, or two holders.
 func (c cell) Bad() bool { return c.Never || c.Gap >= 1000 || c.Two > 0 }
 
 // Print writes the comparison as a table.
@@ -102,6 +102,9 @@ func (c *Comparison) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FAULT\tVIP\tYOURS\tWITH HAPAIR")
 	for _, r := range c.rows() {
+		if len(r.Old) == 0 {
+			fmt.Fprintf(t, "%s\t-\tnot measured: the VIP had just moved\t-\n", r.Title)
+		}
 		for i, old := range r.Old {
 			title, now := r.Title, "-"
 			if i > 0 {
