@@ -106,17 +106,20 @@ func (d *drilling) compare(ctx context.Context, o drill.Options, f drill.Faults,
 
 func (d *drilling) writeComparison(c *drill.Comparison) error {
 	if d.flags.report != "" {
-		if err := writeReport(d.flags.report, func(f *os.File) error { return c.HTML(f) }); err != nil {
+		if err := d.writeReport(d.flags.report, c.HTML); err != nil {
 			return err
 		}
 	}
 	if d.flags.jsonReport != "" {
-		if err := writeReport(d.flags.jsonReport, func(f *os.File) error { return c.JSON(f) }); err != nil {
+		if err := d.writeReport(d.flags.jsonReport, c.JSON); err != nil {
 			return err
 		}
 	}
-	if d.json {
+	switch {
+	case d.json:
 		return json.NewEncoder(termsafe.Writer(d.stdout)).Encode(c)
+	case d.flags.report == stdio || d.flags.jsonReport == stdio:
+		return nil
 	}
 	return c.Print(termsafe.Writer(d.stdout))
 }
