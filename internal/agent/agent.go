@@ -133,5 +133,5 @@ func (d *Daemon) answer(ctx context.Context, req control.Request) (any, error) {
 	case req.Command == "apply" && req.Apply != nil:
 		return d.answerApply(ctx, *req.Apply)
 	}
-	return nil, fmt.Errorf("the daemon knows no command %q", req.Command)
+	return nil, fmt.Errorf("cannot answer: the command %q is unknown", req.Command)
 }

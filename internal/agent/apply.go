@@ -33,10 +33,10 @@ func (d *Daemon) answerApply(ctx context.Context, req control.ApplyRequest) (any
 	}
 	for i, f := range req.Files {
 		if filepath.Clean(f.Path) != f.Path || !filepath.IsAbs(f.Path) {
-			return nil, fmt.Errorf("cannot apply: %q is no absolute path", f.Path)
+			return nil, fmt.Errorf("cannot apply: %q is not an absolute path", f.Path)
 		}
 		if slices.ContainsFunc(req.Files[:i], func(o control.ApplyFile) bool { return o.Path == f.Path && !bytes.Equal(o.Data, f.Data) }) {
-			return nil, fmt.Errorf("cannot apply: %s is there twice", f.Path)
+			return nil, fmt.Errorf("cannot apply: %s occurs twice", f.Path)
 		}
 	}
 	var files []change.File

@@ -10,7 +10,7 @@ import (
 func problems() Problems {
 	return Problems{
 		{Severity: Warning, File: "b.yaml", Line: 1, Column: 1, Message: "odd"},
-		{Severity: Error, File: "a.yaml", Line: 3, Column: 8, Path: "services[1].port", Message: "out of range", Hint: "ports go from 1 to 65535", Source: "\tpört: 0"},
+		{Severity: Error, File: "a.yaml", Line: 3, Column: 8, Path: "services[1].port", Message: "out of range", Hint: "must be 1 to 65535", Source: "\tpört: 0"},
 		{Severity: Error, File: "a.yaml", Line: 3, Column: 2, Message: "unknown key", Source: "\tpört: 0"},
 		{Severity: Error, Message: "without a place"},
 	}
@@ -28,7 +28,7 @@ a.yaml:3:2: error: unknown key
 a.yaml:3:8: error: services[1].port: out of range
     	pört: 0
     	      ^
-    hint: ports go from 1 to 65535
+    hint: must be 1 to 65535
 b.yaml:1:1: warning: odd
 `
 	if out.String() != want {
@@ -49,7 +49,7 @@ func TestPrintJSON(t *testing.T) {
     "column": 8,
     "path": "services[1].port",
     "message": "out of range",
-    "hint": "ports go from 1 to 65535",
+    "hint": "must be 1 to 65535",
     "source": "\tpört: 0"
   }
 ]

@@ -299,7 +299,7 @@ func (j *session) missing() diag.Problems {
 		p := j.spec.At(o)
 		p.Severity, p.Message, p.Hint = diag.Warning, message, hint
 		if p.Hint == "" {
-			p.Hint = fmt.Sprintf("install %s here to have it judged now; bake image judges it with the %s of %s", what, what, j.release.Title)
+			p.Hint = fmt.Sprintf("install %s here to test it now; bake image tests it with the %s of %s", what, what, j.release.Title)
 		}
 		problems = append(problems, p)
 	}
@@ -307,7 +307,7 @@ func (j *session) missing() diag.Problems {
 	if j.haproxy == (release.Version{}) {
 		for _, field := range append([]spec.RawText{{Path: "haproxy.config", Text: h.Config}}, j.spec.RawTexts()...) {
 			if strings.TrimSpace(field.Text) != "" {
-				warn(srcmap.Origin{Path: field.Path, Text: field.Path != "haproxy.config", Line: -1}, "haproxy", "cannot be judged: haproxy is not installed on this machine", "")
+				warn(srcmap.Origin{Path: field.Path, Text: field.Path != "haproxy.config", Line: -1}, "haproxy", "cannot be tested: haproxy is not installed on this machine", "")
 				if !strings.HasPrefix(field.Path, "haproxy.") {
 					break // one warning is enough for the lines of all services
 				}

@@ -103,7 +103,7 @@ func (c *listenCheck) use(l listener, known map[netip.Addr]bool) {
 	case known[l.Addr] || l.Addr.IsLoopback() || !l.origin.Text:
 	default:
 		c.add(diag.Warning, l.origin, fmt.Sprintf("%s listens on %s, which is neither a VIP nor an address of a node", l.owner, l.Addr),
-			"nothing reaches it unless the nodes get that address in another way")
+			"clients cannot reach it unless the nodes get that address in another way")
 	}
 }
 

@@ -67,7 +67,7 @@ var (
 // differs returns the reason why a refusal may not apply to the release, whose daemon has another version: an older daemon
 // rejects keywords that a newer one added, and a newer one may have removed a keyword. Empty: the refusal applies.
 func (j *session) differs(v verdict) string {
-	why := fmt.Sprintf("%s has %s %s, which may accept it; bake image judges it with that", j.release.Title, v.daemon, v.wants)
+	why := fmt.Sprintf("%s has %s %s, which may accept it; bake image tests it with that", j.release.Title, v.daemon, v.wants)
 	have, want := v.version, v.wants
 	if v.daemon == "haproxy" { // within a branch only bugs are fixed
 		have[2], want[2] = 0, 0
@@ -86,8 +86,8 @@ var missingHere = regexp.MustCompile(`(?i)no such file or directory|permission d
 
 // the reasons why a refusal may not apply on a node
 const (
-	onNode      = "what it names may be on the nodes, but is not here"
-	environment = "the line holds a variable of the environment, which may be set on the nodes"
+	onNode      = "it refers to something that may exist on the nodes, but not here"
+	environment = "the line has an environment variable, which may be set on the nodes"
 )
 
 var (
@@ -215,7 +215,7 @@ func unbalanced(lines []string) (int, string) {
 			case w.text == "{":
 				open = append(open, i)
 			case w.text == "}" && len(open) == 0:
-				return i, "this } closes nothing"
+				return i, "this } has no counterpart"
 			case w.text == "}":
 				open = open[:len(open)-1]
 			}

@@ -21,10 +21,10 @@ func (j *session) keepalivedUnjudged() diag.Problems {
 		}
 		line, what := unbalanced(strings.Split(t.text, "\n"))
 		p := j.spec.At(srcmap.Origin{Path: t.path, Text: true, Line: line})
-		p.Severity, p.Message, p.Hint = diag.Warning, what, "keepalived is not installed on this machine to judge it"
+		p.Severity, p.Message, p.Hint = diag.Warning, what, "keepalived, which would test it, is not installed on this machine"
 		if line < 0 {
-			p.Message = "cannot be judged: keepalived is not installed on this machine"
-			p.Hint = fmt.Sprintf("install keepalived here to have it judged now; bake image judges it with the keepalived of %s", j.release.Title)
+			p.Message = "cannot be tested: keepalived is not installed on this machine"
+			p.Hint = fmt.Sprintf("install keepalived here to test it now; bake image tests it with the keepalived of %s", j.release.Title)
 		}
 		problems = append(problems, p)
 	}

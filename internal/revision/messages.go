@@ -49,7 +49,7 @@ type Show struct {
 	Content  string      `json:"content,omitempty"` // the digest of the current content; empty for revision 0
 	Since    time.Time   `json:"since,omitzero"`
 	By       string      `json:"by,omitempty"`
-	Previous *Kept       `json:"previous,omitempty"` // nil: there is nothing to go back to
+	Previous *Kept       `json:"previous,omitempty"` // nil: there are no last known good files
 	Trial    *TrialState `json:"trial,omitempty"`
 	Drift    []string    `json:"drift,omitempty"` // files that differ from the current revision
 	Agent    string      `json:"agent"`           // the digest of /usr/bin/ha-agent

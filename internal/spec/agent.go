@@ -33,7 +33,7 @@ func (c check) agent() {
 	switch {
 	case c.Told(path):
 	case !c.Has(path) && len(a.Allow) > 0:
-		c.Problem("agent.allow", "nobody is answered, as agent.metrics is left out", "write metrics: node:9736")
+		c.Problem("agent.allow", "has no effect without agent.metrics", "write metrics: node:9736")
 	case c.Has(path):
 		c.metrics(path, a.Metrics)
 	}
@@ -49,7 +49,7 @@ func (c check) metrics(path, target string) {
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(number))
 	}
 	if err != nil || at.Port() == 0 {
-		c.Problem(path, quote(target)+" is no address with a port", "write node:9736, or an IP address and a port")
+		c.Problem(path, quote(target)+" is not an address with a port", "write node:9736, or an IP address and a port")
 		return
 	}
 	if !own && !at.Addr().IsUnspecified() {

@@ -20,13 +20,13 @@ func (a *Address) DecodeYAML(n *strictyaml.Node) {
 	addr, err := netip.ParseAddr(ip)
 	switch {
 	case err != nil:
-		n.Problem(strictyaml.Quote(text)+" is no IP address", "write it as 192.0.2.1/24 or 2001:db8::1/64")
+		n.Problem(strictyaml.Quote(text)+" is not an IP address", "write it as 192.0.2.1/24 or 2001:db8::1/64")
 		return
 	case addr.Zone() != "":
-		n.Problem("an address with a zone is not taken", "leave out %"+addr.Zone()+"; the interface has a key of its own")
+		n.Problem("an address with a zone is not allowed", "leave out %"+addr.Zone()+"; the interface has its own key")
 		return
 	case addr.Is4In6():
-		n.Problem("an IPv4 address written as IPv6 is not taken", "write "+addr.Unmap().String())
+		n.Problem("an IPv4 address written as IPv6 is not allowed", "write "+addr.Unmap().String())
 		return
 	}
 	a.Addr = addr
@@ -35,7 +35,7 @@ func (a *Address) DecodeYAML(n *strictyaml.Node) {
 	}
 	length, err := strconv.Atoi(bits)
 	if err != nil || length < 1 || length > addr.BitLen() || strconv.Itoa(length) != bits {
-		n.Problem(strictyaml.Quote(bits)+" is no prefix length", "it is a number from 1 to "+strconv.Itoa(addr.BitLen()))
+		n.Problem(strictyaml.Quote(bits)+" is not a prefix length", "must be 1 to "+strconv.Itoa(addr.BitLen()))
 		return
 	}
 	a.Bits = length
@@ -80,10 +80,10 @@ func (s *Secret) DecodeYAML(n *strictyaml.Node) {
 	keys := n.Keys()
 	switch {
 	case !n.IsMapping():
-		n.Problem("a literal secret is refused: specs are shared and committed", hint)
+		n.Problem("a literal secret is not allowed: specs are shared and committed", hint)
 		return
 	case len(keys) != 1 || keys[0] != "file" && keys[0] != "env":
-		n.Problem("must be one of {file: PATH} and {env: NAME}", hint)
+		n.Problem("must be {file: PATH} or {env: NAME}", hint)
 		return
 	}
 	var ref struct {

@@ -99,7 +99,7 @@ func (e *Expect) DecodeYAML(n *strictyaml.Node) {
 func (s *Status) DecodeYAML(n *strictyaml.Node) {
 	text, ok := n.Text()
 	if !ok {
-		n.Problem("must be a status of HTTP", `write 200, or "200-299"`)
+		n.Problem("must be an HTTP status", `write 200, or "200-299"`)
 		return
 	}
 	*s = Status(text)
@@ -119,7 +119,7 @@ func (a *ServerAddress) DecodeYAML(n *strictyaml.Node) {
 	case socketRule.accepts(text):
 		a.Socket = text
 	case strings.Trim(text, "0123456789.") == "" || strings.Contains(text, ":") || !dnsRule.accepts(text):
-		n.Problem(strictyaml.Quote(text)+" is neither an IP address nor a DNS name", "write 192.0.2.1, 2001:db8::1 or web1.example.org; the port has a key of its own")
+		n.Problem(strictyaml.Quote(text)+" is neither an IP address nor a DNS name", "write 192.0.2.1, 2001:db8::1 or web1.example.org; the port has its own key")
 	default:
 		a.Name = text
 	}

@@ -9,7 +9,7 @@ import (
 // UnknownKeyHint returns the right place for a keyword of haproxy that was written as a key of a service.
 func (*Service) UnknownKeyHint(key string) string {
 	return keywordHint(key, map[string]string{
-		"acl": "lines.frontend; routes have conditions of their own", "bind": "vip and port", "capture": "lines.frontend", "cookie": "sticky.cookie",
+		"acl": "lines.frontend; routes have their own conditions", "bind": "vip and port", "capture": "lines.frontend", "cookie": "sticky.cookie",
 		"crt": "tls.certificate", "default_backend": "backend", "default-server": "lines.server", "errorfile": "error_files",
 		"expect": "check.expect", "fall": "check.fall", "httpchk": "check.http", "inter": "check.interval", "monitor-uri": "health_page",
 		"peers": "sticky.source, whose table the nodes share", "redirect": "redirect_http, or lines.frontend", "rise": "check.rise",

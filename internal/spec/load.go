@@ -55,7 +55,7 @@ func (s *Spec) checkVersion(doc *strictyaml.Document) diag.Problems {
 	switch n, err := strconv.Atoi(number); {
 	case s.APIVersion == APIVersion || doc.Told("apiVersion"):
 	case isSpec && err == nil && n > 1:
-		doc.Problem("apiVersion", fmt.Sprintf("the spec is of version %s, this bake understands %s", quote(s.APIVersion), APIVersion), "install a newer bake")
+		doc.Problem("apiVersion", fmt.Sprintf("the spec has version %s, but this bake supports only %s", quote(s.APIVersion), APIVersion), "install a newer bake")
 		return doc.Problems().At("apiVersion")
 	case s.APIVersion == "":
 		doc.Problem("apiVersion", "is missing", "write apiVersion: "+APIVersion)

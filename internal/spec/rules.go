@@ -118,7 +118,7 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 		}
 		switch {
 		case !a.rule.MatchString(balance[len(name):]):
-			return fmt.Sprintf("the arguments of %q are not understood", name), "haproxy's manual has them under balance"
+			return fmt.Sprintf("the arguments of %q are not valid", name), "see balance in haproxy's manual"
 		case a.http && mode == TCP:
 			return fmt.Sprintf("%q needs mode http", name), "in mode tcp haproxy would fall back to roundrobin"
 		case v != release.Version{} && !v.AtLeast(a.since[0], a.since[1], a.since[2]):
@@ -126,7 +126,7 @@ func checkBalance(balance string, mode Mode, v release.Version) (message, hint s
 		}
 		return "", ""
 	}
-	return fmt.Sprintf("%s is none of haproxy's algorithms", quote(balance)), meant(name, names)
+	return fmt.Sprintf("%s is not one of haproxy's algorithms", quote(balance)), meant(name, names)
 }
 
 // sshKeyTypes are the key types that OpenSSH accepts in every supported release.
@@ -143,7 +143,7 @@ func privateKey(text string) bool { return strings.Contains(text, "PRIVATE KEY")
 func checkSSHKey(line string) (message, hint string) {
 	const format = "one line as in id_ed25519.pub: ssh-ed25519 AAAA… comment"
 	if privateKey(line) {
-		return "this is a private key", "it is no longer secret; make a new one, and write its public half"
+		return "this is a private key", "it is no longer secret: create a new key pair, and write the public key"
 	}
 	for _, r := range line {
 		if r < ' ' || r == 0x7f {
@@ -152,14 +152,14 @@ func checkSSHKey(line string) (message, hint string) {
 	}
 	fields := strings.SplitN(line, " ", 3)
 	if !slices.Contains(sshKeyTypes(), fields[0]) {
-		return fmt.Sprintf("%s is no known type of key", quote(fields[0])), format
+		return fmt.Sprintf("%s is not a known key type", quote(fields[0])), format
 	}
 	if len(line) > 4096 || len(fields) < 2 {
-		return "this is no public key", format
+		return "this is not a public key", format
 	}
 	blob, err := base64.StdEncoding.DecodeString(fields[1])
 	if err != nil {
-		return "the key is not whole: its base64 does not decode", format
+		return "the key is incomplete: its base64 cannot be decoded", format
 	}
 	// RFC 4253, 6.6: the key begins with its type, after the type's length.
 	if len(blob) < 4 || int64(binary.BigEndian.Uint32(blob)) > int64(len(blob)-4) ||
@@ -173,7 +173,7 @@ func checkSSHKey(line string) (message, hint string) {
 func checkPath(p string) (message, hint string) {
 	switch {
 	case !pathRule.accepts(p):
-		return fmt.Sprintf("%s is no absolute path that every program takes", quote(p)), pathRule.hint
+		return fmt.Sprintf("%s is not an absolute path that every program accepts", quote(p)), pathRule.hint
 	case path.Clean(p) != p:
 		return fmt.Sprintf("%s is not clean", quote(p)), "write " + path.Clean(p)
 	}

@@ -44,7 +44,7 @@ func (s *Secret) resolve(doc *strictyaml.Document, path string, src Sources) {
 
 func (s *Secret) resolveEnv(doc *strictyaml.Document, path string, src Sources) {
 	if !envName.MatchString(s.Env) {
-		doc.Problem(path, "is not the name of an environment variable", "letters, digits and _ alone, as in STATS_PASSWORD")
+		doc.Problem(path, "is not the name of an environment variable", "must have only letters, digits and _, such as STATS_PASSWORD")
 		return
 	}
 	value, ok := "", false
@@ -53,7 +53,7 @@ func (s *Secret) resolveEnv(doc *strictyaml.Document, path string, src Sources) 
 	}
 	switch {
 	case !ok:
-		doc.Warning(path, "the environment variable "+s.Env+" is not set", "set it before anything is rendered")
+		doc.Warning(path, "the environment variable "+s.Env+" is not set", "set it before rendering")
 	default:
 		s.take(doc, path, "the environment variable "+s.Env, value)
 	}
@@ -61,13 +61,13 @@ func (s *Secret) resolveEnv(doc *strictyaml.Document, path string, src Sources) 
 
 func (s *Secret) resolveFile(doc *strictyaml.Document, path string, src Sources) {
 	if src.ReadFile == nil {
-		doc.Warning(path, "no file can be read here", "")
+		doc.Warning(path, "files cannot be read here", "")
 		return
 	}
 	data, err := src.ReadFile(s.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		doc.Warning(path, "the file "+strictyaml.Quote(s.File)+" does not exist", "make it before anything is rendered; its path is relative to the spec")
+		doc.Warning(path, "the file "+strictyaml.Quote(s.File)+" does not exist", "create it before rendering; its path is relative to the spec")
 		return
 	case err != nil:
 		doc.Problem(path, "cannot read the file: "+err.Error(), "")
@@ -87,9 +87,9 @@ func (s *Secret) take(doc *strictyaml.Document, path, from, value string) {
 	case value == "":
 		doc.Problem(path, from+" is empty", "")
 	case len(value) > 256:
-		doc.Problem(path, from+" holds more than 256 bytes", "")
+		doc.Problem(path, from+" has more than 256 bytes", "")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		doc.Problem(path, from+" holds a line break or a control character", "a password is one line")
+		doc.Problem(path, from+" contains a line break or a control character", "a password must be one line")
 	default:
 		s.value = value
 	}
@@ -115,7 +115,7 @@ func (s *Spec) resolve(doc *strictyaml.Document, src Sources) {
 // readBeside reads a file that the spec names.
 func readBeside(doc *strictyaml.Document, path, name string, src Sources) []byte {
 	if src.ReadFile == nil {
-		doc.Problem(path, "no file can be read here", "")
+		doc.Problem(path, "files cannot be read here", "")
 		return nil
 	}
 	data, err := src.ReadFile(name)
@@ -138,7 +138,7 @@ func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte
 	case strings.TrimSpace(string(data)) == "":
 		doc.Problem(path, "the file is empty", "")
 	case strings.ContainsRune(string(data), 0):
-		doc.Problem(path, "the file holds a NUL byte", "")
+		doc.Problem(path, "the file contains a NUL byte", "")
 	default:
 		return data
 	}

@@ -53,16 +53,16 @@ func TestSecretSources(t *testing.T) {
 		"file of Windows":   {fileSpec, file("hunter2\r\n", nil), "hunter2", ""},
 		"spaces are kept":   {fileSpec, file(" hunter 2 \n", nil), " hunter 2 ", ""},
 		"empty file":        {fileSpec, file("\n", nil), "", `error: the file "pw" is empty`},
-		"two lines":         {fileSpec, file("hunter2\nhunter3\n", nil), "", `error: the file "pw" holds a line break or a control character`},
-		"too long":          {fileSpec, file(strings.Repeat("x", 257), nil), "", `error: the file "pw" holds more than 256 bytes`},
+		"two lines":         {fileSpec, file("hunter2\nhunter3\n", nil), "", `error: the file "pw" contains a line break or a control character`},
+		"too long":          {fileSpec, file(strings.Repeat("x", 257), nil), "", `error: the file "pw" has more than 256 bytes`},
 		"not there":         {fileSpec, file("", fs.ErrNotExist), "", `warning: the file "pw" does not exist`},
 		"not readable":      {fileSpec, file("", fs.ErrPermission), "", "error: cannot read the file: permission denied"},
 		"world-readable":    {fileSpec, readable, "hunter2", `warning: every user of this machine can read "pw"`},
-		"no files at all":   {fileSpec, Sources{}, "", "warning: no file can be read here"},
+		"no files at all":   {fileSpec, Sources{}, "", "warning: files cannot be read here"},
 		"variable":          {envSpec, env("hunter2"), "hunter2", ""},
 		"empty variable":    {envSpec, env(""), "", "error: the environment variable PW is empty"},
 		"unset variable":    {envSpec, Sources{}, "", "warning: the environment variable PW is not set"},
-		"variable of lines": {envSpec, env("a\nb"), "", "error: the environment variable PW holds a line break or a control character"},
+		"variable of lines": {envSpec, env("a\nb"), "", "error: the environment variable PW contains a line break or a control character"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, problems := Parse("spec.yaml", []byte(c.text), c.src)
@@ -88,7 +88,7 @@ func TestSecretSources(t *testing.T) {
 func TestOwnConfig(t *testing.T) {
 	text := small[:strings.Index(small, "services:")] + "haproxy: {config: own.cfg}\n"
 	for content, want := range map[string]string{
-		"global\n": "", "": "the file is empty", " \n": "the file is empty", "a\x00b": "the file holds a NUL byte",
+		"global\n": "", "": "the file is empty", " \n": "the file is empty", "a\x00b": "the file contains a NUL byte",
 		strings.Repeat("#", maxFile+1): "the file has 2097153 bytes, which is more than the limit of 2 MiB",
 	} {
 		s, problems := Parse("spec.yaml", []byte(text), Sources{ReadFile: func(string) ([]byte, error) { return []byte(content), nil }})

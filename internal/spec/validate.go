@@ -70,14 +70,14 @@ func (c check) name(path, value string, r rule) bool {
 	if r.accepts(value) {
 		return true
 	}
-	c.Problem(path, quote(value)+" is not taken here", r.hint)
+	c.Problem(path, quote(value)+" is not allowed here", r.hint)
 	return false
 }
 
 // port validates a port that was given or has a default.
 func (c check) port(path string, port int) {
 	if !c.Told(path) && (port < 1 || port > 65535) {
-		c.Problem(path, fmt.Sprintf("the port %d is out of range", port), "ports go from 1 to 65535")
+		c.Problem(path, fmt.Sprintf("the port %d is out of range", port), "must be 1 to 65535")
 	}
 }
 
@@ -88,7 +88,7 @@ func (c check) unique(seen map[string]string, path, name, what string) {
 		seen[name] = path
 		return
 	}
-	c.Problem(path, fmt.Sprintf("two %s are named %s", what, quote(name)), fmt.Sprintf("the other stands on line %d", c.Line(first)))
+	c.Problem(path, fmt.Sprintf("two %s are named %s", what, quote(name)), fmt.Sprintf("the other is on line %d", c.Line(first)))
 }
 
 // addressPath returns the path of one of the addresses of a key, which may be a list or a single address.
@@ -162,7 +162,7 @@ func (c check) addresses(path string, addresses []Address) bool {
 	}
 	ok := c.eachAddress(path, addresses)
 	if len(addresses) == 2 && addresses[0].Addr.IsValid() && addresses[1].Addr.IsValid() && FamilyOf(addresses[0].Addr) == FamilyOf(addresses[1].Addr) {
-		c.Problem(c.addressPath(path, 1), "both addresses are of one family", "one, or one of each family")
+		c.Problem(c.addressPath(path, 1), "both addresses are of the same family", "one, or one of each family")
 		ok = false
 	}
 	return ok

@@ -24,12 +24,12 @@ func (c check) access() {
 		if c.required(path+".name") && c.name(path+".name", u.Name, loginRule) {
 			c.unique(names, path+".name", u.Name, "users")
 			if slices.Contains(reserved(), u.Name) {
-				c.Problem(path+".name", quote(u.Name)+" is an account of the system", "name a person's own; sudo: true makes root of it")
+				c.Problem(path+".name", quote(u.Name)+" is a system account", "use another name; sudo: true allows the user to become root")
 			}
 		}
 		keys := path + ".ssh_authorized_keys"
 		if c.required(keys) && len(u.SSHAuthorizedKeys) == 0 {
-			c.Problem(keys, "without a key nobody can log in", "")
+			c.Problem(keys, "without a key the user cannot log in", "")
 		}
 		for j, key := range u.SSHAuthorizedKeys {
 			p := fmt.Sprintf("%s[%d]", keys, j)
@@ -51,7 +51,7 @@ func (c check) passthrough() {
 		{"haproxy.config", h.Config}, {"keepalived.extra", c.s.Keepalived.Extra},
 	} {
 		if strings.ContainsRune(field.text, 0) {
-			c.Problem(field.path, "holds a NUL character", "")
+			c.Problem(field.path, "contains a NUL character", "")
 		}
 		if section, ok := map[string]string{"haproxy.global": "global", "haproxy.defaults": "defaults", "haproxy.extra": ""}[field.path]; ok {
 			c.keywords(diag.Warning, field.path, section, field.text) // haproxy may come from another source

@@ -32,7 +32,7 @@ func (c check) backends(names map[string]string) {
 		c.mode(path, b.Mode)
 		c.timeouts(path+".timeouts", &b.Timeouts)
 		if b.Lines == "" && c.required(path+".servers") && len(b.Servers) == 0 {
-			c.Problem(path+".servers", "a backend has at least one server", "")
+			c.Problem(path+".servers", "a backend must have at least one server", "")
 		}
 		p := b.pool(path)
 		c.pool(&p)
@@ -138,9 +138,9 @@ func (c check) serverPort(pool *Pool, server *Server, path string) {
 			c.Problem(path+".port", "has no effect: a UNIX socket has no port", "")
 		}
 	case server.Port == 0 && pool.Service == nil && !c.Told(path+".port"):
-		c.Problem(path+".port", "is missing", "a shared backend has no port of its own that the server could have")
+		c.Problem(path+".port", "is missing", "a server of a shared backend has no default port")
 	case server.Port == 0 && pool.Service != nil && len(pool.Service.Ports) > 0 && pool.Checks() && (pool.Check == nil || pool.Check.Port == 0) && !c.Told(path+".port"):
-		c.Problem(path, "it is not known which port to check: the service has several", "set check.port, or the server's port")
+		c.Problem(path, "the port to check is not known: the service has several ports", "set check.port, or the server's port")
 	}
 	c.statsPort(server, path)
 }
@@ -151,7 +151,7 @@ func (c check) serverOptions(pool *Pool, s *Server, path string) {
 	}
 	c.atLeast(path+".maxconn", s.MaxConn, 1)
 	if words := []string{"v1", "v2"}; c.written(path+".send_proxy") && !slices.Contains(words, s.SendProxy) {
-		c.Problem(path+".send_proxy", quote(s.SendProxy)+" is no version of the PROXY protocol", meant(s.SendProxy, words))
+		c.Problem(path+".send_proxy", quote(s.SendProxy)+" is not a version of the PROXY protocol", meant(s.SendProxy, words))
 	}
 	if c.written(path + ".cookie") {
 		c.name(path+".cookie", s.Cookie, tokenRule)
@@ -181,7 +181,7 @@ func (c check) verify(path, value string) {
 		return
 	}
 	if !strings.HasPrefix(value, "/") {
-		c.Problem(path, quote(value)+" is not a path", "write the path of the authorities' certificates, or none")
+		c.Problem(path, quote(value)+" is not a path", "write the path of the CA certificates, or none")
 		return
 	}
 	c.path(path, value)

@@ -25,7 +25,7 @@ func (c check) checks(p *Pool) {
 		}
 	}
 	if len(kinds) > 1 {
-		c.Problem(path+"."+kinds[1], strings.Join(kinds, " and ")+" are both given", "a check has one of them")
+		c.Problem(path+"."+kinds[1], strings.Join(kinds, " and ")+" are both given", "a check can have only one of them")
 	}
 	c.checkHTTP(k, path)
 	c.expect(k, path+".expect")
@@ -51,7 +51,7 @@ func (c check) checkHTTP(k *Check, path string) {
 		}
 	}
 	if words := []string{"1.0", "1.1"}; c.written(path+".version") && !slices.Contains(words, k.Version) {
-		c.Problem(path+".version", quote(k.Version)+" is no version of HTTP that a check has", meant(k.Version, words))
+		c.Problem(path+".version", quote(k.Version)+" is not an HTTP version that a check supports", meant(k.Version, words))
 	}
 	if c.written(path + ".host") {
 		c.name(path+".host", k.Host, hostRule)
@@ -60,11 +60,11 @@ func (c check) checkHTTP(k *Check, path string) {
 		at := path + ".headers." + h.Name
 		switch {
 		case !tokenRule.accepts(h.Name):
-			c.Problem(path+".headers", quote(h.Name)+" is no name of a header", tokenRule.hint)
+			c.Problem(path+".headers", quote(h.Name)+" is not a header name", tokenRule.hint)
 		case strings.EqualFold(h.Name, "host"):
 			c.Problem(at, "is a key of its own", "write it as check.host")
 		case !printable(h.Value):
-			c.Problem(at, "the value of a header is one line of printable characters", "")
+			c.Problem(at, "the value of a header must be one line of printable characters", "")
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (c check) expect(k *Check, path string) {
 		}
 		m := statusRange.FindStringSubmatch(string(status))
 		if m == nil {
-			c.Problem(p, fmt.Sprintf("%s is no status of HTTP", status), "they go from 100 to 599")
+			c.Problem(p, fmt.Sprintf("%s is not an HTTP status", status), "must be 100 to 599")
 		} else if m[2] != "" && m[2] < m[1] {
 			c.Problem(p, fmt.Sprintf("the range ends with %s, before it begins", m[2]), "write the lower status first")
 		}
@@ -141,17 +141,17 @@ func (c check) tcpStep(s TCPStep, path string) {
 		case strings.HasSuffix(f.key, "_binary"):
 			c.name(p, f.value, hexRule)
 		case strings.ContainsRune(f.value, 0):
-			c.Problem(p, "holds a NUL character", "write it in send_binary or expect_binary")
+			c.Problem(p, "contains a NUL character", "write it in send_binary or expect_binary")
 		}
 	}
 	if len(given) != 1 {
-		c.Problem(path, "a step has one key", "send, send_binary, expect, expect_regex or expect_binary")
+		c.Problem(path, "a step must have exactly one key", "send, send_binary, expect, expect_regex or expect_binary")
 	}
 }
 
 func (c check) checkProtocol(k *Check, path string) {
 	if c.written(path+".protocol") && !slices.Contains(CheckProtocols(), k.Protocol) {
-		c.Problem(path+".protocol", quote(k.Protocol)+" is no protocol that haproxy checks", meant(k.Protocol, CheckProtocols()))
+		c.Problem(path+".protocol", quote(k.Protocol)+" is not a protocol that haproxy can check", meant(k.Protocol, CheckProtocols()))
 	}
 	if c.written(path + ".user") {
 		c.name(path+".user", k.User, accountRule)
@@ -186,7 +186,7 @@ func (c check) checkTLS(p *Pool, path string) {
 		c.verify(path+".verify", t.Verify)
 		for _, s := range p.Servers {
 			if s.TLS != nil && s.TLS.Verify != t.Verify {
-				c.Problem(path+".verify", fmt.Sprintf("server %s verifies otherwise: haproxy has one setting for both", quote(s.Name)), "leave it out: the check does as the server's tls says")
+				c.Problem(path+".verify", fmt.Sprintf("server %s has another verify: haproxy has one setting for both", quote(s.Name)), "leave it out: the check uses the server's tls")
 				break
 			}
 		}

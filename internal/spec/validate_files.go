@@ -29,11 +29,11 @@ func (c check) files() {
 			if whose, twice := taken[f.Path]; twice {
 				c.Problem(path+".path", quote(f.Path)+" is "+whose, "give it another path")
 			}
-			taken[f.Path] = "written by another entry of files already"
+			taken[f.Path] = "another entry of files already has this path"
 		}
 		switch from, content := c.Has(path+".from"), c.Has(path+".content"); {
 		case from && content:
-			c.Problem(path+".content", "from and content are both given", "a file has one of them")
+			c.Problem(path+".content", "from and content are both given", "must have exactly one of them")
 		case !from && !content:
 			c.Problem(path, "has neither from nor content", "name a file beside the spec in from, or write its content")
 		}
@@ -41,7 +41,7 @@ func (c check) files() {
 			continue
 		}
 		if !fileMode.MatchString(f.Mode) {
-			c.Problem(path+".mode", quote(f.Mode)+" is not taken here", `write "0644", or "0640" for what not every user may read; root alone may write it`)
+			c.Problem(path+".mode", quote(f.Mode)+" is not allowed here", `write "0644", or "0640" if not all users may read it; only root may write it`)
 			continue
 		}
 		if perm, err := strconv.ParseUint(f.Mode, 8, 16); err == nil {

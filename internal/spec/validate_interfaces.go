@@ -37,11 +37,11 @@ func (c check) describes(i Interface, path string) {
 	case i.Name == "" && i.described():
 		c.Problem(path+".name", "is missing", "")
 	case c.name(name, i.Name, interfaceRule) && i.Name == "lo":
-		c.Problem(name, "the loopback interface connects no nodes", "name an interface of the machine's network")
+		c.Problem(name, "the loopback interface does not connect nodes", "name an interface of the machine's network")
 	}
 	kinds := slices.DeleteFunc([]string{"mac", "bond", "vlan"}, func(key string) bool { return !c.Has(path + "." + key) })
 	if len(kinds) > 1 {
-		c.Problem(path+"."+kinds[1], fmt.Sprintf("an interface has either %s or %s", kinds[0], kinds[1]), "describe each interface by its own entry of nodes[].interfaces")
+		c.Problem(path+"."+kinds[1], fmt.Sprintf("an interface has either %s or %s", kinds[0], kinds[1]), "give each interface its own entry in nodes[].interfaces")
 		return
 	}
 	for _, key := range [][2]string{{"mode", "bond"}, {"parameters", "bond"}, {"link", "vlan"}} {
@@ -66,15 +66,15 @@ func (c check) hardwareAddress(text, path string) {
 	case err != nil || !macRule.MatchString(text):
 		c.Problem(path, quote(text)+" is not the MAC address of an Ethernet device", "write it as 52:54:00:a8:38:65")
 	case mac[0]&1 != 0:
-		c.Problem(path, text+" is a multicast address, which no device has", "the first byte of a device's address is even, as in 52:54:00:a8:38:65")
+		c.Problem(path, text+" is a multicast address, which a device cannot have", "the first byte of a device's address is even, as in 52:54:00:a8:38:65")
 	case text == "00:00:00:00:00:00":
-		c.Problem(path, "no device has the address "+text, "")
+		c.Problem(path, "a device cannot have the address "+text, "")
 	}
 }
 
 func (c check) bond(i Interface, path string) {
 	if len(i.Bond) == 0 {
-		c.Problem(path+".bond", "a bond has at least one member", "list the Ethernet devices, as in [ens1f0, ens1f1]")
+		c.Problem(path+".bond", "a bond must have at least one member", "list the Ethernet devices, as in [ens1f0, ens1f1]")
 	}
 	for k, member := range i.Bond {
 		p := fmt.Sprintf("%s.bond[%d]", path, k)
@@ -91,7 +91,7 @@ func (c check) bond(i Interface, path string) {
 	for _, key := range slices.Sorted(maps.Keys(i.Parameters)) {
 		switch {
 		case key == "mode":
-			c.Problem(path+".parameters", "the mode has a key of its own", "write mode: beside bond:")
+			c.Problem(path+".parameters", "the mode has its own key", "write mode: beside bond:")
 		case !slices.Contains(bondParameters(), key):
 			c.Problem(path+".parameters", quote(key)+" is not a parameter of a bond", meant(key, bondParameters()))
 		}
@@ -105,7 +105,7 @@ func (c check) vlan(i Interface, path string) {
 	switch p := path + ".link"; {
 	case !c.required(p) || !c.name(p, i.Link, interfaceRule):
 	case i.Link == i.Name:
-		c.Problem(p, "a VLAN cannot carry itself", "name the interface that carries it")
+		c.Problem(p, "a VLAN cannot be its own link", "name the interface that carries it")
 	}
 }
 
@@ -197,7 +197,7 @@ func (c check) layers(n *Node, path string, where map[string]string) {
 			case m.IsBond() || m.IsVLAN():
 				c.Problem(p+".bond", fmt.Sprintf("%s is not an Ethernet device: it is described as a bond or a VLAN", quote(member)), "write such a network under nodes[].network")
 			case used[member] != "":
-				c.Problem(p+".bond", fmt.Sprintf("%s cannot be a member of %s: it %s", quote(member), quote(i.Name), used[member]), "a member of a bond is used through the bond alone")
+				c.Problem(p+".bond", fmt.Sprintf("%s cannot be a member of %s: it %s", quote(member), quote(i.Name), used[member]), "use the bond instead of its member")
 			default:
 				used[member] = "is a member of " + quote(i.Name)
 			}
@@ -236,13 +236,13 @@ func (c check) looks(n *Node, path, name string) {
 	case strings.HasPrefix(name, "bond") && virtualName.MatchString(name):
 		hint = fmt.Sprintf("a bond is described as {name: %s, bond: [ens1f0, ens1f1], mode: 802.3ad}", name)
 	case virtualName.MatchString(name):
-		c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
+		c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and it is not described on node %s", quote(name), quote(n.Name)),
 			"write the node's whole network under network:, as a network-config of version 2; for an Ethernet device of this name give its mac")
 		return
 	default:
 		return
 	}
-	c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and nothing describes it on node %s", quote(name), quote(n.Name)),
+	c.Problem(place, fmt.Sprintf("%s is not the name of an Ethernet device, and it is not described on node %s", quote(name), quote(n.Name)),
 		hint+", under interfaces: of the node; or write the whole network under network:")
 }
 

@@ -24,12 +24,12 @@ func (c check) section(path, kind, text string) {
 		return
 	}
 	if strings.ContainsRune(text, 0) {
-		c.Problem(path, "holds a NUL character", "")
+		c.Problem(path, "contains a NUL character", "")
 	}
 	n := 0
 	for line := range strings.Lines(text) {
 		if w := syntax.Words(line); len(w) > 0 && syntax.IsSection(w[0]) {
-			c.ProblemInText(diag.Error, path, n, fmt.Sprintf("line %d begins a section %q", n+1, w[0]), "whole sections go to haproxy.extra")
+			c.ProblemInText(diag.Error, path, n, fmt.Sprintf("line %d begins a section %q", n+1, w[0]), "write whole sections into haproxy.extra")
 			return
 		}
 		n++
@@ -46,7 +46,7 @@ func (c check) words(path, head, text string) {
 	case strings.ContainsAny(trimmed, "\n\r\x00"):
 		c.Problem(path, "must be one line", "")
 	case len(syntax.Words(trimmed+" end")) == len(syntax.Words(trimmed)):
-		c.Problem(path, "holds a comment, or a quote or an escape that does not end", "")
+		c.Problem(path, "contains a comment, or an open quote or escape", "")
 	default:
 		c.keywords(diag.Error, path, "frontend", head+" "+trimmed)
 	}

@@ -11,10 +11,10 @@ import (
 func (c check) nodes() {
 	s := c.s
 	if c.required("nodes") && len(s.Nodes) < 2 {
-		c.Problem("nodes", "a pair has at least two nodes", "")
+		c.Problem("nodes", "a pair must have at least two nodes", "")
 	}
 	if len(s.Nodes) > maxPriority {
-		c.Problem("nodes", fmt.Sprintf("%d nodes are more than VRRP has priorities for", len(s.Nodes)), "254 are the most")
+		c.Problem("nodes", fmt.Sprintf("%d nodes are more than VRRP has priorities for", len(s.Nodes)), "at most 254 are allowed")
 	}
 	names, hosts := map[string]string{}, map[string]string{}
 	for i := range s.Nodes {
@@ -48,10 +48,10 @@ func (c check) nodeName(n *Node, path string, names, hosts map[string]string) {
 	c.unique(names, path, n.Name, "nodes")
 	switch {
 	case !hostnameRule.accepts(n.Hostname):
-		c.Problem(path, fmt.Sprintf("%s gives the host name %s, which is none", quote(n.Name), quote(n.Hostname)),
+		c.Problem(path, fmt.Sprintf("%s gives the host name %s, which is not valid", quote(n.Name), quote(n.Hostname)),
 			`a host name has letters, digits and "-", and ends with a letter or digit`)
 	case n.Hostname != n.Name:
-		c.Warning(path, fmt.Sprintf("%s is no host name: the host is named %s", quote(n.Name), n.Hostname),
+		c.Warning(path, fmt.Sprintf("%s is not a valid host name; the host will be named %s", quote(n.Name), n.Hostname),
 			fmt.Sprintf("router_id stays %s", n.Name))
 	}
 }
@@ -98,7 +98,7 @@ func (c check) resolvers(n *Node, path string) {
 	r, err := release.Get(c.s.Image.Release)
 	if err == nil && r.Distribution == "debian" && len(n.Nameservers) == 0 && c.s.ResolvesNames() {
 		c.Warning(path, "has no nameservers, and servers have DNS names: haproxy starts only if the node has an /etc/resolv.conf",
-			"write the nameservers that haproxy asks")
+			"list the nameservers for haproxy")
 	}
 }
 
@@ -116,10 +116,10 @@ func (c check) network(n *Node, path string) {
 	c.resolvers(n, path)
 	c.gateways(n, path+".gateway")
 	if version, ok := n.Network["version"]; ok && version != 2 {
-		c.Problem(path+".network", "must be of version 2", "write version: 2")
+		c.Problem(path+".network", "must have version 2", "write version: 2")
 	}
 	if _, ok := n.Network["network"]; ok {
-		c.Problem(path+".network", `holds a key "network" itself`, `write what stands below "network:" in a network-config of version 2`)
+		c.Problem(path+".network", `contains a key "network" itself`, `write the content of "network:" in a network-config of version 2`)
 	}
 }
 
@@ -131,7 +131,7 @@ func (c check) hasEffect(n *Node, path, key string) bool {
 	case c.Has(path + ".network"):
 		c.Problem(key, "has no effect beside network", "write it into network")
 	case !c.Told(path + ".address"):
-		c.Problem(key, "has no effect: without a prefix on the node's address the platform's own network configuration holds", "write the address as 192.0.2.1/24")
+		c.Problem(key, "has no effect: without a prefix on the node's address the platform's own network configuration applies", "write the address as 192.0.2.1/24")
 	}
 	return false
 }
@@ -143,7 +143,7 @@ func (c check) gateways(n *Node, path string) {
 			continue
 		}
 		if i > 1 || i == 1 && FamilyOf(n.Gateway[0]) == FamilyOf(g) {
-			c.Problem(p, "more than one gateway of a family", "one, or one of each family")
+			c.Problem(p, "more than one gateway of the same address family", "one, or one of each family")
 			continue
 		}
 		if g.Is6() && g.IsLinkLocalUnicast() && g.Zone() == "" {
@@ -155,7 +155,7 @@ func (c check) gateways(n *Node, path string) {
 		if own := n.Addr(FamilyOf(g)); !own.IsValid() {
 			c.Problem(p, fmt.Sprintf("the node has no address of the gateway's family, %s", g), "")
 		} else if !contains(n.prefixes(), g) {
-			c.Problem(p, fmt.Sprintf("the gateway %s is in no subnet of the node", g), "for one that is reached without a subnet, write network: with on-link: true")
+			c.Problem(p, fmt.Sprintf("the gateway %s is not in a subnet of the node", g), "if it is on the link without a common subnet, write network: with on-link: true")
 		} else if own == g {
 			c.Problem(p, "the gateway is the node itself", "")
 		}

@@ -12,9 +12,9 @@ func (c check) leads(svc *Service, path string) {
 	own := c.Has(path + ".servers")
 	switch {
 	case own && c.required(path+".servers") && len(svc.Servers) == 0 && svc.Lines.Backend == "":
-		c.Problem(path+".servers", "a service has at least one server", "")
+		c.Problem(path+".servers", "a service must have at least one server", "")
 	case own && c.Has(path+".backend"):
-		c.Problem(path+".backend", "the service has servers of its own", "it has either servers or a backend")
+		c.Problem(path+".backend", "the service has its own servers", "use either servers or a backend")
 	case !own && !svc.RedirectHTTP && svc.Backend == "" && len(svc.Routes) == 0 && svc.HealthPage == "" && svc.Lines.Frontend == "" && svc.Lines.Backend == "":
 		if !c.Told(path + ".servers") {
 			c.Problem(path+".servers", "is missing", "list servers, or name a backend")
@@ -43,7 +43,7 @@ func (c check) withoutServers(svc *Service, path string) {
 	}
 	for _, key := range keys {
 		if p := path + "." + key; c.written(p) {
-			c.Problem(p, "has no effect: the service has no servers of its own", "write it into the backend")
+			c.Problem(p, "has no effect: the service has no servers", "write it into the backend")
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (c check) route(svc *Service, r *Route, path string) {
 		c.leadsTo(svc, path+".backend", r.Backend)
 	}
 	if len(r.Host)+len(r.Path)+len(r.SNI) == 0 && r.When == "" && !c.Told(path+".host") && !c.Told(path+".path") && !c.Told(path+".sni") {
-		c.Problem(path, "a route matches by host, path, sni or when", "what no route matches goes to the service's own servers, or to its backend")
+		c.Problem(path, "a route matches by host, path, sni or when", "other requests go to the service's own servers, or to its backend")
 	}
 	c.needsHTTP(svc.Mode, path+".host")
 	c.needsHTTP(svc.Mode, path+".path")
@@ -121,7 +121,7 @@ func (c check) wordOnly(path, text string) bool {
 
 func (c check) sameMode(svc *Service, path, name string, mode Mode) {
 	if mode != svc.Mode && (mode == HTTP || mode == TCP) && (svc.Mode == HTTP || svc.Mode == TCP) {
-		c.Problem(path, fmt.Sprintf("%s has mode %s, and this service has mode %s", quote(name), mode, svc.Mode), "haproxy demands the same mode of both")
+		c.Problem(path, fmt.Sprintf("%s has mode %s, and this service has mode %s", quote(name), mode, svc.Mode), "haproxy requires the same mode for both")
 	}
 }
 

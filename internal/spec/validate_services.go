@@ -102,10 +102,10 @@ func (c check) portRange(svc *Service, path string, p Port) {
 	case p.Port.High < p.Port.Low:
 		c.Problem(at, fmt.Sprintf("the range ends with %d, before it begins", p.Port.High), "write the lower port first")
 	case p.Port.High-p.Port.Low >= maxPorts:
-		c.Problem(at, fmt.Sprintf("the range has %d ports", p.Port.High-p.Port.Low+1), fmt.Sprintf("must be %d at most: haproxy makes a socket for each", maxPorts))
+		c.Problem(at, fmt.Sprintf("the range has %d ports", p.Port.High-p.Port.Low+1), fmt.Sprintf("must be at most %d: haproxy opens a socket for each", maxPorts))
 	}
 	if p.TLS != nil && *p.TLS && svc.TLS == nil {
-		c.Problem(path+".tls", "the service has no tls", "give it tls with a certificate")
+		c.Problem(path+".tls", "the service has no tls", "add tls with a certificate")
 	}
 	c.words(path+".lines", "bind address", p.Lines)
 }
@@ -148,7 +148,7 @@ func (c check) redirects(ports map[portOf]string) {
 			continue
 		}
 		if svc.TLS == nil {
-			c.Problem(path, "the service has no tls to redirect to", "give it tls with a certificate, or leave redirect_http out")
+			c.Problem(path, "the service has no tls to redirect to", "add tls with a certificate, or leave redirect_http out")
 			continue
 		}
 		for _, vip := range svc.VIPs {
@@ -187,7 +187,7 @@ func (c check) clients(svc *Service, path string) {
 		}
 	}
 	if c.written(path+".allow") && len(svc.Allow) == 0 {
-		c.Problem(path+".allow", "lists no network: nobody could connect", "leave it out to let everybody connect")
+		c.Problem(path+".allow", "lists no network: clients could not connect", "leave it out to allow all clients")
 	}
 	c.atLeast(path+".maxconn", svc.MaxConn, 1)
 	c.needsHTTP(svc.Mode, path+".forwarded")
@@ -270,7 +270,7 @@ func (c check) tls(svc *Service, path string) {
 		return
 	}
 	if words := []string{"required", "optional"}; !slices.Contains(words, t.ClientVerify) {
-		c.Problem(path+".client_verify", quote(t.ClientVerify)+" is not taken here", meant(t.ClientVerify, words))
+		c.Problem(path+".client_verify", quote(t.ClientVerify)+" is not allowed here", meant(t.ClientVerify, words))
 	} else if !c.Has(path + ".client_ca") {
 		c.Problem(path+".client_verify", "has no effect without client_ca", "")
 	}
@@ -294,7 +294,7 @@ func (c check) timeouts(path string, t *Timeouts) {
 			continue
 		}
 		if d := *f.Value; d < 0 || d > longest || d%time.Millisecond != 0 {
-			c.Problem(p, fmt.Sprintf("haproxy has no timeout of %s", d), "must be 0 (none) to 24 days, in whole milliseconds")
+			c.Problem(p, fmt.Sprintf("haproxy cannot have a timeout of %s", d), "must be 0 (none) to 24 days, in whole milliseconds")
 		}
 	}
 }

@@ -63,11 +63,11 @@ func (c check) log() {
 	case l.Target == LocalLog || l.Target == "node":
 	default:
 		if !c.logAddress(path, l.Target) {
-			c.Problem(path, quote(l.Target)+" is no target of a log", "write /dev/log, node, or an IP address with an optional port")
+			c.Problem(path, quote(l.Target)+" is not a log target", "write /dev/log, node, or an IP address with an optional port")
 		}
 	}
 	if !c.Told("log.facility") && !slices.Contains(Facilities(), l.Facility) {
-		c.Problem("log.facility", quote(l.Facility)+" is no facility of syslog", meant(l.Facility, Facilities()))
+		c.Problem("log.facility", quote(l.Facility)+" is not a syslog facility", meant(l.Facility, Facilities()))
 	}
 }
 

@@ -39,9 +39,9 @@ func (c check) preemptDelay(v *VIP, path string) {
 	switch {
 	case !c.written(path):
 	case v.PreemptDelay <= 0 || v.PreemptDelay > most:
-		c.Problem(path, fmt.Sprintf("%s is out of range", v.PreemptDelay), "it is more than 0s, and 1000s at most")
+		c.Problem(path, fmt.Sprintf("%s is out of range", v.PreemptDelay), "must be more than 0s and at most 1000s")
 	case !c.s.VRRP.Preempt && !c.Told("vrrp.preempt"):
-		c.Problem(path, "has no effect: a VIP stays where it is", "set vrrp.preempt: true to have VIPs return to the nodes that they prefer")
+		c.Problem(path, "has no effect without vrrp.preempt", "set vrrp.preempt: true, so that VIPs return to the nodes that they prefer")
 	}
 }
 
@@ -53,7 +53,7 @@ func (c check) vipGateways(i int, v *VIP, path string) {
 			continue
 		}
 		if k > 1 || k == 1 && FamilyOf(v.Gateway[0]) == FamilyOf(g) {
-			c.Problem(p, "more than one gateway of a family", "one, or one of each family")
+			c.Problem(p, "more than one gateway of the same address family", "one, or one of each family")
 			continue
 		}
 		own, inside := false, false
@@ -65,7 +65,7 @@ func (c check) vipGateways(i int, v *VIP, path string) {
 		case own:
 			c.Problem(p, "the gateway is the VIP itself", "")
 		case !inside:
-			c.Problem(p, fmt.Sprintf("the gateway %s is in no subnet of the VIP", g), "write the VIP's address with the prefix of its subnet, as in 192.0.2.1/24")
+			c.Problem(p, fmt.Sprintf("the gateway %s is not in a subnet of the VIP", g), "write the VIP's address with the prefix of its subnet, as in 192.0.2.1/24")
 		}
 	}
 	if !c.written(path) || c.Told(path) {
@@ -95,7 +95,7 @@ func (c check) vipRoute(r *VIPRoute, path string) {
 		value int
 	}{{path + ".table", r.Table}, {path + ".metric", r.Metric}} {
 		if c.written(number.path) && (number.value < 1 || number.value > most) {
-			c.Problem(number.path, fmt.Sprintf("%d is out of range", number.value), fmt.Sprintf("it is a number from 1 to %d", most))
+			c.Problem(number.path, fmt.Sprintf("%d is out of range", number.value), fmt.Sprintf("must be 1 to %d", most))
 		}
 	}
 }
@@ -135,16 +135,16 @@ func (c check) trackScript(names map[string]string, t *TrackScript, path string)
 		value int
 	}{{path + ".rise", t.Rise}, {path + ".fall", t.Fall}} {
 		if c.written(count.path) && (count.value < 1 || count.value > 1000) {
-			c.Problem(count.path, fmt.Sprintf("%d is out of range", count.value), "it is a number from 1 to 1000")
+			c.Problem(count.path, fmt.Sprintf("%d is out of range", count.value), "must be 1 to 1000")
 		}
 	}
 	switch p := path + ".weight"; {
 	case !c.written(p):
 	case t.Weight < -253 || t.Weight > 253:
-		c.Problem(p, fmt.Sprintf("%d is out of range", t.Weight), "it is a number from -253 to 253")
+		c.Problem(p, fmt.Sprintf("%d is out of range", t.Weight), "must be -253 to 253")
 	case t.Weight != 0 && !c.s.VRRP.Preempt && !c.Told("vrrp.preempt"):
-		c.Problem(p, "has no effect: a VIP stays where it is whatever the priorities are",
-			"leave it out to have a node give up the VIP when the script fails, or set vrrp.preempt: true")
+		c.Problem(p, "has no effect without vrrp.preempt: a VIP does not move because of priorities",
+			"leave it out, so that a node gives up the VIP when the script fails, or set vrrp.preempt: true")
 	}
 }
 
@@ -159,9 +159,9 @@ func (c check) scriptTimes(t *TrackScript, path string) {
 		switch {
 		case !c.written(d.path):
 		case d.value < time.Millisecond || d.value > most || d.value%time.Millisecond != 0:
-			c.Problem(d.path, fmt.Sprintf("%s is out of range", d.value), "it is 1ms to 1000s, in steps of 1ms")
+			c.Problem(d.path, fmt.Sprintf("%s is out of range", d.value), "must be 1ms to 1000s, in steps of 1ms")
 		case err == nil && d.value%time.Second != 0 && !r.Keepalived.AtLeast(2, 3, 2):
-			c.Problem(d.path, fmt.Sprintf("keepalived %s of %s takes whole seconds only", r.Keepalived, r.Name),
+			c.Problem(d.path, fmt.Sprintf("keepalived %s of %s accepts only whole seconds", r.Keepalived, r.Name),
 				"fractions need keepalived 2.3.2: "+strings.Join(withKeepalived(2, 3, 2), " and "))
 		}
 	}
@@ -183,7 +183,7 @@ func withKeepalived(major, minor, patch int) []string {
 
 func (c check) command(path, command string) {
 	if !commandRule.accepts(command) {
-		c.Problem(path, quote(command)+" is not taken as a command", commandRule.hint)
+		c.Problem(path, quote(command)+" is not a valid command", commandRule.hint)
 		return
 	}
 	program, _, _ := strings.Cut(command, " ")
@@ -207,18 +207,18 @@ func (c check) onChange(o *OnChange, path string) {
 		c.name(p, o.User, loginRule)
 	}
 	if p := path + ".timeout"; c.written(p) && (o.Timeout < time.Second || o.Timeout > 5*time.Minute) {
-		c.Problem(p, fmt.Sprintf("%s is out of range", o.Timeout), "it is 1s to 5m")
+		c.Problem(p, fmt.Sprintf("%s is out of range", o.Timeout), "must be 1s to 5m")
 	}
 }
 
 // vipLines validates lines of a vrrp_instance: they must not close its block.
 func (c check) vipLines(text, path string) {
 	if strings.ContainsRune(text, 0) {
-		c.Problem(path, "holds a NUL character", "")
+		c.Problem(path, "contains a NUL character", "")
 		return
 	}
 	if line, what := unbalanced(text); line > 0 {
-		c.Problem(path, fmt.Sprintf("line %d: %s", line, what), "the lines stand inside of the vrrp_instance of the VIP")
+		c.Problem(path, fmt.Sprintf("line %d: %s", line, what), "the lines are inside the VIP's vrrp_instance")
 	}
 }
 
@@ -242,7 +242,7 @@ func unbalanced(text string) (line int, what string) {
 			case r == '{':
 				open = append(open, number)
 			case r == '}' && len(open) == 0:
-				return number, "this } closes nothing"
+				return number, "this } has no counterpart"
 			case r == '}':
 				open = open[:len(open)-1]
 			}
@@ -267,18 +267,18 @@ func (c check) vipGroups() {
 		if !ok {
 			first[v.Group] = i
 			if len(c.s.Group(v.Group)) == 1 {
-				c.Warning(path+".group", "has no effect: no other VIP is in the group "+quote(v.Group), "write the same group at the VIPs that move with it")
+				c.Warning(path+".group", "has no effect: no other VIP is in the group "+quote(v.Group), "give the same group to the VIPs that move with it")
 			}
 			continue
 		}
 		other := &c.s.VIPs[j]
 		if c.s.preferred(v) != c.s.preferred(other) {
 			c.Problem(c.either(path+".prefer", path+".group"), fmt.Sprintf("VIP %s of the same group prefers node %s", quote(other.Name), quote(c.s.preferred(other))),
-				"all VIPs of a group prefer the same node")
+				"all VIPs of a group must prefer the same node")
 		}
 		if v.PreemptDelay != other.PreemptDelay {
 			c.Problem(c.either(path+".preempt_delay", path+".group"), fmt.Sprintf("VIP %s of the same group has another preempt_delay", quote(other.Name)),
-				"all VIPs of a group have the same preempt_delay")
+				"all VIPs of a group must have the same preempt_delay")
 		}
 	}
 }
@@ -287,7 +287,7 @@ func (c check) vipGroups() {
 func (c check) priorities(v *VIP, path string) {
 	if lowest := c.s.LowestPriority(v); lowest < 1 && len(v.TrackScripts) > 0 && !c.Told(path+".track_scripts") {
 		c.Problem(path+".track_scripts", fmt.Sprintf("the weights can lower a node's priority to %d", lowest),
-			"keepalived's priorities begin at 1: take smaller weights")
+			"keepalived's lowest priority is 1: use smaller weights")
 	}
 }
 

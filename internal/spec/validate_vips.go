@@ -9,10 +9,10 @@ import (
 func (c check) vips() {
 	s := c.s
 	if c.required("vips") && len(s.VIPs) == 0 {
-		c.Problem("vips", "a cluster has at least one VIP", "")
+		c.Problem("vips", "a cluster must have at least one VIP", "")
 	}
 	if len(s.VIPs) > 255 {
-		c.Problem("vips", fmt.Sprintf("%d VIPs are more than VRRP has ids for", len(s.VIPs)), "255 are the most")
+		c.Problem("vips", fmt.Sprintf("%d VIPs are more than VRRP has ids for", len(s.VIPs)), "at most 255 are allowed")
 	}
 	names, taken := map[string]string{}, c.taken()
 	for i := range s.VIPs {
@@ -41,7 +41,7 @@ const MaxVIPAddresses = 128
 
 func (c check) vipAddressCount(v *VIP, path string) bool {
 	if n := len(v.Addresses); n > MaxVIPAddresses {
-		c.Problem(path, fmt.Sprintf("has %d addresses", n), fmt.Sprintf("%d are the most; several VIPs of one group move together", MaxVIPAddresses))
+		c.Problem(path, fmt.Sprintf("has %d addresses", n), fmt.Sprintf("at most %d are allowed; several VIPs of one group move together", MaxVIPAddresses))
 		return false
 	}
 	return true
@@ -62,7 +62,7 @@ func (c check) routerID(i int, v *VIP, path string) {
 		return
 	}
 	if v.VirtualRouterID < 1 || v.VirtualRouterID > 255 {
-		c.Problem(path, fmt.Sprintf("%d is out of range", v.VirtualRouterID), "VRRP's ids go from 1 to 255; left out, one is derived")
+		c.Problem(path, fmt.Sprintf("%d is out of range", v.VirtualRouterID), "must be 1 to 255; if it is left out, it is derived")
 		return
 	}
 	family, _ := c.s.VRRPFamily(v)
@@ -70,7 +70,7 @@ func (c check) routerID(i int, v *VIP, path string) {
 		other := &c.s.VIPs[j]
 		if f, _ := c.s.VRRPFamily(other); other.VirtualRouterID == v.VirtualRouterID && f == family {
 			c.Problem(path, fmt.Sprintf("VIP %s has the virtual_router_id %d too", quote(other.Name), v.VirtualRouterID),
-				fmt.Sprintf("it stands on line %d; left out, one is derived", c.Line(fmt.Sprintf("vips[%d].virtual_router_id", j))))
+				fmt.Sprintf("it is on line %d; if it is left out, it is derived", c.Line(fmt.Sprintf("vips[%d].virtual_router_id", j))))
 			return
 		}
 	}
@@ -102,15 +102,15 @@ func (c check) vipAddresses(v *VIP, path string, taken map[netip.Addr]string) {
 	for i, a := range v.Addresses {
 		p := c.addressPath(path, i)
 		if whose, ok := taken[a.Addr]; ok {
-			c.Problem(p, fmt.Sprintf("%s is the address of %s", a.Addr, whose), "a VIP moves between the nodes: it needs an address of its own")
+			c.Problem(p, fmt.Sprintf("%s is the address of %s", a.Addr, whose), "a VIP moves between the nodes and needs a separate address")
 			continue
 		}
 		taken[a.Addr] = "VIP " + quote(v.Name)
 		c.subnet(v, a, p)
 	}
 	if _, ok := c.s.VRRPFamily(v); !ok && !c.nodesTold() {
-		c.Problem(path, fmt.Sprintf("not every node has an address of the family in which VRRP would be spoken for %s", v.Addresses[0].Addr),
-			"give each node an address of that family, or the VIP one of the nodes' family too")
+		c.Problem(path, fmt.Sprintf("not every node has an address of the family that VRRP would use for %s", v.Addresses[0].Addr),
+			"give each node an address of that family, or give the VIP an address of the nodes' family too")
 	}
 }
 
@@ -139,10 +139,10 @@ func (c check) subnet(v *VIP, a Address, path string) {
 			continue // clients reach it through its router
 		}
 		if v.Interface == "" || a.Bits == 0 {
-			c.Problem(path, fmt.Sprintf("%s is in no subnet that is known of %s on node %s", a.Addr, iface, quote(n.Name)),
-				"name the VIP's interface, and write its address with a prefix, as in 192.0.2.1/24")
+			c.Problem(path, fmt.Sprintf("%s is not in a known subnet of %s on node %s", a.Addr, iface, quote(n.Name)),
+				"set the VIP's interface, and write its address with a prefix length, as in 192.0.2.1/24")
 		} else {
-			c.Warning(path, fmt.Sprintf("%s is in no subnet that is known of %s", a.Addr, iface),
+			c.Warning(path, fmt.Sprintf("%s is not in a known subnet of %s", a.Addr, iface),
 				fmt.Sprintf("a client needs an address in %s on the segment of %s, or a route to it there", a.Prefix().Masked(), iface))
 		}
 		return
@@ -179,9 +179,9 @@ func (c check) vrrp() {
 	case c.Told(path):
 	case interval < least || interval > most || interval%step != 0:
 		// RFC 9568, 5.2.7: 12 bits, in hundredths of a second.
-		c.Problem(path, fmt.Sprintf("keepalived cannot advertise every %s", interval), "VRRP version 3 takes 10ms to 40.95s, in steps of 10ms")
+		c.Problem(path, fmt.Sprintf("keepalived cannot advertise every %s", interval), "VRRP version 3 allows 10ms to 40.95s, in steps of 10ms")
 	case interval < 3*step:
-		c.Warning(path, fmt.Sprintf("every %s is so often that a busy machine misses some, and VIPs move for nothing", interval), "30ms and more have not been seen to")
+		c.Warning(path, fmt.Sprintf("every %s is so often that a busy machine misses advertisements, and VIPs move without reason", interval), "30ms or more was reliable in our tests")
 	}
 	if t := c.s.VRRP.Transport; !c.Told("vrrp.transport") && t != Unicast && t != Multicast {
 		c.Problem("vrrp.transport", quote(string(t))+" is no transport", meant(string(t), []string{string(Unicast), string(Multicast)}))

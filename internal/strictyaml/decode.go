@@ -226,14 +226,14 @@ func (n *Node) keyOK(key *yaml.Node, seen map[string]int) bool {
 	case key.Kind != yaml.ScalarNode:
 		message = "a key must be a string"
 	case key.Tag == "!!merge":
-		message, hint = "merge keys (<<) are not taken", "write the keys out"
+		message, hint = "merge keys (<<) are not supported", "write the keys out"
 	case key.Tag != "!!str" || key.Style&yaml.TaggedStyle != 0:
 		message, hint = fmt.Sprintf("the key %s is not a string", shorten(key.Value)), "put it in quotes"
 	case len(key.Value) > maxKey:
 		message = fmt.Sprintf("a key has at most %d bytes", maxKey)
 	case twice:
 		path = join(path, key.Value)
-		message, hint = "duplicate key", fmt.Sprintf("it stands on line %d already", line)
+		message, hint = "duplicate key", fmt.Sprintf("the other is on line %d", line)
 	default:
 		return true
 	}

@@ -157,7 +157,7 @@ func (n *Node) enter() bool {
 	case d.text > maxText:
 		n.Problem(fmt.Sprintf("the document has more than %d bytes, aliases expanded", maxText), "")
 	case n.at.Style&yaml.TaggedStyle != 0 || n.y.Style&yaml.TaggedStyle != 0:
-		n.Problem("tags such as !!str are not taken", "remove the tag; put text in quotes")
+		n.Problem("tags such as !!str are not supported", "remove the tag; put text in quotes")
 		return false
 	default:
 		return true

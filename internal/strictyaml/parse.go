@@ -110,7 +110,7 @@ func (d *Document) parse(data []byte) (root *yaml.Node) {
 		return nil
 	default:
 		p := place{max(second.Line, 1), max(second.Column, 1)}
-		d.at(diag.Error, p, "", "the file holds more than one document", "keep what stands before this ---")
+		d.at(diag.Error, p, "", "the file contains more than one document", "keep only the part before this ---")
 		return nil
 	}
 	return first.Content[0]

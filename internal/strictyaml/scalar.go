@@ -58,7 +58,7 @@ func (n *Node) decodeInt(v reflect.Value) {
 	i, err := strconv.ParseInt(n.y.Value, 10, 32)
 	switch {
 	case !decimal().MatchString(n.y.Value):
-		n.wrongType("a whole number", "write it in decimal digits alone, without a leading 0")
+		n.wrongType("a whole number", "write it with decimal digits only, without a leading 0")
 	case err != nil:
 		n.Problem(fmt.Sprintf("%s is out of range", shorten(n.y.Value)), "")
 	default:
@@ -87,7 +87,7 @@ func (n *Node) decodeText(t encoding.TextUnmarshaler) {
 		return
 	}
 	if len(text) > maxKey {
-		n.Problem(fmt.Sprintf("has %d bytes; %d are the most", len(text), maxKey), "")
+		n.Problem(fmt.Sprintf("has %d bytes; at most %d are allowed", len(text), maxKey), "")
 		return
 	}
 	if err := t.UnmarshalText([]byte(text)); err != nil {
@@ -154,7 +154,7 @@ func (n *Node) freeScalar() any {
 	case "!!int":
 		i, err := strconv.Atoi(n.y.Value)
 		if err != nil || !decimal().MatchString(n.y.Value) {
-			n.Problem(fmt.Sprintf("the number %s is read in more than one way", shorten(n.y.Value)), "put it in quotes, or write it in decimal digits without a leading 0")
+			n.Problem(fmt.Sprintf("the number %s is ambiguous", shorten(n.y.Value)), "put it in quotes, or write it in decimal digits without a leading 0")
 		}
 		return i
 	case "!!float":

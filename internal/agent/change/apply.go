@@ -110,7 +110,7 @@ func (c *Changer) foreign(files []File) string {
 	if len(foreign) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: of no target of this node's agent.yaml; nothing was changed", strings.Join(foreign, ", "))
+	return fmt.Sprintf("%s: not a file of a target in this node's agent.yaml; nothing was changed", strings.Join(foreign, ", "))
 }
 
 // lookAnew makes the next round test the files even if the same files were refused before. The function that it returns undoes

@@ -112,7 +112,7 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 // was interrupted, must go back even if it fails: then its failure is the reason for the change.
 func (c *Changer) ready(ctx context.Context, changed []pending) (failing string, err error) {
 	if anyOf(changed, func(s *state) bool { return s.phase == returning }) {
-		return "the agent ended while it went back", nil
+		return "the agent ended during the rollback", nil
 	}
 	for _, p := range changed {
 		switch err := p.Ready(ctx); {

@@ -68,7 +68,7 @@ var cause = map[event]func(bn *bench){
 			bn.expect(journal.Refused, "a")
 			return
 		}
-		bn.Changer.store, _ = store.Open(filepath.Join(bn.t.TempDir(), "new")) // there is nothing to go back to
+		bn.Changer.store, _ = store.Open(filepath.Join(bn.t.TempDir(), "new")) // there are no last known good files
 		bn.write(bn.a, "broken")
 		bn.expect(journal.Failed, "a")
 	},

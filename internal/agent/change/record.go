@@ -76,7 +76,7 @@ func (c *Changer) commit(changed []pending, number int) (journal.Verdict, string
 			c.owed.goods = map[string]store.Good{}
 		}
 		maps.Copy(c.owed.goods, states)
-		return journal.Proven, fmt.Sprintf("it could not yet be kept as the last known good: %v", err)
+		return journal.Proven, fmt.Sprintf("it could not be saved as last known good yet: %v", err)
 	}
 	return journal.Proven, ""
 }
@@ -85,7 +85,7 @@ func (c *Changer) commit(changed []pending, number int) (journal.Verdict, string
 func (c *Changer) payDebts() {
 	if len(c.owed.goods) > 0 && c.store.Commit(c.owed.goods) == nil {
 		c.owed.goods = nil
-		c.log.Info("the last known good files are kept now")
+		c.log.Info("the last known good files are saved now")
 	}
 	for len(c.owed.changes) > 0 && c.store.Append(c.owed.changes[0]) == nil {
 		c.owed.changes = c.owed.changes[1:]

@@ -75,11 +75,11 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	ch := journal.Change{Number: b.Number, Time: b.Time, Targets: b.Targets}
 	switch {
 	case written == nil && committed(goods, b):
-		ch.Verdict, ch.Reason = journal.Proven, "the agent ended before it could write this down"
+		ch.Verdict, ch.Reason = journal.Proven, "the agent ended before it could record this"
 		c.tell(ch)
 		return c.store.End()
 	case written == nil:
-		ch.Verdict, ch.Reason = journal.Interrupted, "the agent ended in the middle of it: services are taken through it anew"
+		ch.Verdict, ch.Reason = journal.Interrupted, "the agent ended during the change, which begins again"
 		c.tell(ch)
 	case *written != journal.Interrupted:
 		return c.store.End()
@@ -140,7 +140,7 @@ func (c *Changer) putBack(st store.Staged) error {
 		if now.Digest == f.Digest || now.Digest != f.New && !c.isGood(f.Path, now.Digest) {
 			continue
 		}
-		c.log.Warn("taking back a file that was to be applied", "file", f.Path)
+		c.log.Warn("removing a file of an unfinished apply", "file", f.Path)
 		if !f.Was {
 			err = durable.Remove(f.Path)
 		} else {

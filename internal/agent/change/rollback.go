@@ -25,14 +25,14 @@ import (
 func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Change, cause error) (journal.Verdict, string) {
 	// If the agent ends, that says nothing about the files.
 	if ctx.Err() != nil {
-		return journal.Failed, fmt.Sprintf("%v; the agent ended before it could go back", cause)
+		return journal.Failed, fmt.Sprintf("%v; the agent ended before the rollback", cause)
 	}
 	goods, err := c.goods(changed)
 	if err != nil {
 		for _, p := range changed {
 			p.judge(p.digest())
 		}
-		return journal.Failed, fmt.Sprintf("%v; there is nothing to go back to: %v", cause, err)
+		return journal.Failed, fmt.Sprintf("%v; there are no last known good files: %v", cause, err)
 	}
 	// An agent that finds this record must roll back too: some files may already be restored, and others not.
 	c.begin(ch, true)
@@ -40,7 +40,7 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 	for _, p := range changed {
 		did, err := c.restore(p, goods[p.Name()], ch.Number)
 		if err != nil {
-			return c.fail(changed, fmt.Sprintf("%v; cannot go back: %v", cause, err))
+			return c.fail(changed, fmt.Sprintf("%v; cannot roll back: %v", cause, err))
 		}
 		restored = restored || did
 	}
@@ -50,7 +50,7 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 	}
 	for _, p := range changed {
 		if err := c.takeBack(ctx, p); err != nil {
-			return c.fail(changed, fmt.Sprintf("%v; the last known good files are back, but %s does not prove on them: %v", cause, p.Name(), err))
+			return c.fail(changed, fmt.Sprintf("%v; the last known good files were restored, but %s could not be proven: %v", cause, p.Name(), err))
 		}
 	}
 	c.step("taken back")

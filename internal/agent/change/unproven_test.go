@@ -70,7 +70,7 @@ func TestARollbackThatFailsIsTriedAgain(t *testing.T) {
 	bn.now = func() time.Time { return clock }
 	bn.a.failing = true
 	bn.write(bn.a, "a2")
-	if ch := bn.expect(journal.Failed, "a"); !strings.Contains(ch.Reason, "does not prove") {
+	if ch := bn.expect(journal.Failed, "a"); !strings.Contains(ch.Reason, "could not be proven") {
 		t.Errorf("%+v", ch)
 	}
 	bn.nothing() // it is not tried again at once

@@ -50,7 +50,7 @@ func checkVersion(version string) (message, hint string) {
 	case version == "":
 		return "must be " + APIVersion, ""
 	case kind+"/v" == strings.TrimSuffix(APIVersion, "1") && isNewer(number):
-		return fmt.Sprintf("the file is of version %s, this ha-agent understands %s", strictyaml.Quote(version), APIVersion),
+		return fmt.Sprintf("the file has version %s, but this ha-agent supports only %s", strictyaml.Quote(version), APIVersion),
 			"install the ha-agent of the bake that wrote it"
 	}
 	return fmt.Sprintf("must be %s, not %s", APIVersion, strictyaml.Quote(version)), ""

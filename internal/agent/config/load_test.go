@@ -72,7 +72,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	good := string(marshal(t, sample()))
 	for name, c := range map[string]struct{ old, new, want string }{
-		"newer":         {"hapair-agent/v1", "hapair-agent/v2", `the file is of version "hapair-agent/v2", this ha-agent understands hapair-agent/v1`},
+		"newer":         {"hapair-agent/v1", "hapair-agent/v2", `the file has version "hapair-agent/v2", but this ha-agent supports only hapair-agent/v1`},
 		"other kind":    {"hapair-agent/v1", "hapair/v1", `must be hapair-agent/v1, not "hapair/v1"`},
 		"unknown key":   {"cluster:", "klaster:", "klaster: unknown key"},
 		"bad address":   {"192.168.56.102", "192.168.56.300", `peers[0].addresses[0]: "192.168.56.300" is not understood`},

@@ -94,7 +94,7 @@ func (p *Panics) note(part string, v any, stack []byte) error {
 	one.Reason, one.Last = err.reason, now.UTC()
 	if p.Log != nil && (one.because != err.reason || now.Sub(one.logged).Abs() >= logAgain) {
 		one.because, one.logged = err.reason, now
-		p.Log.Error("a part of the agent panicked; the others go on", "part", part, "panic", err.reason, "count", one.Count, "stack", string(stack))
+		p.Log.Error("a part of the agent panicked; the others continue", "part", part, "panic", err.reason, "count", one.Count, "stack", string(stack))
 	}
 	return err
 }

@@ -35,7 +35,7 @@ const (
 )
 
 // ErrNoDaemon reports that the daemon does not answer.
-var ErrNoDaemon = errors.New("the agent's daemon does not answer: `systemctl status ha-agent` tells why")
+var ErrNoDaemon = errors.New("the agent's daemon does not answer: `systemctl status ha-agent` shows why")
 
 // Ask sends one request and decodes its result.
 func Ask(ctx context.Context, path string, req Request, result any) error {

@@ -82,9 +82,9 @@ func (s *Status) targetProblem(t Target) string {
 	}
 	switch {
 	case t.Drift:
-		return fmt.Sprintf("the files are not those that it runs on (generation %d)%s", t.Generation, because)
+		return fmt.Sprintf("the files differ from those that it runs on (generation %d)%s", t.Generation, because)
 	case last.Verdict == journal.Failed || last.Verdict == journal.Interrupted:
-		return "it is not known to run on its files" + because
+		return "it is not known whether it runs on its files" + because
 	case t.Generation == 0 && because != "":
 		return "no files were ever proven" + because
 	}

@@ -66,7 +66,7 @@ type Result struct {
 }
 
 // errForce is appended to a refusal.
-var errForce = errors.New("`ha-agent maintenance on --force` goes on all the same, and the virtual IPs have no holder then")
+var errForce = errors.New("`ha-agent maintenance on --force` ignores that, and leaves the virtual IPs without a holder")
 
 // on takes the node out of service: first a peer takes the VIPs over, then the mark is written. If no peer does, the VIPs stay,
 // unless force is given.
@@ -148,7 +148,7 @@ func (m *Service) able() error {
 		for _, name := range v.Instances {
 			switch state, told := states[name]; {
 			case !told:
-				return fmt.Errorf("keepalived has not told the state of %s", name)
+				return fmt.Errorf("keepalived has not reported the state of %s", name)
 			case state != keepalived.Master && state != keepalived.Backup:
 				return fmt.Errorf("%s is %s", name, state)
 			}
@@ -199,7 +199,7 @@ func (m *Service) unheld() ([]vip.Held, error) {
 	for _, v := range m.VIPs {
 		on, missing := vip.Of(v, held)
 		if len(on) > 0 {
-			return nil, fmt.Errorf("keepalived does not let go of %v", on[0])
+			return nil, fmt.Errorf("keepalived does not release %v", on[0])
 		}
 		for _, a := range missing {
 			all = append(all, vip.Held{Interface: v.Interface, Address: a})

@@ -32,7 +32,7 @@ type pair struct {
 	moved      bool // the peer has taken the VIP over
 	there      bool // the peer answers for its own address
 	takes      bool
-	stuck      bool // this node's keepalived does not let go
+	stuck      bool // this node's keepalived does not release
 	clock      time.Time
 	gaveBefore bool // the VIP was off this node before a peer had it, and before the mark was there
 	state      keepalived.State
@@ -122,12 +122,12 @@ func TestMaintenance(t *testing.T) {
 		"the peer does not take over":             {set: func(p *pair) { p.takes = false }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
 		"the peer does not take over, firm":       {set: func(p *pair) { p.takes, p.firm = false, true }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
 		"a peer takes over, firm":                 {set: func(p *pair) { p.firm = true }},
-		"keepalived does not let go":              {set: func(p *pair) { p.stuck = true }, refused: "no peer takes over"},
-		"keepalived does not let go, firm":        {set: func(p *pair) { p.stuck, p.firm = true, true }, refused: "does not let go"},
+		"keepalived does not release":             {set: func(p *pair) { p.stuck = true }, refused: "no peer takes over"},
+		"keepalived does not release, firm":       {set: func(p *pair) { p.stuck, p.firm = true, true }, refused: "does not release"},
 		"no peer is there, and it must be":        {set: func(p *pair) { p.there, p.takes = false, false }, force: true},
 		"the peer does not take over, it must be": {set: func(p *pair) { p.takes = false }, force: true},
 		"a peer behind a router takes over":       {set: func(p *pair) { p.networks = func() ([]network, error) { return nil, nil } }},
-		"keepalived does not let go, forced":      {set: func(p *pair) { p.stuck = true }, force: true},
+		"keepalived does not release, forced":     {set: func(p *pair) { p.stuck = true }, force: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,11 +29,11 @@ const (
 // that name for the scraped machine.
 func All() []Metric {
 	return []Metric{
-		{"hapair_build_info", gauge, "Always 1; the versions of what runs, empty where they are not known.", []string{"version", "haproxy", "keepalived"}},
+		{"hapair_build_info", gauge, "Always 1. The labels are the running versions, empty if unknown.", []string{"version", "haproxy", "keepalived"}},
 		{"hapair_vip_held", gauge, "1 while the kernel of this node has the address of the VIP.", []string{"vip", "address"}},
 		{"hapair_vip_other_holders", gauge, "Machines that answer for the address while this node has it, too. More than 0 is a split brain.", []string{"vip", "address"}},
-		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot ask the link who else answers for it.", []string{"vip"}},
-		{"hapair_vrrp_state", gauge, "1 for the state that the keepalived that runs now says the instance is in, 0 for all others.", []string{"vrrp_instance", "state"}},
+		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot find out whether other machines answer for it.", []string{"vip"}},
+		{"hapair_vrrp_state", gauge, "1 for the state that the running keepalived reports for the instance, 0 for all others.", []string{"vrrp_instance", "state"}},
 		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"vrrp_instance"}},
 		{"hapair_on_change_runs_total", counter, "Runs of the VIP's on_change command, by how they ended.", []string{"vip", "result"}},
 		{"hapair_on_change_failed", gauge, "1 while the last run of the VIP's on_change command has failed.", []string{"vip"}},
@@ -47,7 +47,7 @@ func All() []Metric {
 		{"hapair_changes_total", counter, "Changes of configuration by how they ended.", []string{"verdict"}},
 		{"hapair_last_change_timestamp_seconds", gauge, "When the last change of configuration was noticed; absent before the first.", nil},
 		{"hapair_config_generation", gauge, "Number of the change that proved the last known good files of the target; 0: none yet.", []string{"target"}},
-		{"hapair_config_drift", gauge, "1 while the files of the target are other than the last known good ones, on which it runs.", []string{"target"}},
+		{"hapair_config_drift", gauge, "1 while the files of the target differ from the last known good ones, on which it runs.", []string{"target"}},
 		{"hapair_revision_number", gauge, "Number of the revision that the last rollout confirmed here; 0: none yet.", nil},
 		{"hapair_revision_info", gauge, "Always 1; the ID of that revision, the same on all nodes that run it. Absent before the first rollout.", []string{"id"}},
 		{"hapair_revision_drift_files", gauge, "Files that were edited since that revision was rolled out.", nil},

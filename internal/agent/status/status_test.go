@@ -100,7 +100,7 @@ func TestWithAndWithoutTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := o.Observe(t.Context())
-	if len(s.Instances) != 1 || s.Instances[0].State != control.Unknown || s.Instances[0].Why != "only the daemon hears what keepalived tells" || s.Daemon.Running {
+	if len(s.Instances) != 1 || s.Instances[0].State != control.Unknown || s.Instances[0].Why != "only the daemon receives the states of keepalived" || s.Daemon.Running {
 		t.Errorf("without it: %+v, %+v", s.Instances, s.Daemon)
 	}
 	if s.Versions.Keepalived != "2.2.8" || s.HAProxy.Why == "" || s.LastChange.Number != 4 {

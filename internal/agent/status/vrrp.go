@@ -26,7 +26,7 @@ func (o *Observer) instances(ctx context.Context, held []vip.Held) []control.Ins
 			i.State = control.Unknown
 		}
 		if o.Daemon == nil {
-			i.Why = "only the daemon hears what keepalived tells"
+			i.Why = "only the daemon receives the states of keepalived"
 		}
 		all = append(all, i)
 	}

@@ -76,11 +76,11 @@ func get[T any](path string) (*T, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, unreadable("what the agent was about to do", err)
+		return nil, unreadable("the record of an unfinished change", err)
 	}
 	v := new(T)
 	if err := json.Unmarshal(b, v); err != nil {
-		return nil, damaged{fmt.Errorf("cannot use what the agent was about to do: %s is damaged: %w", path, err)}
+		return nil, damaged{fmt.Errorf("cannot use the record of an unfinished change: %s is damaged: %w", path, err)}
 	}
 	return v, nil
 }

@@ -101,7 +101,7 @@ func (s *Store) Fill(g Good) (Good, error) {
 	filled := Good{g.Generation, g.Time, make([]File, len(g.Files))}
 	for i, f := range g.Files {
 		if !isDigest(f.Digest) {
-			return Good{}, fmt.Errorf("cannot read the last known good %s: %q is no digest", f.Path, f.Digest)
+			return Good{}, fmt.Errorf("cannot read the last known good %s: %q is not a digest", f.Path, f.Digest)
 		}
 		b, err := regular.ReadFile(s.good(f.Digest), regular.MaxConfig)
 		if err != nil {

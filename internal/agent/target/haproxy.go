@@ -217,5 +217,5 @@ func (t *HAProxy) refused(ctx context.Context) error {
 			}
 		}
 	}
-	return fmt.Errorf("haproxy could not start a worker on it: `journalctl -u %s` tells why", t.conf.Unit)
+	return fmt.Errorf("haproxy could not start a worker on it: `journalctl -u %s` shows why", t.conf.Unit)
 }

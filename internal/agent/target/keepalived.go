@@ -146,7 +146,7 @@ func (t *Keepalived) proveStates(ctx context.Context) error {
 		case u.Active == "inactive": // an operator stopped it, which says nothing about the file
 			return true, ErrNotRunning
 		case err != nil: // a service that is just ending may have been stopped
-			return errors.Is(err, ErrFailing), errors.New("keepalived does not run on it")
+			return errors.Is(err, ErrFailing), errors.New("keepalived does not run with it")
 		}
 		held, err := t.addresses()
 		if err != nil {

@@ -100,7 +100,7 @@ func TestAKeepalivedThatIsStoppedWhileItProves(t *testing.T) {
 	}{
 		{"stopped", states{active, ending, ending, stopped}, ErrNotRunning},
 		{"started anew", states{active, ending, ending, active}, nil},
-		{"it ends by itself", states{active, ending, failed}, errors.New("keepalived does not run on it")},
+		{"it ends by itself", states{active, ending, failed}, errors.New("keepalived does not run with it")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

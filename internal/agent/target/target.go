@@ -50,7 +50,7 @@ type Units interface {
 }
 
 // ErrNotRunning reports that a service does not run. New files are tried again when it does.
-var ErrNotRunning = errors.New("its service does not run; its files are taken over when it does")
+var ErrNotRunning = errors.New("its service does not run; its files are loaded when it does")
 
 // ErrFailing reports that a service starts and exits again and again.
 var ErrFailing = errors.New("its service does not stay up")

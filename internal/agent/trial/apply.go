@@ -552,7 +552,7 @@ func (a *application) prove(ctx context.Context) error {
 		}
 		for _, in := range s.Instances {
 			if in.State == control.Unknown && !s.Maintenance {
-				return false, fmt.Errorf("keepalived has not told the state of %s", in.Name)
+				return false, fmt.Errorf("keepalived has not reported the state of %s", in.Name)
 			}
 		}
 		return true, nil

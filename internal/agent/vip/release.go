@@ -32,7 +32,7 @@ type Released struct {
 }
 
 func (r Released) String() string {
-	return fmt.Sprintf("took %v off %s, which keepalived had left behind", r.Address, r.Interface)
+	return fmt.Sprintf("removed %v from %s, which keepalived had left", r.Address, r.Interface)
 }
 
 // Release removes the virtual IPs, each from its own interface, and returns those that it removed. It never touches other
@@ -56,7 +56,7 @@ func (r Releaser) Release() ([]Released, error) {
 			return released, err
 		}
 		if pid != 0 {
-			return released, fmt.Errorf("cannot take %v off %s: %w (process %d); `systemctl stop keepalived` gives it away", a.prefix, a.name, ErrInUse, pid)
+			return released, fmt.Errorf("cannot remove %v from %s: %w (process %d); `systemctl stop keepalived` gives it away", a.prefix, a.name, ErrInUse, pid)
 		}
 		switch err := r.remove(a, all); {
 		case errors.Is(err, unix.EADDRNOTAVAIL): // another process removed it, and announces that

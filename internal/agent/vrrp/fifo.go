@@ -151,7 +151,7 @@ func (v *States) readOne(ctx context.Context) error {
 		return fmt.Errorf("cannot look at the notify fifo: %w", err)
 	}
 	if mine.Mode()&os.ModeNamedPipe == 0 {
-		return fmt.Errorf("cannot read %s: it is no fifo", v.Path)
+		return fmt.Errorf("cannot read %s: it is not a fifo", v.Path)
 	}
 	interrupt := func() { f.SetReadDeadline(time.Unix(1, 0)) }
 	defer context.AfterFunc(ctx, interrupt)()

@@ -39,7 +39,7 @@ func (v *States) tell() error {
 			continue
 		}
 		if err := keepalived.WriteTrackFile(file, word); err != nil {
-			v.Log.Error("cannot tell keepalived who holds its VIPs", "instance", name, "error", err)
+			v.Log.Error("cannot tell keepalived which VIPs this node holds", "instance", name, "error", err)
 			failed = fmt.Errorf("cannot tell keepalived the priority of %s: %w", name, err)
 		}
 	}

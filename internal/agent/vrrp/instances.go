@@ -105,11 +105,11 @@ func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 		if master := i.State == keepalived.Master; master == (kernel == Held) && kernel != PresenceUnknown {
 			return ""
 		}
-		return "keepalived said " + string(i.State) + ", which nothing bears out: " + err.Error()
+		return "keepalived said " + string(i.State) + ", which cannot be confirmed: " + err.Error()
 	case !unit.Running() || unit.MainPID == 0:
 		return "keepalived does not run"
 	case i.SinceBoot < unit.StartedSinceBoot:
-		return "keepalived was started anew and has not told yet"
+		return "keepalived was restarted and has not reported a state yet"
 	}
 	return ""
 }

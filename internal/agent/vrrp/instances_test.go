@@ -24,14 +24,14 @@ func TestDoubt(t *testing.T) {
 		why      string // in it; empty: no doubt
 	}{
 		{"told by the process that runs", Instance{State: "MASTER", SinceBoot: 101 * time.Second}, PresenceUnknown, runs, nil, ""},
-		{"told by one before it", Instance{State: "MASTER", SinceBoot: 99 * time.Second}, PresenceUnknown, runs, nil, "started anew"},
+		{"told by one before it", Instance{State: "MASTER", SinceBoot: 99 * time.Second}, PresenceUnknown, runs, nil, "was restarted"},
 		{"nothing runs", Instance{State: "MASTER", SinceBoot: 101 * time.Second}, PresenceUnknown, systemd.Unit{Active: "failed"}, nil, "does not run"},
 		{"it is starting", Instance{State: "MASTER", SinceBoot: 101 * time.Second}, PresenceUnknown, systemd.Unit{Active: "activating"}, nil, "does not run"},
 		{"the kernel bears out a MASTER", Instance{State: "MASTER"}, Held, systemd.Unit{}, noBus, ""},
 		{"and a BACKUP", Instance{State: "BACKUP"}, NotHeld, systemd.Unit{}, noBus, ""},
-		{"the kernel does not", Instance{State: "MASTER"}, NotHeld, systemd.Unit{}, noBus, "nothing bears out"},
-		{"nor in part", Instance{State: "MASTER"}, HeldInPart, systemd.Unit{}, noBus, "nothing bears out"},
-		{"nor if it is not known", Instance{State: "BACKUP"}, PresenceUnknown, systemd.Unit{}, noBus, "nothing bears out"},
+		{"the kernel does not", Instance{State: "MASTER"}, NotHeld, systemd.Unit{}, noBus, "cannot be confirmed"},
+		{"nor in part", Instance{State: "MASTER"}, HeldInPart, systemd.Unit{}, noBus, "cannot be confirmed"},
+		{"nor if it is not known", Instance{State: "BACKUP"}, PresenceUnknown, systemd.Unit{}, noBus, "cannot be confirmed"},
 	} {
 		got := doubt(tt.instance, tt.kernel, tt.unit, tt.err)
 		if !strings.Contains(got, tt.why) || tt.why == "" && got != "" {

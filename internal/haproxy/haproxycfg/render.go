@@ -145,7 +145,7 @@ func logTarget(s *spec.Spec, n *spec.Node) (target string, sendHostname bool, er
 	}
 	addr, ok := s.Log.AddrPort(n)
 	if !ok {
-		return "", false, fmt.Errorf("log address %q is no path, no IP address and not node", s.Log.Target)
+		return "", false, fmt.Errorf("log address %q is not a path, an IP address or node", s.Log.Target)
 	}
 	return addr.String(), !isAddressOf(n, addr.Addr()), nil
 }

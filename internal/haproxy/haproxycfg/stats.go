@@ -42,7 +42,7 @@ func newStatsPage(s *spec.Spec, n *spec.Node) (*statsPage, error) {
 	}
 	if in.User == "" {
 		if len(in.Allow) == 0 {
-			return nil, problem("stats", "nobody may see the page", "name a user with a password, or networks in allow")
+			return nil, problem("stats", "no client may see the page", "name a user with a password, or networks in allow")
 		}
 		return p, nil
 	}

@@ -10,11 +10,11 @@ import (
 // begin a comment, a quotation or another line (configuration.txt, "2.2. Quoting and escaping").
 func word(s string) (string, error) {
 	if s == "" {
-		return "", fmt.Errorf("an empty value stands where haproxy.cfg needs a word")
+		return "", fmt.Errorf("an empty value is not allowed: haproxy.cfg needs a word")
 	}
 	for _, r := range s {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"'\#`, r) {
-			return "", fmt.Errorf("%q cannot stand in haproxy.cfg: it holds %q", s, r)
+			return "", fmt.Errorf("%q is not allowed in haproxy.cfg: it contains %q", s, r)
 		}
 	}
 	return s, nil

@@ -180,11 +180,11 @@ func newInstance(s *spec.Spec, n *spec.Node, vip *spec.VIP, grouped []string) (i
 // a comment ("#", "!"), a quotation, a block, a definition ("$"), a condition ("@") or another line (keepalived.conf(5)).
 func word(s string) (string, error) {
 	if s == "" {
-		return "", fmt.Errorf("an empty value stands where keepalived.conf needs a word")
+		return "", fmt.Errorf("an empty value is not allowed: keepalived.conf needs a word")
 	}
 	for _, r := range s {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'\\#!{}$@~<>|", r) {
-			return "", fmt.Errorf("%q cannot stand in keepalived.conf: it holds %q", s, r)
+			return "", fmt.Errorf("%q is not allowed in keepalived.conf: it contains %q", s, r)
 		}
 	}
 	return s, nil
