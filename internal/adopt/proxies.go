@@ -100,7 +100,7 @@ func (im *importer) resolve(p *section) []line {
 			}
 			continue
 		}
-		if l.words[0] == "timeout" && readable(&l) {
+		if l.words[0] == "timeout" && readable(&l) && !inBackend(p, &l) {
 			im.timeoutInPlace(p, &l)
 			continue
 		}
@@ -116,6 +116,11 @@ func (im *importer) resolve(p *section) []line {
 		out = append(out, l)
 	}
 	return out
+}
+
+// inBackend reports whether a line of a backend is one of the timeouts that both halves may have.
+func inBackend(p *section, l *line) bool {
+	return p.kind == "backend" && strings.HasPrefix(l.word(1), "http-")
 }
 
 func readable(l *line) bool {
@@ -308,7 +313,11 @@ func (im *importer) service(p *section, common map[string]time.Duration) (mappin
 	im.leads(m, &lines, own, path)
 	back := take(&lines, func(l *line) bool { return sideOf(l) == servers })
 	if own {
-		back = im.pool(m, path+".", mode, back, p, plan.onlyPort())
+		port := plan.onlyPort()
+		if len(raw) > 0 {
+			port = 0
+		}
+		back = im.pool(m, path+".", mode, back, p, port)
 	}
 	front := append(raw, lines...)
 	im.linesOf(m, front, back, plan, path)

@@ -69,7 +69,7 @@ func (r *Result) Print(w io.Writer, p Proof) {
 		}
 	}
 	fmt.Fprintf(w, "\nProof: haproxy.cfg as rendered from the spec, against the old file: %d frontends, %d backends, %d servers\n", p.Frontends, p.Backends, p.Servers)
-	for _, d := range p.Differences {
+	for _, d := range p.grouped() {
 		why := d.Why
 		if why == "" {
 			why = "NOT MEANT"
@@ -86,6 +86,33 @@ func (r *Result) Print(w io.Writer, p Proof) {
 	if p.Equal {
 		fmt.Fprintln(w, "  They do the same.")
 	}
+}
+
+// grouped puts the differences that hapair means into one for each kind.
+func (p *Proof) grouped() []Difference {
+	var out []Difference
+	where := map[Difference][]string{}
+	for _, d := range p.Differences {
+		at := d.Where
+		if d.Why == "" {
+			out = append(out, d)
+			continue
+		}
+		d.Where = ""
+		if where[d] == nil {
+			out = append(out, d)
+		}
+		where[d] = append(where[d], at)
+	}
+	for i, d := range out {
+		if at := where[d]; len(at) > 0 {
+			out[i].Where = at[0]
+			if len(at) > 1 {
+				out[i].Where = fmt.Sprintf("%s and %d more", at[0], len(at)-1)
+			}
+		}
+	}
+	return out
 }
 
 // oneLine is a finding with its place.

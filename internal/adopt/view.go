@@ -49,6 +49,10 @@ func (r *Result) Compare(rendered string) []Difference {
 		if !renamed {
 			to = plain
 		}
+		_, split := now.halves["frontend "+to+"-frontend"]
+		if split && section == "listen" && kind == "backend" {
+			a = a.ofServers()
+		}
 		b, ok := now.halves[kind+" "+to]
 		if !ok && kind == "frontend" {
 			b, ok = now.halves["frontend "+to+"-frontend"]
@@ -64,6 +68,25 @@ func (r *Result) Compare(rendered string) []Difference {
 	}
 	out = append(out, compareLists("global", old.global, now.global)...)
 	out = append(out, compareLists("", old.other, now.other)...)
+	return out
+}
+
+// ofServers returns the half of a listen section without the lines that both halves may have: the section is rendered as a
+// frontend, which has them, and a backend.
+func (h half) ofServers() half {
+	out := half{single: map[string]string{}, lists: map[string][]string{}}
+	for k, v := range h.single {
+		if l := newLine("", 0, v); k == "mode" || k == "option check" || sideOf(&l) == servers {
+			out.single[k] = v
+		}
+	}
+	for k, list := range h.lists {
+		for _, v := range list {
+			if l := newLine("", 0, v); k == "server" || sideOf(&l) == servers {
+				out.lists[k] = append(out.lists[k], v)
+			}
+		}
+	}
 	return out
 }
 
@@ -355,7 +378,7 @@ func newHalf(s *section, which side) half {
 		case l.words[0] == "default-server":
 			server, defaultWords = addDefault(server, defaultWords, l)
 		case l.words[0] == "server":
-			h.lists["server"] = append(h.lists["server"], serverView(l, server, defaultWords))
+			h.lists["server"] = append(h.lists["server"], serverView(l, server, defaultWords, onlyPort(s)))
 		case l.words[0] == "log":
 			h.single["log global"] = "log global"
 			if !l.is("log", "global") {
@@ -373,7 +396,23 @@ func newHalf(s *section, which side) half {
 		}
 	}
 	h.usual(which, checks)
+	if own := len(h.lists["server"]) > 0 || slices.ContainsFunc(s.lines, func(l line) bool { return strings.HasPrefix(l.words[0], "server") }); s.kind == "listen" && own &&
+		which == clients && h.single["default_backend"] == "" {
+		h.single["default_backend"] = "default_backend " + s.name
+	}
 	return h
+}
+
+// onlyPort is the port of a listen section that binds one, for servers without a port.
+func onlyPort(s *section) int {
+	port := 0
+	for _, b := range bindsOf(s) {
+		if s.kind != "listen" || !b.tcp || b.low != b.high || port != 0 && port != b.low {
+			return 0
+		}
+		port = b.low
+	}
+	return port
 }
 
 // usual fills in what haproxy has without a line, and how servers are checked.
@@ -393,7 +432,7 @@ func (h *half) usual(which side, checks []line) {
 			delete(h.single, "balance")
 		}
 	}
-	if which == clients && h.single["mode"] == "mode tcp" {
+	if h.single["mode"] == "mode tcp" {
 		delete(h.single, "timeout http-request")
 		delete(h.single, "timeout http-keep-alive")
 	}
@@ -501,8 +540,11 @@ func addDefault(d server, words []string, l *line) (server, []string) {
 }
 
 // serverView writes a server with everything that default-server says.
-func serverView(l *line, d server, words []string) string {
+func serverView(l *line, d server, words []string, port int) string {
 	s, ok := readServer(l)
+	if s.port == 0 && !socketName.MatchString(s.address) {
+		s.port = port
+	}
 	if !ok {
 		return strings.Join(l.words, " ") + " with " + strings.Join(optionSet(words), " ") + fmt.Sprintf(" %s %s %s", milliseconds(or(d.inter, "2s")), or(d.rise, "2"), or(d.fall, "3"))
 	}
