@@ -113,7 +113,8 @@ func (r *Rollout) pending(seen []Seen) error {
 		switch {
 		case t == nil:
 		case t.Open:
-			return &Busy{fmt.Errorf("cannot roll out: another rollout is at work: on %s, %v is %s since %s", s.Node, t.Ref, t.Phase, t.Since.Format(time.RFC3339))}
+			return &Busy{fmt.Errorf("cannot roll out: another rollout is at work: on %s, %v is %s since %s; if that rollout was interrupted, the nodes end it within a minute",
+				s.Node, t.Ref, t.Phase, t.Since.Format(time.RFC3339))}
 		default:
 			why := t.Waits
 			if why == "" {

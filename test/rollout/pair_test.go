@@ -136,7 +136,7 @@ func (p *pair) rollout(t *testing.T, want int, args ...string) string {
 func (p *pair) logs(t *testing.T) {
 	t.Helper()
 	for _, h := range p.hosts() {
-		out, _, _ := h.Run(t.Context(), "journalctl", "-n", "60", "--no-pager", "-o", "short-precise", "-u", "hapair-revision*", "-u", "ha-agent", "-u", "keepalived", "-u", "haproxy")
+		out, _, _ := h.Run(t.Context(), "journalctl", "-n", "60", "--no-pager", "-o", "short-precise", "-u", "hapair-revision*", "-u", "ha-agent", "-u", "keepalived")
 		t.Logf("%s:\n%s", h.Name, out)
 	}
 }
@@ -298,6 +298,15 @@ func (p *pair) killedAt(t *testing.T, text string) string {
 	t.Logf("bake rollout, killed at %q: %v\n%s", text, err, out.String())
 	if err == nil || cmd.ProcessState.ExitCode() != -1 {
 		t.Errorf("bake was not killed: %v", err)
+	}
+	// What bake has asked for last is still done.
+	for _, h := range p.hosts() {
+		cluster.Eventually(t.Context(), t, time.Minute, func() error {
+			if out, status, err := h.Run(t.Context(), "pgrep", "-f", "revision serv[e]"); err != nil || status == 0 {
+				return fmt.Errorf("%s still answers bake: %w %s", h.Name, err, out)
+			}
+			return nil
+		})
 	}
 	return out.String()
 }
