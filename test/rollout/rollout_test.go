@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -28,6 +29,7 @@ func TestRollout(t *testing.T) {
 		{"bake killed between the nodes", killedBetween},
 		{"bake killed when all are on trial", killedOnTrial},
 		{"bake killed when one node is confirmed", killedWhenConfirmed},
+		{"only one node hears the confirmation", confirmedOnOne},
 		{"two at once", twoAtOnce},
 		{"based on an old revision", oldBase},
 		{"edited by hand", edited},
@@ -216,6 +218,37 @@ func killedWhenConfirmed(t *testing.T, p *pair) {
 	})
 }
 
+// confirmedOnOne kills bake before it confirms, and confirms one node: the other one must learn of it from that node.
+func confirmedOnOne(t *testing.T, p *pair) {
+	before := p.one(t, converged)
+	if err := os.RemoveAll(p.bake.Spec + ".revision"); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, p.spec("", server(209)))
+	holder, other := p.Settle(t)
+	p.serve(t, func() {
+		p.killedAt(t, strings.ReplaceAll(holder.Name, "-", "_")+": take over haproxy")
+		var id string
+		cluster.Eventually(t.Context(), t, converged, func() error {
+			for _, h := range p.hosts() {
+				s, err := p.show(t.Context(), h)
+				if err != nil {
+					return err
+				}
+				if s.Trial == nil || s.Trial.Phase != revision.OnTrial || !s.Trial.Open {
+					return fmt.Errorf("the trial of %s is %+v", h.Name, s.Trial)
+				}
+				id = s.Trial.ID
+			}
+			return nil
+		})
+		if err := cluster.Pipe(t.Context(), other, fmt.Sprintf(`{"op":"commit","id":%q}`+"\n", id), "ha-agent revision serve"); err != nil {
+			t.Fatal(err)
+		}
+		p.want(t, before.Number+1, "192.168.56.209", 2)
+	})
+}
+
 func twoAtOnce(t *testing.T, p *pair) {
 	before := p.one(t, converged)
 	if err := os.RemoveAll(p.bake.Spec + ".revision"); err != nil {
@@ -253,11 +286,11 @@ func oldBase(t *testing.T, p *pair) {
 	if err := os.WriteFile(path, []byte(old), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, p.spec("", server(209)))
+	p.write(t, p.spec("", server(211)))
 	if out := p.rollout(t, 1); !strings.Contains(out, filepath.Base(path)) {
 		t.Errorf("the refusal does not name the file: %s", out)
 	}
-	p.want(t, before.Number, "192.168.56.209", 0)
+	p.want(t, before.Number, "192.168.56.211", 0)
 	if err := os.WriteFile(path, now, 0o644); err != nil {
 		t.Fatal(err)
 	}
