@@ -40,6 +40,12 @@ func Common() []File {
 	)
 }
 
+// Former returns where nodes from older images have files of Common. There, they would hide the new ones.
+func Former() []string {
+	return []string{"/etc/systemd/system/haproxy.service.d/hapair.conf", "/etc/systemd/system/keepalived.service.d/hapair.conf",
+		"/etc/systemd/networkd.conf.d/hapair.conf"}
+}
+
 // Revision returns the units of a rollout's trial: the one that confirms or undoes it, and those that answer other nodes.
 func Revision() []File {
 	return []File{

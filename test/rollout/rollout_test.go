@@ -86,11 +86,16 @@ fi
 exec /usr/lib/hapair/old-agent "$@"
 `
 
-// firstContact rolls out to nodes whose agent does not know rollouts, and which do not have its units.
+// firstContact rolls out to nodes whose agent does not know rollouts, which do not have its units, and have other units where
+// older images had them.
 func firstContact(t *testing.T, p *pair) {
 	const script = `cp /usr/bin/ha-agent /usr/lib/hapair/old-agent
 systemctl disable --now hapair-revision.socket hapair-revision.service
 rm -f /usr/lib/systemd/system/hapair-revision*
+for unit in haproxy keepalived; do
+	mkdir -p /etc/systemd/system/$unit.service.d
+	mv /usr/lib/systemd/system/$unit.service.d/hapair.conf /etc/systemd/system/$unit.service.d/
+done
 cat >/usr/bin/ha-agent.new
 chmod 755 /usr/bin/ha-agent.new
 mv /usr/bin/ha-agent.new /usr/bin/ha-agent
@@ -359,7 +364,7 @@ func powerCut(t *testing.T, p *pair) {
 // restarted rolls out what needs a restart of haproxy: each node hands the VIP over before.
 func restarted(t *testing.T, p *pair) {
 	before := p.one(t, converged)
-	const dropIn = "/etc/systemd/system/haproxy.service.d/hapair.conf"
+	const dropIn = "/usr/lib/systemd/system/haproxy.service.d/hapair.conf"
 	for _, h := range p.hosts() {
 		if err := cluster.Pipe(t.Context(), h, "\n# edited\n", `cat >>"$1"`, dropIn); err != nil {
 			t.Fatal(err)
@@ -461,7 +466,7 @@ func documented(t *testing.T, p *pair) {
 // ownConfig rolls out a haproxy.cfg of the operator's own, with which haproxy takes other arguments, and goes back.
 func ownConfig(t *testing.T, p *pair) {
 	before := p.one(t, converged)
-	own := "global\n    maxconn 100\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n" +
+	own := "global\n    maxconn 100\n    log /dev/log local0\ndefaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n" +
 		"frontend own\n    bind 192.168.1.32:5000\n    default_backend web\nbackend web\n    server web_1 192.168.56.201:5000 check\n"
 	if err := os.WriteFile(filepath.Join(p.bake.Dir, "own.cfg"), []byte(own), 0o600); err != nil {
 		t.Fatal(err)

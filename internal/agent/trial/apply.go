@@ -77,6 +77,9 @@ func (a *application) plan() error {
 		a.kinds[f.Path] = d
 		if d != otherOwner {
 			old, _ := onDisk(f.Path) // one that cannot be read is replaced like one that is not there
+			if moved := strings.Replace(f.Path, "/usr/lib/systemd/", "/etc/systemd/", 1); slices.Contains(a.gone, moved) {
+				old, _ = onDisk(moved) // it only moves
+			}
 			files = append(files, effect.File{Path: f.Path, Old: old.Data, New: append([]byte{}, f.Data...)})
 		}
 	}

@@ -116,6 +116,7 @@ func ours(current *revision.Content) []string {
 		}
 		return paths
 	}
+	paths = append(paths, units.Former()...)
 	_, err := os.Lstat(wellknown.HAProxySockets)
 	for _, f := range units.All(units.Features{Node: true, Firewall: true, Certificates: true}) {
 		if f.Path == wellknown.HAProxyDefaults && err != nil {
@@ -143,7 +144,7 @@ func removed(paths []string, to revision.Content) []string {
 // isShipped reports whether hapair ships a file on its own account, and not because a spec names it.
 func isShipped(path string) bool {
 	all := units.All(units.Features{Node: true, Firewall: true, Certificates: true})
-	return slices.ContainsFunc(all, func(f units.File) bool { return f.Path == path })
+	return slices.Contains(units.Former(), path) || slices.ContainsFunc(all, func(f units.File) bool { return f.Path == path })
 }
 
 // isTrials reports whether a file belongs to the trial itself, without which it could not come to an end.

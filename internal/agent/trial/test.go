@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -46,6 +47,11 @@ func Test(ctx context.Context, run validator.Runner, to revision.Content, conf *
 		return "", err
 	}
 	files = append(files, more...)
+	conf, remove, err := withoutSockets(to, conf)
+	if err != nil {
+		return "", err
+	}
+	defer remove()
 	node := target.Node{Conf: conf, ProcSys: "/proc/sys", Store: store.At(wellknown.AgentState), Run: run}
 	var reasons []string
 	for _, t := range node.Targets() {
@@ -57,6 +63,27 @@ func Test(ctx context.Context, run validator.Runner, to revision.Content, conf *
 		}
 	}
 	return strings.Join(reasons, "; "), nil
+}
+
+// withoutSockets returns the configuration with which haproxy.cfg is tested by itself if the file with hapair's sockets, which
+// still lies beside it, is to go.
+func withoutSockets(to revision.Content, conf *config.Config) (c *config.Config, remove func(), err error) {
+	cfg, has := to.File(conf.HAProxy.Config)
+	_, stays := to.File(wellknown.HAProxySockets)
+	if _, err := os.Lstat(wellknown.HAProxySockets); err != nil || stays || !has {
+		return conf, func() {}, nil
+	}
+	dir, err := os.MkdirTemp(wellknown.Revisions, "test-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot test haproxy.cfg: %w", err)
+	}
+	alone := *conf
+	alone.HAProxy.Config = filepath.Join(dir, filepath.Base(cfg.Path))
+	if err := os.WriteFile(alone.HAProxy.Config, cfg.Data, 0o600); err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, fmt.Errorf("cannot test haproxy.cfg: %w", err)
+	}
+	return &alone, func() { os.RemoveAll(dir) }, nil
 }
 
 // mountpoint is a directory that no test needs.
