@@ -44,6 +44,7 @@ func commands() []command {
 		{"release", "", "remove virtual IPs that keepalived left behind", cmdRelease},
 		{"apply", "DIR", "install a set of files as one change, and wait for the result (0: proven, 1: refused)", cmdApply},
 		{"server", "ready|drain|disable|weight BACKEND/SERVER [WEIGHT]", "bring a server of haproxy back, take it out, or change its weight, also across restarts and reboots", cmdServer},
+		{"packages", "[upgrade]", "list newer versions of haproxy and keepalived; or install security updates under maintenance", cmdPackages},
 		{"maintenance", "on|off", "give up all virtual IPs, also across reboots; or become available again", cmdMaintenance},
 		{"inventory", "", "print files, packages and the release as JSON, for bake diff; the request is JSON on standard input", cmdInventory},
 		{"revision", "COMMAND", "show the revision that the last rollout brought, and its trial; see 'ha-agent revision -h'", cmdRevision},

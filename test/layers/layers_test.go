@@ -34,7 +34,7 @@ var floors = [][]string{
 	// The agent.
 	{"internal/agent"},
 	{"internal/agent/status"},
-	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/trial", "internal/agent/verify"},
+	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/upgrade", "internal/agent/trial", "internal/agent/verify"},
 	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
 	{"internal/agent/certificates", "internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/servers", "internal/agent/store"},
 	{"internal/agent/check", "internal/agent/contain", "internal/agent/control", "internal/agent/inventory", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},

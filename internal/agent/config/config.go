@@ -3,6 +3,8 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -37,6 +39,18 @@ type HAProxy struct {
 	Stats        *Stats   `yaml:"stats,omitempty"`
 	// AllowNoServers keeps changes that leave a backend without servers. Default: they are rolled back.
 	AllowNoServers bool `yaml:"allow_no_servers,omitempty"`
+}
+
+// CertificatePaths returns where certificates are: Certificates, and those of the Files whose names look like one.
+func (h *HAProxy) CertificatePaths() []string {
+	all := slices.Clone(h.Certificates)
+	for _, path := range h.Files {
+		switch filepath.Ext(path) {
+		case ".pem", ".crt", ".cer":
+			all = append(all, path)
+		}
+	}
+	return all
 }
 
 // Stats is the address of the node's own stats page. It requires a password, or an allowed client address.

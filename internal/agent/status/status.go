@@ -103,7 +103,7 @@ func (o *Observer) Observe(ctx context.Context) control.Status {
 	if o.Revisions != nil {
 		s.Revision = o.Revisions.Status()
 	}
-	s.Certificates = certificates.Read(o.Conf.HAProxy.Certificates)
+	s.Certificates = certificates.Read(o.Conf.HAProxy.CertificatePaths())
 	if o.Daemon != nil {
 		o.Daemon.add(&s)
 	}

@@ -11,7 +11,7 @@ import (
 // asks the worker and not its listeners: the VIPs may be on another node, which would answer. `ha-agent verify` makes
 // handshakes on the holder.
 func (t *HAProxy) proveCertificates(ctx context.Context, ran haproxyRuns) error {
-	all := certificates.Read(t.conf.Certificates)
+	all := certificates.Read(t.conf.CertificatePaths())
 	if len(all) == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ const handshakeTime = 3 * time.Second
 // certificates checks each certificate, and that haproxy serves those on the disk.
 func (m *Machine) certificates(c *config.Config) []step {
 	var paths []string
-	for _, path := range c.HAProxy.Certificates {
+	for _, path := range c.HAProxy.CertificatePaths() {
 		at := m.path(path)
 		if strings.HasSuffix(path, "/") {
 			at += "/"

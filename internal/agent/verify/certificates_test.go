@@ -99,7 +99,7 @@ func TestCertificates(t *testing.T) {
 			m := &Machine{Root: root, Timeout: 10 * time.Second, Addresses: func() ([]vip.Held, error) {
 				return []vip.Held{{Interface: "lo", Address: netip.MustParseAddr("127.0.0.1")}}, nil
 			}}
-			conf := &config.Config{HAProxy: config.HAProxy{Config: "/etc/haproxy/haproxy.cfg", Unit: "haproxy.service", Certificates: []string{"/etc/haproxy/a.pem"}}}
+			conf := &config.Config{HAProxy: config.HAProxy{Config: "/etc/haproxy/haproxy.cfg", Unit: "haproxy.service", Files: []string{"/etc/haproxy/a.pem", "/etc/haproxy/x.map"}}}
 			var out strings.Builder
 			m.carryOut(t.Context(), m.certificates(conf)).Print(&out)
 			for want := range strings.SplitSeq(c.want, ";") {

@@ -10,12 +10,13 @@ _ha_agent() {
 	release) words="--config" ;;
 	apply) words="$(compgen -d -- "$word") --allow-no-servers --timeout" ;;
 	server) words="--json" ;;
+	packages) words="--json" ;;
 	maintenance) words="on off --config --for --force" ;;
 	inventory) words="" ;;
 	revision) words="show settle serve supervise answer" ;;
 	version) words="" ;;
 	esac
-	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply server maintenance inventory revision version help"
+	[ "$COMP_CWORD" -gt 1 ] || words="run check status verify guard release apply server packages maintenance inventory revision version help"
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 complete -F _ha_agent ha-agent
