@@ -27,11 +27,12 @@ import (
 
 // rolloutFlags are the flags of bake rollout and bake rollback.
 type rolloutFlags struct {
-	release, agent      string
-	dryRun, yes, rebase bool
-	allowNoServers      bool
-	healthy             time.Duration
-	login               *remote.Login
+	release, agent       string
+	dryRun, yes, rebase  bool
+	packages, allUpdates bool
+	allowNoServers       bool
+	healthy              time.Duration
+	login                *remote.Login
 }
 
 func newRollout(e *env) *cobra.Command {
@@ -52,11 +53,21 @@ It runs "sudo -n ha-agent …" at each node's address with the ssh program, your
 		Args: oneArg("SPEC"),
 		Example: `  bake rollout cluster.yaml
   bake rollout cluster.yaml --yes --user admin`,
-		RunE: func(cmd *cobra.Command, args []string) error { return e.rollout(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.packages {
+				return e.rolloutPackages(cmd.Context(), args[0], f)
+			}
+			if f.allUpdates {
+				return exitstatus.With(exitstatus.Usage, errors.New("cannot use --all-updates without --packages"))
+			}
+			return e.rollout(cmd.Context(), args[0], f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install (default: ha-agent in the directory of bake)")
+	flags.BoolVar(&f.packages, "packages", false, "instead of the spec, roll out security updates of haproxy and keepalived, one node after the other")
+	flags.BoolVar(&f.allUpdates, "all-updates", false, "with --packages: other updates too")
 	flags.BoolVar(&f.rebase, "rebase", false, "roll out even if the nodes run a newer revision than SPEC.revision says")
 	f.add(e, cmd)
 	return cmd

@@ -71,7 +71,7 @@ func runbook(t *testing.T, p *pair) {
 		switch where {
 		case "sh bake":
 			p.runbookBake(t, line)
-		case "sh node", "sh packages":
+		case "sh node":
 			if out, err := p.hosts()[1].Must(t.Context(), "sh", "-c", line); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, out)
 			}

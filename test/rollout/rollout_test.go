@@ -40,7 +40,7 @@ func TestRollout(t *testing.T) {
 		{"the commands of docs/rollout.md", documented},
 		{"valid and wrong", validAndWrong},
 		{"a server is drained", serversSet},
-		{"the commands of docs/runbook.md", runbook},
+		{"the runbook's commands", runbook},
 		{"a node loses power on trial", powerCut},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.test(t, p) }) {
