@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -40,8 +39,12 @@ type Keeper struct {
 	worker int                   // the process that has them; 0: none
 }
 
-// name matches the names that haproxy allows for proxies and servers.
-var name = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+// isName reports whether haproxy allows a name for proxies and servers (configuration.txt, "proxies").
+func isName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:", r)
+	})
+}
 
 // Load reads the kept states. A file that cannot be read is reported, and counts as empty.
 func (k *Keeper) Load() error {
@@ -154,7 +157,7 @@ func (k *Keeper) command(ctx context.Context, pid int, s *control.ServerState, w
 // Answer carries out a request.
 func (k *Keeper) Answer(ctx context.Context, req control.ServerRequest) (control.ServerDone, error) {
 	done := control.ServerDone{Server: req.Backend + "/" + req.Server}
-	if !name.MatchString(req.Backend) || !name.MatchString(req.Server) {
+	if !isName(req.Backend) || !isName(req.Server) {
 		return done, fmt.Errorf("cannot set the server %q: it must be BACKEND/SERVER", done.Server)
 	}
 	if req.Action == control.ServerWeight && (req.Weight < 0 || req.Weight > 256) {
