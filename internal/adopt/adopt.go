@@ -21,7 +21,7 @@ type Node struct {
 	Read func(path string) []byte
 }
 
-// Options are what the files do not say.
+// Options are values of the spec that the files do not contain.
 type Options struct {
 	Cluster string
 	Release string            // of the new nodes; empty: the default

@@ -229,13 +229,3 @@ func (c *Cluster) Settle(t testing.TB) (holder, other *lab.Host) {
 	}
 	return c.Nodes[name], other
 }
-
-// Eventually is eventually.Nil with a context.
-func Eventually(ctx context.Context, t testing.TB, limit time.Duration, f func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if err := lab.Poll(ctx, 20*time.Millisecond, f); err != nil {
-		t.Fatal(err)
-	}
-}

@@ -9,11 +9,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
-	"github.com/hapair/hapair/internal/wellknown"
 )
-
-// HAProxyConfig is the path of the file that tests edit.
-const HAProxyConfig = wellknown.HAProxyConfig
 
 // Edit is a way in which editors save a file: a shell script that writes standard input to $1.
 type Edit struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -40,7 +41,7 @@ func testEdits(t *testing.T, c controllers) {
 			mark := fmt.Sprintf("edit-%d", i)
 			save(t, e, cluster.Marked(string(original), mark))
 			saved := time.Now()
-			cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), mark) })
+			eventually.Nil(t, faultLimit, func() error { return c.serves(t.Context(), mark) })
 			took := time.Since(saved)
 			t.Logf("in effect %v after it was saved", took.Round(time.Millisecond))
 			if took > mostInForce {
@@ -54,15 +55,15 @@ func testEdits(t *testing.T, c controllers) {
 	}
 	t.Run("a broken one is refused", func(t *testing.T) {
 		save(t, byRename, cluster.Marked(string(original), "good"))
-		cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "good") })
+		eventually.Nil(t, faultLimit, func() error { return c.serves(t.Context(), "good") })
 		// The edit serves at once, but is proven a moment later. A later edit before that would be rolled back to the
 		// previous file.
-		cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
+		eventually.Nil(t, faultLimit, func() error { return proven(t.Context(), holder) })
 		watch := c.watch(t.Context())
 		defer watch.stop()
 		broken := cluster.Marked(string(original), "broken") + "\nfrontend broken\n    bind nonsense\n"
 		save(t, byRename, broken)
-		cluster.Eventually(t.Context(), t, faultLimit, func() error { return refused(t.Context(), holder) })
+		eventually.Nil(t, faultLimit, func() error { return refused(t.Context(), holder) })
 		if err := c.serves(t.Context(), "good"); err != nil {
 			t.Errorf("the old one is not served any more: %v", err)
 		}
@@ -74,7 +75,7 @@ func testEdits(t *testing.T, c controllers) {
 		}
 	})
 	save(t, byRename, string(original))
-	cluster.Eventually(t.Context(), t, faultLimit, func() error { return c.serves(t.Context(), "") })
+	eventually.Nil(t, faultLimit, func() error { return c.serves(t.Context(), "") })
 }
 
 // proven returns nil if haproxy runs the file on a host, and the file was proven.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -91,7 +93,7 @@ func (c controllers) strangeVRRP(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cluster.Eventually(t.Context(), t, faultLimit, func() error {
+	eventually.Nil(t, faultLimit, func() error {
 		if n := dropped() - was; n < len(c.Family.Addresses(cluster.VIP)) {
 			return fmt.Errorf("%d packets were dropped", n)
 		}
@@ -105,7 +107,7 @@ func (c controllers) strangeVRRP(t *testing.T) {
 // binds edits haproxy.cfg to use each form of an IPv6 bind. The agent must prove it, and haproxy must listen.
 func (c controllers) binds(t *testing.T) {
 	holder, _ := c.Settle(t)
-	original, err := holder.ReadFile(cluster.HAProxyConfig)
+	original, err := holder.ReadFile(wellknown.HAProxyConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +133,10 @@ func (c controllers) binds(t *testing.T) {
 		port := 6001 + i
 		bind = fmt.Sprintf(bind, port)
 		edited := fmt.Sprintf("%s\nfrontend form_%d\n    mode http\n    bind %s\n    http-request return status 200\n", original, i, bind)
-		if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, edited); err != nil {
+		if err := cluster.ByRename().Save(t.Context(), holder, wellknown.HAProxyConfig, edited); err != nil {
 			t.Fatal(err)
 		}
-		cluster.Eventually(t.Context(), t, faultLimit, func() error {
+		eventually.Nil(t, faultLimit, func() error {
 			if err := proven(t.Context(), holder); err != nil {
 				return fmt.Errorf("bind %s: %w", bind, err)
 			}
@@ -147,14 +149,14 @@ func (c controllers) binds(t *testing.T) {
 	}
 	// haproxy does not accept a zone, and its own error must be reported.
 	zoned := fmt.Sprintf("%s\nfrontend zoned\n    mode http\n    bind %s%%eth3:6100\n", original, linkLocal)
-	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, zoned); err != nil {
+	if err := cluster.ByRename().Save(t.Context(), holder, wellknown.HAProxyConfig, zoned); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t.Context(), t, faultLimit, func() error { return refused(t.Context(), holder) })
-	if err := cluster.ByRename().Save(t.Context(), holder, cluster.HAProxyConfig, string(original)); err != nil {
+	eventually.Nil(t, faultLimit, func() error { return refused(t.Context(), holder) })
+	if err := cluster.ByRename().Save(t.Context(), holder, wellknown.HAProxyConfig, string(original)); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t.Context(), t, faultLimit, func() error { return proven(t.Context(), holder) })
+	eventually.Nil(t, faultLimit, func() error { return proven(t.Context(), holder) })
 	// A reload that opens new sockets would reset connections that wait in the old ones.
 	if now := listeners(); now != sockets || !strings.Contains(now, "ino:") {
 		t.Errorf("the service's sockets before the reloads:\n%sand after them:\n%s", sockets, now)

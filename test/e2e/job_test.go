@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -94,7 +95,7 @@ func (c controllers) askStats(t *testing.T, node, url, user string, want int) {
 func (c controllers) logged(t *testing.T) {
 	holder, _ := c.Settle(t)
 	const path = "/v3?logged"
-	cluster.Eventually(t.Context(), t, faultLimit, func() error {
+	eventually.Nil(t, faultLimit, func() error {
 		if err := c.answered(t.Context(), path); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -207,7 +208,7 @@ func (c *vipPair) commandHasNoPrivileges(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
 	defer cancel()
 	var log string
-	cluster.Eventually(ctx, t, faultLimit, func() error {
+	eventually.Nil(t, faultLimit, func() error {
 		var err error
 		log, err = holder.Must(ctx, "journalctl", "-u", "ha-agent.service", "-o", "cat", "--no-pager")
 		if err == nil && !strings.Contains(log, "is told MASTER of public with 192.168.1.32/24 192.168.1.33/24") {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/revision"
+	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 	"github.com/hapair/hapair/test/machine"
 )
@@ -156,7 +157,7 @@ func (p *pair) one(t *testing.T, limit time.Duration) revision.Ref {
 	t.Helper()
 	var ref revision.Ref
 	began := time.Now()
-	cluster.Eventually(t.Context(), t, limit, func() error {
+	eventually.Nil(t, limit, func() error {
 		for i, h := range p.hosts() {
 			s, err := p.show(t.Context(), h)
 			switch {
@@ -199,7 +200,7 @@ func (p *pair) compare(t *testing.T) {
 func (p *pair) handshake(t *testing.T, address string) string {
 	t.Helper()
 	var name string
-	cluster.Eventually(t.Context(), t, time.Minute, func() error {
+	eventually.Nil(t, time.Minute, func() error {
 		conn, err := p.Client.Dial(t.Context(), "tcp", address)
 		if err != nil {
 			return err

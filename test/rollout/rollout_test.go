@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/revision"
+	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -54,7 +56,7 @@ func (p *pair) has(t *testing.T, text string) int {
 	t.Helper()
 	n := 0
 	for _, h := range p.hosts() {
-		if strings.Contains(file(t, h, cluster.HAProxyConfig), text) {
+		if strings.Contains(file(t, h, wellknown.HAProxyConfig), text) {
 			n++
 		}
 	}
@@ -305,10 +307,10 @@ func oldBase(t *testing.T, p *pair) {
 func edited(t *testing.T, p *pair) {
 	before := p.one(t, converged)
 	h := p.hosts()[0]
-	if err := cluster.ByRename().Save(t.Context(), h, cluster.HAProxyConfig, cluster.Marked(file(t, h, cluster.HAProxyConfig), "by-hand")); err != nil {
+	if err := cluster.ByRename().Save(t.Context(), h, wellknown.HAProxyConfig, cluster.Marked(file(t, h, wellknown.HAProxyConfig), "by-hand")); err != nil {
 		t.Fatal(err)
 	}
-	cluster.Eventually(t.Context(), t, converged, func() error {
+	eventually.Nil(t, converged, func() error {
 		s, err := cluster.Status(t.Context(), h)
 		if err != nil {
 			return err
@@ -320,7 +322,7 @@ func edited(t *testing.T, p *pair) {
 	})
 	p.write(t, p.spec("", server(208)))
 	out := p.rollout(t, 0, "--dry-run")
-	if !strings.Contains(out, "DRIFT    "+cluster.HAProxyConfig) {
+	if !strings.Contains(out, "DRIFT    "+wellknown.HAProxyConfig) {
 		t.Errorf("the plan does not show the edit: %s", out)
 	}
 	p.want(t, before.Number, "by-hand", 1)

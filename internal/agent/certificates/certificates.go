@@ -25,9 +25,9 @@ const placeholderName = "placeholder.invalid"
 const maxFile = 4 << 20
 
 // Read reads the certificates at paths, which are files, or directories that end with "/". A file of several certificates is
-// described by its first one, which is the one that haproxy presents. Of files without a private key, which are authorities
-// for a verification, only placeholders are returned. A placeholder in a directory counts only if it is alone there: haproxy
-// otherwise serves it to clients without a name at most.
+// described by its first one, which is the one that haproxy presents. A file without a private key has CA
+// certificates, and is returned only if it is a placeholder. A placeholder in a directory is returned only if it is the only
+// file there: otherwise haproxy serves it at most to clients that send no server name.
 func Read(paths []string) []control.Certificate {
 	var all []control.Certificate
 	seen := map[string]bool{}

@@ -29,7 +29,7 @@ var reach = map[phase]func(bn *bench){
 	},
 }
 
-// edited saves a file again while it is taken over.
+// edited saves a file again while the service loads it.
 func (bn *bench) edited(text string) {
 	bn.write(bn.a, text)
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, text+" again") }

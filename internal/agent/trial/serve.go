@@ -25,7 +25,7 @@ type Server struct {
 	Store   *Store
 	Machine Machine
 	Conf    *config.Config
-	// Start has the supervisor run, and the other nodes answered.
+	// Start starts the supervisor, and the answers to other nodes' questions.
 	Start func(ctx context.Context) error
 	// Test tests the files of a content with the real programs, applying nothing. It returns why they are refused, or "".
 	Test func(ctx context.Context, to revision.Content, conf *config.Config) (refused string, err error)
