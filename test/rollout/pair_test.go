@@ -302,7 +302,7 @@ func (p *pair) killedAt(t *testing.T, text string) string {
 	}
 	// What bake has asked for last is still done.
 	for _, h := range p.hosts() {
-		cluster.Eventually(t.Context(), t, time.Minute, func() error {
+		eventually.Nil(t, time.Minute, func() error {
 			if out, status, err := h.Run(t.Context(), "pgrep", "-f", "revision serv[e]"); err != nil || status == 0 {
 				return fmt.Errorf("%s still answers bake: %w %s", h.Name, err, out)
 			}

@@ -236,7 +236,7 @@ func confirmedOnOne(t *testing.T, p *pair) {
 	p.serve(t, func() {
 		p.killedAt(t, strings.ReplaceAll(holder.Name, "-", "_")+": take over haproxy")
 		var id string
-		cluster.Eventually(t.Context(), t, converged, func() error {
+		eventually.Nil(t, converged, func() error {
 			for _, h := range p.hosts() {
 				s, err := p.show(t.Context(), h)
 				if err != nil {
