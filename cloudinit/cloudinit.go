@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -33,14 +35,21 @@ func ParseImage(name string) (Image, error) {
 	return "", fmt.Errorf("cannot use %q as an image: must be %s or %s", name, Golden, Stock)
 }
 
-// Agent describes the agent's program, and how a stock machine gets it.
+// Agent describes the agent, and how a stock machine gets it.
 type Agent struct {
-	// SHA256 is the digest of the program, in hex. The machine checks it before it installs the program.
+	// SHA256 is the digest of the package or program, in hex. The machine checks it before it installs the agent.
 	SHA256 string
-	// URL is the URL from which the machine downloads the program. If it is empty, the program is in the seed.
+	// URL is the URL from which the machine downloads the agent: its Debian package if the path ends with .deb, otherwise the
+	// program, which dpkg does not know. If it is empty, the package is in the seed.
 	URL string
-	// Program is the program in the seed. It is nil if URL is set.
-	Program []byte
+	// Package is the Debian package in the seed. It is nil if URL is set.
+	Package []byte
+}
+
+// isPackage reports whether the machine gets the agent as a Debian package.
+func (a Agent) isPackage() bool {
+	u, err := url.Parse(a.URL)
+	return a.URL == "" || err == nil && strings.HasSuffix(u.Path, ".deb")
 }
 
 // Options are the options for Generate.
@@ -62,7 +71,7 @@ type Seed struct {
 	MetaData []byte
 	// NetworkConfig is nil if the platform configures the network.
 	NetworkConfig []byte
-	// Agent is the agent's program, beside the user-data. It is nil if the machine already has it or downloads it.
+	// Agent is the agent's package, beside the user-data. It is nil if the machine already has it or downloads it.
 	Agent []byte
 	// Volume reports whether the seed is read from a volume: seed.iso.
 	Volume bool
@@ -76,8 +85,8 @@ func Generate(r recipe.Recipe, o Options) (Seed, error) {
 	if r.Hostname == "" {
 		return Seed{}, errors.New("cannot generate user-data: the recipe has no host name, so it is the recipe of an image and not of a node")
 	}
-	if a := o.Agent; o.Image == Stock && r.Agent != "" && (a.SHA256 == "" || (a.URL == "" && a.Program == nil)) {
-		return Seed{}, fmt.Errorf("cannot generate user-data that installs %s: it needs the program, or a URL with a digest", r.Agent)
+	if a := o.Agent; o.Image == Stock && r.Agent != "" && (a.SHA256 == "" || (a.URL == "" && a.Package == nil)) {
+		return Seed{}, fmt.Errorf("cannot generate user-data that installs %s: it needs the package, or a URL with a digest", r.Agent)
 	}
 	doc, err := newDocument(r, o, plainFiles)
 	if err != nil {
@@ -88,7 +97,7 @@ func Generate(r recipe.Recipe, o Options) (Seed, error) {
 		return Seed{}, err
 	}
 	if o.Image == Stock {
-		s.Agent = o.Agent.Program
+		s.Agent = o.Agent.Package
 	}
 	if err := s.identify(r, o); err != nil {
 		return Seed{}, err

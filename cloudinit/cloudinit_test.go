@@ -65,7 +65,7 @@ func options(t *testing.T, image Image, cloud string) Options {
 	}
 	o := Options{Image: image, Cloud: c}
 	if image == Stock {
-		o.Agent = Agent{SHA256: strings.Repeat("ab", 32), Program: []byte("\x7fELF program")}
+		o.Agent = Agent{SHA256: strings.Repeat("ab", 32), Package: []byte("!<arch>\n package")}
 	}
 	return o
 }
@@ -104,7 +104,7 @@ func TestGolden(t *testing.T) {
 			inputs := len(got.Files)
 			o := options(t, Image(input.Image), input.Cloud)
 			if input.URL != "" {
-				o.Agent.Program, o.Agent.URL = nil, input.URL
+				o.Agent.Package, o.Agent.URL = nil, input.URL
 			}
 			o.CloudConfig = more
 			got.Files = append(got.Files, generated(o)...)

@@ -59,7 +59,7 @@ func newDocument(r recipe.Recipe, o Options, encode fileEncoding) ([]byte, error
 		doc = append(doc, entry{"bootcmd", bootCommands(r, o.Agent)})
 		doc = append(doc, entry{"write_files", stockFiles(r.Files, encode)})
 		doc = append(doc, entry{"package_update", true}, entry{"packages", anySlice(r.Packages)})
-		doc = append(doc, entry{"runcmd", runCommands(r)})
+		doc = append(doc, entry{"runcmd", runCommands(r, o.Agent)})
 	} else {
 		doc = append(doc, entry{"users", people(r.Logins)})
 		doc = append(doc, entry{"write_files", goldenFiles(r.Files, encode)})

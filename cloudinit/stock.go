@@ -5,12 +5,17 @@ import (
 	"path"
 	"strings"
 
+	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// agentFile is the name of the agent's program in a seed, beside user-data.
-const agentFile = "ha-agent"
+// agentFile is the name of the agent's package in a seed, beside user-data.
+const agentFile = "ha-agent.deb"
+
+// packageScript installs the agent's package, $1, when everything is there that it depends on. Files that cloud-init has
+// written are kept.
+const packageScript = `DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install "$1" && rm -f "$1"`
 
 // sysctlDir is the folder for files of kernel settings (sysctl.d(5)).
 const sysctlDir = "/etc/sysctl.d"
@@ -42,11 +47,15 @@ func bootCommands(r recipe.Recipe, a Agent) []any {
 	if r.Agent == "" {
 		return list
 	}
+	target := r.Agent
+	if a.isPackage() {
+		target = install.AgentPackage
+	}
 	if a.URL != "" {
 		// cloud-init is a Python program, so the machine has Python. It may have neither curl nor wget.
-		return append(list, command{"cloud-init-per", "instance", "hapair-agent", "python3", "-c", agentFromURL, a.URL, a.SHA256, r.Agent})
+		return append(list, command{"cloud-init-per", "instance", "hapair-agent", "python3", "-c", agentFromURL, a.URL, a.SHA256, target})
 	}
-	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, r.Agent})
+	return append(list, command{"cloud-init-per", "instance", "hapair-agent", "sh", "-c", agentFromSeed, "sh", agentFile, a.SHA256, target})
 }
 
 // firstBootFile configures apt while cloud-init installs packages, for which cloud-init itself has no options, so that a node
@@ -90,8 +99,11 @@ func stockFiles(files []recipe.File, encode fileEncoding) []any {
 
 // runCommands returns the commands that run last. cloud-init makes one shell script of them. "set -e" ends it at the first
 // failure, and `cloud-init status` then reports "error".
-func runCommands(r recipe.Recipe) []any {
+func runCommands(r recipe.Recipe, a Agent) []any {
 	list := []any{command{"rm", "-f", firstBootFile}, "set -e"}
+	if r.Agent != "" && a.isPackage() {
+		list = append(list, command{"sh", "-c", packageScript, "sh", install.AgentPackage})
+	}
 	if r.Agent != "" {
 		list = append(list, command{"test", "-x", r.Agent})
 	}

@@ -69,7 +69,7 @@ func Write(ctx context.Context, dir string, seeds []NodeSeed) ([]Written, error)
 	return written, nil
 }
 
-// render generates a seed's files. The agent's program is only in seed.iso.
+// render generates a seed's files. The agent's package is only in seed.iso.
 func render(ctx context.Context, s Seed) ([]output, error) {
 	var outputs []output
 	for _, f := range s.Files() {

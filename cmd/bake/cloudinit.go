@@ -16,6 +16,7 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/packages"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
@@ -48,7 +49,7 @@ func newCloudInit(e *env) *cobra.Command {
 	flags.StringVar(&f.image, "image", string(cloudinit.Golden), "the image that the node boots from: golden (the seed adds only the identity) or stock (the first boot installs everything)")
 	flags.StringVar(&f.cloud, "cloud", cloudinit.NoCloud, "the cloud that gets the user-data, which sets its size limit: "+strings.Join(cloudinit.CloudNames(), ", "))
 	flags.StringVar(&f.agent, "agent", "", "the ha-agent to install, for --image stock (default: ha-agent in the directory of bake)")
-	flags.StringVar(&f.agentURL, "agent-url", "", "the URL from which a stock node downloads ha-agent; needs --agent-sha256")
+	flags.StringVar(&f.agentURL, "agent-url", "", "the URL from which a stock node downloads ha-agent, as a Debian package (.deb) or as a program; needs --agent-sha256")
 	flags.StringVar(&f.agentSHA256, "agent-sha256", "", "the SHA-256 of the file at --agent-url, in hex")
 	flags.StringVar(&f.release, "release", "", "use this release instead of the spec's: "+strings.Join(release.Names(), ", "))
 	return c
@@ -123,7 +124,7 @@ func (f cloudInitFlags) options() (o cloudinit.Options, err error) {
 // maxAgent is the size limit for the agent's binary, which has about 10 MiB.
 const maxAgent = 128 << 20
 
-// seededAgent reads the agent's binary, which is put into the seed.
+// seededAgent makes the agent's package, which is put into the seed, from its binary.
 func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 	path, err := findAgent(f.agent)
 	if err != nil {
@@ -136,8 +137,16 @@ func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 	if _, err := elf.NewFile(bytes.NewReader(program)); err != nil {
 		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is not a Linux program; give another path with --agent PATH", path)
 	}
-	digest := sha256.Sum256(program)
-	return cloudinit.Agent{Program: program, SHA256: hex.EncodeToString(digest[:])}, nil
+	p, err := packages.Agent(program)
+	if err != nil {
+		return cloudinit.Agent{}, exitstatus.With(exitstatus.Failure, err)
+	}
+	var deb bytes.Buffer
+	if err := p.Write(&deb); err != nil {
+		return cloudinit.Agent{}, exitstatus.With(exitstatus.Failure, err)
+	}
+	digest := sha256.Sum256(deb.Bytes())
+	return cloudinit.Agent{Package: deb.Bytes(), SHA256: hex.EncodeToString(digest[:])}, nil
 }
 
 // cloudInitError adds the exit status to an error. Too much data for the cloud is a negative result, because the spec or

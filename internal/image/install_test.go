@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,22 +28,28 @@ func toyRecipe() recipe.Recipe {
 	}
 }
 
-// program returns an agent that exits with the given status.
-func program(verdict string) install.Source {
-	return func() (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader("#!/bin/sh\necho NOT sound\nexit " + verdict + "\n")), nil
+// program builds an agent that exits with the given status.
+func program(t *testing.T, status string) install.Source {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.status="+status, "-o", file, "./testdata/agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
+	return install.FileSource(file)
 }
 
 // Carrying out a recipe twice must give the same result, and services may start afterwards.
 func TestInstall(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
+	agent := program(t, "0")
 	m := bake(t, o, func(ctx context.Context, m *Machine) error {
 		if err := m.Run(ctx, "echo '#!/bin/sh' >/usr/sbin/policy-rc.d", nil); err != nil {
 			return err
 		}
 		for range 2 {
-			if err := install.Do(ctx, m, install.Image(toyRecipe(), program("0")), nil); err != nil {
+			if err := install.Do(ctx, m, install.Image(toyRecipe(), agent), nil); err != nil {
 				return err
 			}
 		}
@@ -65,7 +73,7 @@ func TestInstall(t *testing.T) {
 func TestInstallRefused(t *testing.T) {
 	o := toyOptions(t, toyBase(t))
 	_, err := Bake(context.Background(), o, func(ctx context.Context, m *Machine) error {
-		err := install.Do(ctx, m, install.Image(toyRecipe(), program("1")), nil)
+		err := install.Do(ctx, m, install.Image(toyRecipe(), program(t, "1")), nil)
 		if err := m.Run(ctx, "! [ -e /usr/sbin/policy-rc.d ]", nil); err != nil {
 			t.Error("services are still kept from starting")
 		}

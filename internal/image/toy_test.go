@@ -17,7 +17,7 @@ import (
 
 // toyTools returns the programs that the scripts of a bake use. They are copied from this machine, with their libraries.
 func toyTools() []string {
-	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat", "ls", "cut", "sort"}
+	return []string{"sh", "cat", "chmod", "chown", "find", "grep", "ln", "mkdir", "rm", "mv", "sleep", "truncate", "readlink", "stat", "ls", "cut", "sort", "tar", "dpkg-deb"}
 }
 
 const toySize = 128 << 20
@@ -79,6 +79,11 @@ func toyTree(t *testing.T) string {
 	}
 	write(t, filepath.Join(tree, "etc/os-release"), "ID=debian\nVERSION_CODENAME=trixie\n")
 	write(t, filepath.Join(tree, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")
+	// An apt-get that only unpacks a package: it has no database, and runs no maintainer scripts.
+	write(t, filepath.Join(tree, "bin/apt-get"), "#!/bin/sh\nset -eu\nfor package; do :; done\ndpkg-deb --fsys-tarfile \"$package\" | tar -x -C /\n")
+	if err := os.Chmod(filepath.Join(tree, "bin/apt-get"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(tree, "etc/group"), "root:x:0:\n")
 	write(t, filepath.Join(tree, "etc/machine-id"), "0123456789abcdef0123456789abcdef\n")
 	for _, name := range toyTools() {

@@ -59,7 +59,13 @@ func example() recipe.Recipe {
 	}
 }
 
-func agent() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("binary")), nil }
+// agent opens a program for amd64: an ELF header (elf(5)).
+func agent() (io.ReadCloser, error) {
+	header := make([]byte, 64)
+	copy(header, "\x7fELF\x02\x01\x01")
+	header[16], header[18], header[20], header[52] = 2, 62, 1, 64
+	return io.NopCloser(bytes.NewReader(header)), nil
+}
 
 // at returns the index of the first recorded action that contains s.
 func (r *recorder) at(t *testing.T, s string) int {
@@ -80,7 +86,7 @@ func TestOrder(t *testing.T) {
 	}
 	order := []string{
 		"boot-finished", "exit 101", "useradd", "upload /etc/sysctl.d/60-hapair.conf", "apt update", "apt install",
-		"upload /etc/haproxy/haproxy.cfg", "'root:haproxy'", "upload /usr/bin/ha-agent",
+		"upload /etc/haproxy/haproxy.cfg", "'root:haproxy'", "upload /usr/bin/ha-agent", "upload /usr/lib/hapair/ha-agent.deb", "force-confold -- /usr/lib/hapair/ha-agent.deb",
 		"systemctl enable -- 'haproxy.service'", "apt-mark hold 'haproxy'", "verify --stage image", "cloud-init clean",
 	}
 	last := -1

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hapair/hapair/internal/packages"
 	"github.com/hapair/hapair/internal/recipe"
 )
 
@@ -36,7 +37,7 @@ func Image(r recipe.Recipe, agent Source) []Step {
 		steps = append(steps, Step{Name: "write files", Run: writeFiles(late)})
 	}
 	if r.Agent != "" {
-		steps = append(steps, Step{Name: "install the agent", Run: uploadAgent(r.Agent, agent)})
+		steps = append(steps, Step{Name: "install the agent", Run: installAgent(r.Agent, agent)})
 	}
 	if len(r.Units) > 0 {
 		steps = append(steps, Step{Name: "switch units", Run: Script(unitsScript(r.Units))})
@@ -174,22 +175,63 @@ func ownersScript(files []recipe.File) string {
 	return b.String()
 }
 
-func uploadAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
+// AgentPackage is the path of the agent's package on a machine while it is installed. Only root can write there.
+const AgentPackage = "/usr/lib/hapair/ha-agent.deb"
+
+// maxAgent is the limit for the size of the agent's program, which has about 12 MB.
+const maxAgent = 64 << 20
+
+// installAgent uploads the agent's program, as which it is recorded, and then makes and installs its Debian package, so that
+// dpkg knows the agent and can upgrade it. The package's dependencies are packages of the recipe. Files that the recipe has
+// written are kept.
+func installAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
 	return func(ctx context.Context, m Machine, out io.Writer) error {
-		if agent == nil {
-			return errors.New("the agent's binary is missing")
-		}
-		f, err := agent()
+		program, err := readAgent(agent)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		if err := m.Run(ctx, "set -eu\numask 022\nmkdir -p -- "+Quote(path.Dir(to))+"\n", out); err != nil {
+		p, err := packages.Agent(program)
+		if err != nil {
 			return err
 		}
-		return m.Upload(ctx, to, 0o755, f)
+		var deb bytes.Buffer
+		if err := p.Write(&deb); err != nil {
+			return err
+		}
+		if err := m.Run(ctx, "set -eu\numask 022\nmkdir -p -- "+Quote(path.Dir(to))+" "+path.Dir(AgentPackage)+"\n", out); err != nil {
+			return err
+		}
+		if err := m.Upload(ctx, to, 0o755, bytes.NewReader(program)); err != nil {
+			return err
+		}
+		if err := m.Upload(ctx, AgentPackage, 0o644, &deb); err != nil {
+			return err
+		}
+		return m.Run(ctx, packageScript, out)
 	}
 }
+
+func readAgent(agent Source) ([]byte, error) {
+	if agent == nil {
+		return nil, errors.New("the agent's binary is missing")
+	}
+	f, err := agent()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	program, err := io.ReadAll(io.LimitReader(f, maxAgent+1))
+	if err == nil && len(program) > maxAgent {
+		err = fmt.Errorf("the agent's binary has more than %d MiB", maxAgent>>20)
+	}
+	return program, err
+}
+
+const packageScript = aptGet + `status=0
+apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- ` + AgentPackage + ` || status=$?
+rm -f ` + AgentPackage + `
+exit $status
+`
 
 // unitsScript returns a script that enables and disables units for the next boot. It also works in a chroot, where systemctl
 // only creates links.
