@@ -27,12 +27,23 @@ func newRender(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "render SPEC -o DIR",
 		Short: "Write each node's files as they will be on the node, for reading and comparing",
-		Args:  oneArg("SPEC"),
+		Long: `Write each node's files as they will be on the node, for reading and comparing.
+
+If SPEC is a folder, it writes the files of all specs in it and in its folders, in parallel: those of team/edge.yaml to
+DIR/team/edge. It ends with a summary.`,
+		Args: oneArg("SPEC"),
 		Example: `  bake render cluster.yaml -o rendered
+  bake render clusters/ -o rendered
   bake render cluster.yaml -o rendered --node lb1 --release trixie`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := required(c, "output", "DIR"); err != nil {
 				return err
+			}
+			if isFolder(args[0]) {
+				if nodeName != "" {
+					return fmt.Errorf("cannot use --node with the folder %s: name one spec", args[0])
+				}
+				return e.renderFolder(c.Context(), args[0], releaseName, output)
 			}
 			s, r, err := e.loadFor(c.Context(), args[0], releaseName)
 			if err != nil {
@@ -57,7 +68,7 @@ type rendered struct {
 	Owner string `json:"owner"` // on the node: root:haproxy
 }
 
-// render computes all files before it writes the first one.
+// render writes the files of a spec's nodes, or of one of them, and prints their names.
 func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) error {
 	nodes := s.Nodes
 	if nodeName != "" {
@@ -67,27 +78,9 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 		}
 		nodes = []spec.Node{*n}
 	}
-	recipes := make([]recipe.Recipe, len(nodes))
-	for i := range nodes {
-		var err error
-		if recipes[i], err = recipe.Whole(s, &nodes[i], r); err != nil {
-			return e.renderError(err)
-		}
-	}
-	for i := range nodes {
-		if err := replaceable(filepath.Join(dir, nodes[i].Name)); err != nil {
-			return exitstatus.With(exitstatus.Failure, err)
-		}
-	}
-	list := []rendered{}
-	for i := range nodes {
-		folder := filepath.Join(dir, nodes[i].Name)
-		if err := replaceFolder(folder, s.Cluster, recipes[i].Files); err != nil {
-			return exitstatus.With(exitstatus.Failure, err)
-		}
-		for _, f := range recipes[i].Files {
-			list = append(list, rendered{nodes[i].Name, f.Path, underRoot(folder, f.Path), fmt.Sprintf("%#o", f.Mode), f.Owner + ":" + f.Group})
-		}
+	list, err := renderNodes(s, r, nodes, dir)
+	if err != nil {
+		return e.renderError(err)
 	}
 	if nodeName == "" {
 		if err := e.sweep(dir, renderMark, s); err != nil {
@@ -95,6 +88,34 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 		}
 	}
 	return e.printRendered(list)
+}
+
+// renderNodes writes the files of nodes. It computes all files before it writes the first one. An error without an exit status is
+// one of the spec.
+func renderNodes(s *spec.Spec, r release.Release, nodes []spec.Node, dir string) ([]rendered, error) {
+	recipes := make([]recipe.Recipe, len(nodes))
+	for i := range nodes {
+		var err error
+		if recipes[i], err = recipe.Whole(s, &nodes[i], r); err != nil {
+			return nil, err
+		}
+	}
+	for i := range nodes {
+		if err := replaceable(filepath.Join(dir, nodes[i].Name)); err != nil {
+			return nil, exitstatus.With(exitstatus.Failure, err)
+		}
+	}
+	list := []rendered{}
+	for i := range nodes {
+		folder := filepath.Join(dir, nodes[i].Name)
+		if err := replaceFolder(folder, s.Cluster, recipes[i].Files); err != nil {
+			return nil, exitstatus.With(exitstatus.Failure, err)
+		}
+		for _, f := range recipes[i].Files {
+			list = append(list, rendered{nodes[i].Name, f.Path, underRoot(folder, f.Path), fmt.Sprintf("%#o", f.Mode), f.Owner + ":" + f.Group})
+		}
+	}
+	return list, nil
 }
 
 func (e *env) printRendered(list []rendered) error {
@@ -116,7 +137,7 @@ func (e *env) renderError(err error) error {
 	if errors.As(err, &problems) {
 		return e.tell(problems)
 	}
-	return exitstatus.With(exitstatus.No, err)
+	return exitstatus.With(exitstatus.Of(err, exitstatus.No), err)
 }
 
 // replaceable returns an error if a folder may not be replaced. It may if it does not exist, is empty, or was made by an

@@ -28,9 +28,12 @@ func newValidate(e *env) *cobra.Command {
 
 It runs all later steps for every node without writing anything, and reports the errors that they would report. If haproxy and
 keepalived are installed, they test the configuration that would be generated for them, including raw lines in the spec.
-Files that exist only on the nodes, such as certificates, need not exist here.`,
+Files that exist only on the nodes, such as certificates, need not exist here.
+
+If SPEC is a folder, it checks all specs in it and in its folders, in parallel, and ends with a summary.`,
 		Args: oneArg("SPEC"),
 		Example: `  bake validate cluster.yaml
+  bake validate clusters/
   bake validate cluster.yaml --release trixie --cloud ec2 --strict`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.validate(c.Context(), args[0], releaseName, cloudName)
@@ -51,6 +54,9 @@ func (e *env) validate(ctx context.Context, path, releaseName, cloudName string)
 		if _, err := release.Get(releaseName); err != nil {
 			return exitstatus.With(exitstatus.Usage, err)
 		}
+	}
+	if isFolder(path) {
+		return e.validateFolder(ctx, path, releaseName, cloud)
 	}
 	var s *spec.Spec
 	var problems diag.Problems
