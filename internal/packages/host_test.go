@@ -64,10 +64,10 @@ func startHost(t *testing.T, release string) *lab.Host {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"/etc/cloud/cloud-init.disabled":    "",
-		"/etc/systemd/network/eth3.network": "[Match]\nName=eth3\n[Network]\nAddress=192.168.56.101/24\nIPv6AcceptRA=no\n",
+		"/etc/cloud/cloud-init.disabled": "",
+		"/etc/netplan/eth3.yaml":         "network: {version: 2, ethernets: {eth3: {addresses: [192.168.56.101/24], accept-ra: false}}}\n",
 	} {
-		if err := h.WriteFile(name, 0o644, []byte(content)); err != nil {
+		if err := h.WriteFile(name, 0o600, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
 	}
