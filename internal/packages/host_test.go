@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ func TestPackagesOnAHost(t *testing.T) {
 			h := host{startHost(t, name)}
 			h.put(t, "/root/first", "0.1.0")
 			h.put(t, "/root/second", "0.1.1")
+			h.readme(t, "/root/first")
 			h.install(t, "/root/first")
 			h.installed(t)
 			h.bakes(t, name)
@@ -141,6 +143,22 @@ func programs(t *testing.T) packages.Tools {
 func (h host) install(t *testing.T, dir string) {
 	t.Helper()
 	t.Log(h.must(t, "DEBIAN_FRONTEND=noninteractive dpkg --install "+dir+"/*.deb 2>&1"))
+}
+
+// readme runs the commands that README.md shows for packages. The host's root has no apt, so dpkg takes its place: the packages that
+// hapair-bake recommends are not installed.
+func (h host) readme(t *testing.T, dir string) {
+	t.Helper()
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "```sh packages\n")
+	block, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatal("README.md shows no commands for packages")
+	}
+	h.must(t, "cd "+dir+"\nsudo() { \"$@\"; }\napt() { shift; dpkg --install \"$@\"; }\n"+block)
 }
 
 func (h host) installed(t *testing.T) {
