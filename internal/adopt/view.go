@@ -366,7 +366,8 @@ func newHalf(s *section, which side) half {
 		if where := sideOf(l); where != both && where != which {
 			continue
 		}
-		if which == servers && (l.is("stats") || l.is("option", "forwardfor") && i < inherited) {
+		// A listen section is one proxy, whose clients' side has the option.
+		if which == servers && (l.is("stats") || l.is("option", "forwardfor") && (i < inherited || s.kind == "listen")) {
 			continue
 		}
 		k := key(l)
