@@ -70,6 +70,7 @@ func convertHost(ctx context.Context, h *lab.Host, files map[string][]byte) erro
 	if _, err := h.Must(ctx, "sh", "-euc", `systemctl disable --now ha-agent.service
 systemctl stop keepalived.service haproxy.service
 rm -f /etc/systemd/system/haproxy.service.d/hapair.conf /etc/systemd/system/keepalived.service.d/hapair.conf
+rm -f /usr/lib/systemd/system/haproxy.service.d/hapair.conf /usr/lib/systemd/system/keepalived.service.d/hapair.conf
 systemctl daemon-reload
 systemd-tmpfiles --create || true # the runtime folders of the packages ended with the units
 mkdir -p /run/haproxy`); err != nil {
