@@ -40,6 +40,9 @@ func TestRollout(t *testing.T) {
 		{"a VIP, TLS, files and the firewall", wide},
 		{"a haproxy.cfg of one's own", ownConfig},
 		{"the commands of docs/rollout.md", documented},
+		{"valid and wrong", validAndWrong},
+		{"a server is drained", serversSet},
+		{"the runbook's commands", runbook},
 		{"a node loses power on trial", powerCut},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.test(t, p) }) {
