@@ -28,7 +28,7 @@ mount --make-rprivate /
 mount -t tmpfs none /var/lib
 mount -t tmpfs none /run
 mkdir -p /var/lib/cloud/seed/nocloud
-[ -z "$1" ] || cp "$1" /var/lib/cloud/seed/nocloud/ha-agent
+[ -z "$1" ] || cp "$1" /var/lib/cloud/seed/nocloud/ha-agent.deb
 shift
 status=0
 sh -c "$@" || status=$?
@@ -59,13 +59,13 @@ func TestAgentFromVolume(t *testing.T) {
 	needs.Lab(t)
 	content := t.TempDir()
 	empty := volume(t, content)
-	if err := os.WriteFile(filepath.Join(content, "ha-agent"), []byte("program"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(content, agentFile), []byte("program"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	full := volume(t, content)
 	target := filepath.Join(t.TempDir(), "bin", "ha-agent")
 	lower := `[ "$2" = cidata ] || exit 2; echo ` // some programs write the label in lower case
-	if out, err := fromSeed(t, "", lower+empty, sha256Hex("program"), target); err == nil || !strings.Contains(out, "there is no ha-agent in the volume "+empty) || strings.Contains(out, "left") {
+	if out, err := fromSeed(t, "", lower+empty, sha256Hex("program"), target); err == nil || !strings.Contains(out, "there is no ha-agent.deb in the volume "+empty) || strings.Contains(out, "left") {
 		t.Errorf("an empty volume: %v: %s", err, out)
 	}
 	if out, err := fromSeed(t, "", lower+full, sha256Hex("program"), target); err != nil || out != "" {

@@ -80,7 +80,7 @@ func toyTree(t *testing.T) string {
 	write(t, filepath.Join(tree, "etc/os-release"), "ID=debian\nVERSION_CODENAME=trixie\n")
 	write(t, filepath.Join(tree, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")
 	// An apt-get that only unpacks a package: it has no database, and runs no maintainer scripts.
-	write(t, filepath.Join(tree, "bin/apt-get"), "#!/bin/sh\nset -eu\nfor package; do :; done\ndpkg-deb --fsys-tarfile \"$package\" | tar -x -C /\n")
+	write(t, filepath.Join(tree, "bin/apt-get"), "#!/bin/sh\nset -eu\nfor package; do :; done\n[ \"$package\" != clean ] || exit 0\ndpkg-deb --fsys-tarfile \"$package\" | tar -x -C /\n")
 	if err := os.Chmod(filepath.Join(tree, "bin/apt-get"), 0o755); err != nil {
 		t.Fatal(err)
 	}
