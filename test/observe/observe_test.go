@@ -47,7 +47,7 @@ func TestStatusMetricsAndAlerts(t *testing.T) {
 	p.settle()
 	healthy := p.calm()
 	var all []situation
-	for _, f := range []func() situation{p.splitBrain, p.commandFails, p.haproxyStops, p.keepalivedStops, p.badFile, p.certificates, p.maintenance, p.agentStops, p.nobody} {
+	for _, f := range []func() situation{p.splitBrain, p.commandFails, p.haproxyStops, p.keepalivedStops, p.badFile, p.certificates, p.revisions, p.maintenance, p.agentStops, p.nobody} {
 		s := f()
 		if t.Failed() {
 			return
