@@ -69,6 +69,9 @@ func testGolden(t *testing.T, c controllers, run goldenRun) {
 			t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 		}
 	}
+	if run.whole && run.family == cluster.IPv4 {
+		testMove(t, c)
+	}
 	t.Run("networkd restarts on the holder", func(t *testing.T) { networkdRestart(t, c) })
 	t.Run("ha-agent verify at the end", func(t *testing.T) { c.verify(t) })
 }
