@@ -99,7 +99,7 @@ func testKeepalivedKilled(t *testing.T, n *node) {
 }
 
 // tookOff is what release and the daemon report, whichever was faster.
-const tookOff = "took 192.168.1.32/24 off"
+const tookOff = "removed 192.168.1.32/24"
 
 func (n *node) journal() string {
 	n.t.Helper()
