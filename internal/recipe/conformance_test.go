@@ -110,8 +110,11 @@ func (h *host) write(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := h.WriteFile(ctx, h.recipe.Agent, 0o755, "root:root", []byte("#!/bin/sh\nexit 0\n")); err != nil {
-		t.Fatal(err)
+	// A rollout keeps a copy of the agent, which supervises its trial.
+	for _, program := range []string{h.recipe.Agent, wellknown.Revisions + "/agent"} {
+		if err := h.WriteFile(ctx, program, 0o755, "root:root", []byte("#!/bin/sh\nexit 0\n")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.must(t, "systemd-sysusers", "/usr/lib/sysusers.d/hapair.conf")
 	h.must(t, "systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/hapair.conf")
