@@ -348,3 +348,26 @@ func TestVMDKThatNamesOtherFiles(t *testing.T) {
 		}
 	}
 }
+
+// qemu-img writes the random identifier without leading zeros.
+func TestDescribeVMDKWithAShortIdentifier(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "short.vmdk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data := make([]byte, 4*512)
+	copy(data, vmdkMagic)
+	data[28], data[36] = 1, 2 // the descriptor has two sectors, from the first one on
+	copy(data[512:], "# Disk DescriptorFile\nversion=1\nCID=9abcde\nparentCID=ffffffff\nRW 8 SPARSE \"/proc/self/fd/4\"\n")
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := describeVMDK(f, "01234567", "a.vmdk"); err != nil {
+		t.Fatal(err)
+	}
+	text, _, err := vmdkDescriptor(f)
+	if want := "# Disk DescriptorFile\nversion=1\nCID=01234567\nparentCID=ffffffff\nRW 8 SPARSE \"a.vmdk\"\n"; err != nil || string(text) != want {
+		t.Errorf("the descriptor is %q, %v; want %q", text, err, want)
+	}
+}

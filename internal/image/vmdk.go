@@ -29,7 +29,7 @@ func writeVMDK(ctx context.Context, disk, to *os.File, name string) error {
 }
 
 var (
-	vmdkID     = regexp.MustCompile(`(?m)^CID=[0-9a-f]{8}$`)
+	vmdkID     = regexp.MustCompile(`(?m)^CID=[0-9a-f]{1,8}$`)
 	vmdkExtent = regexp.MustCompile(`(?m)^(RW \d+ SPARSE) "[^"\n]*"$`)
 )
 
