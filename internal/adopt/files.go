@@ -145,40 +145,28 @@ type difference struct {
 
 // unlike compares two files section by section.
 func unlike(a, b []*section) []difference {
-	var out []difference
-	byName := func(all []*section) map[string]*section {
-		m := map[string]*section{}
-		for _, s := range all {
-			m[strings.TrimSpace(s.kind+" "+s.name)] = s
-		}
-		return m
-	}
-	x, y := byName(a), byName(b)
-	for _, s := range b {
-		name := strings.TrimSpace(s.kind + " " + s.name)
-		mine := x[name]
-		if mine == nil {
-			out = append(out, difference{&s.head, "only this node has " + name})
-			continue
-		}
-		for i := range s.lines {
-			l := &s.lines[i]
-			if !slices.ContainsFunc(mine.lines, func(o line) bool { return slices.Equal(o.words, l.words) }) {
-				out = append(out, difference{l, "only this node has: " + mask(l.raw)})
-			}
-		}
-	}
+	out := missing(a, b, "only this node has ", "only this node has: ")
+	return append(out, missing(b, a, "the other node lacks ", "the other node lacks: ")...)
+}
+
+// missing returns the sections of b that a lacks, and the lines that a's section of the same name lacks.
+func missing(a, b []*section, aSection, aLine string) []difference {
+	name := func(s *section) string { return strings.TrimSpace(s.kind + " " + s.name) }
+	byName := map[string]*section{}
 	for _, s := range a {
-		name := strings.TrimSpace(s.kind + " " + s.name)
-		theirs := y[name]
-		if theirs == nil {
-			out = append(out, difference{&s.head, "the other node lacks " + name})
+		byName[name(s)] = s
+	}
+	var out []difference
+	for _, s := range b {
+		other := byName[name(s)]
+		if other == nil {
+			out = append(out, difference{&s.head, aSection + name(s)})
 			continue
 		}
 		for i := range s.lines {
 			l := &s.lines[i]
-			if !slices.ContainsFunc(theirs.lines, func(o line) bool { return slices.Equal(o.words, l.words) }) {
-				out = append(out, difference{l, "the other node lacks: " + mask(l.raw)})
+			if !slices.ContainsFunc(other.lines, func(o line) bool { return slices.Equal(o.words, l.words) }) {
+				out = append(out, difference{l, aLine + mask(l.raw)})
 			}
 		}
 	}

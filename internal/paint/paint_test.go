@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestLine(t *testing.T) {
@@ -48,9 +50,7 @@ func TestFor(t *testing.T) {
 		t.Error("a file is coloured")
 	}
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("there is no pseudo-terminal: %v", err)
-	}
+	needs.That(t, err == nil, "there is no pseudo-terminal: %v", err)
 	defer terminal.Close()
 	for variable, want := range map[string]bool{"": true, "NO_COLOR": false} {
 		getenv := func(name string) string {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/testing/needs"
 )
 
 func TestFiles(t *testing.T) {
@@ -23,9 +25,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	archive, err := exec.CommandContext(t.Context(), "tar", "-C", dir, "-cf", "-", "etc/haproxy", "etc/keepalived").Output()
-	if err != nil {
-		t.Skip("there is no tar")
-	}
+	needs.That(t, err == nil, "tar does not run: %v", err)
 	if err := os.WriteFile(filepath.Join(dir, "archive"), archive, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package strictyaml
 import (
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/diag"
 )
 
 // Whatever else is wrong with a file, what may be a secret is not shown.
@@ -29,19 +31,24 @@ func TestSecretsAreMasked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v sample
-			problems := Decode("f.yaml", []byte(text), &v).Problems()
-			if len(problems) == 0 {
-				t.Fatal("there is no problem to show")
-			}
-			var out strings.Builder
-			problems.Print(&out)
-			if err := problems.PrintJSON(&out); err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(out.String(), "hunter2") {
-				t.Errorf("the secret is shown:\n%s", out.String())
-			}
+			hidesTheSecret(t, Decode("f.yaml", []byte(text), &v).Problems())
 		})
+	}
+}
+
+// hidesTheSecret checks that problems are printed without the secret, in both formats.
+func hidesTheSecret(t *testing.T, problems diag.Problems) {
+	t.Helper()
+	if len(problems) == 0 {
+		t.Fatal("there is no problem to show")
+	}
+	var out strings.Builder
+	problems.Print(&out)
+	if err := problems.PrintJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hunter2") {
+		t.Errorf("the secret is shown:\n%s", out.String())
 	}
 }
 
@@ -101,18 +108,7 @@ func TestHiddenText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v service
-			problems := Decode("f.yaml", []byte(text), &v).Problems()
-			if len(problems) == 0 {
-				t.Fatal("there is no problem to show")
-			}
-			var out strings.Builder
-			problems.Print(&out)
-			if err := problems.PrintJSON(&out); err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(out.String(), "hunter2") {
-				t.Errorf("the secret is shown:\n%s", out.String())
-			}
+			hidesTheSecret(t, Decode("f.yaml", []byte(text), &v).Problems())
 		})
 	}
 }
