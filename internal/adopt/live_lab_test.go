@@ -2,12 +2,8 @@ package adopt
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/csv"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +20,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/selfsigned"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -130,20 +127,11 @@ func proxiesOf(t *testing.T, sb *lab.Sandbox, conf string) map[string]map[string
 // certificate returns a certificate with its key.
 func certificate(t *testing.T) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := selfsigned.New(&x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	return c.PEM()
 }
 
 func ask(socket, command string) (string, error) {

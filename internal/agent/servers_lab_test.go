@@ -1,12 +1,8 @@
 package agent_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"math/big"
 	"strings"
@@ -14,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
+	"github.com/hapair/hapair/internal/selfsigned"
 )
 
 // TestServers is what an agent does about the servers of haproxy's backends.
@@ -191,19 +188,10 @@ func (n *node) serves(serial string) func() error {
 // certificate returns a self-signed certificate and its key in PEM format.
 func certificate(t *testing.T, serial int64, validFor time.Duration) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := selfsigned.New(&x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "www.example.org"}, DNSNames: []string{"www.example.org"},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(validFor)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "www.example.org"}, DNSNames: []string{"www.example.org"},
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(validFor)}
-	cert, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})) + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))
+	return string(c.PEM())
 }

@@ -3,9 +3,6 @@ package drill
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -15,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/selfsigned"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -250,14 +248,9 @@ func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 
 // selfSigned returns a TLS configuration with a self-signed certificate, or nil if it cannot be made.
 var selfSigned = sync.OnceValue(func() *tls.Config {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := selfsigned.New(&x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour)})
 	if err != nil {
 		return nil
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"http/1.1"}}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.DER}, PrivateKey: c.Key}}, NextProtos: []string{"http/1.1"}}
 })

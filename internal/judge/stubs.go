@@ -1,8 +1,6 @@
 package judge
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -14,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hapair/hapair/internal/selfsigned"
 )
 
 // kind is the content of a file that a configuration names.
@@ -147,33 +147,21 @@ func addCertificates(out map[string]string) error {
 	if out["any.pem"] != "" {
 		return nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "stand-in"}, SubjectKeyId: []byte{1},
 		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
 	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	c, err := selfsigned.New(template)
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(24 * time.Hour)}, template, c.Key)
 	if err != nil {
 		return err
 	}
-	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(24 * time.Hour)}, template, key)
-	if err != nil {
-		return err
-	}
-	block := func(name string, data []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: name, Bytes: data}))
-	}
-	out["any.ca"] = block("CERTIFICATE", certificate)
-	out["any.pem"] = out["any.ca"] + block("PRIVATE KEY", der)
-	out["any.crl"] = block("X509 CRL", crl)
+	out["any.ca"], out["any.pem"] = string(c.CertPEM), string(c.PEM())
+	out["any.crl"] = string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: crl}))
 	return nil
 }

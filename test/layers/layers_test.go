@@ -53,7 +53,7 @@ var floors = [][]string{
 	{"internal/diag", "internal/dpkg", "internal/man", "internal/outdir", "internal/yamlmask"},
 	{"internal/deb", "units"},
 	{"internal/redact", "internal/yamlsyntax"},
-	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/nearest", "internal/paint", "internal/wellknown", "internal/regular", "internal/revision", "internal/sysctl", "internal/termsafe", "internal/version"},
+	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/nearest", "internal/paint", "internal/wellknown", "internal/regular", "internal/revision", "internal/selfsigned", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -1,12 +1,8 @@
 package certificates
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -15,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
+	"github.com/hapair/hapair/internal/selfsigned"
 )
 
 var notAfter = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -22,21 +19,12 @@ var notAfter = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 // pemOf returns a self-signed certificate in PEM format, and its key.
 func pemOf(t *testing.T, commonName string, names ...string) (cert, key string) {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	c, err := selfsigned.New(&x509.Certificate{SerialNumber: big.NewInt(0xABC), Subject: pkix.Name{CommonName: commonName}, DNSNames: names,
+		NotBefore: notAfter.AddDate(-10, 0, 0), NotAfter: notAfter})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(0xABC), Subject: pkix.Name{CommonName: commonName}, DNSNames: names,
-		NotBefore: notAfter.AddDate(-10, 0, 0), NotAfter: notAfter}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kder, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kder}))
+	return string(c.CertPEM), string(c.KeyPEM)
 }
 
 func TestRead(t *testing.T) {
