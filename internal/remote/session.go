@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/hapair/hapair/internal/revision"
 )
 
 // Session is a program on a node that answers requests on its standard input, a line of JSON each, by a line of JSON. One
@@ -71,7 +73,7 @@ func (s *Session) Ask(ctx context.Context, request, into any) error {
 	if _, err := s.in.Write(append(b, '\n')); err != nil {
 		return s.ended(ctx, err)
 	}
-	line, err := readReply(s.out)
+	line, err := revision.ReadLine(s.out, maxReply)
 	if err != nil {
 		return s.ended(ctx, err)
 	}
@@ -79,20 +81,6 @@ func (s *Session) Ask(ctx context.Context, request, into any) error {
 		return notExpected(s.host, s.name, err)
 	}
 	return nil
-}
-
-func readReply(r *bufio.Reader) ([]byte, error) {
-	var all []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		all = append(all, part...)
-		if len(all) > maxReply {
-			return nil, errors.New("the answer is too long")
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return all, err
-		}
-	}
 }
 
 // ended returns why the program has ended.

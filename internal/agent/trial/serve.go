@@ -41,7 +41,7 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	enc := json.NewEncoder(out)
 	for {
-		line, err := readLong(lines)
+		line, err := revision.ReadLine(lines, maxRequest)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -62,20 +62,6 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 		if program != "" && err == nil {
 			return s.Exec(program) // the client waits for the answer before it sends more
-		}
-	}
-}
-
-func readLong(r *bufio.Reader) ([]byte, error) {
-	var all []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		all = append(all, part...)
-		if len(all) > maxRequest {
-			return nil, errors.New("it is too long")
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return all, err
 		}
 	}
 }
