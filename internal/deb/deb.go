@@ -157,10 +157,8 @@ func (p *Package) controlFiles(files []File) []File {
 // archive returns a compressed tar archive of the files, and of their directories.
 func (p *Package) archive(files []File) ([]byte, error) {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
+	// The best level takes three times longer, during every bake, and saves 1 % of the agent's package.
+	z := gzip.NewWriter(&b)
 	t := tar.NewWriter(z)
 	made := map[string]bool{}
 	var directory func(dir string) error

@@ -145,7 +145,7 @@ template {
 // startConsulTemplate runs a real consul-template on a node, with a store that has no value yet.
 func startConsulTemplate(b *testing.B, p *pair, h *lab.Host, store *keyValue) {
 	b.Helper()
-	program, err := os.ReadFile(gotool.Path(b, "github.com/hashicorp/consul-template", "v0.41.1"))
+	program, err := os.ReadFile(gotool.Path(b, "github.com/hashicorp/consul-template", "v0.41.1", "."))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,13 +18,23 @@ import (
 type Trunk struct {
 	taps  map[uint16]*lab.Tap // by VLAN; 0 is for untagged frames
 	mu    sync.Mutex
-	ports map[*os.File]bool
+	ports map[*port]bool
 }
+
+// port is the trunk's end of a connection to a machine's card. A machine that boots does not read. Its frames wait in the queue,
+// and are dropped if the queue is full.
+type port struct {
+	file  *os.File
+	queue chan []byte
+}
+
+// maxQueue is the number of frames that wait for a machine, as in the queue of a card of Linux.
+const maxQueue = 1000
 
 // NewTrunk creates a trunk of the lab's networks, by VLAN. It ends with the test.
 func NewTrunk(t testing.TB, l *lab.Lab, networks map[uint16]string) *Trunk {
 	t.Helper()
-	s := &Trunk{taps: map[uint16]*lab.Tap{}, ports: map[*os.File]bool{}}
+	s := &Trunk{taps: map[uint16]*lab.Tap{}, ports: map[*port]bool{}}
 	for vlan, name := range networks {
 		tap, err := l.NewTap(name, false)
 		if err != nil {
@@ -66,14 +76,18 @@ func (s *Trunk) down(vlan uint16, tap *lab.Tap) {
 	}
 }
 
-// deliver writes a frame to all ports except one. QEMU's sockets expect the length before the frame.
-func (s *Trunk) deliver(frame []byte, but *os.File) {
+// deliver queues a frame for all ports except one. QEMU's sockets expect the length before the frame.
+func (s *Trunk) deliver(frame []byte, but *port) {
 	packet := append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for port := range s.ports {
-		if port != but {
-			_, _ = port.Write(packet) // the machine may have ended; its reader then removes the port
+	for p := range s.ports {
+		if p == but {
+			continue
+		}
+		select {
+		case p.queue <- packet:
+		default:
 		}
 	}
 }
@@ -84,36 +98,45 @@ func (s *Trunk) plug() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot create a port of the trunk: %w", err)
 	}
-	port := os.NewFile(uintptr(pair[0]), "trunk")
+	p := &port{file: os.NewFile(uintptr(pair[0]), "trunk"), queue: make(chan []byte, maxQueue)}
 	s.mu.Lock()
-	s.ports[port] = true
+	s.ports[p] = true
 	s.mu.Unlock()
-	go s.up(port)
+	go s.up(p)
+	go p.send()
 	return os.NewFile(uintptr(pair[1]), "machine"), nil
 }
 
+// send writes queued frames until the queue is closed.
+func (p *port) send() {
+	for packet := range p.queue {
+		_, _ = p.file.Write(packet) // the machine may have ended; up then closes the queue
+	}
+}
+
 // up forwards frames of a machine to its networks and to the other ports, until the machine ends.
-func (s *Trunk) up(port *os.File) {
+func (s *Trunk) up(p *port) {
 	defer func() {
 		s.mu.Lock()
-		delete(s.ports, port)
+		delete(s.ports, p)
+		close(p.queue)
 		s.mu.Unlock()
-		port.Close()
+		p.file.Close()
 	}()
 	var length [4]byte
 	frame := make([]byte, maxFrame)
 	for {
-		if _, err := io.ReadFull(port, length[:]); err != nil {
+		if _, err := io.ReadFull(p.file, length[:]); err != nil {
 			return
 		}
 		n := binary.BigEndian.Uint32(length[:])
 		if n > maxFrame {
 			return
 		}
-		if _, err := io.ReadFull(port, frame[:n]); err != nil {
+		if _, err := io.ReadFull(p.file, frame[:n]); err != nil {
 			return
 		}
-		s.deliver(frame[:n], port)
+		s.deliver(frame[:n], p)
 		vlan, plain := untagged(frame[:n])
 		if tap := s.taps[vlan]; tap != nil {
 			_, _ = tap.Write(plain)

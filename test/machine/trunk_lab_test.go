@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // TestTrunk asks for the addresses of clients on both networks of a trunk, with and without a tag. Each client must answer
-// only in its own VLAN.
+// only in its own VLAN, also while another machine on the trunk does not read.
 func TestTrunk(t *testing.T) {
 	l := labtest.Lab(t)
 	for network, address := range map[string]string{"management": "192.168.56.1/24", "public": "192.168.1.100/24"} {
@@ -20,11 +21,12 @@ func TestTrunk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	port, err := NewTrunk(t, l, map[uint16]string{0: "management", 100: "public"}).plug()
-	if err != nil {
-		t.Fatal(err)
+	trunk := NewTrunk(t, l, map[uint16]string{0: "management", 100: "public"})
+	machine := plug(t, trunk)
+	plug(t, trunk) // a machine that does not read: more frames follow than fit into its queue and its socket
+	for range 5 * maxQueue {
+		send(t, machine, append(bytes.Repeat([]byte{0xff}, 6), make([]byte, 54)...))
 	}
-	defer port.Close()
 	for _, try := range []struct {
 		vlan   uint16
 		asked  string
@@ -33,19 +35,35 @@ func TestTrunk(t *testing.T) {
 		{0, "192.168.1.100", false}, {0, "192.168.56.1", true}, {100, "192.168.56.1", false}, {100, "192.168.1.100", true}, {7, "192.168.56.1", false},
 	} {
 		// A question without an answer takes one second.
-		if got := ask(t, port, try.vlan, netip.MustParseAddr(try.asked)); got != try.answer {
+		if got := ask(t, machine, try.vlan, netip.MustParseAddr(try.asked)); got != try.answer {
 			t.Errorf("VLAN %d, %s: answered %v, want %v", try.vlan, try.asked, got, try.answer)
 		}
 	}
 }
 
-type deadliner interface {
-	io.ReadWriter
-	SetReadDeadline(time.Time) error
+func plug(t *testing.T, trunk *Trunk) *os.File {
+	t.Helper()
+	port, err := trunk.plug()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { port.Close() })
+	return port
+}
+
+// send sends a frame within ten seconds.
+func send(t *testing.T, port *os.File, frame []byte) {
+	t.Helper()
+	if err := port.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := port.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ask sends an ARP request (RFC 826), and reports whether a reply arrives in the same VLAN.
-func ask(t *testing.T, port deadliner, vlan uint16, asked netip.Addr) bool {
+func ask(t *testing.T, port *os.File, vlan uint16, asked netip.Addr) bool {
 	t.Helper()
 	me := []byte{0x52, 0x54, 0, 0, 0, 9}
 	frame := append(bytes.Repeat([]byte{0xff}, 6), me...)
@@ -53,9 +71,7 @@ func ask(t *testing.T, port deadliner, vlan uint16, asked netip.Addr) bool {
 	frame = append(append(frame, me...), 0, 0, 0, 0) // a probe, without a sender address
 	frame = append(append(frame, 0, 0, 0, 0, 0, 0), asked.AsSlice()...)
 	frame = tagged(frame, vlan)
-	if _, err := port.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)); err != nil {
-		t.Fatal(err)
-	}
+	send(t, port, frame)
 	if err := port.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}

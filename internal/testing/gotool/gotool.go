@@ -1,7 +1,10 @@
-// Package gotool gives tests other people's programs: built from the Go module proxy, once, and run as tools, never linked.
+// Package gotool builds programs of other projects from the Go module proxy for tests. The programs run as tools and are never
+// linked.
 package gotool
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,9 +17,9 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Path of a program whose main package is that of a module, which is built where the cache has none. The cache is the
-// project's own in the user's cache directory; XDG_CACHE_HOME moves that.
-func Path(t testing.TB, module, version string) string {
+// Path returns the path of a program. The directory main of the module has its main package. The program is built once, and kept
+// in the directory hapair of the user's cache directory, which XDG_CACHE_HOME moves.
+func Path(t testing.TB, module, version, main string) string {
 	t.Helper()
 	needs.Programs(t)
 	root, err := os.UserCacheDir()
@@ -39,30 +42,51 @@ func Path(t testing.TB, module, version string) string {
 		return bin
 	}
 	t.Logf("building %s %s, once, for %s", module, version, bin)
-	if err := build(t, module, version, bin); err != nil {
+	if err := build(t, module+"@"+version, main, bin); err != nil {
 		t.Fatal(err)
 	}
 	return bin
 }
 
-// build compiles the program in a module of its own, because its requirements are nobody else's business. The replacement
-// is what makes Packer and its SDK compile: they need a go-cty that still encodes with gob.
-func build(t testing.TB, module, version, bin string) error {
+// build compiles a program with the versions and the replacements that its own go.mod names.
+func build(t testing.TB, module, main, bin string) error {
+	// In a module of its own, go downloads this version without adding it to the project's go.mod.
 	dir := t.TempDir()
-	content := fmt.Sprintf("module scratch\n\ngo 1.25\n\nrequire %s %s\n\nreplace github.com/zclconf/go-cty => github.com/nywilken/go-cty v1.13.3\n", module, version)
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(content), 0o644); err != nil {
+	run := func(dir string, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			err = fmt.Errorf("go %s %s: %w\n%s%s", args[0], module, err, out, failed.Stderr)
+		}
+		return out, err
+	}
+	out, err := run(dir, "mod", "download", "-json", module)
+	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin+".new", module)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build %s: %w\n%s", module, err, out)
+	var source struct{ Dir, GoMod string }
+	if err := json.Unmarshal(out, &source); err != nil {
+		return err
+	}
+	// The module's directory is read-only. go writes go.sum beside the copy of go.mod.
+	requirements, err := os.ReadFile(source.GoMod)
+	if err != nil {
+		return err
+	}
+	modfile := filepath.Join(dir, "build.mod")
+	if err := os.WriteFile(modfile, requirements, 0o644); err != nil {
+		return err
+	}
+	if _, err := run(source.Dir, "build", "-mod=mod", "-modfile="+modfile, "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", bin+".new", main); err != nil {
+		return err
 	}
 	return os.Rename(bin+".new", bin)
 }
 
-// lock waits for a file's lock and returns what lets go of it.
+// lock waits for the lock of a file, and returns the function that releases it.
 func lock(path string) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

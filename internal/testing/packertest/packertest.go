@@ -20,7 +20,7 @@ import (
 // Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
 func Packer(t testing.TB) string {
 	t.Helper()
-	return gotool.Path(t, "github.com/hashicorp/packer", "v1.11.2")
+	return gotool.Path(t, "github.com/hashicorp/packer", "v1.11.2", ".")
 }
 
 // Env is an environment in which Packer finds nothing of the machine's user: its plugins, its settings and its cache are
@@ -47,7 +47,7 @@ func Plugin(t testing.TB) []string {
 // Qemu installs Packer's plugin for QEMU beside the project's own. It is built once, which takes about a minute.
 func Qemu(t testing.TB, env []string) {
 	t.Helper()
-	plugin := gotool.Path(t, "github.com/hashicorp/packer-plugin-qemu", "v1.0.9")
+	plugin := gotool.Path(t, "github.com/hashicorp/packer-plugin-qemu", "v1.0.9", ".")
 	Install(t, env, plugin, "github.com/hashicorp/qemu")
 }
 
