@@ -64,7 +64,7 @@ func testPair(t *testing.T, wiring wiring, release string, firmware Firmware) {
 		}
 	})
 	step("haproxy killed", func(t *testing.T) {
-		w.must(t, holder, "systemctl mask --runtime haproxy.service; systemctl kill --signal=KILL haproxy.service")
+		w.must(t, holder, "systemctl mask --runtime haproxy.service; pkill -KILL -x haproxy")
 		next := w.settle(t, holder)
 		w.must(t, holder, "systemctl unmask --runtime haproxy.service; systemctl reset-failed haproxy.service; systemctl start haproxy.service")
 		holder = next

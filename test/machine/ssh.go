@@ -36,7 +36,7 @@ func NewKey(t testing.TB, user string) *Admin {
 	}
 	a.Key = strings.TrimSpace(string(public))
 	// The machines generate their host keys at their first boot, on isolated networks.
-	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n"+
+	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n  ServerAliveInterval 20\n"+
 		"  StrictHostKeyChecking accept-new\n  UserKnownHostsFile %s/known_hosts\n  LogLevel ERROR\n", user, key, a.dir)
 	if err := os.WriteFile(a.Config(), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func (a *Admin) Run(ctx context.Context, address, script string) (string, error)
 // ID of an earlier boot, which does not count; it may be empty.
 func (a *Admin) WaitBooted(ctx context.Context, m *Machine, address, before string) (string, error) {
 	const script = `test -e /run/cloud-init/result.json
-systemctl is-system-running --wait >/dev/null || { systemctl --failed --plain --no-legend; cloud-init status --long; }
+state=$(timeout 30 systemctl is-system-running --wait) || { echo "$state"; systemctl list-jobs --no-legend; systemctl --failed --plain --no-legend; cloud-init status --long; }
 cat /proc/sys/kernel/random/boot_id`
 	var id string
 	err := lab.Poll(ctx, pollEvery, func() error {
@@ -86,7 +86,7 @@ cat /proc/sys/kernel/random/boot_id`
 			return errors.New("it has not rebooted yet")
 		}
 		if len(lines) > 1 {
-			return fmt.Errorf("it is running, but units failed:\n%s", out)
+			return fmt.Errorf("its state is:\n%s", out)
 		}
 		return nil
 	})
