@@ -140,6 +140,7 @@ func (w *world) machines(t *testing.T, release, image string, firmware Firmware,
 	t.Helper()
 	seeds := filepath.Join(w.Dir, "seeds-"+release)
 	w.Run(t, "cloud-init", w.Spec, "--release", release, "-o", seeds)
+	w.admin.Forget(t)
 	for _, n := range w.nodes[:count] {
 		n.Machine = New(t, w.lab, Config{Name: n.name, Image: image, Seed: filepath.Join(seeds, n.name, "seed.iso"),
 			Firmware: firmware, Cards: w.wiring.cards(t, w.lab, n)})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,14 @@ func NewKey(t testing.TB, user string) *Admin {
 
 // On sets the client from which the user logs in.
 func (a *Admin) On(c *lab.Client) { a.client = c }
+
+// Forget forgets the machines' host keys. New machines with the same addresses have other keys.
+func (a *Admin) Forget(t testing.TB) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(a.dir, "known_hosts")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
 
 // Config returns the path of an ssh_config(5) for the user.
 func (a *Admin) Config() string { return filepath.Join(a.dir, "ssh_config") }
