@@ -83,7 +83,7 @@ func Reasons(n *Node) map[string]string {
 		if number(s.last("weight").word(1), 0) != 0 {
 			runs += "; its weight then lets the other node win the next election, without an announcement"
 		}
-		out["haproxy-kill"] = runs + "; hapair's agent sees the end of the process at once"
+		out["haproxy-kill"] = runs + ", unless systemd has restarted haproxy before that; hapair's agent sees the end of the process at once"
 		if useless.MatchString(command) {
 			out["haproxy-stop"] = fmt.Sprintf("the script %q only looks for a process, and a haproxy that hangs has one; hapair's agent asks haproxy itself", command)
 		} else {
