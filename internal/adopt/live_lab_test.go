@@ -19,7 +19,9 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/selfsigned"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
@@ -58,6 +60,51 @@ func TestHAProxySeesTheSame(t *testing.T) {
 			now := proxiesOf(t, sb, render(t, s))
 			compareLive(t, r, old, now)
 		})
+	}
+}
+
+// TestKeepalivedTakesTheSpec runs the test of noble's keepalived on the keepalived.conf that the spec of each pair of testdata
+// makes. Scripts that the pair names exist.
+func TestKeepalivedTakesTheSpec(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labtest.Need(t)
+	sb := labtest.Sandbox(t, "noble", lab.Interfaces("eth0", "eth1", "ens3", "ens4", "ens5"))
+	for _, name := range names {
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Import(pairOf(a), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, problems := load(t, r)
+		if problems.HasErrors() {
+			t.Fatal(problems.Err())
+		}
+		rel, err := release.Get(s.Image.Release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf, err := keepalivedconf.Render(s, &s.Nodes[0], rel.Keepalived)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(conf)
+		for _, p := range append(regexp.MustCompile(`/[a-z/.-]+\.(?:sh|py)`).FindAllString(text, -1), "/usr/bin/ha-agent") {
+			if err := sb.WriteFile(t.Context(), p, 0o755, "root:root", []byte("#!/bin/sh\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := sb.WriteFile(t.Context(), "/tmp/keepalived.conf", 0o644, "root:root", conf); err != nil {
+			t.Fatal(err)
+		}
+		if out, code, err := sb.Run(t.Context(), "keepalived", "-t", "-f", "/tmp/keepalived.conf"); err != nil || code != 0 {
+			t.Errorf("%s: keepalived -t: %v, status %d\n%s\n%s", name, err, code, out, text)
+		}
 	}
 }
 

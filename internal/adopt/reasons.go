@@ -16,7 +16,18 @@ var absolutePath = regexp.MustCompile(`/[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)+
 // can read them.
 func (n *Node) Files() map[string][]byte {
 	out := map[string][]byte{"/etc/haproxy/haproxy.cfg": []byte(n.HAProxy.Text), "/etc/keepalived/keepalived.conf": []byte(n.Keepalived.Text)}
-	for _, text := range []string{n.HAProxy.Text, n.Keepalived.Text} {
+	for _, l := range confLinesOf(n.Keepalived.Name, n.Keepalived.Text) {
+		if match := include.FindStringSubmatch(l.text); match != nil {
+			for _, p := range n.included(match[1], keepalivedDir) {
+				out[p] = n.Read(p)
+			}
+		}
+	}
+	texts := []string{n.HAProxy.Text}
+	for _, l := range n.confLines() {
+		texts = append(texts, l.text)
+	}
+	for _, text := range texts {
 		for _, p := range absolutePath.FindAllString(text, -1) {
 			if _, has := out[p]; has || n.Read == nil || path.Clean(p) != p {
 				continue
@@ -52,7 +63,7 @@ func Packages(nodes []Node) []string {
 
 // Reasons explains what a pair does at each fault of the drill, by the fault's name.
 func Reasons(n *Node) map[string]string {
-	conf := parseKeepalived(n.Keepalived.Name, n.Keepalived.Text)
+	conf := n.conf()
 	advert, tracked := 1.0, []string{}
 	for _, in := range conf.all("vrrp_instance") {
 		if f, err := strconv.ParseFloat(in.last("advert_int").word(1), 64); err == nil {

@@ -136,31 +136,76 @@ func (im *importer) writeInstance(m mapping, v *vip, path string) {
 	if in == nil {
 		return
 	}
-	if id := number(in.last("virtual_router_id").word(1), 0); id > 0 && v.first {
-		m.set("virtual_router_id", id)
-	}
+	im.routerID(m, v)
 	if d := im.preemptDelay(v); d > 0 && im.preempts() {
 		m.set("preempt_delay", d)
 	}
 	if !v.first {
 		return
 	}
-	im.virtualRoutes(m, in)
-	im.trackScripts(m, in)
-	var lines []string
-	for _, e := range in.entries {
-		if slices.Contains(instanceFields, e.word(0)) {
-			continue
+	im.writeInstanceLines(m, v, path)
+}
+
+// routerID takes the virtual_router_id, unless another VIP has it: on another interface, keepalived allows that.
+func (im *importer) routerID(m mapping, v *vip) {
+	e := v.instance.last("virtual_router_id")
+	id := number(e.word(1), 0)
+	if id <= 0 || !v.first {
+		return
+	}
+	for _, o := range im.vips {
+		if o == v {
+			break
 		}
+		if o.first && o.instance != nil && number(o.instance.last("virtual_router_id").word(1), 0) == id {
+			im.noteBlock(Changed, e, "", fmt.Sprintf("the VIP %s has another virtual_router_id: %d is that of %s", v.name, id, o.name), "hapair's are unique in a spec, also on several interfaces")
+			return
+		}
+	}
+	m.set("virtual_router_id", id)
+}
+
+// writeInstanceLines writes the entries of an instance for which there is no field, and those of its vrrp_sync_group.
+func (im *importer) writeInstanceLines(m mapping, v *vip, path string) {
+	in := v.instance
+	var lines []string
+	pass := func(e *block, what string) {
 		if slices.Contains(hookKeys, e.word(0)) {
 			im.hook(e)
 		}
-		if e.word(0) == "track_process" || e.word(0) == "dont_track_primary" && len(e.words) == 1 {
-			im.noteBlock(Changed, e, "", fmt.Sprintf("instance %s: %s is left out", in.word(1), e.word(0)), "hapair's own check and track file replace it")
-			continue
-		}
-		im.noteBlock(Lines, e, path+".lines", strings.TrimSpace(strings.Join(e.words, " ")), "")
+		im.noteBlock(Lines, e, path+".lines", strings.TrimSpace(what), "")
 		lines = append(lines, strings.TrimRight(e.text(""), "\n"))
+	}
+	routes := im.virtualRoutes(m, in)
+	im.trackScripts(m, in)
+	for _, e := range in.entries {
+		switch {
+		case slices.Contains(instanceFields, e.word(0)):
+		case e.word(0) == "dont_track_primary" && len(e.words) == 1:
+			im.noteBlock(Changed, e, "", fmt.Sprintf("instance %s: dont_track_primary is left out", in.word(1)), "hapair's own check and track file replace it")
+		case e.word(0) == "track_process", e.word(0) == "track_file":
+			if rest := im.trackOthers(in, e); rest != nil {
+				pass(rest, e.word(0)+" of what is not haproxy")
+			}
+		default:
+			pass(e, strings.Join(e.words, " "))
+		}
+	}
+	for _, e := range v.more {
+		switch e.word(0) {
+		case "group", "track_script", "track_interface", "global_tracking":
+		case "track_process", "track_file":
+			if rest := im.trackOthers(in, e); rest != nil {
+				pass(rest, e.word(0)+" of what is not haproxy")
+			}
+		case "sync_group_tracking_weight":
+			im.noteBlock(Changed, e, "", "sync_group_tracking_weight is left out", "hapair writes it where it needs it")
+		default:
+			pass(e, e.raw+" (of the vrrp_sync_group)")
+		}
+	}
+	if routes != nil {
+		pass(routes, "virtual_routes")
 	}
 	lines = append(lines, im.trackInterface(in.last("track_interface"), v, path)...)
 	m.set("lines", block2(strings.Join(lines, "\n")))
@@ -201,8 +246,10 @@ func (im *importer) hook(e *block) {
 	im.noteBlock(Changed, e, "", fmt.Sprintf("%s runs without root's rights now (script_user)", e.word(0)), "on_change of the VIP is the better way: a command that hangs does not affect VRRP")
 }
 
-func (im *importer) virtualRoutes(m mapping, in *block) {
+// virtualRoutes takes the routes of an instance. It returns a block with those for which there is no field, or nil.
+func (im *importer) virtualRoutes(m mapping, in *block) *block {
 	var routes []mapping
+	var rest *block
 	for _, e := range in.last("virtual_routes").entriesOf() {
 		r := newMapping().flow()
 		whole := true
@@ -230,7 +277,11 @@ func (im *importer) virtualRoutes(m mapping, in *block) {
 			}
 		}
 		if !whole || len(words)%2 == 0 {
-			im.noteBlock(Lost, e, "", "the route is not understood: "+strings.Join(e.words, " "), "write it to the VIP's lines")
+			if rest == nil {
+				c := *in.last("virtual_routes")
+				rest, c.entries = &c, nil
+			}
+			rest.entries = append(rest.entries, e)
 			continue
 		}
 		to = to.Masked()
@@ -240,6 +291,43 @@ func (im *importer) virtualRoutes(m mapping, in *block) {
 		routes = append(routes, out)
 	}
 	m.set("routes", routes)
+	return rest
+}
+
+// trackOthers returns a track_process or track_file without what looks at haproxy, which hapair does by itself; nil: nothing else
+// is left.
+func (im *importer) trackOthers(in, e *block) *block {
+	rest := *e
+	rest.entries = nil
+	for _, name := range e.entriesOf() {
+		defined := im.tracked(name.word(0))
+		if defined == nil {
+			im.noteBlock(Wrong, name, "", fmt.Sprintf("instance %s tracks %q, which does not exist: keepalived ignores it", in.word(1), name.word(0)), "")
+			continue
+		}
+		if watchesHAProxy.MatchString(strings.Join(defined.last("process").wordsFrom(1), " ")) {
+			im.noteBlock(Changed, name, "", fmt.Sprintf("instance %s: %s %s is left out", in.word(1), e.word(0), name.word(0)), "hapair's check asks haproxy itself")
+			continue
+		}
+		im.others[defined] = true
+		rest.entries = append(rest.entries, name)
+	}
+	if len(rest.entries) == 0 {
+		return nil
+	}
+	return &rest
+}
+
+// tracked returns the definition of a tracked process or file; nil: there is none.
+func (im *importer) tracked(name string) *block {
+	for _, kind := range []string{"vrrp_track_process", "track_process", "vrrp_track_file", "track_file"} {
+		for _, b := range im.firstConf().all(kind) {
+			if b.word(1) == name {
+				return b
+			}
+		}
+	}
+	return nil
 }
 
 func first(words []string) string {
