@@ -102,51 +102,9 @@ func readServer(l *line) (s server, ok bool) {
 		}
 	}
 	for i := 3; i < len(l.words); i++ {
-		next := l.word(i + 1)
-		n, err := strconv.Atoi(next)
 		switch w := l.words[i]; {
-		case w == "check":
-			s.check = true
-		case w == "backup":
-			s.backup = true
-		case w == "ssl":
-			s.ssl = true
-		case w == "send-proxy" && s.sendProxy == "":
-			s.sendProxy = "v1"
-		case w == "send-proxy-v2" && s.sendProxy == "":
-			s.sendProxy = "v2"
-		case w == "weight" && err == nil && n >= 0 && n <= 256:
-			s.weight = &n
-			i++
-		case w == "maxconn" && err == nil && n > 0:
-			s.maxconn = n
-			i++
-		case w == "cookie" && cookieName.MatchString(next):
-			s.cookie = next
-			i++
-		case w == "inter":
-			s.inter = next
-			i++
-		case w == "rise":
-			s.rise = next
-			i++
-		case w == "fall":
-			s.fall = next
-			i++
-		case w == "port" && err == nil:
-			s.checkPort = next
-			i++
-		case w == "verify":
-			s.verify = next
-			i++
-		case w == "ca-file":
-			s.ca = next
-			i++
-		case w == "crt":
-			s.crt = next
-			i++
-		case w == "alpn":
-			s.alpn = next
+		case s.takeWord(w):
+		case s.takeValue(w, l.word(i+1)):
 			i++
 		default:
 			keep(i, 1)
@@ -159,6 +117,46 @@ func readServer(l *line) (s server, ok bool) {
 	s.lines = strings.Join(rest, " ")
 	s.tlsWords()
 	return s, true
+}
+
+// takeWord takes a word of a server line that stands alone, and reports whether there is a field for it.
+func (s *server) takeWord(w string) bool {
+	switch {
+	case w == "check":
+		s.check = true
+	case w == "backup":
+		s.backup = true
+	case w == "ssl":
+		s.ssl = true
+	case w == "send-proxy" && s.sendProxy == "":
+		s.sendProxy = "v1"
+	case w == "send-proxy-v2" && s.sendProxy == "":
+		s.sendProxy = "v2"
+	default:
+		return false
+	}
+	return true
+}
+
+// takeValue takes a word of a server line that has a value, and reports whether there is a field for it.
+func (s *server) takeValue(w, value string) bool {
+	n, err := strconv.Atoi(value)
+	texts := map[string]*string{"inter": &s.inter, "rise": &s.rise, "fall": &s.fall, "verify": &s.verify, "ca-file": &s.ca, "crt": &s.crt, "alpn": &s.alpn}
+	switch {
+	case texts[w] != nil:
+		*texts[w] = value
+	case w == "weight" && err == nil && n >= 0 && n <= 256:
+		s.weight = &n
+	case w == "maxconn" && err == nil && n > 0:
+		s.maxconn = n
+	case w == "cookie" && cookieName.MatchString(value):
+		s.cookie = value
+	case w == "port" && err == nil:
+		s.checkPort = value
+	default:
+		return false
+	}
+	return true
 }
 
 // twoWords are words of a server line that have a value, which could look like another word.
