@@ -37,13 +37,13 @@ mount -t tmpfs tmpfs run
 cat /etc/resolv.conf >etc/resolv.conf
 echo 127.0.0.1 localhost "$(uname -n)" >etc/hosts
 mkdir -p root/.cache/hapair
-[ -z "$3" ] || mount --bind "$3" root/.cache/hapair
+mount --bind "$3" root/.cache/hapair
 pivot_root . mnt
 umount -l /mnt
 echo ready
 exec cat`
 
-// newOperator starts the operator's machine. The cache is a directory with downloads of earlier bakes; empty means none.
+// newOperator starts the operator's machine. The cache is a directory with what earlier bakes downloaded.
 func newOperator(t *testing.T, root, cache string) *operator {
 	t.Helper()
 	dir := t.TempDir()
