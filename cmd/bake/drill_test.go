@@ -56,7 +56,7 @@ backend keystone
 
 // oldKeepalived is keepalived.conf with a tutorial's values; state and priority differ between the nodes.
 const oldKeepalived = `vrrp_script chk_haproxy {
-    script "pidof haproxy"
+    script "pgrep haproxy"
     interval 2
     weight 2
 }
@@ -107,7 +107,7 @@ func drillAgainst(t *testing.T, b *cluster.Bake, golden string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"keystone", "pidof haproxy", "every 2 s", "only looks for a process"} {
+	for _, want := range []string{"keystone", "pgrep haproxy", "every 2 s", "only looks for a process"} {
 		if !bytes.Contains(html, []byte(want)) || !bytes.Contains(out, []byte(want)) {
 			t.Errorf("the page or the text does not contain %q", want)
 		}

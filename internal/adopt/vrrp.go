@@ -188,6 +188,9 @@ func (im *importer) completeNodes() {
 // useless are the track scripts of old pairs that only look whether a process of haproxy exists.
 var useless = regexp.MustCompile(`killall|pidof|pgrep|systemctl|service haproxy|haproxy.*\.pid|kill -0|ps `)
 
+// pidof matches a script that runs pidof without a shell. keepalived 2.2.8 of Ubuntu 24.04 then runs killall5, which prints its usage.
+var pidof = regexp.MustCompile(`^(?:/usr)?(?:/s?bin/)?pidof\s`)
+
 // watchesHAProxy reports whether a track script looks at haproxy, which ha-agent check does.
 var watchesHAProxy = regexp.MustCompile(`haproxy|127\.0\.0\.1|localhost|killall|pidof`)
 
@@ -271,6 +274,9 @@ func (im *importer) critiqueScripts(conf *block) {
 		}
 		if useless.MatchString(command) {
 			im.noteBlock(Wrong, s, "", fmt.Sprintf("the script %q only looks for a process: a haproxy that hangs is good", s.word(1)), "ha-agent check asks haproxy itself")
+		}
+		if pidof.MatchString(command) {
+			im.noteBlock(Wrong, s, "", fmt.Sprintf("the script %q always fails on Debian and Ubuntu: pidof is a link to killall5, and keepalived runs the target of a link", s.word(1)), "")
 		}
 		fall, interval := number(s.last("fall").word(1), 1), number(s.last("interval").word(1), 1)
 		if took := fall * interval; took >= 10 {

@@ -55,7 +55,7 @@ backend shop
 
 // keepalivedConfig is a keepalived.conf as tutorials have it; state and priority differ between the nodes.
 const keepalivedConfig = `vrrp_script chk_haproxy {
-    script "pidof haproxy"
+    script "pgrep haproxy"
     interval 2
     weight 2
 }
@@ -132,6 +132,7 @@ func (p *pair) old(ctx context.Context, t *testing.T, base *lab.Base, name, keep
 	}
 	for file, content := range map[string]string{
 		"/etc/hostname":                   name + "\n",
+		"/etc/hosts":                      "127.0.0.1 localhost\n127.0.1.1 " + name + "\n",
 		"/etc/cloud/cloud-init.disabled":  "",
 		"/etc/netplan/eth0.yaml":          "network: {version: 2, ethernets: {eth0: {addresses: [" + addresses[name] + "/24], accept-ra: false}}}\n",
 		"/etc/sysctl.d/vip.conf":          "net.ipv4.ip_nonlocal_bind = 1\n",
