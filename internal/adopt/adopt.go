@@ -96,8 +96,11 @@ type importer struct {
 	userlist []string // sections that take the place of "stats auth"
 	unicast  bool
 	scripts  map[string]*block
-	hooked   []*block        // vrrp_sync_groups whose notify lines were taken
-	others   map[*block]bool // tracked processes and files that the spec has in keepalived.extra
+	devices  []string // interfaces of routes
+	// described are the interfaces that VIPs have; the first of them describes a VLAN.
+	described []string
+	hooked    []*block        // vrrp_sync_groups whose notify lines were taken
+	others    map[*block]bool // tracked processes and files that the spec has in keepalived.extra
 }
 
 // Import makes a spec of a pair. It returns an error only if there is nothing to import.

@@ -61,6 +61,8 @@ func (im *importer) writeInstanceLines(m mapping, v *vip, path string) {
 	im.trackScripts(m, in)
 	for _, e := range in.entries {
 		switch {
+		case slices.Contains(leftOut, e.word(0)):
+			im.noteBlock(Changed, e, "", fmt.Sprintf("instance %s: %s is left out", in.word(1), strings.Join(e.words, " ")), "hapair has its own protection of VRRP, and does not synchronise connections of IPVS")
 		case slices.Contains(instanceFields, e.word(0)):
 		case e.word(0) == "dont_track_primary" && len(e.words) == 1:
 			im.noteBlock(Changed, e, "", fmt.Sprintf("instance %s: dont_track_primary is left out", in.word(1)), "hapair's own check and track file replace it")
@@ -149,6 +151,7 @@ func (im *importer) virtualRoutes(m mapping, in *block) *block {
 				r.set("via", words[i+1])
 			case "dev":
 				r.set("interface", words[i+1])
+				im.devices = append(im.devices, words[i+1])
 			case "table", "metric":
 				n, err := strconv.Atoi(words[i+1])
 				whole = err == nil

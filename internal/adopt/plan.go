@@ -150,7 +150,11 @@ func (im *importer) planInstance(in *block, specific map[netip.Addr][]string) {
 		v.addresses = append(v.addresses, prefix)
 	}
 	if len(order) == 0 {
-		im.noteBlock(Lost, in, "", fmt.Sprintf("instance %s has no virtual IP", in.word(1)), "hapair needs at least one address")
+		hint := "hapair needs at least one address"
+		if slices.ContainsFunc(in.entries, func(e *block) bool { return slices.Contains(hookKeys, e.word(0)) }) {
+			hint = "its notify lines move an address by themselves, which a VIP with on_change does: give --vip NAME=ADDRESS/PREFIX, and write the command there"
+		}
+		im.noteBlock(Lost, in, "", fmt.Sprintf("instance %s has no virtual IP", in.word(1)), hint)
 	}
 	for _, key := range order {
 		v := sets[key]

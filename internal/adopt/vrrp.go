@@ -200,7 +200,10 @@ var hookKeys = []string{"notify", "notify_master", "notify_backup", "notify_faul
 // instanceFields are entries of an instance that hapair writes itself.
 var instanceFields = []string{"state", "interface", "virtual_router_id", "priority", "advert_int", "authentication", "virtual_ipaddress",
 	"virtual_ipaddress_excluded", "virtual_routes", "track_script", "track_interface", "unicast_src_ip", "unicast_peer", "nopreempt", "preempt",
-	"preempt_delay", "mcast_src_ip", "version", "check_unicast_src", "unicast_ttl", "timer_expired_backup", "lvs_sync_daemon_interface", "strict_mode"}
+	"preempt_delay", "mcast_src_ip", "version", "timer_expired_backup"}
+
+// leftOut are entries of an instance that hapair does not have.
+var leftOut = []string{"check_unicast_src", "unicast_ttl", "lvs_sync_daemon_interface", "strict_mode"}
 
 // critique reports what is wrong with the instances of the old pair.
 func (im *importer) critique(in *block) {

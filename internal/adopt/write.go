@@ -40,8 +40,9 @@ func (im *importer) write() error {
 		image.set("release", im.options.Release)
 		head.set("image", image)
 	}
+	vips := im.writeVIPs() // their routes name interfaces of the nodes
 	head.set("nodes", im.writeNodes())
-	head.set("vips", im.writeVIPs())
+	head.set("vips", vips)
 	vrrp := newMapping().flow()
 	if im.preempts() {
 		vrrp.set("preempt", true)
@@ -82,7 +83,8 @@ func (im *importer) writeNodes() []mapping {
 		} else {
 			m.set("address", p.address.String())
 		}
-		m.set("interface", p.iface)
+		m.set("interface", im.device(p.iface))
+		m.set("interfaces", im.routeDevices(p))
 		im.result.Fields["nodes"]++
 		if p.guessed {
 			m.LineComment = "placeholder"
@@ -107,7 +109,7 @@ func (im *importer) writeVIPs() []mapping {
 		}
 		m.set("address", oneOrList(list))
 		if !v.guessed || v.instance != nil || !inNodes(im.pairs, v) {
-			m.set("interface", v.iface)
+			m.set("interface", im.vipDevice(v.iface))
 		}
 		im.writeInstance(m, v, fmt.Sprintf("vips[%d]", i))
 		im.result.Fields["vips"]++
