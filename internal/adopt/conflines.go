@@ -14,17 +14,20 @@ type confLine struct {
 	text   string
 }
 
-const keepalivedDir = "/etc/keepalived"
+const (
+	keepalivedDir  = "/etc/keepalived"
+	keepalivedConf = keepalivedDir + "/keepalived.conf"
+)
 
-// maxIncluded bounds the number of files of one keepalived.conf, which may include each other.
-const maxIncluded = 200
+// maxIncluded bounds how deep files may include each other.
+const maxIncluded = 16
 
 // conf returns keepalived.conf as this node's keepalived takes it: with the files that it includes, the conditional lines of the
 // node, and values in place of definitions.
 func (n *Node) conf() *block { return parseKeepalived(n.confLines()) }
 
 func (n *Node) confLines() []confLine {
-	lines, _ := n.read(confLinesOf(n.Keepalived.Name, n.Keepalived.Text), keepalivedDir, maxIncluded)
+	lines := n.ownLines()
 	id := n.config
 	if ids := configIDs(lines); id == "" && len(ids) > 0 {
 		if id = ids[0]; slices.Contains(ids, n.Name) {
@@ -47,35 +50,36 @@ func confLinesOf(file, text string) []confLine {
 // include matches a line that includes files; -r and the like say what keepalived does if there is none.
 var include = regexp.MustCompile(`^\s*(?:@\S+\s+)?include[a-z]?\s+"?([^"\s]+)"?\s*$`)
 
-// read puts the lines of included files in the place of their lines, as far as bake can read them. dir is the folder of the
-// including file. It returns how many more files may be read.
-func (n *Node) read(lines []confLine, dir string, most int) ([]confLine, int) {
+// included puts the lines of included files in the place of their lines, as far as bake can read them. The last of the files
+// includes the others: a file that includes itself is read once.
+func (n *Node) included(lines []confLine, files ...string) []confLine {
 	var out []confLine
 	for _, l := range lines {
 		match := include.FindStringSubmatch(l.text)
-		if match == nil {
+		var found []string
+		if match != nil && len(files) < maxIncluded {
+			found = n.matches(match[1], path.Dir(files[len(files)-1]))
+		}
+		if len(found) == 0 {
 			out = append(out, l)
 			continue
 		}
-		found := false
-		for _, p := range n.included(match[1], dir) {
-			if most == 0 {
-				break
+		for _, p := range found {
+			if !slices.Contains(files, p) {
+				out = append(out, n.included(confLinesOf(p, string(n.Read(p))), append(slices.Clone(files), p)...)...)
 			}
-			most--
-			var more []confLine
-			more, most = n.read(confLinesOf(p, string(n.Read(p))), path.Dir(p), most)
-			out, found = append(out, more...), true
-		}
-		if !found {
-			out = append(out, l)
 		}
 	}
-	return out, most
+	return out
 }
 
-// included returns the files that a line includes and that bake can read, by their paths on the node.
-func (n *Node) included(pattern, dir string) []string {
+// ownLines returns the lines of the node's keepalived.conf and of the files that it includes.
+func (n *Node) ownLines() []confLine {
+	return n.included(confLinesOf(n.Keepalived.Name, n.Keepalived.Text), keepalivedConf)
+}
+
+// matches returns the files that a line includes and that bake can read, by their paths on the node.
+func (n *Node) matches(pattern, dir string) []string {
 	if !path.IsAbs(pattern) {
 		pattern = path.Join(dir, pattern)
 	}
@@ -174,7 +178,7 @@ func byCondition(nodes []Node) []Node {
 		return nodes
 	}
 	n := nodes[0]
-	lines, _ := n.read(confLinesOf(n.Keepalived.Name, n.Keepalived.Text), keepalivedDir, maxIncluded)
+	lines := n.ownLines()
 	ids := configIDs(lines)
 	if len(ids) < 2 || len(nodes) != 1 && len(nodes) != len(ids) || slices.ContainsFunc(nodes, func(n Node) bool { return slices.Contains(ids, n.Name) }) {
 		return nodes

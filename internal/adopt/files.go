@@ -117,8 +117,10 @@ func (im *importer) writeKeepalived() mapping {
 				continue
 			}
 			im.noteBlock(Changed, b, "", fmt.Sprintf("%s %s is left out", b.word(0), b.word(1)), "no VIP of the spec needs it")
-		case "net_namespace", "net_namespace_ipvs", "instance", "use_pid_dir":
-			im.noteBlock(Lost, b, "", b.raw+" is left out", "the nodes have one keepalived, in the namespace of the system")
+		case "instance", "use_pid_dir":
+			im.noteBlock(Changed, b, "", b.raw+" is left out", "the nodes have one keepalived")
+		case "net_namespace", "net_namespace_ipvs":
+			im.noteBlock(Lost, b, "", b.raw+" is left out", "keepalived runs in the namespace of the system")
 		case "virtual_server":
 			im.noteBlock(Changed, b, "", fmt.Sprintf("%s is balanced by the kernel (IPVS), not by haproxy", strings.Join(b.words, " ")),
 				"it stays as it is in keepalived.extra: drill, firewall and verify do not see it, and the image needs the kernel's ip_vs; a service in its place would have all that")

@@ -16,11 +16,9 @@ var absolutePath = regexp.MustCompile(`/[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)+
 // can read them.
 func (n *Node) Files() map[string][]byte {
 	out := map[string][]byte{"/etc/haproxy/haproxy.cfg": []byte(n.HAProxy.Text), "/etc/keepalived/keepalived.conf": []byte(n.Keepalived.Text)}
-	for _, l := range confLinesOf(n.Keepalived.Name, n.Keepalived.Text) {
-		if match := include.FindStringSubmatch(l.text); match != nil {
-			for _, p := range n.included(match[1], keepalivedDir) {
-				out[p] = n.Read(p)
-			}
+	for _, l := range n.ownLines() {
+		if l.file != n.Keepalived.Name {
+			out[l.file] = n.Read(l.file)
 		}
 	}
 	texts := []string{n.HAProxy.Text}

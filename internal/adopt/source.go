@@ -149,8 +149,12 @@ func (dir below) read(p string) []byte {
 	return nil
 }
 
-// glob returns the paths on the node of the files that match a pattern. A pattern without a folder would match all.
+// glob returns the paths on the node of the files that match a pattern whose folder has no wildcard. In the folder itself, a pattern
+// would match files of others.
 func (dir below) glob(pattern string) []string {
+	if strings.ContainsAny(path.Dir(pattern), "*?[") {
+		return nil
+	}
 	root, err := os.OpenRoot(string(dir))
 	if err != nil {
 		return nil
