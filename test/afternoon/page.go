@@ -93,4 +93,6 @@ func seconds(d time.Duration) string {
 var varying = regexp.MustCompile(`up to [0-9][^,;\n]*|[0-9][0-9.]* m?s\b|nothing lost|[0-9][0-9.]*(?: lost)?|[ -]{2,}`)
 
 // same reports whether two outputs differ in such things alone.
-func same(a, b string) bool { return varying.ReplaceAllString(a, "#") == varying.ReplaceAllString(b, "#") }
+func same(a, b string) bool {
+	return varying.ReplaceAllString(a, "#") == varying.ReplaceAllString(b, "#")
+}
