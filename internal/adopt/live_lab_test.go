@@ -94,7 +94,7 @@ func TestKeepalivedTakesTheSpec(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(conf)
-		for _, p := range append(regexp.MustCompile(`/[a-z/.-]+\.(?:sh|py)`).FindAllString(text, -1), "/usr/bin/ha-agent") {
+		for _, p := range append(regexp.MustCompile(`/[a-z/.-]+\.(?:sh|py)`).FindAllString(text, -1), "/usr/bin/ha-agent", "/usr/local/bin/uplink") {
 			if err := sb.WriteFile(t.Context(), p, 0o755, "root:root", []byte("#!/bin/sh\n")); err != nil {
 				t.Fatal(err)
 			}
@@ -102,8 +102,22 @@ func TestKeepalivedTakesTheSpec(t *testing.T) {
 		if err := sb.WriteFile(t.Context(), "/tmp/keepalived.conf", 0o644, "root:root", conf); err != nil {
 			t.Fatal(err)
 		}
-		if out, code, err := sb.Run(t.Context(), "keepalived", "-t", "-f", "/tmp/keepalived.conf"); err != nil || code != 0 {
-			t.Errorf("%s: keepalived -t: %v, status %d\n%s\n%s", name, err, code, out, text)
+		const test = `getent passwd hapair-check || useradd --system hapair-check
+mkdir -p /run/ha-agent
+for track in haproxy $(sed -n 's/.*holder-\(.*\)\.track/holder-\1/p' "$1"); do echo 0 >/run/ha-agent/$track.track; done
+echo 0 >/run/manual
+keepalived -t -f "$1"`
+		out, _, err := sb.Run(t.Context(), "sh", "-euc", test, "sh", "/tmp/keepalived.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out) {
+			if missing := strings.Contains(line, "doesn't exist") || strings.Contains(line, "Non-existent interface"); strings.HasPrefix(line, "(") && !missing {
+				t.Errorf("%s: keepalived -t: %s", name, line)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("%s\n%s", out, text)
 		}
 	}
 }

@@ -75,6 +75,8 @@ func play(t *testing.T, s *step, o *operator, p *pair) {
 	s.took = time.Since(began)
 	t.Logf("%s%s: %v\n%s", s.script, s.action, s.took.Round(100*time.Millisecond), s.output)
 	if err != nil {
+		logs, _ := o.run(ctx, "tail -n 40 *.log || true")
+		t.Log(logs)
 		for _, h := range p.now {
 			t.Logf("%s:\n%s", h.Name, h.Logs(ctx, 30))
 		}
