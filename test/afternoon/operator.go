@@ -35,6 +35,7 @@ mount -t proc proc proc
 mount -t tmpfs tmpfs run
 cat /etc/resolv.conf >etc/resolv.conf
 echo 127.0.0.1 localhost "$(uname -n)" >etc/hosts
+tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
 mkdir -p root/.cache/hapair
 mount --bind "$3" root/.cache/hapair
 pivot_root . mnt
