@@ -33,9 +33,95 @@ func TestDrill(t *testing.T) {
 	b := cluster.Build(t, example)
 	golden := filepath.Join(b.Dir, "golden.raw")
 	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", golden)
+	t.Run("against a pair that was set up by hand", func(t *testing.T) { drillAgainst(t, b, golden) })
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
 	t.Run("interrupted", func(t *testing.T) { drillInterrupted(t, b, golden) })
 	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
+}
+
+// oldHAProxy is the haproxy.cfg of both nodes of a pair that was set up by hand.
+const oldHAProxy = `defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend keystone
+    bind 192.168.1.32:5000
+    default_backend keystone
+backend keystone
+    option httpchk GET /v3
+    server c1 192.168.56.101:5000 check
+    server c2 192.168.56.102:5000 check
+`
+
+// oldKeepalived is keepalived.conf with a tutorial's values; state and priority differ between the nodes.
+const oldKeepalived = `vrrp_script chk_haproxy {
+    script "pgrep haproxy"
+    interval 2
+    weight 2
+}
+vrrp_instance VI_1 {
+    interface eth3
+    state %s
+    virtual_router_id 51
+    priority %d
+    virtual_ipaddress {
+        192.168.1.32/24 dev eth4
+    }
+    track_script {
+        chk_haproxy
+    }
+}
+`
+
+// drillAgainst drills the tutorial's pair and the spec with the same faults. With the old pair, a killed haproxy must cost clients
+// more, and a haproxy that hangs must never be noticed; text, page and JSON must have the reasons.
+func drillAgainst(t *testing.T, b *cluster.Bake, golden string) {
+	old := filepath.Join(b.Dir, "old")
+	for i, state := range []string{"MASTER", "BACKUP"} {
+		dir := filepath.Join(old, fmt.Sprintf("controller_%d", i+1))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{
+			"haproxy.cfg":     oldHAProxy,
+			"keepalived.conf": fmt.Sprintf(oldKeepalived, state, 101-i),
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	page, data := filepath.Join(b.Dir, "compare.html"), filepath.Join(b.Dir, "compare.json")
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), drillLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(b.Dir, "bake"), "drill", b.Spec, "--release", "noble", "--image", golden, "--against", old,
+		"--fault", "haproxy-kill,haproxy-stop", "--report", page, "--json-report", data)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("bake drill --against: %v\n%s", err, out)
+	}
+	t.Logf("%v\n%s", time.Since(began).Round(time.Second), out)
+	html, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"keystone", "pgrep haproxy", "every 2 s", "only looks for a process"} {
+		if !bytes.Contains(html, []byte(want)) || !bytes.Contains(out, []byte(want)) {
+			t.Errorf("the page or the text does not contain %q", want)
+		}
+	}
+	var c drill.Comparison
+	if text, err := os.ReadFile(data); err != nil || json.Unmarshal(text, &c) != nil || c.Old == nil || len(c.Old.Faults) != 2 || c.New == nil || len(c.New.Faults) != 2 {
+		t.Fatalf("the report is %s (%v)", text, err)
+	}
+	if kill := [2]drill.Millis{c.Old.Faults[0].GapWorst, c.New.Faults[0].GapWorst}; kill[0] < 2*kill[1] {
+		t.Errorf("after haproxy was killed, clients of the old pair got no answer for %v ms, of hapair %v ms", kill[0], kill[1])
+	}
+	if stuck := c.Old.Faults[1]; !stuck.Runs[0].Never || c.New.Faults[1].Runs[0].Never {
+		t.Errorf("haproxy stuck: the old pair recovered without repair, or hapair did not: %+v", c.Old.Faults[1])
+	}
 }
 
 // drillInterrupted checks that the next drill removes the directory of a killed drill, and that an interrupted drill leaves

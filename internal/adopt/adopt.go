@@ -19,6 +19,10 @@ type Node struct {
 	Keepalived File   // without a text: there is none
 	// Read returns a file of the node, by its path on the node; nil: bake cannot read it.
 	Read func(path string) []byte
+	// Glob returns the files of the node that Read can read and that match a pattern; nil: none.
+	Glob func(pattern string) []string
+
+	config string // the name in the conditions of keepalived.conf; empty: that of the node
 }
 
 // Options are values of the spec that the files do not contain.
@@ -92,6 +96,11 @@ type importer struct {
 	userlist []string // sections that take the place of "stats auth"
 	unicast  bool
 	scripts  map[string]*block
+	devices  []string // interfaces of routes
+	// described are the interfaces that VIPs have; the first of them describes a VLAN.
+	described []string
+	hooked    []*block        // vrrp_sync_groups whose notify lines were taken
+	others    map[*block]bool // tracked processes and files that the spec has in keepalived.extra
 }
 
 // Import makes a spec of a pair. It returns an error only if there is nothing to import.
@@ -99,7 +108,7 @@ func Import(nodes []Node, o Options) (*Result, error) {
 	if len(nodes) == 0 || strings.TrimSpace(nodes[0].HAProxy.Text) == "" {
 		return nil, fmt.Errorf("cannot import the pair: there is no haproxy.cfg")
 	}
-	im := &importer{nodes: nodes, options: o, result: &Result{Fields: map[string]int{}, rename: map[string]string{}}}
+	im := &importer{nodes: byCondition(nodes), options: o, result: &Result{Fields: map[string]int{}, rename: map[string]string{}}}
 	text, err := im.conditions(nodes[0].HAProxy)
 	if err != nil {
 		return nil, err

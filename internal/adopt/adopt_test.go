@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,13 +28,22 @@ func pairOf(a *txtar.Archive) []Node {
 		files["/"+f.Name] = f.Data
 	}
 	read := func(p string) []byte { return files[p] }
+	glob := func(pattern string) []string {
+		var out []string
+		for _, f := range a.Files {
+			if match, err := path.Match(pattern, "/"+f.Name); err == nil && match {
+				out = append(out, "/"+f.Name)
+			}
+		}
+		return out
+	}
 	find := func(name string) *Node {
 		for i := range nodes {
 			if nodes[i].Name == name {
 				return &nodes[i]
 			}
 		}
-		nodes = append(nodes, Node{Name: name, Read: read})
+		nodes = append(nodes, Node{Name: name, Read: read, Glob: glob})
 		return &nodes[len(nodes)-1]
 	}
 	for _, f := range a.Files {

@@ -111,17 +111,45 @@ func (im *importer) writeKeepalived() mapping {
 				im.noteBlock(Lines, b, "keepalived.extra", "global_defs", "")
 			}
 		case "track_file", "vrrp_track_file", "vrrp_track_process", "track_process":
-			im.noteBlock(Changed, b, "", fmt.Sprintf("%s %s is left out", b.word(0), b.word(1)), "hapair has its own track file")
+			if im.others[b] {
+				extra = append(extra, b.text(""))
+				im.noteBlock(Lines, b, "keepalived.extra", strings.Join(b.words, " "), "")
+				continue
+			}
+			im.noteBlock(Changed, b, "", fmt.Sprintf("%s %s is left out", b.word(0), b.word(1)), "no VIP of the spec needs it")
+		case "instance", "use_pid_dir":
+			im.noteBlock(Changed, b, "", b.raw+" is left out", "the nodes have one keepalived")
+		case "net_namespace", "net_namespace_ipvs":
+			im.noteBlock(Lost, b, "", b.raw+" is left out", "keepalived runs in the namespace of the system")
+		case "virtual_server":
+			im.noteBlock(Changed, b, "", fmt.Sprintf("%s is balanced by the kernel (IPVS), not by haproxy", strings.Join(b.words, " ")),
+				"it stays as it is in keepalived.extra: drill, firewall and verify do not see it, and the image needs the kernel's ip_vs; a service in its place would have all that")
+			extra = append(extra, im.withoutPasswords(b).text(""))
+			im.noteBlock(Lines, b, "keepalived.extra", strings.Join(b.words, " "), "")
 		case "include":
 			im.noteBlock(Missing, b, "", "the files that keepalived.conf includes: "+b.word(1), "put their text in place of the include and import it again")
 		default:
-			extra = append(extra, b.text(""))
+			extra = append(extra, im.withoutPasswords(b).text(""))
 			im.noteBlock(Lines, b, "keepalived.extra", strings.Join(b.words, " "), "")
 		}
 	}
 	m := newMapping()
 	m.set("extra", block2(strings.TrimSpace(strings.Join(extra, "\n"))))
 	return m
+}
+
+// withoutPasswords returns a block without passwords, which must not be in a spec.
+func (im *importer) withoutPasswords(b *block) *block {
+	c := *b
+	c.entries = nil
+	for _, e := range b.entries {
+		if w := e.word(0); w == "password" || w == "auth_pass" || w == "smtp_password" {
+			im.noteBlock(Lost, e, "", fmt.Sprintf("the %s of %s is left out: a spec contains no passwords", w, strings.Join(b.words, " ")), "")
+			continue
+		}
+		c.entries = append(c.entries, im.withoutPasswords(e))
+	}
+	return &c
 }
 
 // compareNodes reports what differs between the haproxy.cfg of the nodes.

@@ -48,15 +48,13 @@ func (b *block) last(name string) *block {
 	return all[len(all)-1]
 }
 
-// parseKeepalived reads a keepalived.conf. The result is a block without words that has the file's entries.
-func parseKeepalived(file, text string) *block {
+// parseKeepalived reads the lines of a keepalived.conf. The result is a block without words that has the file's entries.
+func parseKeepalived(lines []confLine) *block {
 	root := &block{braces: true}
 	open := []*block{root}
 	var above []string
-	n := 0
-	for raw := range strings.Lines(text) {
-		n++
-		raw = strings.TrimRight(raw, "\r\n \t")
+	for _, l := range lines {
+		file, n, raw := l.file, l.number, l.text
 		words, comment := cutKeepalived(raw)
 		if len(words) == 0 && comment != "" {
 			above = append(above, comment)
@@ -107,7 +105,8 @@ func parseKeepalived(file, text string) *block {
 // word.
 func cutKeepalived(s string) (words []string, comment string) {
 	var word strings.Builder
-	quoted, has := false, false
+	var quote rune // the quote that is open
+	has := false
 	flush := func() {
 		if has {
 			words = append(words, word.String())
@@ -117,10 +116,12 @@ func cutKeepalived(s string) (words []string, comment string) {
 	}
 	for i, c := range s {
 		switch {
-		case c == '"':
-			quoted, has = !quoted, true
-		case quoted:
+		case c == quote && quote != 0:
+			quote = 0
+		case quote != 0:
 			word.WriteRune(c)
+		case c == '"', c == '\'' && !has:
+			quote, has = c, true
 		case (c == '#' || c == '!') && !has:
 			flush()
 			return words, s[i:]

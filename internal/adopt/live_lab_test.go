@@ -19,7 +19,9 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/selfsigned"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
@@ -58,6 +60,65 @@ func TestHAProxySeesTheSame(t *testing.T) {
 			now := proxiesOf(t, sb, render(t, s))
 			compareLive(t, r, old, now)
 		})
+	}
+}
+
+// TestKeepalivedTakesTheSpec runs the test of noble's keepalived on the keepalived.conf that the spec of each pair of testdata
+// makes. Scripts that the pair names exist.
+func TestKeepalivedTakesTheSpec(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labtest.Need(t)
+	sb := labtest.Sandbox(t, "noble", lab.Interfaces("eth0", "eth1", "ens3", "ens4", "ens5"))
+	for _, name := range names {
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Import(pairOf(a), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, problems := load(t, r)
+		if problems.HasErrors() {
+			t.Fatal(problems.Err())
+		}
+		rel, err := release.Get(s.Image.Release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf, err := keepalivedconf.Render(s, &s.Nodes[0], rel.Keepalived)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(conf)
+		for _, p := range append(regexp.MustCompile(`/[a-z/.-]+\.(?:sh|py)`).FindAllString(text, -1), "/usr/bin/ha-agent", "/usr/local/bin/uplink") {
+			if err := sb.WriteFile(t.Context(), p, 0o755, "root:root", []byte("#!/bin/sh\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := sb.WriteFile(t.Context(), "/tmp/keepalived.conf", 0o644, "root:root", conf); err != nil {
+			t.Fatal(err)
+		}
+		const test = `getent passwd hapair-check || useradd --system hapair-check
+mkdir -p /run/ha-agent
+for track in haproxy $(sed -n 's/.*holder-\(.*\)\.track/holder-\1/p' "$1"); do echo 0 >/run/ha-agent/$track.track; done
+echo 0 >/run/manual
+keepalived -t -f "$1"`
+		out, _, err := sb.Run(t.Context(), "sh", "-euc", test, "sh", "/tmp/keepalived.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out) {
+			if missing := strings.Contains(line, "doesn't exist") || strings.Contains(line, "Non-existent interface"); strings.HasPrefix(line, "(") && !missing {
+				t.Errorf("%s: keepalived -t: %s", name, line)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("%s\n%s", out, text)
+		}
 	}
 }
 

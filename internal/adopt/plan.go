@@ -131,12 +131,11 @@ func (im *importer) planInstance(in *block, specific map[netip.Addr][]string) {
 			}
 			prefix = netip.PrefixFrom(a, a.BitLen())
 		}
-		dev := in.last("interface").word(1)
-		for i, w := range e.words {
-			if w == "dev" && i+1 < len(e.words) {
-				dev = e.words[i+1]
-			}
+		if prefix.Addr().IsLinkLocalUnicast() && prefix.Addr().Is6() {
+			im.noteBlock(Changed, e, "", fmt.Sprintf("the link-local address %s is left out", prefix.Addr()), "hapair's VIPs need none; clients that use it must use another address of the VIP")
+			continue
 		}
+		dev := im.addressOptions(in, e)
 		key := dev + " " + strings.Join(specific[prefix.Addr()], " ")
 		v := sets[key]
 		if v == nil {
@@ -151,7 +150,11 @@ func (im *importer) planInstance(in *block, specific map[netip.Addr][]string) {
 		v.addresses = append(v.addresses, prefix)
 	}
 	if len(order) == 0 {
-		im.noteBlock(Lost, in, "", fmt.Sprintf("instance %s has no virtual IP", in.word(1)), "hapair needs at least one address")
+		hint := "hapair needs at least one address"
+		if slices.ContainsFunc(in.entries, func(e *block) bool { return slices.Contains(hookKeys, e.word(0)) }) {
+			hint = "its notify lines move an address by themselves, which a VIP with on_change does: give --vip NAME=ADDRESS/PREFIX, and write the command there"
+		}
+		im.noteBlock(Lost, in, "", fmt.Sprintf("instance %s has no virtual IP", in.word(1)), hint)
 	}
 	for _, key := range order {
 		v := sets[key]
@@ -165,6 +168,30 @@ func (im *importer) planInstance(in *block, specific map[netip.Addr][]string) {
 	}
 }
 
+// addressOptions returns the interface of a virtual IP, and reports the options that hapair does not write.
+func (im *importer) addressOptions(in, e *block) (dev string) {
+	dev = in.last("interface").word(1)
+	for i := 1; i < len(e.words); i++ {
+		w := e.words[i]
+		switch w {
+		case "dev":
+			if i++; i < len(e.words) {
+				dev = e.words[i]
+			}
+			continue
+		case "scope", "brd", "broadcast", "label", "peer", "preferred_lft":
+			if i++; i < len(e.words) {
+				w += " " + e.words[i]
+			}
+			if w == "scope global" {
+				continue
+			}
+		}
+		im.noteBlock(Changed, e, "", fmt.Sprintf("%s of the VIP %s is left out", w, e.word(0)), "hapair writes the address and its interface alone")
+	}
+	return dev
+}
+
 func groupName(s string) string { return strings.ToLower(hostName(s)) }
 
 // planGroups takes the vrrp_sync_groups.
@@ -175,6 +202,9 @@ func (im *importer) planGroups(conf *block) {
 				for _, v := range im.vips {
 					if v.instance != nil && v.instance.word(1) == w {
 						v.group = groupName(g.word(1))
+						if v.first && !slices.Contains(im.hooked, g) {
+							im.hooked, v.more = append(im.hooked, g), g.entries
+						}
 					}
 				}
 			}
@@ -240,7 +270,9 @@ func (im *importer) prefer(v *vip) {
 	if v.prefer == im.pairs[0].name {
 		v.prefer = ""
 	}
-	if strings.ToUpper(v.instance.last("state").word(1)) == "BACKUP" && len(im.nodes) == 1 && len(im.pairs) > 1 {
+	// A file alone with state BACKUP and no more than keepalived's own priority is that of the second node, unless both have it.
+	backup := strings.ToUpper(v.instance.last("state").word(1)) == "BACKUP" && v.instance.last("nopreempt") == nil && best <= 100
+	if backup && len(im.nodes) == 1 && len(im.pairs) > 1 {
 		v.prefer = im.pairs[1].name
 	}
 }

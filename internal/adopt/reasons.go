@@ -16,7 +16,16 @@ var absolutePath = regexp.MustCompile(`/[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)+
 // can read them.
 func (n *Node) Files() map[string][]byte {
 	out := map[string][]byte{"/etc/haproxy/haproxy.cfg": []byte(n.HAProxy.Text), "/etc/keepalived/keepalived.conf": []byte(n.Keepalived.Text)}
-	for _, text := range []string{n.HAProxy.Text, n.Keepalived.Text} {
+	for _, l := range n.ownLines() {
+		if l.file != n.Keepalived.Name {
+			out[l.file] = n.Read(l.file)
+		}
+	}
+	texts := []string{n.HAProxy.Text}
+	for _, l := range n.confLines() {
+		texts = append(texts, l.text)
+	}
+	for _, text := range texts {
 		for _, p := range absolutePath.FindAllString(text, -1) {
 			if _, has := out[p]; has || n.Read == nil || path.Clean(p) != p {
 				continue
@@ -52,7 +61,7 @@ func Packages(nodes []Node) []string {
 
 // Reasons explains what a pair does at each fault of the drill, by the fault's name.
 func Reasons(n *Node) map[string]string {
-	conf := parseKeepalived(n.Keepalived.Name, n.Keepalived.Text)
+	conf := n.conf()
 	advert, tracked := 1.0, []string{}
 	for _, in := range conf.all("vrrp_instance") {
 		if f, err := strconv.ParseFloat(in.last("advert_int").word(1), 64); err == nil {
@@ -83,7 +92,7 @@ func Reasons(n *Node) map[string]string {
 		if number(s.last("weight").word(1), 0) != 0 {
 			runs += "; its weight then lets the other node win the next election, without an announcement"
 		}
-		out["haproxy-kill"] = runs + "; hapair's agent sees the end of the process at once"
+		out["haproxy-kill"] = runs + ", unless systemd has restarted haproxy before that; hapair's agent sees the end of the process at once"
 		if useless.MatchString(command) {
 			out["haproxy-stop"] = fmt.Sprintf("the script %q only looks for a process, and a haproxy that hangs has one; hapair's agent asks haproxy itself", command)
 		} else {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -45,7 +46,7 @@ func Load(paths []string) ([]Node, error) {
 				(filepath.Dir(n.HAProxy.Name) == dir || filepath.Dir(n.Keepalived.Name) == dir || n.HAProxy.Name == "" || n.Keepalived.Name == "")
 		})
 		if i < 0 {
-			loose = append(loose, Node{Read: below(dir)})
+			loose = append(loose, Node{Read: below(dir).read, Glob: below(dir).glob})
 			i = len(loose) - 1
 		}
 		if isKeepalived {
@@ -70,7 +71,7 @@ func Load(paths []string) ([]Node, error) {
 
 // loadFolder reads the files of a node.
 func loadFolder(dir string) (Node, error) {
-	n := Node{Name: filepath.Base(dir), Read: below(dir)}
+	n := Node{Name: filepath.Base(dir), Read: below(dir).read, Glob: below(dir).glob}
 	for _, sub := range []string{"", "haproxy", "etc/haproxy"} {
 		folder := filepath.Join(dir, sub)
 		names := []string{filepath.Join(folder, "haproxy.cfg")}
@@ -123,31 +124,67 @@ func readFile(name string) (string, error) {
 	return string(data), err
 }
 
-// below returns a function that reads files of a node which lie in a folder: by their whole path below it, without
-// etc, or by their name alone.
-func below(dir string) func(string) []byte {
-	return func(p string) []byte {
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return nil
-		}
-		defer root.Close()
-		p = strings.TrimPrefix(p, "/")
-		for _, name := range []string{p, strings.TrimPrefix(p, "etc/"), strings.TrimPrefix(p, "etc/haproxy/"), strings.TrimPrefix(p, "etc/keepalived/"), filepath.Base(p)} {
-			if info, err := root.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() <= maxFile {
-				if data, err := fs.ReadFile(root.FS(), name); err == nil {
-					return data
-				}
-			}
-		}
+// below is a folder that has files of a node: by their whole path below it, without etc, or by their name alone.
+type below string
+
+// names are the places in the folder where a file of the node may be.
+func (dir below) names(p string) []string {
+	p = strings.TrimPrefix(p, "/")
+	return []string{p, strings.TrimPrefix(p, "etc/"), strings.TrimPrefix(p, "etc/haproxy/"), strings.TrimPrefix(p, "etc/keepalived/"), filepath.Base(p)}
+}
+
+func (dir below) read(p string) []byte {
+	root, err := os.OpenRoot(string(dir))
+	if err != nil {
 		return nil
 	}
+	defer root.Close()
+	for _, name := range dir.names(p) {
+		if info, err := root.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() <= maxFile {
+			if data, err := fs.ReadFile(root.FS(), name); err == nil {
+				return data
+			}
+		}
+	}
+	return nil
+}
+
+// glob returns the paths on the node of the files that match a pattern whose folder has no wildcard. In the folder itself, a pattern
+// would match files of others.
+func (dir below) glob(pattern string) []string {
+	if strings.ContainsAny(path.Dir(pattern), "*?[") {
+		return nil
+	}
+	root, err := os.OpenRoot(string(dir))
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	for _, name := range dir.names(pattern) {
+		if found, err := fs.Glob(root.FS(), name); err == nil && len(found) > 0 && strings.Contains(name, "/") {
+			var out []string
+			for _, f := range found {
+				out = append(out, path.Join(path.Dir(pattern), path.Base(f)))
+			}
+			return out
+		}
+	}
+	return nil
 }
 
 // FromFiles returns a node from the content of its files, by their paths on the node.
 func FromFiles(host string, files map[string][]byte) Node {
 	name, _, _ := strings.Cut(host, ".")
-	n := Node{Name: name, Read: func(p string) []byte { return files[p] }}
+	n := Node{Name: name, Read: func(p string) []byte { return files[p] }, Glob: func(pattern string) []string {
+		var out []string
+		for p := range files {
+			if match, err := path.Match(pattern, p); err == nil && match {
+				out = append(out, p)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}}
 	var parts []string
 	for p := range files {
 		if p == "/etc/haproxy/haproxy.cfg" || strings.HasPrefix(p, "/etc/haproxy/conf.d/") && strings.HasSuffix(p, ".cfg") {

@@ -26,7 +26,8 @@ type vip struct {
 	instance           *block // of the first node; nil: it comes from a bind line
 	first              bool   // of its instance
 	prefer             string
-	used               bool // some bind line has it
+	more               []*block // of its vrrp_sync_group, written to this VIP
+	used               bool     // some bind line has it
 	guessed            bool
 }
 
@@ -37,7 +38,7 @@ func (v *vip) has(a netip.Addr) bool {
 
 // keepalived reads the instances of all nodes.
 func (im *importer) keepalived() {
-	im.scripts = map[string]*block{}
+	im.scripts, im.others = map[string]*block{}, map[*block]bool{}
 	for i := range im.nodes {
 		n := &im.nodes[i]
 		if strings.TrimSpace(n.Keepalived.Text) == "" {
@@ -46,7 +47,7 @@ func (im *importer) keepalived() {
 			}
 			continue
 		}
-		conf := parseKeepalived(n.Keepalived.Name, n.Keepalived.Text)
+		conf := n.conf()
 		p := &pairNode{name: n.Name, conf: conf, priority: map[string]int{}}
 		if id := conf.last("global_defs").last("router_id").word(1); id != "" && (p.name == "" || !validName.MatchString(p.name)) {
 			p.name = hostName(id)
@@ -187,6 +188,9 @@ func (im *importer) completeNodes() {
 // useless are the track scripts of old pairs that only look whether a process of haproxy exists.
 var useless = regexp.MustCompile(`killall|pidof|pgrep|systemctl|service haproxy|haproxy.*\.pid|kill -0|ps `)
 
+// pidof matches a script that runs pidof without a shell. keepalived 2.2.8 of Ubuntu 24.04 then runs killall5, which prints its usage.
+var pidof = regexp.MustCompile(`^(?:/usr)?(?:/s?bin/)?pidof\s`)
+
 // watchesHAProxy reports whether a track script looks at haproxy, which ha-agent check does.
 var watchesHAProxy = regexp.MustCompile(`haproxy|127\.0\.0\.1|localhost|killall|pidof`)
 
@@ -195,8 +199,11 @@ var hookKeys = []string{"notify", "notify_master", "notify_backup", "notify_faul
 
 // instanceFields are entries of an instance that hapair writes itself.
 var instanceFields = []string{"state", "interface", "virtual_router_id", "priority", "advert_int", "authentication", "virtual_ipaddress",
-	"virtual_ipaddress_excluded", "virtual_routes", "track_script", "track_interface", "track_file", "unicast_src_ip", "unicast_peer", "nopreempt", "preempt",
-	"preempt_delay", "mcast_src_ip", "version", "check_unicast_src", "unicast_ttl", "timer_expired_backup", "lvs_sync_daemon_interface", "strict_mode"}
+	"virtual_ipaddress_excluded", "virtual_routes", "track_script", "track_interface", "unicast_src_ip", "unicast_peer", "nopreempt", "preempt",
+	"preempt_delay", "mcast_src_ip", "version", "timer_expired_backup"}
+
+// leftOut are entries of an instance that hapair does not have.
+var leftOut = []string{"check_unicast_src", "unicast_ttl", "lvs_sync_daemon_interface", "strict_mode"}
 
 // critique reports what is wrong with the instances of the old pair.
 func (im *importer) critique(in *block) {
@@ -205,12 +212,15 @@ func (im *importer) critique(in *block) {
 	if state == "MASTER" && nopreempt != nil {
 		at(nopreempt, Wrong, fmt.Sprintf("instance %s has state MASTER and nopreempt: keepalived ignores nopreempt then", in.word(1)), "hapair writes state BACKUP on all nodes")
 	}
+	if state != "" && state != "MASTER" && state != "BACKUP" {
+		at(in.last("state"), Wrong, fmt.Sprintf("instance %s has the state %q: keepalived takes it for BACKUP", in.word(1), state), "hapair writes state BACKUP on all nodes")
+	}
 	if auth := in.last("authentication"); auth != nil {
 		pass := auth.last("auth_pass").word(1)
 		if len(pass) > 8 {
 			at(auth.last("auth_pass"), Wrong, "auth_pass has more than 8 characters: keepalived uses the first 8 alone", "")
 		}
-		at(auth, Changed, fmt.Sprintf("instance %s: the password of VRRP is left out", in.word(1)), "VRRP version 3 has none: it was sent in clear text; firewall: true lets VRRP in from the other nodes alone")
+		at(auth, Changed, fmt.Sprintf("instance %s: the password of VRRP is left out", in.word(1)), "VRRP version 3 has none; firewall: true lets VRRP in from the other nodes alone")
 	}
 	advert := 1.0
 	if a := in.last("advert_int"); a != nil {
@@ -267,6 +277,9 @@ func (im *importer) critiqueScripts(conf *block) {
 		}
 		if useless.MatchString(command) {
 			im.noteBlock(Wrong, s, "", fmt.Sprintf("the script %q only looks for a process: a haproxy that hangs is good", s.word(1)), "ha-agent check asks haproxy itself")
+		}
+		if pidof.MatchString(command) {
+			im.noteBlock(Wrong, s, "", fmt.Sprintf("the script %q always fails on Debian and Ubuntu: pidof is a link to killall5, and keepalived runs the target of a link", s.word(1)), "")
 		}
 		fall, interval := number(s.last("fall").word(1), 1), number(s.last("interval").word(1), 1)
 		if took := fall * interval; took >= 10 {

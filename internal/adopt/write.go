@@ -2,11 +2,8 @@ package adopt
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hapair/hapair/internal/haproxy/haproxycfg"
 )
@@ -43,8 +40,9 @@ func (im *importer) write() error {
 		image.set("release", im.options.Release)
 		head.set("image", image)
 	}
+	vips := im.writeVIPs() // their routes name interfaces of the nodes
 	head.set("nodes", im.writeNodes())
-	head.set("vips", im.writeVIPs())
+	head.set("vips", vips)
 	vrrp := newMapping().flow()
 	if im.preempts() {
 		vrrp.set("preempt", true)
@@ -85,7 +83,8 @@ func (im *importer) writeNodes() []mapping {
 		} else {
 			m.set("address", p.address.String())
 		}
-		m.set("interface", p.iface)
+		m.set("interface", im.device(p.iface))
+		m.set("interfaces", im.routeDevices(p))
 		im.result.Fields["nodes"]++
 		if p.guessed {
 			m.LineComment = "placeholder"
@@ -110,7 +109,7 @@ func (im *importer) writeVIPs() []mapping {
 		}
 		m.set("address", oneOrList(list))
 		if !v.guessed || v.instance != nil || !inNodes(im.pairs, v) {
-			m.set("interface", v.iface)
+			m.set("interface", im.vipDevice(v.iface))
 		}
 		im.writeInstance(m, v, fmt.Sprintf("vips[%d]", i))
 		im.result.Fields["vips"]++
@@ -126,171 +125,6 @@ func inNodes(pairs []*pairNode, v *vip) bool {
 		}
 	}
 	return true
-}
-
-// writeInstance writes what a vrrp_instance says beside its addresses.
-func (im *importer) writeInstance(m mapping, v *vip, path string) {
-	m.set("prefer", v.prefer)
-	m.set("group", v.group)
-	in := v.instance
-	if in == nil {
-		return
-	}
-	if id := number(in.last("virtual_router_id").word(1), 0); id > 0 && v.first {
-		m.set("virtual_router_id", id)
-	}
-	if d := im.preemptDelay(v); d > 0 && im.preempts() {
-		m.set("preempt_delay", d)
-	}
-	if !v.first {
-		return
-	}
-	im.virtualRoutes(m, in)
-	im.trackScripts(m, in)
-	var lines []string
-	for _, e := range in.entries {
-		if slices.Contains(instanceFields, e.word(0)) {
-			continue
-		}
-		if slices.Contains(hookKeys, e.word(0)) {
-			im.hook(e)
-		}
-		if e.word(0) == "track_process" || e.word(0) == "dont_track_primary" && len(e.words) == 1 {
-			im.noteBlock(Changed, e, "", fmt.Sprintf("instance %s: %s is left out", in.word(1), e.word(0)), "hapair's own check and track file replace it")
-			continue
-		}
-		im.noteBlock(Lines, e, path+".lines", strings.TrimSpace(strings.Join(e.words, " ")), "")
-		lines = append(lines, strings.TrimRight(e.text(""), "\n"))
-	}
-	lines = append(lines, im.trackInterface(in.last("track_interface"), v, path)...)
-	m.set("lines", block2(strings.Join(lines, "\n")))
-}
-
-// preemptDelay is how long a node waits before it takes a VIP back: the longest time of the VIP's group.
-func (im *importer) preemptDelay(v *vip) time.Duration {
-	var longest time.Duration
-	for _, o := range im.vips {
-		if o != v && (v.group == "" || o.group != v.group) || o.instance == nil {
-			continue
-		}
-		if n, err := strconv.ParseFloat(o.instance.last("preempt_delay").word(1), 64); err == nil {
-			longest = max(longest, time.Duration(n*float64(time.Second)))
-		}
-	}
-	return longest
-}
-
-// trackInterface returns the lines that track interfaces which hapair does not track: it tracks VRRP's and the VIP's.
-func (im *importer) trackInterface(t *block, v *vip, path string) []string {
-	var out []string
-	for _, e := range t.entriesOf() {
-		if e.word(0) != v.iface && e.word(0) != v.instance.last("interface").word(1) {
-			im.noteBlock(Lines, e, path+".lines", "track_interface "+e.raw, "")
-			out = append(out, "    "+e.raw)
-		}
-	}
-	if len(out) > 0 {
-		out = append(append([]string{"track_interface {"}, out...), "}")
-	}
-	return out
-}
-
-// hook looks for the script of a notify line among the node's files.
-func (im *importer) hook(e *block) {
-	im.scripts[e.word(1)] = e
-	im.noteBlock(Changed, e, "", fmt.Sprintf("%s runs without root's rights now (script_user)", e.word(0)), "on_change of the VIP is the better way: a command that hangs does not affect VRRP")
-}
-
-func (im *importer) virtualRoutes(m mapping, in *block) {
-	var routes []mapping
-	for _, e := range in.last("virtual_routes").entriesOf() {
-		r := newMapping().flow()
-		whole := true
-		words := e.words
-		if len(words) > 0 && words[0] == "to" {
-			words = words[1:]
-		}
-		to, err := netip.ParsePrefix(first(words))
-		if first(words) == "default" {
-			to, err = netip.MustParsePrefix("0.0.0.0/0"), nil
-		}
-		whole = err == nil
-		for i := 1; whole && i+1 < len(words); i += 2 {
-			switch words[i] {
-			case "via", "gw":
-				r.set("via", words[i+1])
-			case "dev":
-				r.set("interface", words[i+1])
-			case "table", "metric":
-				n, err := strconv.Atoi(words[i+1])
-				whole = err == nil
-				r.set(words[i], n)
-			default:
-				whole = false
-			}
-		}
-		if !whole || len(words)%2 == 0 {
-			im.noteBlock(Lost, e, "", "the route is not understood: "+strings.Join(e.words, " "), "write it to the VIP's lines")
-			continue
-		}
-		to = to.Masked()
-		out := newMapping().flow()
-		out.set("to", to.String())
-		out.Content = append(out.Content, r.Content...)
-		routes = append(routes, out)
-	}
-	m.set("routes", routes)
-}
-
-func first(words []string) string {
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
-}
-
-// trackScripts takes the track scripts that look at something else than haproxy.
-func (im *importer) trackScripts(m mapping, in *block) {
-	var out []mapping
-	for _, e := range in.last("track_script").entriesOf() {
-		var script *block
-		for _, s := range im.firstConf().all("vrrp_script") {
-			if s.word(1) == e.word(0) {
-				script = s
-			}
-		}
-		if script == nil {
-			continue
-		}
-		command := strings.Join(script.last("script").wordsFrom(1), " ")
-		if watchesHAProxy.MatchString(command) || useless.MatchString(command) {
-			im.noteBlock(Changed, script, "", fmt.Sprintf("the script %q (%s) is left out", script.word(1), mask(command)), "hapair's check asks haproxy itself")
-			continue
-		}
-		if !strings.HasPrefix(command, "/") {
-			im.noteBlock(Lost, script, "", fmt.Sprintf("the script %q (%s) has no absolute path", script.word(1), mask(command)), "write it as a track script with an absolute path")
-			continue
-		}
-		t := newMapping().flow()
-		t.set("name", hostName(script.word(1)))
-		t.set("command", strings.Join(strings.Fields(command), " "))
-		if n := number(script.last("interval").word(1), 1); n > 0 {
-			t.set("interval", time.Duration(n)*time.Second)
-		}
-		for _, key := range []string{"rise", "fall"} {
-			if n := number(script.last(key).word(1), 1); n > 0 {
-				t.set(key, n)
-			}
-		}
-		if w := number(script.last("weight").word(1), 0); w != 0 && im.preempts() {
-			t.set("weight", w)
-		} else if w != 0 {
-			im.noteBlock(Changed, script, "", fmt.Sprintf("a node whose script %q fails gives up the VIP: its weight of %d has no effect without preemption", script.word(1), w), "set vrrp.preempt and the weight if only the preference must change")
-		}
-		im.scripts[strings.Fields(command)[0]] = script
-		out = append(out, t)
-	}
-	m.set("track_scripts", out)
 }
 
 // preempts reports whether a node that returns took its VIPs back.
@@ -311,174 +145,6 @@ func (im *importer) unusedVIPs() {
 			im.noteBlock(Wrong, v.instance, "", fmt.Sprintf("haproxy does not bind the VIP %s (%s)", v.name, v.addresses[0].Addr()), "requests to it are refused, unless something else on the node listens there")
 		}
 	}
-}
-
-// ownGlobals are lines of the global section that hapair writes itself, with what it has instead; "" says nothing.
-var ownGlobals = map[string]string{
-	"daemon": "", "pidfile": "", "user": "", "group": "", "uid": "", "gid": "", "master-worker": "",
-	"chroot": "hapair has /var/lib/haproxy", "server-state-file": "hapair has its own", "server-state-base": "hapair has its own",
-	"hard-stop-after": "", "localpeer": "hapair names the nodes",
-}
-
-// writeGlobal writes what holds for all services.
-func (im *importer) writeGlobal(head mapping, common map[string]time.Duration, extra *[]string) {
-	h := newMapping()
-	var global []line
-	if im.global != nil {
-		global = im.logs(head)
-		for _, l := range im.global.lines {
-			switch why, own := ownGlobals[l.words[0]]; {
-			case l.words[0] == "log": // see logs
-			case l.is("maxconn") && number(l.word(1), 0) > 0:
-				h.set("maxconn", number(l.word(1), 0), comments(l)...)
-			case own && l.words[0] != "hard-stop-after":
-				if why != "" && !strings.HasSuffix(why, l.word(1)) {
-					im.note(Changed, &l, "", fmt.Sprintf("%q is left out", l.tidy()), why)
-				}
-			case l.is("stats", "socket") && ownSocket(&l):
-			default:
-				global = append(global, l)
-			}
-		}
-	}
-	h.set("timeouts", im.writeTimeouts(common))
-	c := im.commonCheck()
-	times := newMapping().flow()
-	im.setTime(times, "interval", c.inter, "2s")
-	im.setTime(times, "rise", c.rise, "2")
-	im.setTime(times, "fall", c.fall, "3")
-	h.set("check", times)
-	h.set("global", block2(text(global)))
-	im.noteLines("haproxy.global", global)
-	defaults := im.defaultsLines()
-	h.set("defaults", block2(text(defaults)))
-	im.noteLines("haproxy.defaults", defaults)
-	for _, s := range im.sections {
-		switch s.kind {
-		case "global", "defaults", "frontend", "backend", "listen", "":
-		default:
-			if t := im.other(s); t != "" {
-				*extra = append(*extra, t)
-			}
-		}
-	}
-	h.set("extra", block2(strings.TrimSpace(strings.Join(append(im.userlist, *extra...), "\n\n"))))
-	head.set("haproxy", h, im.headComments()...)
-}
-
-// headComments are the comments above the sections global and defaults.
-func (im *importer) headComments() []string {
-	var out []string
-	for _, s := range im.sections {
-		if s.kind == "global" || s.kind == "defaults" && im.main != nil {
-			out = append(append(out, s.head.above...), commentOf(s.head)...)
-		}
-	}
-	return out
-}
-
-func ownSocket(l *line) bool {
-	return l.word(2) == "/run/haproxy/admin.sock" || l.word(2) == "/var/run/haproxy/admin.sock"
-}
-
-// writeTimeouts are haproxy.timeouts: what differs from hapair's own. 0 is as haproxy has it without the line.
-func (im *importer) writeTimeouts(common map[string]time.Duration) mapping {
-	m := newMapping()
-	for _, k := range timeoutKeys {
-		d, known := common[k.word]
-		if usual, _ := haproxyTime(k.usual); !known || d == usual || d == 0 && k.usual == "" {
-			continue
-		}
-		if d == 0 {
-			n := node(d)
-			n.LineComment = "none, as before; without the line it is " + k.usual
-			m.set(k.key, n)
-			if k.word == "client" || k.word == "server" || k.word == "connect" {
-				im.note(Wrong, nil, "haproxy.timeouts."+k.key, "there is no timeout "+k.word+": connections of clients or servers that vanish stay for ever", "remove the line to have "+k.usual)
-			}
-			continue
-		}
-		m.set(k.key, d)
-	}
-	return m
-}
-
-// defaultsLines are the lines of haproxy.defaults.
-func (im *importer) defaultsLines() []line {
-	var out []line
-	for _, l := range im.kept() {
-		if isPlainRedispatch(&l) || l.is("option", "dontlognull") || l.is("retries", "3") {
-			continue
-		}
-		out = append(out, l)
-	}
-	if im.main != nil {
-		var words []line
-		im.mainServerWords(&words)
-		out = append(out, words...)
-	}
-	if !im.redispatches() && !slices.ContainsFunc(im.kept(), func(l line) bool { return isPlainRedispatch(&l) }) {
-		l := newLine("", 0, "no option redispatch")
-		l.comment = "# as before; hapair has it"
-		out = append(out, l)
-	}
-	return out
-}
-
-// mainServerWords are the words of default-server for which haproxy.check has no field.
-func (im *importer) mainServerWords(out *[]line) {
-	for _, l := range append(im.main.inherited(), im.main.lines...) {
-		if l.words[0] != "default-server" {
-			continue
-		}
-		head := newLine(l.file, l.number, "server x 127.0.0.1 "+l.from(1))
-		s, _ := readServer(&head)
-		rest := s.wordsBut()
-		if s.checkPort != "" {
-			rest = strings.TrimSpace("port " + s.checkPort + " " + rest)
-		}
-		if rest != "" {
-			r := newLine(l.file, l.number, "default-server "+rest)
-			r.above, r.comment = l.above, l.comment
-			*out = append(*out, r)
-		}
-	}
-}
-
-// logs takes where haproxy logs to.
-// It returns the log lines that have no field.
-func (im *importer) logs(head mapping) []line {
-	var more []line
-	m := newMapping().flow()
-	for _, l := range im.global.lines {
-		if l.words[0] != "log" || len(l.words) < 3 {
-			continue
-		}
-		target := strings.TrimSuffix(l.word(1), ":514")
-		if target == "localhost" {
-			target = "127.0.0.1"
-		}
-		_, err := netip.ParseAddr(target)
-		_, err2 := netip.ParseAddrPort(target)
-		simple := target == "/dev/log" || err == nil || err2 == nil
-		if m.empty() && simple && len(l.words) == 3 {
-			if a, err := netip.ParseAddr(target); err == nil && a.IsLoopback() {
-				im.note(Changed, &l, "log", fmt.Sprintf("the log goes to /dev/log, not to %s", l.word(1)), "journald and syslog read it there, without a port to listen on")
-				target = "/dev/log"
-			}
-			m.set("address", target)
-			m.set("facility", l.word(2))
-			continue
-		}
-		more = append(more, l)
-	}
-	if m.empty() && len(more) > 0 {
-		im.note(Changed, &more[0], "log", "haproxy also logs to /dev/log, with facility local0", "")
-	}
-	if node := m; len(node.Content) > 0 && !(node.Content[1].Value == "/dev/log" && node.Content[3].Value == "local0") {
-		head.set("log", m)
-	}
-	return more
 }
 
 // whole writes a section as it is, with what it inherits from lines that are not in haproxy.defaults.

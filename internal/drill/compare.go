@@ -25,8 +25,15 @@ type Comparison struct {
 // row is a fault in both drills.
 type row struct {
 	Name, Title string
-	Old, New    []cell // a cell for each VIP
+	Pairs       []pairOfCells // one for each VIP
 	Why         string
+}
+
+// pairOfCells is a fault's result for a VIP in both drills. A nil cell means that the VIP was not on a struck node.
+type pairOfCells struct {
+	VIP      string
+	Services string // of the VIP, as text
+	Old, New *cell
 }
 
 // cell is the result of a fault for a VIP: the longest of all runs.
@@ -39,7 +46,7 @@ type cell struct {
 	Asked bool
 }
 
-// rows returns the faults of the old pair's drill with their results.
+// rows returns the faults of the old pair's drill with the results of both.
 func (c *Comparison) rows() []row {
 	var out []row
 	for _, old := range c.Old.Faults {
@@ -47,9 +54,33 @@ func (c *Comparison) rows() []row {
 		if i < 0 {
 			continue
 		}
-		out = append(out, row{old.Name, old.Title, cells(old, c.New.AdvertMS), cells(c.New.Faults[i], c.New.AdvertMS), c.Why[old.Name]})
+		r := row{Name: old.Name, Title: old.Title, Why: c.Why[old.Name]}
+		before, after := cells(old, c.New.AdvertMS), cells(c.New.Faults[i], c.New.AdvertMS)
+		for _, v := range c.New.VIPs {
+			p := pairOfCells{VIP: v.Name, Services: few(v.Services), Old: cellOf(before, v.Name), New: cellOf(after, v.Name)}
+			if p.Old != nil || p.New != nil {
+				r.Pairs = append(r.Pairs, p)
+			}
+		}
+		out = append(out, r)
 	}
 	return out
+}
+
+func cellOf(cells []cell, vip string) *cell {
+	if i := slices.IndexFunc(cells, func(c cell) bool { return c.VIP == vip }); i >= 0 {
+		return &cells[i]
+	}
+	return nil
+}
+
+// few lists names, but at most four.
+func few(names []string) string {
+	const most = 4
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // cells returns the worst result of each VIP that was on a struck node.
@@ -75,13 +106,19 @@ func cells(f Fault, advert Millis) []cell {
 	return out
 }
 
+// gone reports whether clients got no answer until the repair.
+func (c *cell) gone() bool { return c.Never && c.Gap >= millis(neverAfter/2) }
+
 // String is the result in a few words.
-func (c cell) String() string {
+func (c *cell) String() string {
+	if c == nil {
+		return "not struck"
+	}
 	var text string
 	switch {
 	case !c.Asked:
 		text = "not tested"
-	case c.Never && c.Gap >= millis(neverAfter/2):
+	case c.gone():
 		text = fmt.Sprintf("never: no answer for %s, until the repair", show(c.Gap))
 	case c.Lost == 0 && c.Gap < 100:
 		text = fmt.Sprintf("%s, nothing lost", show(c.Gap))
@@ -95,32 +132,89 @@ func (c cell) String() string {
 }
 
 // Bad reports whether clients notice the result: a second or more without an answer, or two holders.
-func (c cell) Bad() bool { return c.Never || c.Gap >= 1000 || c.Two > 0 }
+func (c *cell) Bad() bool { return c != nil && (c.Never || c.Gap >= 1000 || c.Two > 0) }
+
+// outcome is the worst of all faults for a VIP, in both drills.
+type outcome struct {
+	VIP, Services string
+	Old, New      string
+	Bad           bool // clients notice the old pair's faults
+}
+
+// outcomes returns the outcome for each VIP that a client tested.
+func (c *Comparison) outcomes() []outcome {
+	var out []outcome
+	rows := c.rows()
+	for _, v := range c.New.VIPs {
+		before, after := map[string]*cell{}, map[string]*cell{}
+		for _, r := range rows {
+			for _, p := range r.Pairs {
+				if p.VIP == v.Name && p.Old != nil && p.New != nil && p.Old.Asked && p.New.Asked {
+					before[r.Title], after[r.Title] = p.Old, p.New
+				}
+			}
+		}
+		if len(before) > 0 {
+			old, bad := atWorst(rows, before)
+			now, _ := atWorst(rows, after)
+			out = append(out, outcome{v.Name, few(v.Services), old, now, bad})
+		}
+	}
+	return out
+}
+
+// atWorst describes the longest time without an answer, and the faults after which there was none.
+func atWorst(rows []row, cells map[string]*cell) (text string, bad bool) {
+	var worst *cell
+	var title string
+	var never []string
+	var two Millis
+	for _, r := range rows {
+		c := cells[r.Title]
+		switch {
+		case c == nil:
+			continue
+		case c.gone():
+			never = append(never, r.Title)
+		case worst == nil || c.Gap > worst.Gap:
+			worst, title = c, r.Title
+		}
+		bad, two = bad || c.Bad(), max(two, c.Two)
+	}
+	if worst != nil {
+		text = fmt.Sprintf("no answer for up to %s (%s)", show(worst.Gap), title)
+	}
+	if len(never) > 0 {
+		text = strings.TrimPrefix(text+", and none at all after: "+strings.Join(never, ", "), ", and ")
+	}
+	if two > 0 {
+		text += fmt.Sprintf("; two holders for up to %s", show(two))
+	}
+	return text, bad
+}
 
 // Print writes the comparison as a table.
 func (c *Comparison) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FAULT\tVIP\tYOURS\tWITH HAPAIR")
-	for _, r := range c.rows() {
-		if len(r.Old) == 0 {
+	rows := c.rows()
+	for _, r := range rows {
+		if len(r.Pairs) == 0 {
 			fmt.Fprintf(t, "%s\t-\tnot measured: the VIP had just moved\t-\n", r.Title)
 		}
-		for i, old := range r.Old {
-			title, now := r.Title, "-"
+		for i, p := range r.Pairs {
+			title := r.Title
 			if i > 0 {
 				title = ""
 			}
-			if j := slices.IndexFunc(r.New, func(c cell) bool { return c.VIP == old.VIP }); j >= 0 {
-				now = r.New[j].String()
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", title, old.VIP, old, now)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", title, p.VIP, p.Old, p.New)
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
-	for _, r := range c.rows() {
+	for _, r := range rows {
 		if r.Why != "" {
 			fmt.Fprintf(w, "%s: %s\n", r.Title, r.Why)
 		}
@@ -130,6 +224,9 @@ func (c *Comparison) Print(w io.Writer) error {
 	}
 	if c.Old.Ended != "" {
 		fmt.Fprintf(w, "yours: %s\n", c.Old.Ended)
+	}
+	for _, v := range c.outcomes() {
+		fmt.Fprintf(w, "\n%s (%s)\n  yours:       %s\n  with hapair: %s\n", v.VIP, v.Services, v.Old, v.New)
 	}
 	return nil
 }
@@ -163,17 +260,22 @@ func (c *Comparison) HTML(w io.Writer) error {
 	}
 	return t.Execute(w, struct {
 		*Comparison
-		Rows []row
-		Left []string
-	}{c, c.rows(), c.left()})
+		Rows     []row
+		Outcomes []outcome
+		Left     []string
+	}{c, c.rows(), c.outcomes(), c.left()})
 }
 
 // bar is the length of a gap in percent of the longest one, at least 1.
 func (c *Comparison) bar(gap Millis) int {
 	var most Millis = 1
 	for _, r := range c.rows() {
-		for _, cell := range append(slices.Clone(r.Old), r.New...) {
-			most = max(most, cell.Gap)
+		for _, p := range r.Pairs {
+			for _, cell := range []*cell{p.Old, p.New} {
+				if cell != nil {
+					most = max(most, cell.Gap)
+				}
+			}
 		}
 	}
 	return max(1, int(100*gap/most))

@@ -32,6 +32,8 @@ type Asked struct {
 	Address string `json:"address"`
 	URL     string `json:"url,omitempty"`
 	Why     string `json:"not_asked,omitempty"` // why there was no client
+	// Services are the names of the VIP's services. They share its address, and so the time without an answer.
+	Services []string `json:"services,omitempty"`
 }
 
 // NotAsked returns the VIPs that were not tested by a client.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/spec"
 )
 
 // Faults selects the faults and sets the limits.
@@ -234,9 +235,20 @@ func (c *Cluster) newReport(ctx context.Context, o Faults, now time.Time) *Repor
 		r.Nodes = append(r.Nodes, h.Name)
 	}
 	for _, t := range c.targets {
-		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url, t.why})
+		r.VIPs = append(r.VIPs, Asked{t.name, t.address.String(), t.url, t.why, servicesOf(c.Spec, t.vip)})
 	}
 	return r
+}
+
+// servicesOf returns the names of the services of a VIP.
+func servicesOf(s *spec.Spec, vip string) []string {
+	var names []string
+	for i := range s.Services {
+		if slices.Contains(s.Services[i].VIPs, vip) {
+			names = append(names, s.Services[i].Name)
+		}
+	}
+	return names
 }
 
 // machine describes the machine of the drill. If other programs load it, times depend more on the load than on the cluster.

@@ -19,10 +19,10 @@ import (
 // rootRevision is part of every root's key. Increase it when the way in which roots are made changes.
 const rootRevision = "3"
 
-// StockPackages returns the packages of a root that is like the release's cloud image: systemd, cloud-init and ssh, but
+// StockPackages returns the packages of a root that is like the release's cloud image: apt, systemd, cloud-init and ssh, but
 // neither haproxy nor keepalived.
 func StockPackages() []string {
-	return []string{"ca-certificates", "cloud-init", "dbus", "iproute2", "netplan.io", "nftables", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"}
+	return []string{"apt", "ca-certificates", "cloud-init", "dbus", "iproute2", "netplan.io", "nftables", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"}
 }
 
 // NodePackages returns the stock packages with haproxy and keepalived, for checking the files of a node.

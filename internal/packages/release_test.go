@@ -44,6 +44,7 @@ func TestRelease(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) { checkArchitecture(t, first, arch) })
 	}
+	t.Run("packer init", func(t *testing.T) { checkPackerInit(t, first) })
 }
 
 // checkArchitecture checks the files for an architecture.

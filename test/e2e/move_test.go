@@ -22,7 +22,7 @@ const mostMove = 10 * time.Second
 func oldPairs() []oldPair {
 	return []oldPair{
 		{"the tutorial's values", `vrrp_script chk_haproxy {
-    script "pidof haproxy"
+    script "pgrep haproxy"
     interval 2
     weight 2
 }

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -38,7 +39,7 @@ type config struct {
 	Scripts              []script
 	Groups               []group
 	Instances            []instance
-	Extra                string
+	Definitions, Extra   string // keepalived.extra: before the instances if it defines what they can track, and else behind them
 }
 
 // TestID is the config-id with which the file is tested.
@@ -75,6 +76,9 @@ func Render(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, error) {
 	return out, err
 }
 
+// defines matches what an instance can track. keepalived ignores a name that is defined behind the instance.
+var defines = regexp.MustCompile(`(?m)^\s*(?:vrrp_script|(?:vrrp_)?track_(?:file|process)|bfd_instance)\b`)
+
 // RenderLines is like Render and also returns the origin of each line in the spec.
 func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcmap.Origin, error) {
 	c := config{
@@ -91,7 +95,12 @@ func RenderLines(s *spec.Spec, n *spec.Node, v release.Version) ([]byte, []srcma
 		}
 	}
 	if extra := strings.Trim(s.Keepalived.Extra, "\n"); extra != "" {
-		c.Extra = srcmap.Text("keepalived.extra", s.Keepalived.Extra) + extra
+		extra = srcmap.Text("keepalived.extra", s.Keepalived.Extra) + extra
+		if defines.MatchString(s.Keepalived.Extra) {
+			c.Definitions = extra
+		} else {
+			c.Extra = extra
+		}
 	}
 	c.Scripts, c.Groups = scripts(s), groups(s)
 	grouped := keepalived.Read([]byte(s.Keepalived.Extra)).Grouped
