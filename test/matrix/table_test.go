@@ -2,14 +2,10 @@ package matrix
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hapair/hapair/test/cluster"
 )
-
-const page = "../../docs/faults.md"
 
 // table is the results of a release's pair.
 type table struct {
@@ -53,17 +49,9 @@ a holder.
 
 // render returns the page: the old page with the new tables in their places or at the end.
 func render(old string, tables []table) []byte {
-	var sections []string
-	for _, section := range strings.Split("\n"+old, "\n## ")[1:] {
-		sections = append(sections, "## "+strings.TrimSuffix(section, "\n")+"\n")
-	}
+	_, sections := cluster.Sections(old)
 	for _, t := range tables {
-		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, t.title()) })
-		if i < 0 {
-			sections = append(sections, t.text())
-		} else {
-			sections[i] = t.text()
-		}
+		sections = cluster.Replace(sections, t.title(), t.text())
 	}
 	return []byte(introduction + "\n" + strings.Join(sections, "\n"))
 }
@@ -79,24 +67,7 @@ func (t table) text() string {
 			fmt.Fprintf(&b, "\n### %s\n\n", group)
 			b.WriteString("| fault | lost with new connections | lost with kept-alive ones | the VIP | what status said | in the end |\n|---|---|---|---|---|---|\n")
 		}
-		fmt.Fprintf(&b, "| %s | %v | %v | %s | %s | %s |\n", r.row.name, r.fresh, r.kept, r.holders, cell(r.said), cell(r.end))
+		fmt.Fprintf(&b, "| %s | %v | %v | %s | %s | %s |\n", r.row.name, r.fresh, r.kept, r.holders, cluster.Cell(r.said), cluster.Cell(r.end))
 	}
 	return b.String()
-}
-
-// cell formats a text for a table cell: short, and without details that differ between runs.
-func cell(text string) string {
-	text = strings.Join(strings.Fields(strings.ReplaceAll(text, "|", "\\|")), " ")
-	text = regexp.MustCompile(`\[[A-Z]+\]\s+\(\d+\) : (config : )?|[0-9a-f]{64}|bad: `).ReplaceAllString(text, "")
-	var once []string
-	for _, sentence := range strings.Split(text, "; ") {
-		if !slices.Contains(once, sentence) {
-			once = append(once, sentence)
-		}
-	}
-	text = strings.Join(once, "; ")
-	if r := []rune(text); len(r) > 120 {
-		text = strings.TrimSpace(string(r[:117])) + "…"
-	}
-	return text
 }
