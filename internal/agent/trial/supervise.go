@@ -98,7 +98,7 @@ func (s *Supervisor) ask(ctx context.Context, t *Trial) (time.Duration, error) {
 		_, err := s.Store.happen(t.Header.Ref().ID, e, reason)
 		return lookEvery, err
 	}
-	waits := fmt.Sprintf("the rollout has ended, and it is not known whether other nodes run revision %d: %v", t.Header.Number, why)
+	waits := fmt.Sprintf("the rollout has ended, and it is not known whether other nodes run revision %d: %v; if such a node is lost for good, run `sudo ha-agent revision settle undone` here, or `… committed` if it ran the revision", t.Header.Number, why)
 	if waits == s.waits {
 		return askEvery, nil
 	}
