@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/packages"
 	"github.com/hapair/hapair/internal/remote"
 	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/wellknown"
@@ -35,6 +38,7 @@ type sshConn struct {
 	mu      sync.Mutex
 	session *remote.Session
 	bring   bool // go on with the program: set once the rollout begins
+	packed  bool // the node has the program's package, or needs none
 }
 
 // SSH returns a connection to a node over ssh. Nothing happens before the first request.
@@ -83,7 +87,7 @@ func (c *sshConn) once(ctx context.Context, req revision.Request) (resp revision
 		}
 	}
 	if req.Op == revision.OpAgent {
-		return resp, nil // open has done it
+		return resp, c.pack(ctx) // open has brought the program
 	}
 	err = c.session.Ask(ctx, req, &resp)
 	if err != nil {
@@ -117,6 +121,33 @@ func (c *sshConn) open(ctx context.Context) error {
 		return c.openProgram(ctx)
 	}
 	return err
+}
+
+// pack brings the program's package to a node whose dpkg has recorded another program.
+func (c *sshConn) pack(ctx context.Context) error {
+	if c.packed {
+		return nil
+	}
+	var resp revision.Response
+	if err := c.session.Ask(ctx, revision.Request{Op: revision.OpShow}, &resp); err != nil {
+		return err
+	}
+	sum := md5.Sum(c.program.Data)
+	if resp.Show != nil && resp.Show.Recorded != "" && resp.Show.Recorded != hex.EncodeToString(sum[:]) {
+		data, err := packages.AgentFile(c.program.Data)
+		if err != nil {
+			return err
+		}
+		err = c.session.Ask(ctx, revision.Request{Op: revision.OpPackage, Package: data, Digest: c.program.Digest}, &resp)
+		if err == nil && resp.Error != "" {
+			err = fmt.Errorf("cannot bring the package of the agent to %s: %s", c.host.Name, resp.Error)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.packed = true
+	return nil
 }
 
 // openProgram has bake's own program of the agent answer, which need not be the node's. It brings it if it is missing.

@@ -162,9 +162,12 @@ func (u *run) tryAll(ctx context.Context) error {
 			return err
 		}
 		left = slices.DeleteFunc(left, func(o *Node) bool { return o == n })
-		if err := u.try(ctx, n); err != nil {
+		if err := u.try(ctx, n, len(left) == 0); err != nil {
 			return err
 		}
+	}
+	if err := u.each(func(_ int, n *Node) error { return u.reunite(ctx, n) }); err != nil {
+		return err
 	}
 	// All must be on trial at the same time.
 	return u.each(func(_ int, n *Node) error {
@@ -198,9 +201,9 @@ func (u *run) next(ctx context.Context, left []*Node) (*Node, error) {
 }
 
 // try applies the revision to a node, and waits until it is proven there.
-func (u *run) try(ctx context.Context, n *Node) error {
+func (u *run) try(ctx context.Context, n *Node, last bool) error {
 	began, step := u.Now(), ""
-	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy, AllowNoServers: u.AllowNoServers})
+	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy, AllowNoServers: u.AllowNoServers, Last: last})
 	if err != nil {
 		return err
 	}
@@ -219,6 +222,9 @@ func (u *run) try(ctx context.Context, n *Node) error {
 		}
 		switch t.Phase {
 		case revision.Applying:
+			if !t.Open {
+				return fmt.Errorf("%s cannot be confirmed any more: it has not noted that this rollout is there; it is still at %q", n.Name, step)
+			}
 		case revision.OnTrial:
 			o := u.outcome(n)
 			o.Took = u.Now().Sub(began).Seconds()
@@ -232,6 +238,31 @@ func (u *run) try(ctx context.Context, n *Node) error {
 		if u.Now().Sub(began) > tryTime {
 			return fmt.Errorf("%s did not take it within %v: it is still at %q", n.Name, tryTime, step)
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// reunite waits until a node has come back into service, which it had left because the others would not have heard it.
+func (u *run) reunite(ctx context.Context, n *Node) error {
+	began, told := u.Now(), false
+	for {
+		t, err := u.renew(ctx, n)
+		switch {
+		case err != nil:
+			return err
+		case !t.Away && told:
+			u.tell(n.Name, "back in service")
+			return nil
+		case !t.Away:
+			return nil
+		case u.Now().Sub(began) > u.Healthy:
+			return fmt.Errorf("%s is not back in service after %v, because it does not hear the other nodes", n.Name, u.Healthy)
+		}
+		told = true
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

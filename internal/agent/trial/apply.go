@@ -38,12 +38,14 @@ type application struct {
 	maintain func(away bool) error // notes that the node is in maintenance because of it
 	// allowNoServers keeps files that leave a backend without servers. On the way back they always stay.
 	allowNoServers bool
-	within         time.Duration            // how long the node may take to become healthy
-	targets        func(path string) string // the target that a path belongs to; empty: none
-	changed        []revision.File          // files that differ from the disk
-	kinds          map[string]difference
-	effects        effects
-	away           bool // the node is in maintenance because of this application
+	// last: all other nodes have the revision on trial. If it parts the nodes, they are in maintenance, and this one must not be.
+	last    bool
+	within  time.Duration            // how long the node may take to become healthy
+	targets func(path string) string // the target that a path belongs to; empty: none
+	changed []revision.File          // files that differ from the disk
+	kinds   map[string]difference
+	effects effects
+	away    bool // the node is in maintenance because of this application
 }
 
 // run carries the application out.

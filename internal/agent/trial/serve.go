@@ -68,6 +68,8 @@ func (s *Server) answer(ctx context.Context, req revision.Request, program *stri
 		if d, err = s.Store.AddProgram(req.Program); err == nil {
 			*program = s.Store.program(d)
 		}
+	case revision.OpPackage:
+		err = s.keepPackage(req)
 	case revision.OpCompare:
 		if req.Content == nil {
 			return resp, errors.New("the request has no content")
@@ -110,7 +112,7 @@ func (s *Server) act(ctx context.Context, req revision.Request) (refusal string,
 			if t.Within = req.Within; t.Within <= 0 {
 				t.Within = time.Minute
 			}
-			t.AllowNoServers = req.AllowNoServers
+			t.AllowNoServers, t.Last = req.AllowNoServers, req.Last
 			if t.Phase == revision.Applying || t.Phase == revision.OnTrial {
 				return nil
 			}

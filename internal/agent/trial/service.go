@@ -14,7 +14,7 @@ import (
 
 // leaveService hands the virtual IPs over if something has to be restarted that serves them.
 func (a *application) leaveService(ctx context.Context) error {
-	if !a.effects.moves() {
+	if !a.effects.moves() && !a.parted() {
 		return nil
 	}
 	s, err := a.status(ctx)
@@ -108,9 +108,10 @@ func (a *application) restartServices(ctx context.Context) error {
 	return nil
 }
 
-// returnToService ends the maintenance that the application began.
+// returnToService ends the maintenance that the application began. One that parts the nodes goes on until this node hears the
+// others again: see Supervisor.
 func (a *application) returnToService(ctx context.Context) error {
-	if !a.away {
+	if !a.away || a.parted() {
 		return nil
 	}
 	return a.comeBack(ctx)

@@ -51,6 +51,9 @@ func (s *Server) Show(ctx context.Context) (*revision.Show, error) {
 	if show.Agent, err = fileDigest(wellknown.Agent); err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", wellknown.Agent, err)
 	}
+	if show.Recorded, err = recorded(); err != nil {
+		return nil, err
+	}
 	if show.Drift, err = s.Store.Drift(); err != nil {
 		return nil, err
 	}

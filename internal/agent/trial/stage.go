@@ -76,6 +76,9 @@ func (s *Server) stage(ctx context.Context, req revision.Request) (refusal strin
 		if _, err := s.Store.keep(to); err != nil {
 			return err
 		}
+		if err := s.Store.keepRoom(to); err != nil {
+			return err
+		}
 		s.Store.renew(&t, time.Duration(req.Seconds)*time.Second)
 		return s.Store.write(TrialFile, t)
 	})

@@ -1,0 +1,72 @@
+package rollout
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hapair/hapair/test/cluster"
+)
+
+var update = flag.Bool("update", false, "write the rollouts' section of docs/faults.md")
+
+// result is a row of docs/faults.md.
+type result struct {
+	name        string
+	fresh, kept cluster.Loss
+	moves       cluster.Moves
+	said, end   string
+}
+
+// heading begins the heading of the section.
+const heading = "## Rollouts: "
+
+const about = `
+What happens to the same clients, and to the pair, during rollouts ([rollout.md](rollout.md)). "both run the old revision" means that
+nothing of the new one is left on any node. If a rollout must restart haproxy or keepalived, the node hands the virtual IP over before,
+which may break the request of each client that is in progress at that instant. Each row also checks that at any time exactly one node
+held the virtual IP, and that both nodes run the same revision in the end and are healthy.
+
+| what happens | lost with new connections | lost with kept-alive ones | the VIP | what bake printed last | in the end |
+|---|---|---|---|---|---|
+`
+
+// page writes the section, if the flag says so and all scenarios passed.
+func (p *pair) page(t *testing.T) {
+	if !*update || t.Failed() {
+		return
+	}
+	versions, err := cluster.Versions(t.Context(), p.hosts()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString(heading + versions + "\n" + about)
+	for _, r := range p.results {
+		fmt.Fprintf(&b, "| %s | %v | %v | %v | %s | %s |\n", r.name, r.fresh, r.kept, r.moves, cluster.Cell(r.said), r.end)
+	}
+	old, err := os.ReadFile(cluster.FaultPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	introduction, sections := cluster.Sections(string(old))
+	sections = cluster.Replace(sections, heading, b.String())
+	if err := os.WriteFile(cluster.FaultPage, []byte(introduction+strings.Join(sections, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPageNamesEveryScenario checks that the page is up to date with the scenarios.
+func TestPageNamesEveryScenario(t *testing.T) {
+	text, err := os.ReadFile(cluster.FaultPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scenarios {
+		if !s.aside && !strings.Contains(string(text), "| "+s.name+" |") {
+			t.Errorf("%s has no row %q: run HAPAIR_TEST=cluster go test ./test/rollout -update", cluster.FaultPage, s.name)
+		}
+	}
+}
