@@ -41,6 +41,7 @@ const (
 	tryTime        = 20 * time.Minute // packages may have to be installed
 	undoTime       = 3 * time.Minute
 	commitTime     = 2 * time.Minute
+	silentTime     = 30 * time.Second // of a node that cannot be reached in the end
 )
 
 // run is one rollout that is under way.
@@ -301,11 +302,13 @@ func (u *run) undo(ctx context.Context) {
 	}
 }
 
-// await waits until a trial has ended on a node.
+// await waits until a trial has ended on a node, or the node was silent for too long: it comes to the same end as the others by
+// itself.
 func (u *run) await(ctx context.Context, n *Node, o *Outcome) {
-	for {
+	for answered := u.Now(); ; {
 		t, err := u.renew(ctx, n)
 		if err == nil {
+			answered = u.Now()
 			o.Phase = t.Phase
 			if t.Reason != "" {
 				o.Reason = t.Reason
@@ -322,10 +325,12 @@ func (u *run) await(ctx context.Context, n *Node, o *Outcome) {
 		case "":
 			return
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil || u.Now().Sub(answered) > silentTime {
 			u.tell(n.Name, "it is not known how it ended there: %s", o.Reason)
 			return
+		}
+		select {
+		case <-ctx.Done():
 		case <-time.After(pollEvery):
 		}
 	}
