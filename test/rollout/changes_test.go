@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +21,7 @@ func wide(t *testing.T, p *pair) {
 	p.rollout(t, 0)
 	p.want(t, before.Number+1, "/etc/haproxy/site.pem", 2)
 	p.compare(t)
-	if subject := p.handshake(t, secure).Subject.CommonName; subject != "site.example" {
+	if subject := p.handshake(t, net.JoinHostPort(p.address(secure), "443")).Subject.CommonName; subject != "site.example" {
 		t.Errorf("the new VIP shows a certificate of %q", subject)
 	}
 	if out, code := p.run(t, "rollback", p.bake.Spec, "--yes"); code != 0 {
@@ -41,17 +42,17 @@ func wide(t *testing.T, p *pair) {
 func renewed(t *testing.T, p *pair) {
 	p.wide(t)
 	p.rollout(t, 0)
-	old := p.handshake(t, secure)
+	old := p.handshake(t, net.JoinHostPort(p.address(secure), "443"))
 	p.wide(t)
 	p.rollout(t, 0)
 	p.want(t, p.before.Number+2, "/etc/haproxy/site.pem", 2)
-	if p.handshake(t, secure).Equal(old) {
+	if p.handshake(t, net.JoinHostPort(p.address(secure), "443")).Equal(old) {
 		t.Error("the VIP shows the old certificate")
 	}
 }
 
-// secure is the address at which wide adds a service with TLS.
-const secure = "192.168.1.33:443"
+// secure is the VIP on which wide adds a service with TLS.
+const secure = "192.168.1.33"
 
 // wide writes a spec with one more VIP, a service with TLS, a new certificate, a map and the firewall.
 func (p *pair) wide(t *testing.T) {
@@ -74,6 +75,7 @@ func (p *pair) wide(t *testing.T) {
 
 // addressAdded gives the VIP one more address, which VRRP also advertises.
 func addressAdded(t *testing.T, p *pair) {
+	p.onlyIPv4(t)
 	p.write(t, []byte(strings.Replace(string(p.spec("", server(208))), "address: 192.168.1.32/24", "address: [192.168.1.32/24, 192.168.1.34/24]", 1)))
 	p.rollout(t, 0)
 	p.want(t, p.before.Number+1, "192.168.1.34", 2)
@@ -85,7 +87,7 @@ func parted(t *testing.T, p *pair) {
 	if out := p.rollout(t, 0); !strings.Contains(out, specName(p.other)+": back in service") {
 		t.Errorf("the first node was not in maintenance until the second one had it: %s", out)
 	}
-	p.want(t, p.before.Number+1, "192.168.56.208", 2)
+	p.want(t, p.before.Number+1, "more_208", 2)
 	for _, h := range p.hosts() {
 		if !strings.Contains(file(t, h, wellknown.KeepalivedConfig), "virtual_router_id 77") {
 			t.Errorf("%s does not have the virtual router ID", h.Name)
@@ -118,6 +120,7 @@ func restarted(t *testing.T, p *pair) {
 
 // ownConfig rolls out a haproxy.cfg of the operator's own, with which haproxy takes other arguments, and goes back.
 func ownConfig(t *testing.T, p *pair) {
+	p.onlyIPv4(t)
 	own := "global\n    maxconn 100\n    log /dev/log local0\ndefaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n" +
 		"frontend own\n    bind 192.168.1.32:5000\n    default_backend web\nbackend web\n    server web_1 192.168.56.201:5000 check\n"
 	if err := os.WriteFile(filepath.Join(p.bake.Dir, "own.cfg"), []byte(own), 0o600); err != nil {

@@ -44,7 +44,7 @@ func diskFull(t *testing.T, p *pair) {
 		if out := p.rollout(t, 1); !strings.Contains(out, specName(p.other)+": refused: the disk is full: ") {
 			t.Errorf("the node with the full disk does not refuse: %s", out)
 		}
-		p.want(t, p.before.Number, "192.168.56.205", 0)
+		p.want(t, p.before.Number, "more_205", 0)
 	})
 }
 
@@ -59,6 +59,6 @@ func diskFills(t *testing.T, p *pair) {
 		if _, err := p.other.Must(t.Context(), "rm", "/var/lib/ha-agent/filler"); err != nil {
 			t.Error(err)
 		}
-		p.want(t, p.before.Number, "192.168.56.205", 0)
+		p.want(t, p.before.Number, "more_205", 0)
 	})
 }

@@ -12,19 +12,19 @@ import (
 func killedBeforeStaging(t *testing.T, p *pair) {
 	p.write(t, p.spec("", server(206)))
 	p.killedAt(t, "controller_1 runs revision ")
-	p.want(t, p.before.Number, "192.168.56.206", 0)
+	p.want(t, p.before.Number, "more_206", 0)
 }
 
 func killedWhenStaged(t *testing.T, p *pair) {
 	p.write(t, p.spec("", server(206)))
 	p.killedAt(t, "controller_1: staged")
-	p.want(t, p.before.Number, "192.168.56.206", 0)
+	p.want(t, p.before.Number, "more_206", 0)
 }
 
 func killedBetween(t *testing.T, p *pair) {
 	p.write(t, p.spec("", server(206)))
 	p.killedAt(t, ": on trial")
-	p.want(t, p.before.Number, "192.168.56.206", 0)
+	p.want(t, p.before.Number, "more_206", 0)
 }
 
 // killedOnTrial kills bake when it is about to confirm: the nodes may come to either end, but to the same one.
@@ -35,14 +35,14 @@ func killedOnTrial(t *testing.T, p *pair) {
 	if p.one(t, converged) != p.before {
 		nodes = 2
 	}
-	p.want(t, p.before.Number+nodes/2, "192.168.56.210", nodes)
+	p.want(t, p.before.Number+nodes/2, "more_210", nodes)
 }
 
 // killedWhenConfirmed kills bake when one node is confirmed: the other one must follow.
 func killedWhenConfirmed(t *testing.T, p *pair) {
 	p.write(t, p.spec("", server(207)))
 	p.killedAt(t, ": confirmed")
-	p.want(t, p.before.Number+1, "192.168.56.207", 2)
+	p.want(t, p.before.Number+1, "more_207", 2)
 }
 
 // confirmedOnOne kills bake before it confirms, and confirms one node: the other one must learn of it from that node.
@@ -66,5 +66,5 @@ func confirmedOnOne(t *testing.T, p *pair) {
 	if err := cluster.Pipe(t.Context(), p.other, fmt.Sprintf(`{"op":"commit","id":%q}`+"\n", id), "ha-agent revision serve"); err != nil {
 		t.Fatal(err)
 	}
-	p.want(t, p.before.Number+1, "192.168.56.209", 2)
+	p.want(t, p.before.Number+1, "more_209", 2)
 }

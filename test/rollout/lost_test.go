@@ -36,7 +36,7 @@ func nodeDies(t *testing.T, p *pair) {
 		t.Errorf("bake verify does not say that a node is gone: exit status %d: %s", code, out)
 	}
 	back(t, p.other)
-	p.want(t, p.before.Number, "192.168.56.211", 0)
+	p.want(t, p.before.Number, "more_211", 0)
 }
 
 // nodeLost cuts the power of a node for good, when both are on trial and bake is killed. What the other one waits for is said,
@@ -67,5 +67,5 @@ func nodeLost(t *testing.T, p *pair) {
 		return err
 	})
 	back(t, p.other)
-	p.want(t, p.before.Number, "192.168.56.211", 0)
+	p.want(t, p.before.Number, "more_211", 0)
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,9 +34,9 @@ held the virtual IP, and that both nodes run the same revision in the end and ar
 |---|---|---|---|---|---|
 `
 
-// page writes the section, if the flag says so and all scenarios passed.
+// page writes the section, if the flag says so. Scenarios that were not played, or failed, keep their rows.
 func (p *pair) page(t *testing.T) {
-	if !*update || t.Failed() {
+	if !*update || p.Family != cluster.IPv4 {
 		return
 	}
 	versions, err := cluster.Versions(t.Context(), p.hosts()[0])
@@ -44,12 +45,18 @@ func (p *pair) page(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString(heading + versions + "\n" + about)
-	for _, r := range p.results {
-		fmt.Fprintf(&b, "| %s | %v | %v | %v | %s | %s |\n", r.name, r.fresh, r.kept, r.moves, cluster.Cell(r.said), r.end)
-	}
 	old, err := os.ReadFile(cluster.FaultPage)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range scenarios {
+		if i := slices.IndexFunc(p.results, func(r result) bool { return r.name == s.name }); i >= 0 {
+			r := p.results[i]
+			fmt.Fprintf(&b, "| %s | %v | %v | %v | %s | %s |\n", r.name, r.fresh, r.kept, r.moves, cluster.Cell(r.said), r.end)
+		} else if _, row, found := strings.Cut(string(old), "| "+s.name+" |"); found {
+			row, _, _ = strings.Cut(row, "\n")
+			fmt.Fprintf(&b, "| %s |%s\n", s.name, row)
+		}
 	}
 	introduction, sections := cluster.Sections(string(old))
 	sections = cluster.Replace(sections, heading, b.String())

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"math/big"
 	"net/http"
-	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -76,7 +75,9 @@ func boot(t *testing.T, release string) *pair {
 	p := &pair{}
 	p.bake = cluster.Build(t, cluster.PairSpec(""))
 	p.admin = machine.NewKey(t, "ops")
-	p.bake.Write(t, p.spec(""))
+	families, _ := cluster.Families(t, cluster.IPv4)
+	p.bake.Family = families[0]
+	p.write(t, p.spec(""))
 	image := p.bake.Image(t, release)
 	p.Cluster = p.bake.Nodes(t, release, image)
 	p.admin.On(p.Admin)
@@ -85,8 +86,10 @@ func boot(t *testing.T, release string) *pair {
 	}
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
 	for number := firstServer; number <= lastServer; number++ {
-		if err := p.Lab.Serve("management", netip.MustParsePrefix(fmt.Sprintf("192.168.56.%d/24", number)), cluster.PairPort, answer); err != nil {
-			t.Fatal(err)
+		for _, prefix := range p.Family.Prefixes(fmt.Sprintf("192.168.56.%d/24", number)) {
+			if err := p.Lab.Serve("management", prefix, cluster.PairPort, answer); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	p.Boot(t)
@@ -231,8 +234,14 @@ func certificate(t *testing.T) (cert, key []byte) {
 	return c.CertPEM, c.KeyPEM
 }
 
+// address is the address of the family for an IPv4 address. A dual-stack pair has both: it is the IPv6 one.
+func (p *pair) address(v4 string) string {
+	all := p.Family.Addresses(v4)
+	return all[len(all)-1].String()
+}
+
 // write replaces the spec.
 func (p *pair) write(t *testing.T, spec []byte) {
 	t.Helper()
-	p.bake.Write(t, spec)
+	p.bake.Write(t, p.bake.Family.Spec(spec))
 }

@@ -41,8 +41,9 @@ func (p *pair) play(t *testing.T, s scenario) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	fresh := p.Client.WatchFresh(t.Context(), cluster.PairURL, interval, patience)
-	kept := p.Client.WatchKeptAlive(t.Context(), cluster.PairURL, interval, patience, turns)
+	urls := p.Family.URLs(cluster.VIP, cluster.PairPort, "/")
+	fresh := p.Client.WatchFresh(t.Context(), urls[len(urls)-1], interval, patience)
+	kept := p.Client.WatchKeptAlive(t.Context(), urls[len(urls)-1], interval, patience, turns)
 	s.test(t, p)
 	r := result{name: s.name, fresh: cluster.LossOf(fresh.Stop()), kept: cluster.LossOf(kept.Stop()),
 		moves: cluster.MovesOf(p.Holders, began, p.holder.Name), said: p.said, end: p.end}
@@ -61,7 +62,9 @@ func (p *pair) play(t *testing.T, s scenario) {
 	if r.moves.Count > s.moves || r.moves.None > max(granularity, s.gap) {
 		t.Errorf("the VIP %v: may move %d times: %v", r.moves, s.moves, p.Holders.Spans())
 	}
-	p.results = append(p.results, r)
+	if !t.Failed() {
+		p.results = append(p.results, r)
+	}
 }
 
 // detail is what differs between runs in a line of bake.
@@ -75,6 +78,14 @@ func (p *pair) heard(out string) {
 
 // specName is the name of a host in the spec.
 func specName(h *lab.Host) string { return strings.ReplaceAll(h.Name, "-", "_") }
+
+// onlyIPv4 skips a scenario whose files have IPv4 addresses.
+func (p *pair) onlyIPv4(t *testing.T) {
+	t.Helper()
+	if p.Family != cluster.IPv4 {
+		t.Skip("its files have IPv4 addresses")
+	}
+}
 
 // move moves the VIP to the node that did not hold it at the beginning.
 func (p *pair) move(t *testing.T) {

@@ -55,14 +55,14 @@ func TestRollout(t *testing.T) {
 		if !t.Run(s.name, func(t *testing.T) { p.play(t, s) }) {
 			p.logs(t)
 		}
+		p.page(t)
 	}
-	p.page(t)
 }
 
 // server is an additional server of the service.
 func server(number int) string { return fmt.Sprintf("more_%d, address: 192.168.56.%d", number, number) }
 
-// has returns which nodes have a text in their haproxy.cfg.
+// has returns how many nodes have a text in their haproxy.cfg.
 func (p *pair) has(t *testing.T, text string) int {
 	t.Helper()
 	n := 0
@@ -132,7 +132,7 @@ systemctl restart ha-agent`
 	p.Settle(t)
 	p.write(t, p.spec("", server(203)))
 	p.rollout(t, 0)
-	p.want(t, p.before.Number+1, "192.168.56.203", 2)
+	p.want(t, p.before.Number+1, "more_203", 2)
 	p.compare(t)
 	for _, h := range p.hosts() { // conffiles may differ
 		out, err := h.Must(t.Context(), "sh", "-euc", `dpkg-query -W -f '${Version} ${Status}' ha-agent; dpkg --verify ha-agent | grep -v ' c ' || :`)
@@ -157,7 +157,7 @@ func serverAdded(t *testing.T, p *pair) {
 	}
 	p.write(t, p.spec("", server(203), server(204)))
 	p.rollout(t, 0)
-	p.want(t, p.before.Number+1, "192.168.56.204", 2)
+	p.want(t, p.before.Number+1, "more_204", 2)
 	if out := p.rollout(t, 0); !strings.Contains(out, "nothing to do") {
 		t.Errorf("the same rollout again: %s", out)
 	}
@@ -190,7 +190,7 @@ func notHealthy(t *testing.T, p *pair) {
 	if !strings.Contains(out, name+": FAILED") || strings.Count(out, "FAILED") != 1 {
 		t.Errorf("not only the node without the VIP has tried it: %s", out)
 	}
-	p.want(t, p.before.Number, "192.168.56.205", 0)
+	p.want(t, p.before.Number, "more_205", 0)
 }
 
 func twoAtOnce(t *testing.T, p *pair) {
@@ -211,7 +211,7 @@ func twoAtOnce(t *testing.T, p *pair) {
 	if codes[0]+codes[1] == 0 || codes[0] != 0 && codes[1] != 0 {
 		t.Errorf("two rollouts at once have exit statuses %d, want 0 for exactly one", codes)
 	}
-	p.want(t, p.before.Number+1, "192.168.56.208", 2)
+	p.want(t, p.before.Number+1, "more_208", 2)
 }
 
 // oldBase rolls out from a copy of the spec that is older than what the nodes run.
@@ -227,7 +227,7 @@ func oldBase(t *testing.T, p *pair) {
 	if out := p.rollout(t, 1); !strings.Contains(out, filepath.Base(path)) {
 		t.Errorf("the refusal does not name the file: %s", out)
 	}
-	p.want(t, p.before.Number+1, "192.168.56.211", 0)
+	p.want(t, p.before.Number+1, "more_211", 0)
 }
 
 // edited edits a file by hand, which is shown, and overwritten by the next rollout.
@@ -262,12 +262,12 @@ func rollback(t *testing.T, p *pair) {
 	before := p.one(t, converged)
 	p.write(t, p.spec("", server(210)))
 	p.rollout(t, 0)
-	p.want(t, before.Number+1, "192.168.56.210", 2)
+	p.want(t, before.Number+1, "more_210", 2)
 	if out, code := p.run(t, "rollback", p.bake.Spec, "--yes"); code != 0 {
 		t.Errorf("exit status %d: %s", code, out)
 	}
-	p.want(t, before.Number+2, "192.168.56.210", 0)
-	if p.has(t, "192.168.56.208") != 2 {
+	p.want(t, before.Number+2, "more_210", 0)
+	if p.has(t, "more_208") != 2 {
 		t.Error("the nodes do not have the servers from before")
 	}
 }
