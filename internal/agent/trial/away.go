@@ -7,8 +7,10 @@ import (
 
 	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/effect"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
+	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -19,6 +21,13 @@ import (
 
 // parted reports whether this node must be in maintenance until the others have the same keepalived.conf.
 func (a *application) parted() bool { return a.effects.parts && !a.last }
+
+// partedBy reports whether nodes with two contents do not hear each other.
+func partedBy(a, b revision.Content) bool {
+	before, _ := a.File(wellknown.KeepalivedConfig)
+	after, _ := b.File(wellknown.KeepalivedConfig)
+	return effect.Parts(before.Data, after.Data)
+}
 
 // Times of reunited.
 const (

@@ -308,7 +308,7 @@ func (s *Supervisor) goBack(ctx context.Context, t *Trial) error {
 	}
 	if now, err := s.Store.Trial(); err == nil && now != nil && now.Maintained {
 		// The application that failed had left the service.
-		if a.parted() {
+		if !t.Last && partedBy(tried, before) {
 			if err := poll.Until(ctx, time.Second, func() (bool, error) { err := reunited(ctx); return err == nil, err }); err != nil {
 				return err
 			}
