@@ -53,8 +53,8 @@ func isPackaged(path string) bool {
 
 // addPackage keeps the package of a program of the agent.
 func (s *Store) addPackage(digest string, data []byte) error {
-	if _, err := fileDigest(s.program(digest)); err != nil {
-		return fmt.Errorf("cannot keep the package of ha-agent: its program is not here: %w", err)
+	if err := os.MkdirAll(s.path("agents"), 0o700); err != nil {
+		return fmt.Errorf("cannot keep the package of ha-agent: %w", err)
 	}
 	return durable.WriteFile(s.packageOf(digest), data, 0o600, durable.Keep, durable.Keep)
 }
