@@ -27,6 +27,13 @@ type Conn interface {
 type Program struct {
 	Digest string
 	Data   []byte
+	// Package makes the Debian package with the program, once, for nodes that have the agent from one.
+	Package func() ([]byte, error)
+}
+
+// NewProgram returns a program of the agent.
+func NewProgram(data []byte) Program {
+	return Program{Digest: revision.Sum(data), Data: data, Package: sync.OnceValues(func() ([]byte, error) { return packages.AgentFile(data) })}
 }
 
 // sshConn is a Conn over ssh, which is opened anew if it breaks.
@@ -134,7 +141,7 @@ func (c *sshConn) pack(ctx context.Context) error {
 	}
 	sum := md5.Sum(c.program.Data)
 	if resp.Show != nil && resp.Show.Recorded != "" && resp.Show.Recorded != hex.EncodeToString(sum[:]) {
-		data, err := packages.AgentFile(c.program.Data)
+		data, err := c.program.Package()
 		if err != nil {
 			return err
 		}
