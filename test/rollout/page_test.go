@@ -65,15 +65,19 @@ func (p *pair) page(t *testing.T) {
 	}
 }
 
-// TestPageNamesEveryScenario checks that the page is up to date with the scenarios.
-func TestPageNamesEveryScenario(t *testing.T) {
+// TestPageNamesScenarios checks that each row of the page is of a scenario that is still played.
+func TestPageNamesScenarios(t *testing.T) {
 	text, err := os.ReadFile(cluster.FaultPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range scenarios {
-		if !s.aside && !strings.Contains(string(text), "| "+s.name+" |") {
-			t.Errorf("%s has no row %q: run HAPAIR_TEST=cluster go test ./test/rollout -update", cluster.FaultPage, s.name)
+	_, section, _ := strings.Cut(string(text), heading)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		name, is := strings.CutPrefix(line, "| ")
+		name, _, _ = strings.Cut(name, " |")
+		if is && name != "what happens" && !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == name && !s.aside }) {
+			t.Errorf("%s has the row %q, which is no scenario: run HAPAIR_TEST=cluster go test ./test/rollout -update", cluster.FaultPage, name)
 		}
 	}
 }
