@@ -137,16 +137,12 @@ func (f cloudInitFlags) seededAgent() (cloudinit.Agent, error) {
 	if _, err := elf.NewFile(bytes.NewReader(program)); err != nil {
 		return cloudinit.Agent{}, cannot("use %s as ha-agent: it is not a Linux program; give another path with --agent PATH", path)
 	}
-	p, err := packages.Agent(program)
+	deb, err := packages.AgentFile(program)
 	if err != nil {
 		return cloudinit.Agent{}, exitstatus.With(exitstatus.Failure, err)
 	}
-	var deb bytes.Buffer
-	if err := p.Write(&deb); err != nil {
-		return cloudinit.Agent{}, exitstatus.With(exitstatus.Failure, err)
-	}
-	digest := sha256.Sum256(deb.Bytes())
-	return cloudinit.Agent{Package: deb.Bytes(), SHA256: hex.EncodeToString(digest[:])}, nil
+	digest := sha256.Sum256(deb)
+	return cloudinit.Agent{Package: deb, SHA256: hex.EncodeToString(digest[:])}, nil
 }
 
 // cloudInitError adds the exit status to an error. Too much data for the cloud is a negative result, because the spec or

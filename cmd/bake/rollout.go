@@ -19,7 +19,6 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/remote"
-	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/rollout"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/termsafe"
@@ -112,7 +111,7 @@ func (e *env) rollout(ctx context.Context, path string, f rolloutFlags) error {
 	if err != nil {
 		return cannot("read %s: %v", agent, err)
 	}
-	program := rollout.Program{Digest: revision.Sum(data), Data: data}
+	program := rollout.NewProgram(data)
 	ro := e.newRollout(s, f, program)
 	defer closeAll(ro)
 	for i, n := range ro.Nodes {

@@ -29,8 +29,8 @@ func Listen(in keepalived.Instance) (*Listener, error) {
 	return &Listener{fd, in}, nil
 }
 
-// Heard reports whether another machine has advertised itself as the instance's master since the last call. It does not
-// block.
+// Heard reports whether another machine has advertised itself as the instance's master since the last call, in the way in which
+// the instance receives advertisements. It does not block.
 func (l *Listener) Heard() bool {
 	buf := make([]byte, 2048)
 	for heard := false; ; {
@@ -40,13 +40,13 @@ func (l *Listener) Heard() bool {
 		}
 		b := buf[:n]
 		if !l.in.IPv6 { // an IPv4 packet comes with its header, an IPv6 packet without
-			if len(b) < 20 || len(b) < int(b[0]&0xf)*4 {
+			if len(b) < 20 || len(b) < int(b[0]&0xf)*4 || netip.AddrFrom4([4]byte(b[16:20])).IsMulticast() == (len(l.in.Peers) > 0) {
 				continue
 			}
 			b = b[int(b[0]&0xf)*4:]
 		}
 		id, priority, ok := parse(b)
-		heard = heard || ok && id == l.in.VirtualRouterID && priority > 0 && address(from) != l.in.Source
+		heard = heard || ok && id == l.in.VirtualRouterID && int(b[0]>>4) == l.in.Version && priority > 0 && address(from) != l.in.Source
 	}
 }
 

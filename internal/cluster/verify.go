@@ -171,7 +171,11 @@ func oneRevision(nodes []NodeReport) verify.Result {
 		refs[v.Ref] = true
 		runs = append(runs, fmt.Sprintf("%s runs %v", n.Node, v.Ref))
 		if v.Trial != nil {
-			wrong = append(wrong, fmt.Sprintf("on %s, %v is %s", n.Node, v.Trial.Ref, v.Trial.Phase))
+			is := fmt.Sprintf("on %s, %v is %s", n.Node, v.Trial.Ref, v.Trial.Phase)
+			if v.Trial.Waits != "" {
+				is += ": " + v.Trial.Waits
+			}
+			wrong = append(wrong, is)
 		}
 		for _, path := range v.Drift {
 			wrong = append(wrong, fmt.Sprintf("%s was edited on %s", path, n.Node))

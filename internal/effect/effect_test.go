@@ -64,6 +64,30 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestParts(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		want     bool
+	}{
+		"nothing":                            {"x", "x", false},
+		"a virtual router ID":                {"router_id 51", "router_id 52", true},
+		"multicast to unicast":               {"  priority", "  unicast_peer {\n    192.0.2.2\n  }\n  priority", true},
+		"a priority":                         {"150", "100", false},
+		"a VIP more":                         {"    192", "    192.0.2.11/24\n    192", false},
+		"advert_int of version 2":            {"  priority", "  advert_int 2\n  priority", true},
+		"a new name, with another router ID": {"public {\n  interface eth0\n  virtual_router_id 51", "edge {\n  interface eth0\n  virtual_router_id 9", true},
+		"a new name":                         {"public {", "edge {", false},
+	} {
+		if got := Parts([]byte(conf), []byte(strings.Replace(conf, c.old, c.new, 1))); got != c.want {
+			t.Errorf("%s: parts is %v, want %v", name, got, c.want)
+		}
+	}
+	v3 := "vrrp_instance a {\n  version 3\n  advert_int 1\n  virtual_router_id 1\n}\n"
+	if Parts([]byte(v3), []byte(strings.Replace(v3, "int 1", "int 2", 1))) {
+		t.Error("advert_int of version 3 parts the nodes, although a backup takes that of the holder")
+	}
+}
+
 // TestUnitsAreShipped checks that the paths of drop-ins and units in the table are those that hapair ships.
 func TestUnitsAreShipped(t *testing.T) {
 	shipped := map[string]bool{}

@@ -75,6 +75,23 @@ func moves(before, after []keepalived.Instance) []string {
 	return all
 }
 
+// Parts reports whether a node with one keepalived.conf and a peer with the other would not hear each other, so that both would
+// hold a VIP.
+func Parts(before, after []byte) bool {
+	was := keepalived.Read(before).Instances
+	for _, now := range keepalived.Read(after).Instances {
+		for _, old := range was {
+			shares := slices.ContainsFunc(now.VIPs, func(v keepalived.VIP) bool {
+				return slices.ContainsFunc(old.VIPs, func(o keepalived.VIP) bool { return o.Address.Addr() == v.Address.Addr() })
+			})
+			if (shares || old.Name == now.Name) && !now.Hears(old) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func byName(instances []keepalived.Instance) map[string]keepalived.Instance {
 	m := map[string]keepalived.Instance{}
 	for _, in := range instances {

@@ -190,12 +190,8 @@ func installAgent(to string, agent Source) func(context.Context, Machine, io.Wri
 		if err != nil {
 			return err
 		}
-		p, err := packages.Agent(program)
+		deb, err := packages.AgentFile(program)
 		if err != nil {
-			return err
-		}
-		var deb bytes.Buffer
-		if err := p.Write(&deb); err != nil {
 			return err
 		}
 		if err := m.Run(ctx, "set -eu\numask 022\nmkdir -p -- "+Quote(path.Dir(to))+" "+path.Dir(AgentPackage)+"\n", out); err != nil {
@@ -204,7 +200,7 @@ func installAgent(to string, agent Source) func(context.Context, Machine, io.Wri
 		if err := m.Upload(ctx, to, 0o755, bytes.NewReader(program)); err != nil {
 			return err
 		}
-		if err := m.Upload(ctx, AgentPackage, 0o644, &deb); err != nil {
+		if err := m.Upload(ctx, AgentPackage, 0o644, bytes.NewReader(deb)); err != nil {
 			return err
 		}
 		return m.Run(ctx, packageScript, out)

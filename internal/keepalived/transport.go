@@ -23,6 +23,14 @@ type Transport struct {
 	OwnMAC bool
 }
 
+// Hears reports whether nodes with two versions of an instance hear each other: all that keepalived compares in an advertisement
+// before it takes it is the same (vrrp_check_packet).
+func (in Instance) Hears(o Instance) bool {
+	return in.VirtualRouterID == o.VirtualRouterID && in.Version == o.Version && in.IPv6 == o.IPv6 && in.Interface == o.Interface &&
+		(len(in.Peers) > 0) == (len(o.Peers) > 0) && in.Group4 == o.Group4 && in.Group6 == o.Group6 &&
+		in.AuthType == o.AuthType && in.AuthPass == o.AuthPass && (in.Version != 2 || in.AdvertInt == o.AdvertInt)
+}
+
 // TrackedFile is a track_file block.
 type TrackedFile struct {
 	Path   string

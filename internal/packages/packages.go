@@ -67,6 +67,19 @@ Without that file keepalived does not start again.`}),
 	return p, nil
 }
 
+// AgentFile returns the package of ha-agent as a file.
+func AgentFile(program []byte) ([]byte, error) {
+	p, err := Agent(program)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		return nil, fmt.Errorf("cannot make the package %s: %w", AgentName, err)
+	}
+	return b.Bytes(), nil
+}
+
 // Tools are the files of the operator's machine.
 type Tools struct {
 	Bake, Agent []byte // the programs, for one architecture

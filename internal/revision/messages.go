@@ -6,6 +6,7 @@ import "time"
 const (
 	OpShow    = "show"    // what the node runs
 	OpAgent   = "agent"   // keep a program of the agent, and go on with it
+	OpPackage = "package" // keep the Debian package of the agent's program
 	OpCompare = "compare" // compare the node with a content
 	OpStage   = "stage"   // keep a revision and test it; nothing is applied
 	OpTry     = "try"     // apply the staged revision on trial
@@ -24,11 +25,14 @@ type Request struct {
 	Content *Content      `json:"content,omitempty"`
 	Reuse   string        `json:"reuse,omitempty"`   // stage: the digest of a content that the node has kept, in place of Content
 	Program []byte        `json:"program,omitempty"` // agent
+	Package []byte        `json:"package,omitempty"` // package
+	Digest  string        `json:"digest,omitempty"`  // package: of the program in it
 	Seconds int           `json:"seconds,omitempty"` // stage, try, renew: how long the trial may go on without a renewal
 	Outcome Outcome       `json:"outcome,omitempty"` // settle
 	Within  time.Duration `json:"within,omitempty"`  // try: how long the node may take to become healthy
 	// try: the revision stays even if it leaves a backend without servers.
 	AllowNoServers bool `json:"allow_no_servers,omitempty"`
+	Last           bool `json:"last,omitempty"` // try: all other nodes have it on trial
 }
 
 // Response is the answer to a Request.
@@ -53,8 +57,10 @@ type Show struct {
 	Trial    *TrialState `json:"trial,omitempty"`
 	Drift    []string    `json:"drift,omitempty"` // files that differ from the current revision
 	Agent    string      `json:"agent"`           // the digest of /usr/bin/ha-agent
-	Holds    []string    `json:"holds,omitempty"` // names of the VIPs that it holds
-	Problems []string    `json:"problems,omitempty"`
+	// Recorded is the MD5 of /usr/bin/ha-agent that dpkg has recorded; empty: it is from no package.
+	Recorded string   `json:"recorded,omitempty"`
+	Holds    []string `json:"holds,omitempty"` // names of the VIPs that it holds
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Kept is a revision that a node can go back to.
@@ -110,8 +116,10 @@ const (
 // TrialState is a trial as others see it.
 type TrialState struct {
 	Ref
-	Phase  Phase     `json:"phase"`
-	Open   bool      `json:"open"` // it can still be committed by the rollout
+	Phase Phase `json:"phase"`
+	Open  bool  `json:"open"` // it can still be committed by the rollout
+	// Away: it stays in maintenance until the other nodes are on trial, too, because they would not hear each other before.
+	Away   bool      `json:"away,omitempty"`
 	Step   string    `json:"step,omitempty"`
 	Reason string    `json:"reason,omitempty"` // why it goes back
 	Waits  string    `json:"waits,omitempty"`  // what keeps a trial without its rollout from an end

@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hapair/hapair/internal/packages"
 	"github.com/hapair/hapair/internal/remote"
 	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/wellknown"
@@ -24,6 +27,13 @@ type Conn interface {
 type Program struct {
 	Digest string
 	Data   []byte
+	// Package makes the Debian package with the program, once, for nodes that have the agent from one.
+	Package func() ([]byte, error)
+}
+
+// NewProgram returns a program of the agent.
+func NewProgram(data []byte) Program {
+	return Program{Digest: revision.Sum(data), Data: data, Package: sync.OnceValues(func() ([]byte, error) { return packages.AgentFile(data) })}
 }
 
 // sshConn is a Conn over ssh, which is opened anew if it breaks.
@@ -35,6 +45,7 @@ type sshConn struct {
 	mu      sync.Mutex
 	session *remote.Session
 	bring   bool // go on with the program: set once the rollout begins
+	packed  bool // the node has the program's package, or needs none
 }
 
 // SSH returns a connection to a node over ssh. Nothing happens before the first request.
@@ -83,7 +94,7 @@ func (c *sshConn) once(ctx context.Context, req revision.Request) (resp revision
 		}
 	}
 	if req.Op == revision.OpAgent {
-		return resp, nil // open has done it
+		return resp, c.pack(ctx) // open has brought the program
 	}
 	err = c.session.Ask(ctx, req, &resp)
 	if err != nil {
@@ -117,6 +128,33 @@ func (c *sshConn) open(ctx context.Context) error {
 		return c.openProgram(ctx)
 	}
 	return err
+}
+
+// pack brings the program's package to a node whose dpkg has recorded another program.
+func (c *sshConn) pack(ctx context.Context) error {
+	if c.packed {
+		return nil
+	}
+	var resp revision.Response
+	if err := c.session.Ask(ctx, revision.Request{Op: revision.OpShow}, &resp); err != nil {
+		return err
+	}
+	sum := md5.Sum(c.program.Data)
+	if resp.Show != nil && resp.Show.Recorded != "" && resp.Show.Recorded != hex.EncodeToString(sum[:]) {
+		data, err := c.program.Package()
+		if err != nil {
+			return err
+		}
+		err = c.session.Ask(ctx, revision.Request{Op: revision.OpPackage, Package: data, Digest: c.program.Digest}, &resp)
+		if err == nil && resp.Error != "" {
+			err = fmt.Errorf("cannot bring the package of the agent to %s: %s", c.host.Name, resp.Error)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.packed = true
+	return nil
 }
 
 // openProgram has bake's own program of the agent answer, which need not be the node's. It brings it if it is missing.

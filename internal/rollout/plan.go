@@ -120,7 +120,7 @@ func (r *Rollout) pending(seen []Seen) error {
 			if why == "" {
 				why = t.Reason
 			}
-			return &leftError{fmt.Errorf("cannot roll out: on %s, %v is %s: %s; if it does not end, run `sudo ha-agent revision settle undone` or `… settle committed` there, as the other node has ended it",
+			return &leftError{fmt.Errorf("cannot roll out: on %s, %v is %s: %s",
 				s.Node, t.Ref, t.Phase, why)}
 		}
 	}

@@ -41,6 +41,7 @@ const (
 	tryTime        = 20 * time.Minute // packages may have to be installed
 	undoTime       = 3 * time.Minute
 	commitTime     = 2 * time.Minute
+	silentTime     = 30 * time.Second // of a node that cannot be reached in the end
 )
 
 // run is one rollout that is under way.
@@ -162,9 +163,12 @@ func (u *run) tryAll(ctx context.Context) error {
 			return err
 		}
 		left = slices.DeleteFunc(left, func(o *Node) bool { return o == n })
-		if err := u.try(ctx, n); err != nil {
+		if err := u.try(ctx, n, len(left) == 0); err != nil {
 			return err
 		}
+	}
+	if err := u.each(func(_ int, n *Node) error { return u.reunite(ctx, n) }); err != nil {
+		return err
 	}
 	// All must be on trial at the same time.
 	return u.each(func(_ int, n *Node) error {
@@ -198,9 +202,9 @@ func (u *run) next(ctx context.Context, left []*Node) (*Node, error) {
 }
 
 // try applies the revision to a node, and waits until it is proven there.
-func (u *run) try(ctx context.Context, n *Node) error {
+func (u *run) try(ctx context.Context, n *Node, last bool) error {
 	began, step := u.Now(), ""
-	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy, AllowNoServers: u.AllowNoServers})
+	resp, err := n.Conn.Ask(ctx, revision.Request{Op: revision.OpTry, ID: u.id, Seconds: u.seconds(), Within: u.Healthy, AllowNoServers: u.AllowNoServers, Last: last})
 	if err != nil {
 		return err
 	}
@@ -219,6 +223,9 @@ func (u *run) try(ctx context.Context, n *Node) error {
 		}
 		switch t.Phase {
 		case revision.Applying:
+			if !t.Open {
+				return fmt.Errorf("%s cannot be confirmed any more: it has not noted that this rollout is there; it is still at %q", n.Name, step)
+			}
 		case revision.OnTrial:
 			o := u.outcome(n)
 			o.Took = u.Now().Sub(began).Seconds()
@@ -232,6 +239,31 @@ func (u *run) try(ctx context.Context, n *Node) error {
 		if u.Now().Sub(began) > tryTime {
 			return fmt.Errorf("%s did not take it within %v: it is still at %q", n.Name, tryTime, step)
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// reunite waits until a node has come back into service, which it had left because the others would not have heard it.
+func (u *run) reunite(ctx context.Context, n *Node) error {
+	began, told := u.Now(), false
+	for {
+		t, err := u.renew(ctx, n)
+		switch {
+		case err != nil:
+			return err
+		case !t.Away && told:
+			u.tell(n.Name, "back in service")
+			return nil
+		case !t.Away:
+			return nil
+		case u.Now().Sub(began) > u.Healthy:
+			return fmt.Errorf("%s is not back in service after %v, because it does not hear the other nodes", n.Name, u.Healthy)
+		}
+		told = true
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -270,11 +302,13 @@ func (u *run) undo(ctx context.Context) {
 	}
 }
 
-// await waits until a trial has ended on a node.
+// await waits until a trial has ended on a node, or the node was silent for too long: it comes to the same end as the others by
+// itself.
 func (u *run) await(ctx context.Context, n *Node, o *Outcome) {
-	for {
+	for answered := u.Now(); ; {
 		t, err := u.renew(ctx, n)
 		if err == nil {
+			answered = u.Now()
 			o.Phase = t.Phase
 			if t.Reason != "" {
 				o.Reason = t.Reason
@@ -291,10 +325,12 @@ func (u *run) await(ctx context.Context, n *Node, o *Outcome) {
 		case "":
 			return
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil || u.Now().Sub(answered) > silentTime {
 			u.tell(n.Name, "it is not known how it ended there: %s", o.Reason)
 			return
+		}
+		select {
+		case <-ctx.Done():
 		case <-time.After(pollEvery):
 		}
 	}

@@ -161,7 +161,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestLookWaitsForWhatAnEarlierRolloutHasLeft(t *testing.T) {
 	open := []Seen{{Node: "a", Show: revision.Show{Trial: &revision.TrialState{Open: true, Phase: revision.OnTrial}}}}
-	left := []Seen{{Node: "a", Show: revision.Show{Trial: &revision.TrialState{Phase: revision.OnTrial, Waits: "b is silent"}}}}
+	left := []Seen{{Node: "a", Show: revision.Show{Trial: &revision.TrialState{Phase: revision.OnTrial, Waits: "b is silent; run settle undone"}}}}
 	r := &Rollout{}
 	var l *leftError
 	if err := r.pending(open); err == nil || errors.As(err, &l) || !strings.Contains(err.Error(), "another rollout is at work") {

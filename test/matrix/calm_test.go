@@ -66,7 +66,7 @@ func (r *run) resume(ctx context.Context, h *lab.Host) (holder string, err error
 	if both > limit {
 		return holder, fmt.Errorf("both nodes held the VIP for %v after %s went on: %v", both, h.Name, r.Holders.Spans())
 	}
-	if gap := watch.stop().gap; gap > patience {
+	if gap := watch.stop().Gap; gap > patience {
 		return holder, fmt.Errorf("after %s went on no client was served for %v", h.Name, gap)
 	}
 	r.end = fmt.Sprintf("one holder %d ms after it went on: ", both.Milliseconds())

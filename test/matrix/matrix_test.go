@@ -40,11 +40,11 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	if *update && !t.Failed() {
-		old, err := os.ReadFile(page)
+		old, err := os.ReadFile(cluster.FaultPage)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(page, render(string(old), tables), 0o644); err != nil {
+		if err := os.WriteFile(cluster.FaultPage, render(string(old), tables), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,13 +73,13 @@ func rows() []row {
 
 // TestPageNamesEveryRow checks that the page is up to date with the rows.
 func TestPageNamesEveryRow(t *testing.T) {
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile(cluster.FaultPage)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range rows() {
 		if !strings.Contains(string(text), "| "+r.name+" |") {
-			t.Errorf("%s has no row %q: run go test ./test/matrix -update", page, r.name)
+			t.Errorf("%s has no row %q: run go test ./test/matrix -update", cluster.FaultPage, r.name)
 		}
 	}
 	for _, name := range familyRows {
@@ -87,7 +87,7 @@ func TestPageNamesEveryRow(t *testing.T) {
 			t.Errorf("there is no row %q for the other address families", name)
 		}
 		if strings.Count(string(text), "| "+name+" |") < 3 {
-			t.Errorf("%s does not have the row %q for each address family: run go test ./test/matrix -update", page, name)
+			t.Errorf("%s does not have the row %q for each address family: run go test ./test/matrix -update", cluster.FaultPage, name)
 		}
 	}
 }

@@ -53,39 +53,20 @@ type bytesOf struct {
 // result is a line of the table.
 type result struct {
 	row         row
-	fresh, kept loss
+	fresh, kept cluster.Loss
 	holders     string
 	said, end   string
-}
-
-// loss is what a client observed.
-type loss struct {
-	asked, lost int
-	gap         time.Duration
-	last        error
-}
-
-func lossOf(w lab.WatchReport) loss {
-	l := loss{asked: w.Failures, lost: w.Failures, gap: w.Longest.Duration(), last: w.LastErr}
-	for _, n := range w.Answers {
-		l.asked += n
-	}
-	return l
-}
-
-func (l loss) String() string {
-	return fmt.Sprintf("%d of %d, %d ms", l.lost, l.asked, l.gap.Milliseconds())
 }
 
 // watches are clients of one kind, one for each address of the VIP.
 type watches []*lab.Watch
 
 // stop stops the clients, and returns the result of the one that was worst affected.
-func (w watches) stop() loss {
-	var worst loss
+func (w watches) stop() cluster.Loss {
+	var worst cluster.Loss
 	for i, watch := range w {
-		l := lossOf(watch.Stop())
-		if i == 0 || l.lost > worst.lost || l.lost == worst.lost && l.gap > worst.gap {
+		l := cluster.LossOf(watch.Stop())
+		if i == 0 || l.Lost > worst.Lost || l.Lost == worst.Lost && l.Gap > worst.Gap {
 			worst = l
 		}
 	}
@@ -145,9 +126,9 @@ func (p *pair) row(t *testing.T, w row) result {
 		t.Errorf("at the end: %v\n%s", soundness, p.logs(t))
 	}
 	res := result{row: w, fresh: fresh.stop(), kept: kept.stop(), said: r.said, end: r.end}
-	moves, none, both := r.history()
-	res.holders = words(moves, none, both)
-	for _, wrong := range r.judge(ctx, res, both, moves) {
+	moves := cluster.MovesOf(r.Holders, r.began, r.holder.Name)
+	res.holders = moves.String()
+	for _, wrong := range r.judge(ctx, res, moves) {
 		t.Error(wrong)
 	}
 	if t.Failed() {
@@ -193,28 +174,28 @@ func (r *run) begin(ctx context.Context) error {
 }
 
 // judge returns the problems, except for those of the final state, which sound checks.
-func (r *run) judge(ctx context.Context, res result, both time.Duration, moves int) []string {
+func (r *run) judge(ctx context.Context, res result, moves cluster.Moves) []string {
 	var wrong []string
-	if both > max(granularity, res.row.both) && !res.row.parted {
+	if both := moves.Both; both > max(granularity, res.row.both) && !res.row.parted {
 		wrong = append(wrong, fmt.Sprintf("both nodes held the VIP for %v: %v", both, r.Holders.Spans()))
 	}
 	if res.row.lossless {
-		for _, l := range []loss{res.fresh, res.kept} {
-			if l.lost > 0 {
-				wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, the last: %v", l.lost, l.asked, l.last))
+		for _, l := range []cluster.Loss{res.fresh, res.kept} {
+			if l.Lost > 0 {
+				wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, the last: %v", l.Lost, l.Asked, l.Last))
 			}
 		}
-		if moves > 0 {
+		if moves.Count > 0 {
 			wrong = append(wrong, "the VIP moved")
 		}
 	}
-	for _, l := range []loss{res.fresh, res.kept} {
-		if res.row.planned && l.lost > 1 {
-			wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, want at most 1, the last: %v", l.lost, l.asked, l.last))
+	for _, l := range []cluster.Loss{res.fresh, res.kept} {
+		if res.row.planned && l.Lost > 1 {
+			wrong = append(wrong, fmt.Sprintf("%d of %d requests were lost, want at most 1, the last: %v", l.Lost, l.Asked, l.Last))
 		}
 	}
-	if limit := res.row.gap; limit > 0 && res.fresh.gap > limit {
-		wrong = append(wrong, fmt.Sprintf("a client had no answer for %v, want at most %v", res.fresh.gap, limit))
+	if limit := res.row.gap; limit > 0 && res.fresh.Gap > limit {
+		wrong = append(wrong, fmt.Sprintf("a client had no answer for %v, want at most %v", res.fresh.Gap, limit))
 	}
 	for _, b := range r.users {
 		if err := b.find(ctx); err != nil {
@@ -222,51 +203,6 @@ func (r *run) judge(ctx context.Context, res result, both time.Duration, moves i
 		}
 	}
 	return wrong
-}
-
-// history returns how often the VIP moved since the row began, how long it had no holder, and how long it had two.
-func (r *run) history() (moves int, none, both time.Duration) {
-	var spans []lab.Span
-	now := time.Now()
-	for _, s := range r.Holders.Spans() {
-		if s.To.IsZero() {
-			s.To = now
-		}
-		if s.To.After(r.began) {
-			spans = append(spans, s)
-		}
-	}
-	covered, last := r.began, r.holder.Name
-	for _, s := range spans {
-		none = max(none, s.From.Sub(covered))
-		if s.To.After(covered) {
-			covered = s.To
-		}
-		// If another host had the VIP during the whole span, the VIP did not move: a second host took it for a moment.
-		within := slices.ContainsFunc(spans, func(o lab.Span) bool { return o.Host != s.Host && !o.From.After(s.From) && !o.To.Before(s.To) })
-		if s.Host != last && !within {
-			moves++
-			last = s.Host
-		}
-	}
-	return moves, none, r.Holders.Overlap(r.began)
-}
-
-func words(moves int, none, both time.Duration) string {
-	text := "stayed"
-	switch {
-	case moves == 1:
-		text = "moved"
-	case moves > 1:
-		text = fmt.Sprintf("moved %d times", moves)
-	}
-	if none >= time.Millisecond {
-		text += fmt.Sprintf("; none for %d ms", none.Milliseconds())
-	}
-	if both >= time.Millisecond {
-		text += fmt.Sprintf("; both for %d ms", both.Milliseconds())
-	}
-	return text
 }
 
 // sound waits until all services of both nodes run, exactly one of them holds the VIP, and a client gets answers.

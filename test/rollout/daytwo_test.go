@@ -4,55 +4,90 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/hapair/hapair/internal/testing/eventually"
 )
+
+// documented runs the commands of docs/rollout.md: those of bake in blocks of "sh rollout", and those of a node in "sh node".
+func documented(t *testing.T, p *pair) {
+	page, err := os.ReadFile("../../docs/rollout.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, p.spec("", server(212)))
+	where, ran := "", 0
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if kind, fence := strings.CutPrefix(line, "```"); fence {
+			where = kind
+			continue
+		}
+		switch {
+		case where == "sh rollout":
+			args := strings.Fields(strings.Replace(line, "lb.yaml", p.bake.Spec, 1))
+			if out, code := p.run(t, append(args[1:], "--yes")...); code != 0 {
+				t.Errorf("%s: exit status %d\n%s", line, code, out)
+			}
+		case where == "sh node":
+			if out, err := p.hosts()[0].Must(t.Context(), "sh", "-c", line); err != nil || !strings.Contains(out, "revision ") {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		case where != "":
+			t.Errorf("no test runs the block of %q: %s", where, line)
+		default:
+			continue
+		}
+		ran++
+	}
+	if ran < 4 {
+		t.Errorf("%d commands were run", ran)
+	}
+}
 
 // validAndWrong gives all servers a port on which nothing listens: the spec is valid, and no server passes its check.
 func validAndWrong(t *testing.T, p *pair) {
 	good := p.spec("", server(203), server(204))
 	p.write(t, good)
-	p.rollout(t, 0, "--rebase")
+	p.rollout(t, 0)
 	before := p.one(t, converged)
-	_, other := p.Settle(t)
 	wrong := strings.NewReplacer("192.168.56.201}", "192.168.56.201, port: 5999}", "192.168.56.202}", "192.168.56.202, port: 5999}",
 		"192.168.56.203}", "192.168.56.203, port: 5999}", "192.168.56.204}", "192.168.56.204, port: 5999}").Replace(string(good))
 	p.write(t, []byte(wrong))
-	p.serve(t, func() {
-		out := p.rollout(t, 1)
-		name := strings.ReplaceAll(other.Name, "-", "_")
-		if !strings.Contains(out, name+": FAILED") || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, `backend "web" had a server up before this change, and has none now`) {
-			t.Errorf("not only the node without the VIP has tried it, or for another reason: %s", out)
-		}
-	})
+	out := p.rollout(t, 1)
+	name := specName(p.other)
+	if !strings.Contains(out, name+": FAILED") || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, `backend "web" had a server up before this change, and has none now`) {
+		t.Errorf("not only the node without the VIP has tried it, or for another reason: %s", out)
+	}
 	p.want(t, before.Number, ":5999", 0)
 	p.write(t, good)
 	p.compare(t)
 }
 
-// serversSet takes a server out on all nodes. It stays out when the VIP moves, and when haproxy is restarted.
+// serversSet takes a server out on all nodes. It stays out when a node is booted anew, and when the VIP moves there.
 func serversSet(t *testing.T, p *pair) {
 	if out, code := p.run(t, "server", "drain", "web/web_1", p.bake.Spec); code != 0 {
 		t.Fatalf("exit status %d: %s", code, out)
 	}
-	holder, other := p.Settle(t)
 	const drained = `echo "show stat web 4 -1" | socat - /run/haproxy/admin.sock | grep ^web,web_1, | cut -d, -f18 | grep -x DRAIN`
-	p.serveLosing(t, 1, func() { // haproxy of the node without the VIP is restarted, and then the VIP moves to it
-		for _, command := range []string{"systemctl restart haproxy", "until " + drained + "; do sleep 0.1; done"} {
-			if _, err := other.Must(t.Context(), "sh", "-c", command); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	for _, h := range p.hosts() {
-		if out, err := h.Must(t.Context(), "sh", "-c", drained); err != nil {
-			t.Errorf("%s: %v %s", h.Name, err, out)
+	check := func() {
+		for _, h := range p.hosts() {
+			eventually.Nil(t, converged, func() error {
+				_, err := h.Must(t.Context(), "sh", "-c", drained)
+				return err
+			})
 		}
 	}
-	if now, _ := p.Settle(t); now != holder {
-		t.Errorf("the VIP moved from %s to %s", holder.Name, now.Name)
-	}
+	check()
+	p.other.Kill()
+	back(t, p.other)
+	check()
+	p.move(t)
+	check()
 	if out, code := p.run(t, "server", "ready", "web/web_1", p.bake.Spec); code != 0 {
 		t.Errorf("exit status %d: %s", code, out)
 	}
+	p.want(t, p.before.Number, "disabled", 0)
+	p.said, p.end = "", "the server is drained on both nodes until it is made ready"
 }
 
 // runbook runs the commands of docs/runbook.md: those of bake in blocks of "sh bake", and those of a node in "sh node".
@@ -61,6 +96,8 @@ func runbook(t *testing.T, p *pair) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.write(t, p.spec("", server(208)))
+	p.rollout(t, 0)
 	where, ran := "", 0
 	for line := range strings.Lines(string(page)) {
 		line = strings.TrimSpace(line)

@@ -2,7 +2,6 @@
 package rollout
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -10,11 +9,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 	"net/http"
-	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -48,6 +45,14 @@ type pair struct {
 	*cluster.Cluster
 	bake  *cluster.Bake
 	admin *machine.Admin
+
+	// Of the scenario that is being played.
+	holder, other *lab.Host    // who held the VIP at the beginning, and who did not
+	before        revision.Ref // what all nodes ran at the beginning
+	said          string       // the last line that bake printed
+	end           string       // how it ended
+
+	results []result
 }
 
 // spec returns the spec of the pair with more lines, and with more servers of its service.
@@ -70,7 +75,9 @@ func boot(t *testing.T, release string) *pair {
 	p := &pair{}
 	p.bake = cluster.Build(t, cluster.PairSpec(""))
 	p.admin = machine.NewKey(t, "ops")
-	p.bake.Write(t, p.spec(""))
+	families, _ := cluster.Families(t, cluster.IPv4)
+	p.bake.Family = families[0]
+	p.write(t, p.spec(""))
 	image := p.bake.Image(t, release)
 	p.Cluster = p.bake.Nodes(t, release, image)
 	p.admin.On(p.Admin)
@@ -79,8 +86,10 @@ func boot(t *testing.T, release string) *pair {
 	}
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("web\n")) })
 	for number := firstServer; number <= lastServer; number++ {
-		if err := p.Lab.Serve("management", netip.MustParsePrefix(fmt.Sprintf("192.168.56.%d/24", number)), cluster.PairPort, answer); err != nil {
-			t.Fatal(err)
+		for _, prefix := range p.Family.Prefixes(fmt.Sprintf("192.168.56.%d/24", number)) {
+			if err := p.Lab.Serve("management", prefix, cluster.PairPort, answer); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	p.Boot(t)
@@ -117,6 +126,7 @@ func (p *pair) run(t *testing.T, args ...string) (string, int) {
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
+	p.heard(out.String())
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
@@ -193,10 +203,10 @@ func (p *pair) compare(t *testing.T) {
 	}
 }
 
-// handshake returns the common name of the certificate that an address shows.
-func (p *pair) handshake(t *testing.T, address string) string {
+// handshake returns the certificate that an address shows.
+func (p *pair) handshake(t *testing.T, address string) *x509.Certificate {
 	t.Helper()
-	var name string
+	var cert *x509.Certificate
 	eventually.Nil(t, time.Minute, func() error {
 		conn, err := p.Client.Dial(t.Context(), "tcp", address)
 		if err != nil {
@@ -207,10 +217,10 @@ func (p *pair) handshake(t *testing.T, address string) string {
 		if err := c.HandshakeContext(t.Context()); err != nil {
 			return err
 		}
-		name = c.ConnectionState().PeerCertificates[0].Subject.CommonName
+		cert = c.ConnectionState().PeerCertificates[0]
 		return nil
 	})
-	return name
+	return cert
 }
 
 // certificate returns a certificate of site.example and its key.
@@ -224,78 +234,14 @@ func certificate(t *testing.T) (cert, key []byte) {
 	return c.CertPEM, c.KeyPEM
 }
 
-// serve checks that clients with new and with kept-alive connections lose no request while f runs.
-func (p *pair) serve(t *testing.T, f func()) {
-	t.Helper()
-	p.serveLosing(t, 0, f)
-}
-
-// serveLosing is serve, but each client may lose some requests.
-func (p *pair) serveLosing(t *testing.T, most int, f func()) {
-	t.Helper()
-	began := time.Now()
-	fresh := p.Client.WatchFresh(t.Context(), cluster.PairURL, interval, patience)
-	kept := p.Client.WatchKeptAlive(t.Context(), cluster.PairURL, interval, patience, turns)
-	f()
-	for name, w := range map[string]lab.WatchReport{"new connections": fresh.Stop(), "kept-alive connections": kept.Stop()} {
-		asked := w.Failures
-		for _, n := range w.Answers {
-			asked += n
-		}
-		t.Logf("%s: %d of %d requests lost, longest gap %v", name, w.Failures, asked, w.Longest.Duration())
-		if w.Failures > most {
-			t.Errorf("%s: %d of %d requests were lost, the last: %v", name, w.Failures, asked, w.LastErr)
-		}
-	}
-	if both := p.Holders.Overlap(began); both > 25*time.Millisecond {
-		t.Errorf("both nodes held the VIP for %v", both)
-	}
+// address is the address of the family for an IPv4 address. A dual-stack pair has both: it is the IPv6 one.
+func (p *pair) address(v4 string) string {
+	all := p.Family.Addresses(v4)
+	return all[len(all)-1].String()
 }
 
 // write replaces the spec.
 func (p *pair) write(t *testing.T, spec []byte) {
 	t.Helper()
-	p.bake.Write(t, spec)
-}
-
-// killedAt runs a rollout, and kills bake as soon as it prints a line with a text. It returns what was printed.
-func (p *pair) killedAt(t *testing.T, text string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := p.command(ctx, "rollout", p.bake.Spec, "--yes")
-	r, w := io.Pipe()
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	read := make(chan bool)
-	go func() {
-		defer close(read)
-		lines := bufio.NewScanner(r)
-		for lines.Scan() {
-			fmt.Fprintln(&out, lines.Text())
-			if strings.Contains(lines.Text(), text) {
-				_ = cmd.Process.Kill()
-			}
-		}
-	}()
-	err := cmd.Wait()
-	w.Close()
-	<-read
-	t.Logf("bake rollout, killed at %q: %v\n%s", text, err, out.String())
-	if err == nil || cmd.ProcessState.ExitCode() != -1 {
-		t.Errorf("bake was not killed: %v", err)
-	}
-	// What bake has asked for last is still done.
-	for _, h := range p.hosts() {
-		eventually.Nil(t, time.Minute, func() error {
-			if out, status, err := h.Run(t.Context(), "pgrep", "-f", "revision serv[e]"); err != nil || status == 0 {
-				return fmt.Errorf("%s still answers bake: %w %s", h.Name, err, out)
-			}
-			return nil
-		})
-	}
-	return out.String()
+	p.bake.Write(t, p.bake.Family.Spec(spec))
 }

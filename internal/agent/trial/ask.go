@@ -170,5 +170,5 @@ func (s *Store) State(t *Trial) *revision.TrialState {
 	if t == nil {
 		return nil
 	}
-	return &revision.TrialState{Ref: t.Header.Ref(), Phase: t.Phase, Open: s.open(t), Step: t.Step, Reason: t.Reason, Waits: t.Waits, Since: t.Since}
+	return &revision.TrialState{Ref: t.Header.Ref(), Phase: t.Phase, Open: s.open(t), Away: t.Phase == revision.OnTrial && t.Maintained, Step: t.Step, Reason: t.Reason, Waits: t.Waits, Since: t.Since}
 }

@@ -131,7 +131,7 @@ func ours(current *revision.Content) []string {
 func removed(paths []string, to revision.Content) []string {
 	var all []string
 	for _, p := range paths {
-		if _, has := to.File(p); has || isTrials(p) {
+		if _, has := to.File(p); has || isTrials(p) || isPackaged(p) {
 			continue
 		}
 		if _, err := os.Lstat(p); err == nil {

@@ -24,7 +24,9 @@ type effects struct {
 	keepalived   bool // the same of keepalived
 	// cold: haproxy takes other arguments. Neither the old files with the new arguments nor the new files with the old ones would
 	// pass a test, so the agent must not look at them before haproxy has been restarted.
-	cold     bool
+	cold bool
+	// parts: nodes with the old and with the new keepalived.conf do not hear each other.
+	parts    bool
 	networkd bool     // systemd-networkd reads its files anew
 	reload   []string // targets that the agent's daemon takes through a change
 }
@@ -60,6 +62,8 @@ func effectsOf(files []effect.File, targets func(path string) string) effects {
 			e.reload = append(e.reload, name)
 		}
 		switch dir := filepath.Dir(f.Path); {
+		case f.Path == wellknown.KeepalivedConfig:
+			e.parts = f.Old != nil && f.New != nil && effect.Parts(f.Old, f.New)
 		case f.Path == wellknown.HAProxySockets && (f.Old == nil || f.New == nil):
 			e.haproxy, e.cold = true, true // haproxy's arguments name it
 		case f.Path == wellknown.HAProxyDefaults:
@@ -87,6 +91,9 @@ func (e effects) words() []string {
 	}
 	if e.moves() {
 		all = append(all, "the node gives its virtual IPs to a peer meanwhile")
+	}
+	if e.parts {
+		all = append(all, "nodes with the old and the new keepalived.conf do not hear each other: all nodes but the last one stay in maintenance until that one has it, too; then its virtual IPs have no holder for about three advertisements")
 	}
 	return all
 }

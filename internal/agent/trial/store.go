@@ -49,6 +49,7 @@ type Trial struct {
 	Within time.Duration `json:"within"`
 	// AllowNoServers keeps the revision even if it leaves a backend without servers.
 	AllowNoServers bool   `json:"allow_no_servers,omitempty"`
+	Last           bool   `json:"last,omitempty"`   // all other nodes have it on trial
 	Before         string `json:"before,omitempty"` // the digest of the content that was there before; empty: nothing was applied
 	// Disk are the digests of the files that it replaces, as they were when it was staged; empty: there was none.
 	Disk       map[string]string `json:"disk"`
@@ -170,7 +171,7 @@ func (s *Store) change(id string, f func(t *Trial) error) (t *Trial, err error) 
 		if err := f(t); err != nil {
 			return err
 		}
-		return s.write(TrialFile, t)
+		return s.inReserve(func() error { return s.write(TrialFile, t) })
 	})
 	return t, err
 }
@@ -238,13 +239,14 @@ func (s *Store) finish() error {
 			}
 			st.Ended = append(st.Ended, e)
 			st.Ended = st.Ended[max(0, len(st.Ended)-mostEnded):]
-			if err := s.write("state.json", st); err != nil {
+			if err := s.inReserve(func() error { return s.write("state.json", st) }); err != nil {
 				return err
 			}
 		}
 		if err := durable.Remove(s.path(TrialFile)); err != nil {
 			return err
 		}
+		s.useRoom()
 		s.sweep(st)
 		return nil
 	})
@@ -289,7 +291,7 @@ func (s *Store) sweep(st state) {
 	}
 	for _, d := range keep {
 		if c, err := s.content(d); err == nil {
-			programs[c.Agent] = true
+			programs[c.Agent], programs[filepath.Base(s.packageOf(c.Agent))] = true, true
 		}
 	}
 	for dir, named := range map[string]map[string]bool{"contents": wanted, "agents": programs} {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/revision"
 )
 
@@ -62,8 +63,16 @@ func (s *Supervisor) step(ctx context.Context) (time.Duration, error) {
 	}
 	id := t.Header.Ref().ID
 	switch {
+	case t.Maintained && (t.Phase == revision.OnTrial || t.Phase == revision.Committed) && reunited(ctx) == nil:
+		err = s.application(t, revision.Content{}).comeBack(ctx)
+	case t.Maintained && t.Phase == revision.Committed:
 	case final(t.Phase):
 		s.Log.Warn("the trial is over", "revision", t.Header.Number, "phase", t.Phase, "reason", t.Reason)
+		if t.Phase == revision.Committed {
+			if err := s.record(ctx, t); err != nil {
+				s.Log.Warn(err.Error())
+			}
+		}
 		return lookEvery, s.Store.finish()
 	case t.Phase == revision.Staged && !s.Store.open(t):
 		_, err = s.Store.happen(id, refused, "the rollout ended before it was applied here")
@@ -98,7 +107,7 @@ func (s *Supervisor) ask(ctx context.Context, t *Trial) (time.Duration, error) {
 		_, err := s.Store.happen(t.Header.Ref().ID, e, reason)
 		return lookEvery, err
 	}
-	waits := fmt.Sprintf("the rollout has ended, and it is not known whether other nodes run revision %d: %v", t.Header.Number, why)
+	waits := fmt.Sprintf("the rollout has ended, and it is not known whether other nodes run revision %d: %v; if such a node is lost for good, run `sudo ha-agent revision settle undone` here, or `… committed` if it ran the revision", t.Header.Number, why)
 	if waits == s.waits {
 		return askEvery, nil
 	}
@@ -224,7 +233,7 @@ func (s *Store) current() (*revision.Content, error) {
 
 func (s *Supervisor) application(t *Trial, to revision.Content) *application {
 	id := t.Header.Ref().ID
-	return &application{Machine: s.Machine, store: s.Store, to: to, within: t.Within, allowNoServers: true,
+	return &application{Machine: s.Machine, store: s.Store, to: to, within: t.Within, last: t.Last, allowNoServers: true,
 		step: func(text string) {
 			_, err := s.Store.change(id, func(t *Trial) error { t.Step = text; return nil })
 			if err != nil && !errors.Is(err, errGone) {
@@ -266,6 +275,7 @@ func (s *Supervisor) goBack(ctx context.Context, t *Trial) error {
 		return nil // nothing was applied
 	}
 	s.Log.Warn("going back", "revision", t.Header.Number, "reason", t.Reason)
+	s.Store.useRoom()
 	tried, err := s.Store.content(t.Content)
 	if err != nil {
 		return err
@@ -297,7 +307,13 @@ func (s *Supervisor) goBack(ctx context.Context, t *Trial) error {
 		return err
 	}
 	if now, err := s.Store.Trial(); err == nil && now != nil && now.Maintained {
-		return a.comeBack(ctx) // the application that failed had left the service
+		// The application that failed had left the service.
+		if !t.Last && partedBy(tried, before) {
+			if err := poll.Until(ctx, time.Second, func() (bool, error) { err := reunited(ctx); return err == nil, err }); err != nil {
+				return err
+			}
+		}
+		return a.comeBack(ctx)
 	}
 	return nil
 }

@@ -14,5 +14,5 @@ systemd-tmpfiles --create hapair.conf
 # A container may not set them.
 sysctl -q -p /etc/sysctl.d/60-hapair.conf || true
 systemctl daemon-reload
-# At the first installation there is no agent.yaml yet, and the agent has nothing to do.
-[ -z "$2" ] || deb-systemd-invoke restart ha-agent.service >/dev/null || true
+# At the first installation there is no agent.yaml yet, and the agent has nothing to do. A rollout has restarted it already.
+[ -z "$2" ] || [ -n "${HAPAIR_ROLLOUT-}" ] || deb-systemd-invoke restart ha-agent.service >/dev/null || true
