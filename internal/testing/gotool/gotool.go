@@ -1,4 +1,5 @@
-// Package gotool gives tests other people's programs: built from the Go module proxy, once, and run as tools, never linked.
+// Package gotool builds programs for tests: those of this project, and tools of other projects. The tools are built once from
+// the Go module proxy, and are never linked.
 package gotool
 
 import (
@@ -14,8 +15,31 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Path of a program whose main package is that of a module, which is built where the cache has none. The cache is the
-// project's own in the user's cache directory; XDG_CACHE_HOME moves that.
+// Build runs go build with flags and packages, and writes the program to path, or the programs if path ends with "/". They are
+// static, so that they run in the root of any release.
+func Build(t testing.TB, path string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-trimpath", "-o", path}, args...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", args, err, out)
+	}
+}
+
+// Agent returns the program ha-agent, built from this source.
+func Agent(t testing.TB, flags ...string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ha-agent")
+	Build(t, path, append(flags, "github.com/hapair/hapair/cmd/ha-agent")...)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Path returns the path of a program whose main package is the root of a module. It is built if the cache does not have it.
+// The cache is in the user's cache directory, which XDG_CACHE_HOME can change.
 func Path(t testing.TB, module, version string) string {
 	t.Helper()
 	needs.Programs(t)
@@ -28,7 +52,7 @@ func Path(t testing.TB, module, version string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// Tests of several packages run at the same time, and one build is enough.
+	// Tests of several packages run at the same time; only one of them must build.
 	unlock, err := lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +69,8 @@ func Path(t testing.TB, module, version string) string {
 	return bin
 }
 
-// build compiles the program in a module of its own, because its requirements are nobody else's business. The replacement
-// is what makes Packer and its SDK compile: they need a go-cty that still encodes with gob.
+// build compiles the program in a separate module, because its requirements must not become those of this project. The
+// replacement is necessary for Packer and its SDK: they need a go-cty that still encodes with gob.
 func build(t testing.TB, module, version, bin string) error {
 	dir := t.TempDir()
 	content := fmt.Sprintf("module scratch\n\ngo 1.25\n\nrequire %s %s\n\nreplace github.com/zclconf/go-cty => github.com/nywilken/go-cty v1.13.3\n", module, version)
@@ -62,7 +86,7 @@ func build(t testing.TB, module, version, bin string) error {
 	return os.Rename(bin+".new", bin)
 }
 
-// lock waits for a file's lock and returns what lets go of it.
+// lock waits for the lock of a file, and returns the function that releases it.
 func lock(path string) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
