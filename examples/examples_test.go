@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// sources has what the examples refer to: secrets are not committed.
+// sources provides the secrets and files that the examples refer to, because secrets are not committed.
 func sources() spec.Sources {
 	return spec.Sources{ReadFile: func(name string) ([]byte, error) {
 		if name != "secrets/stats" {
@@ -23,7 +23,7 @@ func sources() spec.Sources {
 }
 
 func TestExamplesAreValid(t *testing.T) {
-	// What an example shows on purpose.
+	// Warnings that an example causes on purpose.
 	warnings := map[string][]string{
 		"cloud":       {"vips[0].address"},
 		"controllers": {"nodes[0].name", "nodes[1].name", "vips[0].address", "stats"},
@@ -31,19 +31,19 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 	names := examples.Names()
 	if len(names) < 8 {
-		t.Fatalf("only %d examples: %s", len(names), names)
+		t.Fatalf("found only %d examples: %s", len(names), names)
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			data, ok := examples.Get(name)
 			if !ok {
-				t.Fatal("there is no such example")
+				t.Fatal("Get returned no example")
 			}
 			_, problems := spec.Parse(name+".yaml", data, sources())
 			var paths []string
 			for _, p := range problems {
 				if p.Severity == diag.Error {
-					t.Errorf("%s", p)
+					t.Errorf("unexpected error: %s", p)
 				}
 				paths = append(paths, p.Path)
 			}
@@ -56,11 +56,11 @@ func TestExamplesAreValid(t *testing.T) {
 
 func TestGetOfAnotherName(t *testing.T) {
 	if _, ok := examples.Get("nothing"); ok {
-		t.Error("got an example that there is not")
+		t.Error("Get returned an example that does not exist")
 	}
 }
 
-// Names are those of the files, so that no example is left out of the tests.
+// The names must be those of the files, so that the tests leave out no example.
 func TestNamesAreTheFiles(t *testing.T) {
 	files, err := filepath.Glob("*.yaml")
 	if err != nil {
@@ -71,6 +71,6 @@ func TestNamesAreTheFiles(t *testing.T) {
 		want = append(want, strings.TrimSuffix(f, ".yaml"))
 	}
 	if !slices.Equal(examples.Names(), want) {
-		t.Errorf("got %v, want %v", examples.Names(), want)
+		t.Errorf("Names = %v, want %v", examples.Names(), want)
 	}
 }

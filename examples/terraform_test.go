@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// TestTerraform checks what can be checked without the providers: syntax, that each variable is declared and used, and that
+// TestTerraform checks what does not need the providers: the syntax, that each variable is declared and used, and that
 // resources are of the provider that the module requires.
 func TestTerraform(t *testing.T) {
 	modules, err := filepath.Glob("terraform/*/main.tf")
@@ -71,7 +71,7 @@ func checkModule(t *testing.T, path string) {
 	}
 }
 
-// references are the traversals of all expressions of a body, but for those of a variable's type.
+// references returns the traversals of all expressions of a body, except those in the types of variables.
 func references(body *hclsyntax.Body) []hcl.Traversal {
 	var all []hcl.Traversal
 	for _, a := range body.Attributes {
@@ -85,7 +85,7 @@ func references(body *hclsyntax.Body) []hcl.Traversal {
 	return all
 }
 
-// referenced is what a traversal refers to: "var.NAME", "local.NAME", "TYPE.NAME" or "data.TYPE.NAME"; empty if it is an
+// referenced returns the object of a traversal: "var.NAME", "local.NAME", "TYPE.NAME" or "data.TYPE.NAME"; empty if it is an
 // iterator, such as each.
 func referenced(traversal hcl.Traversal) string {
 	names := []string{traversal.RootName()}

@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hapair/hapair/internal/testing/generated"
 )
 
 //go:generate go test -run TestReference -update .
@@ -24,21 +24,7 @@ result (an invalid spec), 2 wrong usage, 3 the command could not be carried out.
 
 // TestReference checks that docs/bake.md agrees with the commands.
 func TestReference(t *testing.T) {
-	const page = "../../docs/bake.md"
-	got := reference(newRoot(&env{}))
-	if *update {
-		if err := os.WriteFile(page, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/bake.md is out of date; run 'make generate' (-file +generated):\n%s", diff)
-	}
+	generated.Check(t, "../../docs/bake.md", reference(newRoot(&env{})), *update)
 }
 
 // reference returns docs/bake.md: a section for each command.

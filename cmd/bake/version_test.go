@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/version"
 )
@@ -17,9 +18,7 @@ func TestOneVersion(t *testing.T) {
 	needs.Programs(t) // building the programs takes too long for a unit test
 	dir := t.TempDir()
 	const flag = "-X github.com/hapair/hapair/internal/version.commit=3f2a9c4"
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", flag, "-o", dir+"/", "../...").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	gotool.Build(t, dir+"/", "-ldflags", flag, "../...")
 	for _, program := range []string{"bake", "ha-agent", "packer-plugin-hapair"} {
 		for _, arg := range []string{"version", "--version"} {
 			out, err := exec.CommandContext(t.Context(), filepath.Join(dir, program), arg).CombinedOutput()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestWhile(t *testing.T) {
+func TestProgressWhileWaiting(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(0, 0)
 	p := &progress{w: &out, now: func() time.Time { return now }, width: 60, stop: make(chan struct{})}

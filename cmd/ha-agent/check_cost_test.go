@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
@@ -99,10 +100,6 @@ func build(t *testing.T) string {
 	t.Helper()
 	needs.Programs(t) // building the program takes too long for a unit test
 	bin := t.TempDir() + "/ha-agent"
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	gotool.Build(t, bin, ".")
 	return bin
 }

@@ -6,14 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/hapair/hapair/internal/man"
+	"github.com/hapair/hapair/internal/testing/generated"
 )
 
 //go:generate go test -run TestShippedPages -update .
@@ -25,19 +23,7 @@ var update = flag.Bool("update", false, "write the manual page and the completio
 func TestShippedPages(t *testing.T) {
 	const dir = "../../internal/packages/files/"
 	for name, got := range map[string][]byte{"ha-agent.8": page(t), "ha-agent.bash": completion(t)} {
-		if *update {
-			if err := os.WriteFile(dir+name, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(dir + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s is out of date; run 'make generate' (-file +generated):\n%s", name, diff)
-		}
+		generated.Check(t, dir+name, got, *update)
 	}
 }
 

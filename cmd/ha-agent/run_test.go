@@ -22,7 +22,7 @@ func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-func TestUse(t *testing.T) {
+func TestExitStatusAndOutput(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "agent.yaml")
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
 	if err := os.WriteFile(broken, []byte("apiVersion: hapair-agent/v1\nnoed: x\n"), 0o600); err != nil {

@@ -49,14 +49,14 @@ func TestPacket(t *testing.T) {
 				begun = pseudo(from, to, len(b))
 			}
 			if sum := checksum(b, begun); sum != 0 && !tt.in.IPv6 {
-				t.Errorf("the sum including the checksum is %#x", sum)
+				t.Errorf("the sum including the checksum is %#x, want 0xffff", sum)
 			}
 			b[6], b[7] = 0, 0
 			if got := hex.EncodeToString(b); got != tt.want {
 				t.Errorf("got\n%s, want\n%s", got, tt.want)
 			}
 			if id, priority, ok := parse(b); !ok || id != 0x33 || priority != 0 {
-				t.Errorf("parsed as virtual router %d, priority %d, %v", id, priority, ok)
+				t.Errorf("the packet was parsed as virtual router %d, priority %d, %v", id, priority, ok)
 			}
 		})
 	}
@@ -76,7 +76,7 @@ func TestPacketRefuses(t *testing.T) {
 	} {
 		_, err := packet(tt.in, 0, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }

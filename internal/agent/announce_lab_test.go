@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TestADeadKeepalivedIsAnnounced kills keepalived in each way in which it can advertise. Its peer would wait for three
-// advertisements, 3 s, and takes over at once instead: real keepalived takes what is sent on behalf of the dead one.
-func TestADeadKeepalivedIsAnnounced(t *testing.T) {
-	for _, releaseName := range []string{"trixie", "jammy"} { // keepalived 2.3.3, and 2.2.4, the oldest
+// TestDeadKeepalivedIsAnnounced kills keepalived for each way to advertise. Without an announcement the peer would wait for
+// three advertisements, which takes 3 s. With it, the real keepalived of the peer must take over at once.
+func TestDeadKeepalivedIsAnnounced(t *testing.T) {
+	for _, releaseName := range []string{"trixie", "jammy"} { // keepalived 2.3.3 and 2.2.4, the oldest supported version
 		t.Run(releaseName, func(t *testing.T) { testAnnounced(t, newNodes(t, releaseName, 2)) })
 	}
 }
@@ -41,7 +41,7 @@ func testAnnounced(t *testing.T, nodes []*node) {
 				a, errA := nodes[0].Holds(addr)
 				b, errB := nodes[1].Holds(addr)
 				if errA != nil || errB != nil || a == b {
-					return fmt.Errorf("held: %v, %v (%v, %v)", a, b, errA, errB)
+					return fmt.Errorf("nodes hold the VIP: %v and %v (%v, %v), want one", a, b, errA, errB)
 				}
 				holder, other = nodes[0], nodes[1]
 				if b {
@@ -54,14 +54,14 @@ func testAnnounced(t *testing.T, nodes []*node) {
 			other.poll(t, "the peer takes over", func() error {
 				held, err := other.Holds(addr)
 				if err == nil && !held {
-					err = fmt.Errorf("it does not hold %v", addr)
+					err = fmt.Errorf("the peer does not hold %v", addr)
 				}
 				return err
 			})
 			took := time.Since(began)
-			t.Logf("taken over after %v", took.Round(time.Millisecond))
+			t.Logf("the peer took over after %v", took.Round(time.Millisecond))
 			if took > time.Second {
-				t.Errorf("the peer took over after %v, as if it had not been told:\n%s", took, strings.Join([]string{holder.journal(), other.journal()}, "----\n"))
+				t.Errorf("the peer took over after %v, as if there had been no announcement:\n%s", took, strings.Join([]string{holder.journal(), other.journal()}, "----\n"))
 			}
 		})
 	}
@@ -69,8 +69,8 @@ func testAnnounced(t *testing.T, nodes []*node) {
 
 const vip4, vip6 = "192.168.1.32", "2001:db8::32"
 
-// way is how two nodes advertise: more lines of global_defs, and those of the instance on a node by the last part of its own
-// address and of its peer's.
+// way is a way in which two nodes advertise: additional lines of global_defs, and the lines of an instance for the last
+// parts of the node's address and of its peer's.
 type way struct {
 	name, global, vip string
 	instance          func(own, peer int) string

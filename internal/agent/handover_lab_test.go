@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// TestHandoverOfAFirmPriority hands over on a pair whose keepalived.conf has no holder's file: it preempts, or is older. The
-// first node has the higher priority, which cannot fall, so its peer takes over for a moment only and is heard.
-func TestHandoverOfAFirmPriority(t *testing.T) {
+// TestHandoverWithFixedPriority hands the VIP over in a pair whose keepalived.conf has no holder's file, because it preempts
+// or was written by an older version. The first node has the higher priority, and the agent cannot lower it. So the peer
+// becomes master only for a moment, and the agent must notice its advertisement.
+func TestHandoverWithFixedPriority(t *testing.T) {
 	nodes := newNodes(t, "trixie", 2)
 	a, b := nodes[0], nodes[1]
 	for i, n := range nodes {
@@ -21,7 +22,7 @@ func TestHandoverOfAFirmPriority(t *testing.T) {
 		}
 		conf = regexp.MustCompile(`(?m)^ +priority .*`).ReplaceAllString(conf, fmt.Sprintf("    priority %d", 254-2*i))
 		if strings.Contains(conf, "holder") || strings.Contains(conf, "preempt") {
-			t.Fatalf("it still has a holder's file, or nopreempt:\n%s", conf)
+			t.Fatalf("keepalived.conf still has a holder's file or nopreempt:\n%s", conf)
 		}
 		s, err := n.status()
 		if err != nil {
@@ -33,13 +34,13 @@ func TestHandoverOfAFirmPriority(t *testing.T) {
 		}
 		n.save(keepalivedConf, conf)
 		if c := n.change(number); c.Verdict != "proven" {
-			t.Fatalf("%+v", c)
+			t.Fatalf("change %+v, want it proven", c)
 		}
 	}
 	able := func() error {
 		for n, want := range map[*node]string{a: "MASTER", b: "BACKUP"} {
 			if s, err := n.status(); err != nil || len(s.Instances) != 1 || s.Instances[0].State != want {
-				return fmt.Errorf("%+v, %v, want %s", s.Instances, err, want)
+				return fmt.Errorf("instances %+v, %v; want one as %s", s.Instances, err, want)
 			}
 		}
 		return nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -27,12 +26,12 @@ const (
 	haproxyCfg     = "/etc/haproxy/haproxy.cfg"
 	keepalivedConf = "/etc/keepalived/keepalived.conf"
 	trackFile      = "/run/ha-agent/haproxy.track"
-	limit          = 30 * time.Second // of what is waited for: the machine may be busy
+	limit          = 30 * time.Second // time limit of a condition, because the machine may be busy
 )
 
 var theVIP = netip.MustParseAddr("192.168.1.32")
 
-// node is the first controller of the example, alone, with the agent of this source.
+// node is a controller of the example with the agent of this source.
 type node struct {
 	*lab.Host
 	t *testing.T
@@ -43,7 +42,7 @@ func newNode(t *testing.T, releaseName string) *node {
 	return newNodes(t, releaseName, 1)[0]
 }
 
-// newNodes are the first controllers of the example.
+// newNodes boots the first controllers of the example.
 func newNodes(t *testing.T, releaseName string, count int) []*node {
 	t.Helper()
 	return nodesIn(t, labtest.Lab(t), releaseName, count)
@@ -56,7 +55,7 @@ func nodesIn(t *testing.T, l *lab.Lab, releaseName string, count int) []*node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := agentBinary(t, "faultpoints")
+	binary := gotool.Agent(t, "-tags", "faultpoints")
 	var nodes []*node
 	for i := range count {
 		nodes = append(nodes, startNode(t, l, base, releaseName, i, binary))
@@ -85,10 +84,10 @@ func startNode(t *testing.T, l *lab.Lab, base *lab.Base, releaseName string, i i
 	if err := h.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	n.eventually("systemd has started what it starts", func() error {
+	n.eventually("the host has booted", func() error {
 		out, _, err := n.Run(ctx, "systemctl", "is-system-running")
-		if out = strings.TrimSpace(out); err == nil && out != "running" && out != "degraded" { // keepalived's user is not there yet
-			err = fmt.Errorf("it is %s", out)
+		if out = strings.TrimSpace(out); err == nil && out != "running" && out != "degraded" { // keepalived's user does not exist yet
+			err = fmt.Errorf("systemd reports %s", out)
 		}
 		return err
 	})
@@ -99,7 +98,7 @@ func startNode(t *testing.T, l *lab.Lab, base *lab.Base, releaseName string, i i
 	return n
 }
 
-// nodeRecipe is all that makes a machine one of the controllers.
+// nodeRecipe returns the recipe of a controller: that of its image and its own.
 func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 	t.Helper()
 	data, _ := examples.Get("controllers")
@@ -107,7 +106,7 @@ func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 	if problems.HasErrors() {
 		t.Fatal(problems)
 	}
-	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no more than is needed
+	s.Log.Target, s.Image.Packages = spec.LocalLog, nil // this root has no rsyslog, and no optional packages
 	r, err := release.Get(releaseName)
 	if err != nil {
 		t.Fatal(err)
@@ -123,20 +122,16 @@ func nodeRecipe(t *testing.T, releaseName string, i int) recipe.Recipe {
 	return recipe.Merge(image, own)
 }
 
-// agentBinary is the agent of this source, static, so that it runs in any root.
-func agentBinary(t *testing.T, tags string) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+// part is one of several tests on the same node.
+type part struct {
+	name string
+	test func(t *testing.T, n *node)
+}
+
+func (n *node) run(t *testing.T, parts []part) {
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) { p.test(t, &node{n.Host, t}) })
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 func (n *node) write(path string, mode os.FileMode, content []byte) {
@@ -166,7 +161,7 @@ func (n *node) must(name string, args ...string) string {
 	return out
 }
 
-// save writes a file as an editor does that renames.
+// save writes a file like an editor that writes a new file and renames it.
 func (n *node) save(path, content string) {
 	n.t.Helper()
 	n.write(path+".new", 0o640, []byte(content))
@@ -176,7 +171,7 @@ func (n *node) save(path, content string) {
 func (n *node) status() (control.Status, error) {
 	var s control.Status
 	out, code, err := n.Run(n.t.Context(), "ha-agent", "status", "--json")
-	if err == nil && code > 1 { // 1: the node is not healthy
+	if err == nil && code > 1 { // 1 means that the node is not healthy
 		err = fmt.Errorf("ha-agent status: exit status %d\n%s", code, out)
 	}
 	if err == nil {
@@ -185,13 +180,13 @@ func (n *node) status() (control.Status, error) {
 	return s, err
 }
 
-// eventually waits until done says nil.
+// eventually waits until done returns nil.
 func (n *node) eventually(what string, done func() error) {
 	n.t.Helper()
 	eventually.Nil(n.t, limit, done, func() string { return what + "\n" + n.Logs(n.t.Context(), 80) })
 }
 
-// change waits for the verdict on the change after number.
+// change waits until the change after a given one has its verdict.
 func (n *node) change(after int) journal.Change {
 	n.t.Helper()
 	var c journal.Change
@@ -213,7 +208,7 @@ func (n *node) change(after int) journal.Change {
 func (n *node) holds(want bool) error {
 	has, err := n.Holds(theVIP)
 	if err == nil && has != want {
-		err = fmt.Errorf("the node holds %v: %v", theVIP, has)
+		err = fmt.Errorf("the node holds the VIP: %v, %v", theVIP, has)
 	}
 	return err
 }
@@ -221,13 +216,13 @@ func (n *node) holds(want bool) error {
 func (n *node) track(want string) func() error {
 	return func() error {
 		if got := strings.TrimSpace(n.read(trackFile)); got != want {
-			return fmt.Errorf("the track file says %q, want %q", got, want)
+			return fmt.Errorf("the track file contains %q, want %q", got, want)
 		}
 		return nil
 	}
 }
 
-// settled waits until all three targets are proven and the VIP is held.
+// settled waits until all targets are proven and the node holds the VIP.
 func (n *node) settled() control.Status {
 	n.t.Helper()
 	var s control.Status
@@ -245,53 +240,40 @@ func (n *node) settled() control.Status {
 	return s
 }
 
-// TestAgentComesToRest is what takes long, on one release: nothing of it depends on haproxy's or keepalived's version.
-func TestAgentComesToRest(t *testing.T) {
+// TestAgentRecoversOnANode has the long tests. They run on one release, because they do not depend on the versions of
+// haproxy and keepalived.
+func TestAgentRecoversOnANode(t *testing.T) {
 	n := newNode(t, "trixie")
 	n.settled()
-	for _, part := range []struct {
-		name string
-		test func(t *testing.T, n *node)
-	}{
-		{"killed at any step of a change", testKilledAnywhere},
-		{"haproxy stays stuck", testStuckFor},
-	} {
-		t.Run(part.name, func(t *testing.T) {
-			part.test(t, &node{n.Host, t})
-		})
-	}
+	n.run(t, []part{
+		{"killed at each step of a change", testKilledAtEachStep},
+		{"haproxy stays stuck", testStuckTooLong},
+	})
 }
 
 func TestAgentOnANode(t *testing.T) {
 	for _, releaseName := range []string{"trixie", "bookworm"} {
 		t.Run(releaseName, func(t *testing.T) {
 			l := labtest.Lab(t)
-			// The peer's machine is there: an agent whose peer is gone asks for it all the time.
+			// The peer's machine answers, because an agent asks for a missing peer all the time.
 			if _, err := l.AddClient(t.Context(), "peer", "management", netip.MustParsePrefix("192.168.56.102/24")); err != nil {
 				t.Fatal(err)
 			}
 			n := nodesIn(t, l, releaseName, 1)[0]
 			n.settled()
-			for _, part := range []struct {
-				name string
-				test func(t *testing.T, n *node)
-			}{
+			n.run(t, []part{
 				{"verify finds nothing wrong", testVerify},
-				{"a good haproxy.cfg is taken over", testGoodEdit},
-				{"a bad haproxy.cfg is refused and stays", testRefused},
-				{"an address that is taken is refused", testTaken},
-				{"a haproxy.cfg that no worker starts on is rolled back", testRolledBack},
-				{"both files at once are one change", testBothAtOnce},
+				{"a good haproxy.cfg is proven", testGoodEdit},
+				{"a bad haproxy.cfg is refused and kept", testRefused},
+				{"an address in use is refused", testAddressInUse},
+				{"a haproxy.cfg with which haproxy cannot start is rolled back", testRolledBack},
+				{"two files saved together are one change", testBothAtOnce},
 				{"a new VIP in keepalived.conf is held", testNewVIP},
-				{"a stuck haproxy is told to keepalived", testStuck},
-				{"an agent that is killed carries on", testKilled},
+				{"a stuck haproxy is reported to keepalived", testStuck},
+				{"a killed agent continues", testKilled},
 				{"a set of files is applied", testApply},
-				{"it costs little", testCost},
-			} {
-				t.Run(part.name, func(t *testing.T) {
-					part.test(t, &node{n.Host, t})
-				})
-			}
+				{"the agent needs few resources", testCost},
+			})
 		})
 	}
 }

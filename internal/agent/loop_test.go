@@ -19,13 +19,13 @@ func TestPace(t *testing.T) {
 		{"30000000", false, false, atRest},
 		{"30000000", true, false, rescan},
 		{"30000000", false, true, rescan},
-		{"1000000", false, true, 500 * time.Millisecond}, // never too late for the watchdog
+		{"1000000", false, true, 500 * time.Millisecond}, // always in time for the watchdog
 	} {
 		t.Setenv("WATCHDOG_USEC", tt.watchdog)
 		t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
 		d := &Daemon{reports: reporter{open: tt.open}}
 		if got := d.pace(tt.busy); got != tt.want {
-			t.Errorf("%+v: %v", tt, got)
+			t.Errorf("pace for %+v = %v", tt, got)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 )
 
-// ha runs ha-agent and wants an exit status.
+// ha runs ha-agent, which must end with an exit status, and returns its output.
 func (n *node) ha(want int, args ...string) string {
 	n.t.Helper()
 	out, status, err := n.Run(n.t.Context(), "ha-agent", args...)
@@ -19,7 +19,7 @@ func (n *node) ha(want int, args ...string) string {
 	return out
 }
 
-func TestMaintenanceOfANode(t *testing.T) {
+func TestMaintenanceOnANode(t *testing.T) {
 	nodes := newNodes(t, "trixie", 2)
 	a, b := nodes[0], nodes[1]
 	holder := func(want, other *node) func() error {
@@ -30,9 +30,9 @@ func TestMaintenanceOfANode(t *testing.T) {
 			return other.holds(false)
 		}
 	}
-	a.eventually("somebody holds the VIP", func() error {
+	a.eventually("one node holds the VIP", func() error {
 		if a.holds(true) != nil && b.holds(true) != nil {
-			return fmt.Errorf("nobody does")
+			return fmt.Errorf("no node holds the VIP")
 		}
 		return nil
 	})
@@ -42,7 +42,7 @@ func TestMaintenanceOfANode(t *testing.T) {
 	a.eventually("both can hold the VIP", func() error {
 		for _, n := range nodes {
 			if s, err := n.status(); err != nil || len(s.Instances) != 1 || !strings.Contains("MASTER BACKUP", s.Instances[0].State) {
-				return fmt.Errorf("%+v, %v", s.Instances, err)
+				return fmt.Errorf("instances %+v, %v; want one as MASTER or BACKUP", s.Instances, err)
 			}
 		}
 		return nil
@@ -50,46 +50,46 @@ func TestMaintenanceOfANode(t *testing.T) {
 
 	start := time.Now()
 	out := a.ha(0, "maintenance", "on")
-	t.Logf("given away in %v: %s", time.Since(start).Round(time.Millisecond), out)
+	t.Logf("handed over in %v: %s", time.Since(start).Round(time.Millisecond), out)
 	if err := holder(b, a)(); err != nil {
 		t.Fatal(err)
 	}
 	a.track("1")()
-	// the peer has nobody to give them to
+	// The peer is in maintenance, so the other node has no node to hand over to.
 	before, _ := b.status()
 	out = b.ha(1, "maintenance", "on")
 	if !strings.Contains(out, "--force") {
-		t.Errorf("it does not name --force: %s", out)
+		t.Errorf("the refusal does not mention --force: %s", out)
 	}
-	b.eventually("it has the VIP back", func() error { return b.holds(true) })
+	b.eventually("the node has the VIP again", func() error { return b.holds(true) })
 	if after, _ := b.status(); after.Maintenance || !before.VIPs[0].Held {
-		t.Errorf("it is in maintenance: %v", after.Maintenance)
+		t.Errorf("after the refusal, the node is in maintenance: %v", after.Maintenance)
 	}
 
-	// it survives a reboot, from the start
+	// After a reboot, the node must still be in maintenance, from the beginning.
 	if err := a.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.eventually("the agent is back", func() error {
+	a.eventually("the agent runs again, in maintenance", func() error {
 		s, err := a.status()
 		if err == nil && (!s.Daemon.Running || !s.Maintenance || len(s.Instances) != 1 || s.Instances[0].State != "FAULT") {
-			err = fmt.Errorf("%+v %v %+v", s.Daemon, s.Maintenance, s.Instances)
+			err = fmt.Errorf("daemon %+v, maintenance %v, instances %+v", s.Daemon, s.Maintenance, s.Instances)
 		}
 		return err
 	})
 	if said := a.must("journalctl", "-b", "-u", "keepalived", "-o", "cat"); strings.Contains(said, "Entering MASTER") {
-		t.Error("it became master under maintenance")
+		t.Error("the node became MASTER during maintenance")
 	}
 	a.ha(0, "maintenance", "off")
-	a.eventually("it is a backup", func() error {
+	a.eventually("the instance is BACKUP", func() error {
 		s, err := a.status()
 		if err == nil && (len(s.Instances) != 1 || s.Instances[0].State != "BACKUP") {
-			err = fmt.Errorf("%+v", s.Instances)
+			err = fmt.Errorf("instances %+v", s.Instances)
 		}
 		return err
 	})
 
-	// without the daemon, and with an end that only the daemon brings
+	// Maintenance begins without the daemon, and has an end for which the daemon is needed.
 	a.must("systemctl", "stop", "ha-agent")
 	a.ha(0, "maintenance", "on", "--for", "1s")
 	if err := a.track("1")(); err != nil {
@@ -99,12 +99,12 @@ func TestMaintenanceOfANode(t *testing.T) {
 	a.eventually("the maintenance ends", func() error {
 		s, err := a.status()
 		if err == nil && s.Maintenance {
-			err = fmt.Errorf("it goes on until %v", s.MaintenanceUntil)
+			err = fmt.Errorf("maintenance lasts until %v", s.MaintenanceUntil)
 		}
 		return err
 	})
 
-	// a peer that is gone is known before anything is given away
+	// The agent must notice that the peer is off before it gives the VIP away.
 	a.Kill()
 	if out := b.ha(1, "maintenance", "on"); !strings.Contains(out, "no peer answers") {
 		t.Error(out)
@@ -119,10 +119,10 @@ func TestMaintenanceOfANode(t *testing.T) {
 		t.Error(err)
 	}
 	b.ha(0, "maintenance", "off")
-	b.eventually("it has the VIP back", func() error { return b.holds(true) })
+	b.eventually("the node has the VIP again", func() error { return b.holds(true) })
 }
 
-// testApply takes files over by ha-agent apply.
+// testApply applies files with ha-agent apply.
 func testApply(t *testing.T, n *node) {
 	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
 	stage := func(hap, keep string) {
@@ -133,17 +133,17 @@ func testApply(t *testing.T, n *node) {
 	stage(hap+"\n# applied\n", keep+"\n# applied\n")
 	t.Log(n.ha(0, "apply", "/root/stage"))
 	if !strings.HasSuffix(n.read(haproxyCfg), "# applied\n") || !strings.HasSuffix(n.read(keepalivedConf), "# applied\n") {
-		t.Error("the files are not there")
+		t.Error("the applied files were not written")
 	}
 	if out := strings.TrimSpace(n.must("stat", "-c", "%a %U:%G", haproxyCfg)); out != "640 root:haproxy" {
-		t.Errorf("haproxy.cfg is %s", out)
+		t.Errorf("haproxy.cfg has mode and owner %s, want 640 root:haproxy", out)
 	}
 	stage(hap, keep+"\nvrrp_instance {\n")
 	if out := n.ha(1, "apply", "/root/stage"); !strings.Contains(out, "keepalived") {
 		t.Error(out)
 	}
 	if !strings.HasSuffix(n.read(haproxyCfg), "# applied\n") || !strings.HasSuffix(n.read(keepalivedConf), "# applied\n") {
-		t.Error("a file of a refused set stays")
+		t.Error("a file of a refused set was not undone")
 	}
 	stage(hap, keep)
 	n.write("/root/stage/etc/shadow", 0o600, []byte("root::1::::::\n"))
@@ -152,11 +152,11 @@ func testApply(t *testing.T, n *node) {
 	}
 	n.must("rm", "/root/stage/etc/shadow")
 	n.ha(0, "apply", "/root/stage")
-	n.ha(0, "apply", "/root/stage") // there is nothing to do
+	n.ha(0, "apply", "/root/stage") // nothing to do
 }
 
-// testKilledAnywhere kills the agent at every step of a change of both files.
-func testKilledAnywhere(t *testing.T, n *node) {
+// testKilledAtEachStep kills the agent at each step of a change of two targets.
+func testKilledAtEachStep(t *testing.T, n *node) {
 	n.write("/run/systemd/system/ha-agent.service.d/soon.conf", 0o644, []byte("[Service]\nRestartSec=100ms\n"))
 	n.must("systemctl", "daemon-reload")
 	hap, keep := n.read(haproxyCfg), n.read(keepalivedConf)
@@ -175,12 +175,12 @@ func testKilledAnywhere(t *testing.T, n *node) {
 		start := time.Now()
 		n.must("sh", "-c", "cat /run/h >"+haproxyCfg+"; cat /run/k >"+keepalivedConf)
 		var after control.Status
-		n.eventually("the agent died at "+step+" and came to rest", func() (err error) {
+		n.eventually("the agent was killed at "+step+", and all files are good again", func() (err error) {
 			if after, err = n.status(); err != nil {
 				return err
 			}
 			if after.Daemon.PID == s.Daemon.PID || !after.Daemon.Running {
-				return fmt.Errorf("%+v", after.Daemon)
+				return fmt.Errorf("the daemon is %+v", after.Daemon)
 			}
 			for _, target := range after.Targets {
 				for _, f := range target.Files {
@@ -196,44 +196,44 @@ func testKilledAnywhere(t *testing.T, n *node) {
 		})
 		isNew := n.read(haproxyCfg) == newHap
 		if isNew != strings.HasSuffix(n.read(keepalivedConf), fmt.Sprintf("# edit %d\n", i)) {
-			t.Errorf("%s: one file is new and the other old", step)
+			t.Errorf("killed at %s: one file is new and the other old", step)
 		}
 		if good && !isNew {
-			t.Errorf("%s: a good edit was lost", step)
+			t.Errorf("killed at %s: a good edit was lost", step)
 		}
 		if isNew && !good {
-			t.Errorf("%s: an edit that no haproxy starts on stays", step)
+			t.Errorf("killed at %s: the files with which haproxy cannot start are still there", step)
 		}
-		t.Logf("killed at %q: at rest %v later, new: %v, last change %d %s", step, time.Since(start).Round(10*time.Millisecond), isNew,
+		t.Logf("killed at %q: all files good %v later, new: %v, last change %d %s", step, time.Since(start).Round(10*time.Millisecond), isNew,
 			after.LastChange.Number, after.LastChange.Verdict)
 	}
 	numbers := map[int]bool{}
 	for line := range strings.Lines(n.read("/var/lib/ha-agent/journal.jsonl")) {
 		var number int
 		if _, err := fmt.Sscanf(line, `{"number":%d,`, &number); err != nil || numbers[number] {
-			t.Errorf("the journal has a line %q: %v", line, err)
+			t.Errorf("the journal has an invalid line or a number twice: %q, %v", line, err)
 		}
 		numbers[number] = true
 	}
 	n.must("sh", "-c", "rm -f "+haproxyCfg+".rejected-* "+keepalivedConf+".rejected-*")
 }
 
-// testStuckFor has haproxy stuck for longer than the agent puts up with.
-func testStuckFor(t *testing.T, n *node) {
-	n.eventually("haproxy is known to answer", n.track("0"))
+// testStuckTooLong stops haproxy for longer than the agent tolerates.
+func testStuckTooLong(t *testing.T, n *node) {
+	n.eventually("the track file reports that haproxy answers", n.track("0"))
 	s := n.settled()
 	start := time.Now()
 	n.must("kill", "-STOP", fmt.Sprint(s.HAProxy.PID))
 	n.eventually("haproxy is another process, and answers", func() error {
 		now, err := n.status()
 		if err == nil && (!now.HAProxy.Answers || now.HAProxy.PID == s.HAProxy.PID) {
-			err = fmt.Errorf("%+v", now.HAProxy)
+			err = fmt.Errorf("haproxy's status is %+v", now.HAProxy)
 		}
 		return err
 	})
-	t.Logf("it answers %v after SIGSTOP", time.Since(start).Round(10*time.Millisecond))
+	t.Logf("haproxy answers %v after SIGSTOP", time.Since(start).Round(10*time.Millisecond))
 	n.eventually("the VIP is back", func() error { return n.holds(true) })
 	if said := n.must("journalctl", "-b", "-u", "ha-agent", "-o", "cat"); strings.Count(said, "haproxy has been stuck") != 1 {
-		t.Errorf("the journal does not say so once:\n%s", said)
+		t.Errorf("the journal does not report the stuck haproxy exactly once:\n%s", said)
 	}
 }

@@ -24,6 +24,6 @@ func TestChangesAreCountedOnce(t *testing.T) {
 	}
 	got := count.changes()
 	if got[journal.Proven] != 2 || got[journal.Refused] != 1 || got[journal.RolledBack] != 1 || got[journal.Failed] != 0 {
-		t.Errorf("%v", got)
+		t.Errorf("counted changes: %v", got)
 	}
 }

@@ -13,24 +13,20 @@ import (
 	"github.com/hapair/hapair/internal/selfsigned"
 )
 
-// TestServers is what an agent does about the servers of haproxy's backends.
+// TestServers tests what the agent does for servers of haproxy's backends.
 func TestServers(t *testing.T) {
 	n := newNode(t, "noble")
 	n.settled()
 	n.must("systemd-run", "--unit=alive", "socat", "TCP-LISTEN:7001,bind=127.0.0.1,fork,reuseaddr", "SYSTEM:true")
-	for _, part := range []struct {
-		name string
-		test func(t *testing.T, n *node)
-	}{
+	n.run(t, []part{
 		{"a backend keeps a server", testKeepsServer},
-		{"what an operator sets for a server is kept", testOperatorsServers},
+		{"the state that an operator sets for a server is kept", testOperatorsServers},
 		{"a renewed certificate is proven, and an expired one is reported", testCertificates},
-	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, &node{n.Host, t}) })
-	}
+	})
 }
 
-// backends returns haproxy.cfg with backends that have one server each, by name. It replaces those of an earlier call.
+// backends returns haproxy.cfg with backends that have one server each, by name. It replaces the backends of an earlier
+// call.
 func (n *node) backends(servers map[string]string) string {
 	const mark = "\n# backends of the test\n"
 	conf, _, _ := strings.Cut(n.read(haproxyCfg), mark)
@@ -56,10 +52,10 @@ func testKeepsServer(t *testing.T, n *node) {
 		return c
 	}
 	const alive, dead = "127.0.0.1:7001 check inter 300ms", "127.0.0.1:7009 check inter 300ms"
-	edit(journal.Proven, "", map[string]string{"a": alive, "b": dead}) // new backends need no server
+	edit(journal.Proven, "", map[string]string{"a": alive, "b": dead}) // a new backend may have no server that is up
 	took, err := time.ParseDuration(edit(journal.Proven, "", map[string]string{"a": alive, "b": dead, "c": alive}).Took)
 	if err != nil || took > 5*time.Second {
-		t.Errorf("a change that edits no backend took %v, %v", took, err)
+		t.Errorf("a change that edits no existing backend took %v, %v; want at most 5 s", took, err)
 	}
 	n.upWhenChecked("a")
 	edit(journal.Proven, "", map[string]string{"a": alive + " weight 5", "b": dead + " weight 5"})
@@ -68,27 +64,27 @@ func testKeepsServer(t *testing.T, n *node) {
 	good := n.read(haproxyCfg)
 	edit(journal.RolledBack, `backend "a" had a server up before this change, and has none now: s is DOWN L4CON`, map[string]string{"a": dead, "b": dead})
 	if n.read(haproxyCfg) != good {
-		t.Error("the last known good file is not back")
+		t.Error("the last known good file was not restored")
 	}
 	n.upWhenChecked("a")
 	edit(journal.RolledBack, `backend "a" had a server up before this change, and has none now`, map[string]string{"a": strings.Replace(alive, "check", "check port 7009", 1), "b": dead})
 	n.upWhenChecked("a")
-	edit(journal.Proven, "", map[string]string{"a": alive + " disabled", "b": dead}) // an operator takes the server out
+	edit(journal.Proven, "", map[string]string{"a": alive + " disabled", "b": dead}) // the operator disables the server in the file
 	edit(journal.Proven, "", map[string]string{"a": alive, "b": dead})
 	n.upWhenChecked("a")
 
-	// The operator says that it is meant.
+	// With a flag, the operator accepts a backend without servers.
 	n.must("mkdir", "-p", "/root/new/etc/haproxy")
 	n.write("/root/new"+haproxyCfg, 0o640, []byte(n.backends(map[string]string{"a": dead, "b": dead})))
 	if out, status, err := n.Run(t.Context(), "ha-agent", "apply", "/root/new"); err != nil || status != 1 || !strings.Contains(out, "rolled back") {
-		t.Errorf("apply: exit status %d, %v\n%s", status, err, out)
+		t.Errorf("apply without the flag: exit status %d, %v, want 1\n%s", status, err, out)
 	}
 	n.upWhenChecked("a")
 	n.must("ha-agent", "apply", "--allow-no-servers", "/root/new")
 	edit(journal.Proven, "", map[string]string{"a": alive, "b": dead})
 	n.upWhenChecked("a")
 
-	// An outage during a change that does not edit the backend has another cause.
+	// If a backend was not edited, the change is not the cause of its outage.
 	n.must("systemctl", "stop", "alive")
 	edit(journal.Proven, "", map[string]string{"a": alive, "b": dead + " weight 7"})
 }
@@ -99,7 +95,7 @@ func (n *node) upWhenChecked(backend string) {
 	n.eventually("the server of "+backend+" is up", func() error {
 		out, _, err := n.Run(n.t.Context(), "sh", "-c", `echo "show stat `+backend+` 4 -1" | socat - /run/haproxy/admin.sock | cut -d, -f18,37`)
 		if err == nil && !strings.Contains(out, "UP,L4OK") {
-			err = fmt.Errorf("it is %q", out)
+			err = fmt.Errorf("the server's status and check are %q", out)
 		}
 		return err
 	})
@@ -118,7 +114,7 @@ func testOperatorsServers(t *testing.T, n *node) {
 		n.eventually("kept/s is "+want, func() error {
 			out, _, err := n.Run(t.Context(), "sh", "-c", `echo "show stat kept 4 -1" | socat - /run/haproxy/admin.sock | sed -n 2p | cut -d, -f18,19`)
 			if out = strings.TrimSpace(out); err == nil && out != want {
-				err = fmt.Errorf("it is %q", out)
+				err = fmt.Errorf("the server's state is %q", out)
 			}
 			return err
 		})
@@ -135,10 +131,10 @@ func testOperatorsServers(t *testing.T, n *node) {
 	is("DRAIN,7")
 	s, err := n.status()
 	if err != nil || len(s.Servers) != 1 || s.Servers[0].String() != "drain, weight 7" || s.Servers[0].Why != "" {
-		t.Errorf("the status has %+v, %v", s.Servers, err)
+		t.Errorf("servers in the status: %+v, %v", s.Servers, err)
 	}
 	if out, status, err := n.Run(t.Context(), "ha-agent", "server", "drain", "kept/none"); err != nil || status != 1 || !strings.Contains(out, "No such server") {
-		t.Errorf("a server that does not exist: exit status %d, %v\n%s", status, err, out)
+		t.Errorf("drain of an unknown server: exit status %d, %v\n%s", status, err, out)
 	}
 	n.must("ha-agent", "server", "ready", "kept/s")
 	is("UP,1")
@@ -160,7 +156,7 @@ func testCertificates(t *testing.T, n *node) {
 	}
 	n.save(path, certificate(t, 0xB2, 90*24*time.Hour))
 	if c := n.change(before.LastChange.Number); c.Verdict != journal.Proven {
-		t.Fatalf("%+v", c)
+		t.Fatalf("change %+v, want it proven", c)
 	}
 	n.eventually("haproxy serves the renewed certificate", n.serves("B2"))
 
@@ -168,18 +164,18 @@ func testCertificates(t *testing.T, n *node) {
 	n.eventually("the expired certificate is a problem", func() error {
 		s, err := n.status()
 		if err == nil && !strings.Contains(strings.Join(s.Problems, "\n"), "certificate "+path+": it expired at") {
-			err = fmt.Errorf("problems %q", s.Problems)
+			err = fmt.Errorf("the status has the problems %q", s.Problems)
 		}
 		return err
 	})
 }
 
-// serves looks for the serial number of a certificate in what verify found by a handshake.
+// serves checks that verify found a certificate's serial number by a handshake.
 func (n *node) serves(serial string) func() error {
 	return func() error {
 		out, _, err := n.Run(n.t.Context(), "ha-agent", "verify")
 		if err == nil && (!strings.Contains(out, "serial "+serial) || !strings.Contains(out, "ok  haproxy serves the certificates on the disk: 1 asked")) {
-			err = fmt.Errorf("verify says:\n%s", out)
+			err = fmt.Errorf("verify does not report the serial number:\n%s", out)
 		}
 		return err
 	}

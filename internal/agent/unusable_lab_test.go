@@ -9,34 +9,27 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// TestUnusableFilesOfANode puts FIFOs, devices and a huge file in the places of a real node's files, while it runs and
-// before its services start.
-func TestUnusableFilesOfANode(t *testing.T) {
+// TestUnusableFilesOnANode replaces files of a real node by FIFOs, devices, directories and a huge file, while the agent
+// runs and before services start.
+func TestUnusableFilesOnANode(t *testing.T) {
 	for _, releaseName := range []string{"trixie"} {
 		t.Run(releaseName, func(t *testing.T) {
 			n := newNode(t, releaseName)
 			n.settled()
-			for _, part := range []struct {
-				name string
-				test func(t *testing.T, n *node)
-			}{
+			n.run(t, []part{
 				{"while the agent runs", testUnusableWhileItRuns},
 				{"before a start", testUnusableBeforeAStart},
-				{"an agent.yaml", testUnusableAgentYAML},
+				{"agent.yaml", testUnusableAgentYAML},
 				{"a damaged store", testDamagedStore},
 				{"a dead haproxy", testStatusOfADeadHAProxy},
-				{"shipped files", testVerifyOfShippedFiles},
+				{"damaged shipped files", testVerifyOfShippedFiles},
 				{"maintenance", testVerifyUnderMaintenance},
-			} {
-				t.Run(part.name, func(t *testing.T) {
-					part.test(t, &node{n.Host, t})
-				})
-			}
+			})
 		})
 	}
 }
 
-// bounded runs a command of the agent, which must not take longer than its own time-outs.
+// bounded runs ha-agent, which must end before its own time limits would be exceeded.
 func (n *node) bounded(args ...string) (out string, status int) {
 	n.t.Helper()
 	began := time.Now()
@@ -47,10 +40,10 @@ func (n *node) bounded(args ...string) (out string, status int) {
 	return out, status
 }
 
-// well waits until status, verify and the check have nothing to say.
-func (n *node) well() {
+// healthy waits until check, status and verify report no problem.
+func (n *node) healthy() {
 	n.t.Helper()
-	n.eventually("all is well", func() error {
+	n.eventually("check, status and verify report no problem", func() error {
 		for _, args := range [][]string{{"check"}, {"status"}, {"verify"}} {
 			if out, status := n.bounded(args...); status != 0 {
 				return fmt.Errorf("ha-agent %v: exit status %d\n%s", args, status, out)
@@ -73,7 +66,7 @@ func testUnusableWhileItRuns(t *testing.T, n *node) {
 			n.must("cp", "-p", path, "/root/kept")
 			before := n.must("systemctl", "show", "-P", "MainPID", "ha-agent")
 			n.must("sh", "-euc", put, "sh", path, kind)
-			n.eventually("the change is refused by name", func() error {
+			n.eventually("the change is refused, and the reason names the file", func() error {
 				s, err := n.status()
 				if err != nil {
 					return err
@@ -93,12 +86,12 @@ func testUnusableWhileItRuns(t *testing.T, n *node) {
 				t.Errorf("%s, %s: the check exits with %d: %s", path, kind, status, out)
 			}
 			if out, status := n.bounded("guard", "--reload", "keepalived"); (status == 0) != (path != keepalivedConf) {
-				t.Errorf("%s, %s: the guard of a reload exits with %d: %s", path, kind, status, out)
+				t.Errorf("%s, %s: the guard of keepalived's reload exits with %d: %s", path, kind, status, out)
 			}
 			n.must("sh", "-euc", `rm -f "$1"; mv /root/kept "$1"`, "sh", path)
-			n.well()
+			n.healthy()
 			if after := n.must("systemctl", "show", "-P", "MainPID", "ha-agent"); after != before {
-				t.Errorf("%s, %s: the agent was process %s and is %s", path, kind, before, after)
+				t.Errorf("%s, %s: the agent was restarted: its process was %s, and is %s", path, kind, before, after)
 			}
 			if err := n.holds(true); err != nil {
 				t.Error(err)
@@ -116,10 +109,10 @@ func testUnusableBeforeAStart(t *testing.T, n *node) {
 		began := time.Now()
 		n.must("systemctl", "start", "ha-agent", "haproxy", "keepalived")
 		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("%s: the start took %v", kind, took)
+			t.Errorf("%s: the start took %v, want at most 30 s", kind, took)
 		}
-		n.well()
-		n.eventually("the VIP is here", func() error { return n.holds(true) })
+		n.healthy()
+		n.eventually("the node holds the VIP", func() error { return n.holds(true) })
 		n.must("sh", "-euc", `rm -rf /etc/haproxy/*.rejected-* /etc/keepalived/*.rejected-* /etc/sysctl.d/*.rejected-*`)
 	}
 }
@@ -132,7 +125,7 @@ func testUnusableAgentYAML(t *testing.T, n *node) {
 		for _, args := range [][]string{{"verify"}, {"release"}, {"status", "--timeout", "2s"}} {
 			out, status := n.bounded(args...)
 			if args[0] == "status" {
-				if status > 1 { // the daemon runs on what it has
+				if status > 1 { // the daemon uses the configuration that it has read
 					t.Errorf("%s: status exits with %d: %s", kind, status, out)
 				}
 			} else if status != 3 || !strings.Contains(out, path+": "+want) && !strings.Contains(out, want) {
@@ -145,7 +138,7 @@ func testUnusableAgentYAML(t *testing.T, n *node) {
 		n.must("rm", "-rf", path)
 	}
 	n.must("mv", "/root/kept", path)
-	n.well()
+	n.healthy()
 }
 
 func testDamagedStore(t *testing.T, n *node) {
@@ -156,7 +149,7 @@ func testDamagedStore(t *testing.T, n *node) {
 			t.Errorf("%s: the guard exits with %d: %s", damage, status, out)
 		}
 		n.must("systemctl", "start", "ha-agent")
-		n.well()
+		n.healthy()
 		n.must("sh", "-euc", "ls -d /var/lib/ha-agent/*.damaged-* && rm -rf /var/lib/ha-agent/*.damaged-*")
 	}
 }
@@ -164,15 +157,15 @@ func testDamagedStore(t *testing.T, n *node) {
 func testStatusOfADeadHAProxy(t *testing.T, n *node) {
 	n.must("systemctl", "stop", "haproxy")
 	if out, status := n.bounded("status"); status != 1 || !strings.Contains(out, "PROBLEM      haproxy does not answer") {
-		t.Errorf("status exits with %d:\n%s", status, out)
+		t.Errorf("with a dead haproxy, status exits with %d, want 1:\n%s", status, out)
 	}
 	n.must("systemctl", "start", "haproxy")
 	n.must("systemctl", "stop", "ha-agent")
 	if out, status := n.bounded("status"); status != 1 || !strings.Contains(out, "the agent's daemon does not run") {
-		t.Errorf("status exits with %d:\n%s", status, out)
+		t.Errorf("without the daemon, status exits with %d, want 1:\n%s", status, out)
 	}
 	n.must("systemctl", "start", "ha-agent")
-	n.well()
+	n.healthy()
 }
 
 func testVerifyOfShippedFiles(t *testing.T, n *node) {
@@ -188,19 +181,19 @@ func testVerifyOfShippedFiles(t *testing.T, n *node) {
 		}
 		n.must("cp", "-p", "/root/kept", path)
 	}
-	n.well()
+	n.healthy()
 }
 
 func testVerifyUnderMaintenance(t *testing.T, n *node) {
 	n.must("ha-agent", "maintenance", "on", "--force")
 	out, status := n.bounded("verify")
 	if status != 0 || !strings.Contains(out, "WARN the node is in service: it is in maintenance") || !strings.Contains(out, "ok  haproxy answers") {
-		t.Errorf("verify exits with %d:\n%s", status, out)
+		t.Errorf("in maintenance, verify exits with %d, want 0 and a warning:\n%s", status, out)
 	}
 	if out, status := n.bounded("status"); status != 0 {
-		t.Errorf("status exits with %d:\n%s", status, out)
+		t.Errorf("in maintenance, status exits with %d, want 0:\n%s", status, out)
 	}
 	n.must("ha-agent", "maintenance", "off")
-	n.eventually("the VIP is here", func() error { return n.holds(true) })
-	n.well()
+	n.eventually("the node holds the VIP", func() error { return n.holds(true) })
+	n.healthy()
 }

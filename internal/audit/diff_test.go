@@ -123,6 +123,6 @@ func TestCompareOld(t *testing.T) {
 	}
 	var words strings.Builder
 	if err := Words(&words, Compare(old, manifest())); err != nil || words.String() != "file /etc/b: changed: sha256:14 -> sha256:04\n" {
-		t.Errorf("%s, %v", words.String(), err)
+		t.Errorf("differences from an old manifest: %s, %v", words.String(), err)
 	}
 }

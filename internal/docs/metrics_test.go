@@ -6,27 +6,14 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
 	"github.com/hapair/hapair/internal/agent/metrics"
+	"github.com/hapair/hapair/internal/testing/generated"
 )
 
 func TestMetrics(t *testing.T) {
-	const page = "../../docs/metrics.md"
-	if *update {
-		if err := os.WriteFile(page, Metrics(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(Metrics())); diff != "" {
-		t.Errorf("docs/metrics.md is out of date; run 'make generate' (-file +generated):\n%s", diff)
-	}
+	generated.Check(t, "../../docs/metrics.md", Metrics(), *update)
 }
 
 // expressions returns the values of all keys "expr" in v.

@@ -109,7 +109,7 @@ func TestKindsAsText(t *testing.T) {
 		}
 		var back Effect
 		if err := json.Unmarshal(text, &back); err != nil || back.Kind != k {
-			t.Errorf("%s: %v, %v", text, back, err)
+			t.Errorf("the kind %s was read as %v, %v", text, back, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestConnAsksManyTimes(t *testing.T) {
 		if err := c.Begin(deadline); err != nil {
 			t.Fatal(err)
 		}
-		// After a deadline the same answer can be waited for again.
+		// After a timeout, the caller can continue to wait for the same answer.
 		if _, err := c.Answer(time.Now()); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestConnAsksManyTimes(t *testing.T) {
 		}
 	}
 	if n := w.Connections.Load(); n != 1 {
-		t.Fatalf("%d connections, want 1", n)
+		t.Fatalf("%d connections were opened, want 1", n)
 	}
 }
 

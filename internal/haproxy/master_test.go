@@ -10,7 +10,7 @@ func TestParseShowProc(t *testing.T) {
 	tests := map[string]struct {
 		answer string
 		want   Procs
-		worker int // 0: none serves
+		worker int // 0 if no worker serves
 	}{
 		"3.0 after one good and one failed reload": {
 			answer: `#<PID>          <type>          <reloads>       <uptime>        <version>      
@@ -86,13 +86,13 @@ func TestParseShowProc(t *testing.T) {
 	}
 }
 
-func TestParseShowProcRefusesWhatIsNoTable(t *testing.T) {
+func TestParseShowProcRefusesOtherText(t *testing.T) {
 	for _, answer := range []string{
 		"", "Unknown command: 'show proc'\n", "4 master\n", "x master 1 0d 3.0\n", "4 master x 0d 3.0\n",
 		"4 master 1 [failed: x] 0d 3.0\n", "-4 master 1 0d 3.0\n", "7 worker 0 0d 3.0\n",
 	} {
 		if p, err := ParseShowProc(answer); err == nil {
-			t.Errorf("%q was read as %+v", answer, p)
+			t.Errorf("ParseShowProc(%q) = %+v, want an error", answer, p)
 		}
 	}
 }
@@ -106,10 +106,10 @@ func FuzzParseShowProc(f *testing.F) {
 			return
 		}
 		if p.Master <= 0 || p.Reloads < 0 || p.Failed < -1 {
-			t.Fatalf("nonsense out of %q: %+v", answer, p)
+			t.Fatalf("invalid process from %q: %+v", answer, p)
 		}
 		if w, ok := p.Worker(); ok && w.PID <= 0 {
-			t.Fatalf("worker without a process id out of %q", answer)
+			t.Fatalf("worker without a process ID from %q", answer)
 		}
 	})
 }

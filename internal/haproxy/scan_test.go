@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestBindsAreThoseThatCanBeReadWithoutHAProxy(t *testing.T) {
+func TestBinds(t *testing.T) {
 	const conf = `global
     bind 10.9.9.9:1
 frontend a # a comment
@@ -48,16 +48,16 @@ backend b
 		t.Fatalf("got  %s\nwant %s", got, want)
 	}
 	if first, last := binds[0].Proxy, binds[len(binds)-1].Proxy; first != "frontend a" || last != "listen c" {
-		t.Errorf("they are of %q and %q", first, last)
+		t.Errorf("the binds are of the proxies %q and %q", first, last)
 	}
 	for port, want := range map[uint16]Bind{84: {}, 90: {Interface: "eth0"}, 91: {V6: V4V6}} {
 		i := slices.IndexFunc(binds, func(b Bind) bool { return b.Port() == port })
 		if binds[i].Interface != want.Interface || binds[i].V6 != want.V6 {
-			t.Errorf("%+v, want the options of %+v", binds[i], want)
+			t.Errorf("bind %+v, want the options of %+v", binds[i], want)
 		}
 	}
 	if i := slices.IndexFunc(binds, func(b Bind) bool { return b.Addr().Is6() && b.Port() == 92 }); binds[i].V6 != V6Only {
-		t.Errorf("%+v, want v6only", binds[i])
+		t.Errorf("bind %+v, want v6only", binds[i])
 	}
 }
 
@@ -68,7 +68,7 @@ func TestChrootIsTheFirstOfTheGlobalSection(t *testing.T) {
 		"global\n  chroot \"$DIR\"\n":                          "",
 	} {
 		if got := Chroot(conf); got != want {
-			t.Errorf("%q: %q, want %q", conf, got, want)
+			t.Errorf("chroot of %q is %q, want %q", conf, got, want)
 		}
 	}
 }
@@ -85,17 +85,17 @@ frontend a
     bind fd@3
 `
 	if got := fmt.Sprint(UnixSockets(conf)); got != "[/run/haproxy/admin.sock /run/a.sock /run/b.sock]" {
-		t.Errorf("got %s", got)
+		t.Errorf("UNIX sockets are %s", got)
 	}
 	if got := UnixSockets("global\n unix-bind prefix /x\n stats socket /run/y\n"); got != nil {
-		t.Errorf("got %s, which have a prefix", got)
+		t.Errorf("UNIX sockets are %s, want none, because unix-bind adds a prefix", got)
 	}
 }
 
 func TestLogTargetsAreTheGlobalOnes(t *testing.T) {
 	const conf = "global\n  log /dev/log local0\nlog 10.0.0.1:514 local1\ndefaults\n  log global\nfrontend f\n  log 10.0.0.2 local0\n"
 	if got := fmt.Sprint(LogTargets(conf)); got != "[/dev/log 10.0.0.1:514]" {
-		t.Fatalf("got %s", got)
+		t.Fatalf("log targets are %s", got)
 	}
 }
 
@@ -105,7 +105,7 @@ func FuzzBinds(f *testing.F) {
 	f.Fuzz(func(t *testing.T, conf string) {
 		for _, at := range Binds(conf) {
 			if !at.IsValid() || at.Port() == 0 {
-				t.Fatalf("%v out of %q", at, conf)
+				t.Fatalf("bind %v from %q has no address or port", at, conf)
 			}
 		}
 	})

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// recorded are the beginnings of answers to `show stat -1 4 -1`: the columns differ between versions, and more follow.
+// recorded has the beginnings of answers to `show stat -1 4 -1` by version. Columns differ between versions, and more of
+// them follow.
 var recorded = map[string]string{
 	"2.4": "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,check_status,check_code,check_duration,hrsp_1xx,\n" +
 		"web,w1,0,0,0,0,,0,0,0,,0,,0,0,0,0,UP,1,1,0,0,0,4,0,,1,2,1,,0,,2,0,,0,L4OK,,0,,\n" +
@@ -29,7 +30,7 @@ func TestParseServers(t *testing.T) {
 	} {
 		servers, err := ParseServers(recorded[version])
 		if err != nil {
-			t.Errorf("%s: %v", version, err)
+			t.Errorf("answer of version %s: %v", version, err)
 		}
 		var got []string
 		for _, s := range servers {
@@ -45,7 +46,7 @@ func TestParseServers(t *testing.T) {
 			got = append(got, text)
 		}
 		if text := strings.Join(got, "; "); text != want {
-			t.Errorf("%s: %s, want %s", version, text, want)
+			t.Errorf("answer of version %s: servers %s, want %s", version, text, want)
 		}
 	}
 }
@@ -53,7 +54,7 @@ func TestParseServers(t *testing.T) {
 func TestParseServersRefuses(t *testing.T) {
 	for _, answer := range []string{"", "Permission denied\n", "# pxname,svname\n", "# pxname,svname,status,check_status\na,b\n"} {
 		if servers, err := ParseServers(answer); err == nil {
-			t.Errorf("%q: %v", answer, servers)
+			t.Errorf("parseServers(%q) = %v, want an error", answer, servers)
 		}
 	}
 }
@@ -65,7 +66,7 @@ func FuzzParseServers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, answer string) {
 		servers, err := ParseServers(answer)
 		if err != nil && servers != nil {
-			t.Errorf("%v and %v", servers, err)
+			t.Errorf("backends %v and %v", servers, err)
 		}
 	})
 }

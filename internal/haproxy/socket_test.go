@@ -17,7 +17,7 @@ func TestAskReturnsTheWholeAnswer(t *testing.T) {
 	defer cancel()
 	got, err := s.Ask(ctx, "show proc")
 	if err != nil || got != "you said show proc" {
-		t.Fatalf("got %q, %v", got, err)
+		t.Fatalf("Ask = %q, %v", got, err)
 	}
 }
 
@@ -26,7 +26,7 @@ func TestAskEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := s.Ask(ctx, "show proc"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v, want that the deadline passed", err)
+		t.Fatalf("Ask = %v, want a timeout", err)
 	}
 }
 
@@ -34,17 +34,17 @@ func TestAskRefusesASecondCommandAndAnEndlessAnswer(t *testing.T) {
 	s := Socket(haproxytest.Answering(t, func(string) string { return strings.Repeat("x", maxAnswer+2) }))
 	for _, command := range []string{"show info\nshutdown", "show info;reload"} {
 		if _, err := s.Ask(t.Context(), command); err == nil {
-			t.Errorf("%q was sent", command)
+			t.Errorf("Ask sent %q", command)
 		}
 	}
 	if _, err := s.Ask(t.Context(), "show info"); err == nil || !strings.Contains(err.Error(), "longer than") {
-		t.Fatalf("got %v, want that the answer is too long", err)
+		t.Fatalf("Ask = %v, want that the answer is too long", err)
 	}
 }
 
-func TestStartupLogsOfAnOldHAProxyAreNone(t *testing.T) {
+func TestOldHAProxyHasNoStartupLogs(t *testing.T) {
 	s := Socket(haproxytest.Answering(t, func(string) string { return "Unknown command: 'show', but maybe one of the following\n" }))
 	if logs, err := s.StartupLogs(t.Context()); err != nil || logs != "" {
-		t.Fatalf("got %q, %v", logs, err)
+		t.Fatalf("startup logs of an old haproxy: %q, %v; want none", logs, err)
 	}
 }

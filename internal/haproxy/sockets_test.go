@@ -55,7 +55,7 @@ func TestCheckSocketError(t *testing.T) {
 		}
 	}
 	if err := CheckSocketError("global\n", wellknown.CheckSocket); err == nil {
-		t.Error("a configuration without the socket is no error")
+		t.Error("CheckSocketError accepted a configuration without the check's socket")
 	}
 }
 
@@ -68,7 +68,7 @@ func FuzzWords(f *testing.F) {
 			total += len(w)
 		}
 		if total > len(line) {
-			t.Errorf("%q gave more than it has: %q", line, words(line))
+			t.Errorf("words of %q are longer than the text: %q", line, words(line))
 		}
 	})
 }

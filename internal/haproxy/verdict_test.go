@@ -21,15 +21,15 @@ func TestTest(t *testing.T) {
 	}
 	const said = "[NOTICE] (1) : haproxy version is 2.6.12\n[WARNING] (1) : w\n[ALERT] (1) : a\nConfiguration file is valid\n"
 	if a := Test(t.Context(), answers(0, said), path); a.Verdict != validator.Good || a.Reason() != "[WARNING] (1) : w" {
-		t.Errorf("good: %v (%s)", a.Verdict, a.Reason())
+		t.Errorf("verdict on a good file: %v (%s)", a.Verdict, a.Reason())
 	}
 	if a := Test(t.Context(), answers(1, said), path); a.Verdict != validator.Bad || a.Reason() != "[ALERT] (1) : a" {
-		t.Errorf("bad: %v (%s)", a.Verdict, a.Reason())
+		t.Errorf("verdict on a bad file: %v (%s)", a.Verdict, a.Reason())
 	}
 	if a := Test(t.Context(), answers(139, ""), path); a.Verdict != validator.None {
-		t.Errorf("a crash: %v (%s)", a.Verdict, a.Reason())
+		t.Errorf("verdict after a crash: %v (%s)", a.Verdict, a.Reason())
 	}
 	if a := Test(t.Context(), answers(0, ""), path+".missing"); a.Verdict != validator.Bad {
-		t.Errorf("a missing file: %v", a.Verdict)
+		t.Errorf("verdict on a missing file: %v", a.Verdict)
 	}
 }

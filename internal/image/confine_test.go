@@ -12,17 +12,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hapair/hapair/internal/testing/gotool"
 )
 
 // intruder builds the program that tries to escape from the image.
 func intruder(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "intruder")
-	cmd := exec.Command("go", "build", "-o", file, "./testdata/intruder")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	gotool.Build(t, file, "./testdata/intruder")
 	return file
 }
 

@@ -325,7 +325,7 @@ func TestForeignArchitecture(t *testing.T) {
 }
 
 // A VMDK can name other files of the machine that opens it. Such a VMDK must not be opened.
-func TestVMDKThatNamesOtherFiles(t *testing.T) {
+func TestVMDKThatNamesOtherFilesIsRefused(t *testing.T) {
 	out, _ := bakeAs(t, toyBase(t), "node.vmdk", VMDK)
 	good, err := os.ReadFile(out)
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/install"
 	"github.com/hapair/hapair/internal/recipe"
+	"github.com/hapair/hapair/internal/testing/gotool"
 )
 
 // toyRecipe returns a recipe that needs no package manager.
@@ -32,11 +31,7 @@ func toyRecipe() recipe.Recipe {
 func program(t *testing.T, status string) install.Source {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.status="+status, "-o", file, "./testdata/agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	gotool.Build(t, file, "-ldflags", "-X main.status="+status, "./testdata/agent")
 	return install.FileSource(file)
 }
 

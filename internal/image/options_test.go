@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-func TestOptionsAreRefused(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct {
 		name string
@@ -124,7 +124,7 @@ func TestDownload(t *testing.T) {
 
 // A security suite that is not used must be reported as a step of the bake, so that it is visible on every terminal and in
 // every log.
-func TestLeftOutSuiteIsReported(t *testing.T) {
+func TestMissingSuiteIsReported(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "-security/") {
 			w.WriteHeader(http.StatusNotFound)

@@ -26,13 +26,13 @@ func TestFindAgent(t *testing.T) {
 		{"", program(nowhere), none, inPath},
 	} {
 		if got, err := findAgent(c.named, c.program, c.installed); err != nil || got != c.want {
-			t.Errorf("%q, %v, want %q", got, err, c.want)
+			t.Errorf("FindAgent = %q, %v; want %q", got, err, c.want)
 		}
 	}
 	t.Setenv("PATH", nowhere)
 	for _, named := range []string{"", nowhere, filepath.Join(nowhere, "x")} {
 		if got, err := findAgent(named, program(nowhere), none); err == nil || !strings.Contains(err.Error(), "go build ./cmd/ha-agent") {
-			t.Errorf("%q, %v", got, err)
+			t.Errorf("FindAgent without an agent = %q, %v", got, err)
 		}
 	}
 }

@@ -159,7 +159,7 @@ func TestUnknownState(t *testing.T) {
 	script := unitsScript([]recipe.Unit{{Name: "x'; touch /x; '.service", State: "started"}})
 	out, err := exec.Command("/bin/sh", "-c", script).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `unknown state "started"`) {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("unknown state: %v: %s", err, out)
 	}
 }
 

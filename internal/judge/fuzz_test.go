@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/haproxy"
 )
 
-// A copy has the lines of the original, whatever they are, or what a daemon says would point elsewhere.
+// The copy for the daemons must have as many lines as the original, because their messages refer to lines.
 func FuzzStubs(f *testing.F) {
 	f.Add(everythingElsewhere)
 	f.Add("global_defs {\n#\n}\nvrrp_script a { script \"/x y\"\n user a b\n}\nnotify x\nnotify\nscript_user\nfile\n@a include\n")
@@ -27,7 +27,7 @@ func FuzzStubs(f *testing.F) {
 		unbalanced(strings.Split(config, "\n"))
 		for _, l := range mustListen(config) {
 			if l.Low == 0 || l.High < l.Low || !l.Addr.IsValid() {
-				t.Errorf("%+v", l)
+				t.Errorf("invalid listener %+v", l)
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestRefusedLinesAreNotShown has haproxy refuse lines with a secret in each place that its messages quote.
+// TestRefusedLinesAreNotShown lets haproxy refuse lines with a secret, in each place that its messages quote.
 func TestRefusedLinesAreNotShown(t *testing.T) {
 	r, err := release.Get("trixie")
 	if err != nil {
@@ -40,7 +40,7 @@ func TestRefusedLinesAreNotShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(problems) == 0 || strings.Contains(out.String(), "hunter2") {
-			t.Errorf("%s is shown, or not refused:\n%s", lines, out.String())
+			t.Errorf("%s is not refused, or its secret is shown:\n%s", lines, out.String())
 		}
 	}
 }

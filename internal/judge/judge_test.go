@@ -31,7 +31,7 @@ func shellOf(sb *lab.Sandbox) Shell {
 	}
 }
 
-// load reads a spec without errors of its own.
+// load reads a spec, which must have no errors.
 func load(t *testing.T, path string) *spec.Spec {
 	t.Helper()
 	s, problems := spec.Load(path)
@@ -41,7 +41,7 @@ func load(t *testing.T, path string) *spec.Spec {
 	return s
 }
 
-// write writes a spec, with the files that it names beside it, and loads it.
+// write writes a spec and the files that it refers to, and loads it.
 func write(t *testing.T, text string, files map[string]string) *spec.Spec {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func each(t *testing.T, test func(t *testing.T, r release.Release, sh Shell)) {
 				t.Fatal(err)
 			}
 			sb := labtest.Sandbox(t, name)
-			// as the recipe of an image makes it
+			// account that an image's recipe creates
 			if out, status, err := sb.Run(t.Context(), "useradd", "--system", "--user-group", "hapair-check"); err != nil || status != 0 {
 				t.Fatal(out, err)
 			}
@@ -101,7 +101,7 @@ func here(t *testing.T, sh Shell, s *spec.Spec, r release.Release) diag.Problems
 	return problems
 }
 
-func TestExamplesAreTaken(t *testing.T) {
+func TestExamplesAreAccepted(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		examples, err := filepath.Glob("../../examples/*.yaml")
 		if err != nil || len(examples) < 10 {
@@ -111,11 +111,11 @@ func TestExamplesAreTaken(t *testing.T) {
 			s := load(t, example)
 			for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
 				if problems, err := judge(t.Context(), sh, s, r); err != nil || len(problems) > 0 {
-					t.Errorf("%s, %s: %v, %v", filepath.Base(example), name, problems, err)
+					t.Errorf("%s, judged as %s: %v, %v; want no problems", filepath.Base(example), name, problems, err)
 				}
 			}
 			if problems := Listeners(s, r); len(problems) > 0 {
-				t.Errorf("%s: %v", filepath.Base(example), problems)
+				t.Errorf("%s: problems of listeners: %v; want none", filepath.Base(example), problems)
 			}
 		}
 	})
@@ -189,15 +189,15 @@ listen tcp
     server pg "${PG_HOST}:5432" check
 `
 
-// A file that names what exists on nodes alone is taken, and one mistake among all that is found, at its line.
-func TestStubsHideNothing(t *testing.T) {
+// A file may refer to objects that exist only on nodes. Mistakes among such lines must be reported, at their lines.
+func TestStubsHideNoMistake(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		const text = "haproxy: {config: own.cfg}\ncloud_config: {groups: [web-group], users: [{name: web-user}]}\n"
 		for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
 			s := write(t, head0+text, map[string]string{"own.cfg": everythingElsewhere})
 			problems, err := judge(t.Context(), sh, s, r)
 			if err != nil || len(problems) > 0 && (len(problems) > 1 || problems[0].Hint != environment) {
-				t.Errorf("%s: %v, %v", name, problems, err)
+				t.Errorf("judged as %s: %v, %v; want no problems", name, problems, err)
 			}
 			lines := strings.Split(everythingElsewhere, "\n")
 			wrong := slices.Clone(lines)
@@ -218,18 +218,18 @@ func TestStubsHideNothing(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: other lines are refused than are wrong (-want +got):\n%s\n%v", name, diff, problems)
+				t.Errorf("judged as %s: lines with errors (-want +got):\n%s\n%v", name, diff, problems)
 			}
 		}
 	})
 }
 
-// What a daemon refuses is an error at its line of the spec, also beside a secret that cannot be read.
+// A line that a daemon refuses must be an error at its line of the spec, even if the spec has a secret that cannot be read.
 func TestMistakesAreFound(t *testing.T) {
 	const group = "    vrrp_sync_group together {\n        group {\n            VI_public\n            VI_internal\n        }\n"
 	for name, c := range map[string]struct {
 		text, message string
-		line          int // after the last of head0; 0: nothing is wrong
+		line          int // line after head0; 0 if there is no error; negative for a line of the whole file
 		path          string
 	}{
 		"global":         {"haproxy:\n  global: |\n\n    tune.bufsize 32768\n    colour blue\n", "unknown keyword", 5, "haproxy.global"},
@@ -254,7 +254,7 @@ func TestMistakesAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r release.Release, sh Shell) {
 				if name == "a field" && !r.HAProxy.AtLeast(2, 6, 0) {
-					return // has no such balance, and the spec is refused for it
+					return // this haproxy does not have the balance method, so the spec itself is refused
 				}
 				s := write(t, strings.Replace(head0, "cluster:", "image: {release: "+r.Name+"}\ncluster:", 1)+c.text, map[string]string{"own.cfg": "global\n  colour blue\n"})
 				for name, judge := range map[string]func(context.Context, Shell, *spec.Spec, release.Release) (diag.Problems, error){"here": Here, "image": Image} {
@@ -264,7 +264,7 @@ func TestMistakesAreFound(t *testing.T) {
 					}
 					if c.line == 0 {
 						if len(problems) > 0 {
-							t.Errorf("%s: %v", name, problems)
+							t.Errorf("judged as %s: %v; want no problems", name, problems)
 						}
 						continue
 					}
@@ -278,7 +278,7 @@ func TestMistakesAreFound(t *testing.T) {
 					if !slices.ContainsFunc(problems, func(p diag.Problem) bool {
 						return p.Severity == diag.Error && filepath.Base(p.File) == file && p.Line == line && p.Path == c.path && strings.Contains(p.Message, c.message) && (p.Source == "" || p.Path == "services[0]") && !strings.Contains(p.Message, "hapair-judge")
 					}) {
-						t.Errorf("%s: want %s:%d, got %#v", name, file, line, problems)
+						t.Errorf("judged as %s: want an error at %s:%d, got %#v", name, file, line, problems)
 					}
 				}
 			})
@@ -286,23 +286,23 @@ func TestMistakesAreFound(t *testing.T) {
 	}
 }
 
-// A refusal by a daemon of another version is a warning if the release's version may accept the text.
+// If a daemon of another version refuses a text that the release's version may accept, the problem must be a warning.
 func TestOtherVersions(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		for _, other := range release.All() {
 			newer := r.HAProxy.AtLeast(other.HAProxy[0], other.HAProxy[1], 0)
 			for text, want := range map[string]bool{
 				"haproxy: {global: colour blue}\n": newer,
-				"haproxy: {global: nbproc 1}\n":    r.Name == other.Name && r.HAProxy.AtLeast(2, 5, 0), // gone since 2.5
+				"haproxy: {global: nbproc 1}\n":    r.Name == other.Name && r.HAProxy.AtLeast(2, 5, 0), // removed in 2.5
 				"haproxy:\n  extra: |\n    listen a\n        mode http\n        use_backend none\n": true,
 			} {
 				problems := here(t, sh, write(t, head0+text, nil), other)
 				if problems.HasErrors() != want && !(strings.Contains(text, "nbproc") && len(problems) == 0) {
-					t.Errorf("%s judged for %s, %q: %v", r.HAProxy, other.HAProxy, text, problems)
+					t.Errorf("%s judges %[3]q for %[2]s: %[4]v", r.HAProxy, other.HAProxy, text, problems)
 				}
 				for _, p := range problems {
 					if p.Severity == diag.Warning && (!strings.Contains(p.Message, r.HAProxy.String()[:4]) || !strings.Contains(p.Hint, other.HAProxy.String())) {
-						t.Errorf("the versions are not named: %v", p)
+						t.Errorf("the warning does not name both versions: %v", p)
 					}
 				}
 			}
@@ -310,7 +310,7 @@ func TestOtherVersions(t *testing.T) {
 	})
 }
 
-// machine is a sandbox as the steps of a recipe see it.
+// machine lets the steps of a recipe run in a sandbox.
 type machine struct{ run Shell }
 
 func (m machine) Run(ctx context.Context, script string, out io.Writer) error {
@@ -318,10 +318,11 @@ func (m machine) Run(ctx context.Context, script string, out io.Writer) error {
 }
 
 func (machine) Upload(context.Context, string, fs.FileMode, io.Reader) error {
-	return errors.New("nothing is uploaded for a test")
+	return errors.New("Upload is not implemented")
 }
 
-// The step of an image's recipe fails with what the image's daemons refuse: an account too that no node has.
+// The step in an image's recipe must fail if the image's daemons refuse the spec, for example because an account does not
+// exist on any node.
 func TestStep(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		for text, want := range map[string]string{
@@ -335,14 +336,14 @@ func TestStep(t *testing.T) {
 			var refused diag.Problems
 			err := install.Do(t.Context(), machine{sh}, []install.Step{Step(s, r)}, nil)
 			if (err != nil) != (want != "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "spec.yaml:")) {
-				t.Errorf("%q: want %q, got %v", text, want, err)
+				t.Errorf("spec with %q: want an error with %q, got %v", text, want, err)
 			}
 		}
 	})
 }
 
 // An unprivileged user gets the same answer as root.
-func TestWithoutRoot(t *testing.T) {
+func TestUnprivilegedUserGetsTheSameAnswer(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, root Shell) {
 		sh := func(ctx context.Context, script string, out io.Writer) error {
 			return root(ctx, "exec setpriv --reuid 1234 --regid 1234 --clear-groups sh <<'END-OF-SCRIPT'\nulimit -n 256\n"+script+"END-OF-SCRIPT\n", out)
@@ -357,8 +358,8 @@ func TestWithoutRoot(t *testing.T) {
 	})
 }
 
-// Without daemons the spec is not refused, but text that was not judged gets a warning.
-func TestWithoutDaemons(t *testing.T) {
+// Without daemons, the spec is accepted with a warning for each text that was not judged.
+func TestWithoutDaemonsIsAWarning(t *testing.T) {
 	r, err := release.Get("noble")
 	if err != nil {
 		t.Fatal(err)
@@ -369,13 +370,13 @@ func TestWithoutDaemons(t *testing.T) {
 	}
 	problems := here(t, none, write(t, head0+"haproxy: {global: tune.bufsize 32768}\nkeepalived:\n  extra: |\n\n    vrrp_sync_group a {\n", nil), r)
 	if len(problems) != 2 || problems.HasErrors() || problems[0].Line != 16 || problems[1].Line != 20 {
-		t.Errorf("%v", problems)
+		t.Errorf("problems %v, want warnings on lines 16 and 20", problems)
 	}
 	if problems := here(t, none, write(t, head0, nil), r); len(problems) != 0 {
-		t.Errorf("nothing is passed through: %v", problems)
+		t.Errorf("a spec without raw text: %v; want no problems", problems)
 	}
 	broken := func(context.Context, string, io.Writer) error { return errors.New("no shell") }
 	if _, err := Here(t.Context(), broken, write(t, head0, nil), r); err == nil {
-		t.Error("a shell that does not run gives no error")
+		t.Error("a shell that cannot run returned no error")
 	}
 }

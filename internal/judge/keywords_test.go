@@ -23,8 +23,8 @@ var update = flag.Bool("update", false, "write release/keywords.txt anew; needs 
 
 const keywordTable = "../release/keywords.txt"
 
-// TestKeywordsAreThoseOfTheReleases compares the table of keywords that older releases lack with what the daemons list.
-// haproxy lists its keywords since 2.6. Of 2.4 it is known whether the program holds a word at all.
+// TestKeywordsAreThoseOfTheReleases compares the table of keywords that older releases lack with the lists of the daemons.
+// haproxy can list its keywords since 2.6. For 2.4, the test checks only whether the program contains the word.
 func TestKeywordsAreThoseOfTheReleases(t *testing.T) {
 	table := map[string]release.Version{}
 	content, err := os.ReadFile(keywordTable)
@@ -57,7 +57,7 @@ func TestKeywordsAreThoseOfTheReleases(t *testing.T) {
 		}
 		for keyword, since := range table {
 			if want := r.HAProxy.AtLeast(since[0], since[1], 0); keywords[keyword] != want {
-				t.Errorf("%s: that haproxy has %q is %v, the table says %v", name, keyword, keywords[keyword], want)
+				t.Errorf("%s: haproxy has the keyword %q: %v, the table expects %v", name, keyword, keywords[keyword], want)
 			}
 		}
 	}
@@ -68,7 +68,7 @@ var (
 	converter   = regexp.MustCompile(`^\t?([a-z0-9_.]+)`)
 )
 
-// keywordsOf are the keywords that a release's haproxy lists; none if it cannot list them.
+// keywordsOf returns the keywords that a release's haproxy lists, or none if it cannot list them.
 func keywordsOf(t *testing.T, name string) map[string]bool {
 	t.Helper()
 	sb := labtest.Sandbox(t, name)
@@ -107,7 +107,7 @@ func keywordsOf(t *testing.T, name string) map[string]bool {
 	return all
 }
 
-// configKeyword is a keyword with its kind.
+// configKeyword returns a keyword with its kind, or "" if it is not compared.
 func configKeyword(section, line string) string {
 	line = strings.TrimRight(strings.SplitN(line, " [ ", 2)[0], "*")
 	if i := strings.Index(line, " +"); i > 0 {
@@ -125,8 +125,9 @@ func configKeyword(section, line string) string {
 	return "proxy " + strings.TrimRight(line, "(")
 }
 
-// writeKeywords writes what some release has and an older one lacks. Some keywords are older than their place on the list:
-// tune.bufsize is listed since 3.2. So a release lacks a keyword only if its program does not hold the word at all.
+// writeKeywords writes the keywords that some releases have and older ones lack. Some keywords are older than their place on
+// haproxy's list: tune.bufsize is listed only since 3.2. Therefore a release lacks a keyword only if its program does not
+// contain the word at all.
 func writeKeywords(t *testing.T, have map[string]map[string]bool) {
 	t.Helper()
 	programs := map[string]string{}
@@ -160,7 +161,7 @@ func writeKeywords(t *testing.T, have map[string]map[string]bool) {
 	}
 }
 
-// inOlder reports whether the program of a release before a version holds the last word of a keyword.
+// inOlder reports whether the program of a release before a version contains the last word of a keyword.
 func inOlder(programs map[string]string, keyword string, since release.Version) bool {
 	words := strings.Fields(keyword)
 	for name, program := range programs {
@@ -172,8 +173,8 @@ func inOlder(programs map[string]string, keyword string, since release.Version) 
 	return false
 }
 
-// inAll reports whether every release from a version on has a keyword: what was taken away again, or differs by build, is
-// not a question of age.
+// inAll reports whether exactly the releases from a version on have a keyword. Keywords that were removed later, or that
+// depend on the build, do not fit.
 func inAll(have map[string]map[string]bool, keyword string, since release.Version) bool {
 	for name, keywords := range have {
 		r, _ := release.Get(name)
@@ -205,7 +206,7 @@ func TestMissingKeywordsNameTheReleases(t *testing.T) {
 			names = append(names, other.Name)
 		}
 		if got != want || (want != "") != slices.Contains(names, "resolute") || slices.Contains(names, "bookworm") {
-			t.Errorf("%s: %q, %v; want %q", line, got, names, want)
+			t.Errorf("Lacks(%q) = %q, %v; want %q", line, got, names, want)
 		}
 	}
 	if diff := cmp.Diff("crt-store", first(r.Lacks("", []string{"crt-store", "x"}, ""))); diff != "" {

@@ -28,7 +28,7 @@ haproxy:
     frontend raw
 `
 
-// Each case is the bind lines of a raw frontend, which begins on line 18 of the spec.
+// The bind lines of a raw frontend, which begins on line 18 of the spec, and their problems.
 func TestListeners(t *testing.T) {
 	for _, c := range []struct{ lines, want string }{
 		{"bind 192.0.2.10:81", ""},
@@ -68,14 +68,14 @@ func TestUnusedVIPs(t *testing.T) {
 	text := strings.Replace(listening, "stats:", "  - {name: idle, address: 192.0.2.11/24}\nstats:", 1)
 	for lines, want := range map[string]string{
 		"bind 192.0.2.10:81": unused, "bind 192.0.2.11:81": "", "bind *:81": "", "bind /run/a.sock": unused,
-		// what a name or a variable stands for is not known here
+		// the value of a name or a variable is not known here
 		"bind idle.example.org:81": "", `bind "${IDLE}:81"`: "", "bind fd@4": "",
 	} {
 		t.Run(lines, func(t *testing.T) { expect(t, text+"        "+lines+"\n", want) })
 	}
 }
 
-// An address that keepalived.extra gives a node is known.
+// an address that keepalived.extra adds to a node
 func TestListenersKnowKeepalived(t *testing.T) {
 	expect(t, listening+"        bind 203.0.113.7:443\nkeepalived:\n  extra: |\n    static_ipaddress {\n        203.0.113.7/32 dev eth0\n    }\n", "")
 }
@@ -91,7 +91,7 @@ func expect(t *testing.T, text, want string) {
 	for _, p := range problems {
 		got = append(got, fmt.Sprintf("%s:%d: %s", p.Severity, p.Line, p.Message))
 		if p.Severity == diag.Error && p.Hint == "" {
-			t.Errorf("no hint where the other one is: %v", p)
+			t.Errorf("the hint does not contain the other place: %v", p)
 		}
 	}
 	if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], want)) {

@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// vipOptions are VIPs with everything that they can have.
+// vipOptions are VIPs with all options.
 const vipOptions = `vips:
   - name: public
     address: [203.0.113.10/24, "2001:db8::10/64", 203.0.113.11/24]
@@ -34,15 +34,15 @@ const vipOptions = `vips:
 cloud_config: {users: [{name: someone}]}
 `
 
-// vipSpec is a spec with VIPs for a release, and text at its end.
+// vipSpec returns a spec with VIPs for a release, followed by text.
 func vipSpec(r release.Release, vips, more string) string {
 	services := head0[strings.Index(head0, "services:"):]
 	head := head0[:strings.Index(head0, "vips:")]
 	return strings.Replace(head, "cluster:", "image: {release: "+r.Name+"}\ncluster:", 1) + vips + services + more
 }
 
-// The keepalived of every release takes what VIPs can have, on the nodes that have it and before there are any.
-func TestVIPOptionsAreTaken(t *testing.T) {
+// The keepalived of every release must accept all options of VIPs, both with the nodes' own files and in an image.
+func TestVIPOptionsAreAccepted(t *testing.T) {
 	for _, name := range cluster.Releases(t, release.Names()...) {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
@@ -60,7 +60,7 @@ func TestVIPOptionsAreTaken(t *testing.T) {
 					"image": func() (diag.Problems, error) { return Image(t.Context(), shellOf(sb), s, r) },
 				} {
 					if problems, err := judge(); err != nil || len(problems) > 0 {
-						t.Errorf("%s: %v, %v", what, problems, err)
+						t.Errorf("judged as %s: %v, %v; want no problems", what, problems, err)
 					}
 				}
 			}
@@ -68,7 +68,7 @@ func TestVIPOptionsAreTaken(t *testing.T) {
 	}
 }
 
-// What keepalived refuses in lines of a VIP is an error at its line of the spec.
+// A line of a VIP that keepalived refuses must be an error at its line of the spec.
 func TestMistakesInLinesOfAVIP(t *testing.T) {
 	each(t, func(t *testing.T, r release.Release, sh Shell) {
 		text := vipSpec(r, strings.Replace(vipOptions, "garp_lower_prio_repeat 2\n", "garp_lower_prio_repeat 2\n\n      garp_lowr_prio_delay 3\n", 1), "")

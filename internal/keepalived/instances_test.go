@@ -60,7 +60,7 @@ virtual_server 10.0.0.9 80 {
 	}
 	got := Read([]byte(conf))
 	for i := range got.Instances {
-		got.Instances[i].Transport = Transport{} // TestReadFindsTransports has it
+		got.Instances[i].Transport = Transport{} // tested by TestReadFindsTransports
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Fatal(diff)
@@ -74,7 +74,7 @@ func FuzzRead(f *testing.F) {
 		for _, in := range Read(b).Instances {
 			for _, v := range in.VIPs {
 				if !v.Address.IsValid() {
-					t.Fatalf("a VIP without an address out of %q", b)
+					t.Fatalf("VIP without an address from %q", b)
 				}
 			}
 		}

@@ -21,6 +21,12 @@ func Running(proc string) (pid int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("cannot look for keepalived's processes: %w", err)
 	}
+	return find(proc, func(dir string, _ int) (bool, error) { return holds(dir, own) })
+}
+
+// find returns the PID of the first process for which match returns true; 0 if there is none. dir is the directory of a process
+// in proc.
+func find(proc string, match func(dir string, pid int) (bool, error)) (pid int, err error) {
 	entries, err := os.ReadDir(proc)
 	if err != nil {
 		return 0, fmt.Errorf("cannot look for keepalived's processes: %w", err)
@@ -30,9 +36,9 @@ func Running(proc string) (pid int, err error) {
 		if err != nil {
 			continue
 		}
-		found, err := holds(filepath.Join(proc, e.Name()), own)
+		found, err := match(filepath.Join(proc, e.Name()), pid)
 		if err != nil {
-			return 0, fmt.Errorf("cannot tell whether process %d is keepalived: %w", pid, err)
+			return 0, fmt.Errorf("cannot determine whether process %d is keepalived: %w", pid, err)
 		}
 		if found {
 			return pid, nil

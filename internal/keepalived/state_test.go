@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEventsComeOutOfPieces(t *testing.T) {
+func TestEventsAreReadFromPieces(t *testing.T) {
 	var s Events
 	var got []Event
 	for _, piece := range []string{
@@ -29,7 +29,7 @@ func TestEventsComeOutOfPieces(t *testing.T) {
 	}
 }
 
-func TestEventsGoOnAfterNonsense(t *testing.T) {
+func TestEventsContinueAfterInvalidLines(t *testing.T) {
 	var s Events
 	for _, bad := range []string{"nonsense", `INSTANCE VI MASTER 1`, `INSTANCE "VI" MASTER`, `INSTANCE "VI" MASTER x`,
 		`INSTANCE "" MASTER 1`, `INSTANCE "VI" MASTER 256`, strings.Repeat("x", 3*maxLine)} {
@@ -68,7 +68,7 @@ func FuzzEvents(f *testing.F) {
 		}
 		for _, e := range want {
 			if e.Name == "" || e.Priority < 0 || e.Priority > 255 {
-				t.Fatalf("nonsense: %+v", e)
+				t.Fatalf("invalid event: %+v", e)
 			}
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestATrackFileThatIsAFIFOIsReplaced(t *testing.T) {
+func TestTrackFileThatIsAFIFOIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "haproxy.track")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
@@ -21,9 +21,9 @@ func TestATrackFileThatIsAFIFOIsReplaced(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it blocks on the FIFO")
+		t.Fatal("writing blocks on the FIFO")
 	}
 	if b, err := os.ReadFile(path); string(b) != "1\n" {
-		t.Errorf("%q, %v", b, err)
+		t.Errorf("the track file contains %q, %v; want 1", b, err)
 	}
 }

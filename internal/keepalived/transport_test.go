@@ -65,18 +65,18 @@ vrrp_instance VI_d {
 	if a.Version != 3 || a.Source != netip.MustParseAddr("192.0.2.1") || a.IPv6 || a.Group4 != group ||
 		!slices.Equal(a.Peers, []netip.Addr{netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")}) ||
 		!slices.Equal(a.TrackFiles, []string{"haproxy", "holder_VI_a"}) {
-		t.Errorf("VI_a is %+v", a)
+		t.Errorf("transport of VI_a: %+v", a)
 	}
 	if b.Version != 2 || b.Source != a.Source || b.AuthType != "PASS" || b.AuthPass != "a b" || len(b.Peers) > 0 {
-		t.Errorf("VI_b is %+v", b)
+		t.Errorf("transport of VI_b: %+v", b)
 	}
 	if c.Version != 3 || !c.IPv6 || c.Group6 != netip.MustParseAddr("ff02::12") || c.OwnMAC {
-		t.Errorf("VI_c is %+v", c)
+		t.Errorf("transport of VI_c: %+v", c)
 	}
 	if !d.IPv6 || !d.OwnMAC {
-		t.Errorf("VI_d is %+v", d)
+		t.Errorf("transport of VI_d: %+v", d)
 	}
 	if v := Read([]byte("vrrp_instance a {\n}\n")).Instances[0].Version; v != 2 {
-		t.Errorf("without a word of it, the version is %d", v)
+		t.Errorf("without vrrp_version, the version is %d, want 2", v)
 	}
 }

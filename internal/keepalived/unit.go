@@ -1,14 +1,11 @@
 package keepalived
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Cgroup returns the control group of a process, from its /proc/PID/cgroup.
@@ -38,27 +35,17 @@ func Children(proc string, pid int) []int {
 // RunningIn is like Running, but only finds a keepalived in a control group. It works without the permission to inspect the
 // process, which an agent with fewer capabilities than keepalived does not have.
 func RunningIn(proc, cgroup string) (pid int, err error) {
-	entries, err := os.ReadDir(proc)
-	if err != nil {
-		return 0, fmt.Errorf("cannot look for keepalived's processes: %w", err)
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
+	return find(proc, func(dir string, pid int) (bool, error) {
 		// A zombie has no command line, although it is still listed.
-		b, err := os.ReadFile(filepath.Join(proc, e.Name(), "cmdline"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
-			return 0, fmt.Errorf("cannot tell whether process %d is keepalived: %w", pid, err)
+		b, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil {
+			return false, gone(err)
 		}
 		args := strings.Split(string(b), "\x00")
 		if filepath.Base(args[0]) != "keepalived" || asks(args) {
-			continue
+			return false, nil
 		}
-		if in, err := Cgroup(proc, pid); err == nil && in == cgroup {
-			return pid, nil
-		}
-	}
-	return 0, nil
+		in, err := Cgroup(proc, pid)
+		return err == nil && in == cgroup, nil
+	})
 }

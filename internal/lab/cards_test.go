@@ -9,8 +9,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestASeedNamesTheCards adds hosts with seeds that match interfaces by MAC, without booting them.
-func TestASeedNamesTheCards(t *testing.T) {
+// TestSeedNamesTheCards adds hosts with seeds that match interfaces by MAC, without booting them.
+func TestSeedNamesTheCards(t *testing.T) {
 	l := labtest.Lab(t)
 	root := t.TempDir()
 	for _, dir := range []string{"etc", "usr", "var"} {

@@ -54,7 +54,7 @@ func TestWatchesCountWhatIsLost(t *testing.T) {
 			<-tick.C
 		}
 		if r := test.watch.Stop(); r.Answers["here"] < 20 || (r.Failures > 0) != test.loses {
-			t.Errorf("%s: %+v", test.name, r)
+			t.Errorf("report of %s: %+v", test.name, r)
 		}
 	}
 }

@@ -11,7 +11,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Only the archives of the sources are asked, and Ubuntu's security updates come from the archive.
+// The proxy must forward only to the archives of the sources. It gets Ubuntu's security updates from the main archive.
 func TestProxyForwardsToArchives(t *testing.T) {
 	asked := ""
 	out := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -29,7 +29,7 @@ func TestProxyForwardsToArchives(t *testing.T) {
 		w := httptest.NewRecorder()
 		proxy.ServeHTTP(w, httptest.NewRequest(http.MethodGet, url, strings.NewReader("")))
 		if asked != want || (w.Code == http.StatusOK) != (want != "") {
-			t.Errorf("for %s the proxy asks for %q and answers %d, want %q", url, asked, w.Code, want)
+			t.Errorf("for %s, the proxy requests %q and answers %d, want %q", url, asked, w.Code, want)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func TestCannotAsk(t *testing.T) {
 	h.within(func() {
 		for _, iface := range []string{"lo", "eth9"} {
 			if _, err := Ask(t.Context(), iface, vip4); err == nil || !strings.Contains(err.Error(), "cannot ask "+iface) {
-				t.Errorf("%s: %v", iface, err)
+				t.Errorf("Ask on %s: %v, want an error", iface, err)
 			}
 		}
 		if eth0, err := netlink.LinkByName("eth0"); err != nil || netlink.LinkSetDown(eth0) != nil {

@@ -33,9 +33,9 @@ func (h host) state(t *testing.T, addr string) int {
 	return 0
 }
 
-// TestGreetHasBothLearn sends to an address that no machine has until the kernel gives up. When the machine is then there,
-// one question from the other's own address must be enough for both kernels to learn the hardware addresses.
-func TestGreetHasBothLearn(t *testing.T) {
+// TestGreetUpdatesBothNeighbourTables sends to an address that no machine has until the kernel gives up. When the machine is
+// then there, one question from the other's own address must be enough for both kernels to learn the hardware addresses.
+func TestGreetUpdatesBothNeighbourTables(t *testing.T) {
 	for _, tt := range []struct{ name, own, peer, bits string }{
 		{"ARP", "192.168.1.1", "192.168.1.77", "/24"},
 		{"neighbour discovery", "fd00::1", "fd00::77", "/64"},

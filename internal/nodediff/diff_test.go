@@ -39,7 +39,7 @@ func state(t *testing.T, replace ...string) *State {
 	return st
 }
 
-// running returns a node that is as the state says, as its agent would list it.
+// running returns a node in the given state, as its agent reports it.
 func running(st *State, i int) Node {
 	inv := &inventory.Inventory{Release: "noble", Packages: map[string]string{}}
 	for path, f := range st.Nodes[i].Files {
@@ -64,7 +64,7 @@ func TestCompareSpecs(t *testing.T) {
 		replace []string
 		files   []string
 		effects string
-		has     string // in some diff
+		has     string // text in one of the diffs
 	}{
 		"nothing":    {nil, nil, "", ""},
 		"a server":   {[]string{"192.0.2.20", "192.0.2.21"}, []string{"/etc/haproxy/haproxy.cfg"}, "reload of haproxy.service (/etc/haproxy/haproxy.cfg)", "+    server w 192.0.2.21:80"},
@@ -74,7 +74,7 @@ func TestCompareSpecs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			all := Compare(state(t), state(t, c.replace...))
 			if len(all) != 2 || all[0].Node != "a" {
-				t.Fatalf("%+v", all)
+				t.Fatalf("differences %+v, want those of two nodes, a first", all)
 			}
 			var files []string
 			text := ""
@@ -121,7 +121,7 @@ func TestCompareRunningNodes(t *testing.T) {
 	}
 	if len(got) != 3 || got["/etc/haproxy/haproxy.cfg"].Meta != "0644 root:haproxy -> 0640 root:haproxy" ||
 		got["/etc/haproxy/old.map"].Change != "removed" || !got["/etc/haproxy/old.map"].Hidden || got["/etc/sysctl.d/60-hapair.conf"].Change != "added" {
-		t.Errorf("%+v", d.Files)
+		t.Errorf("files %+v, want one changed, one removed and one added", d.Files)
 	}
 	if want := "new image (release jammy -> noble); package (socat is installed); reload of haproxy.service (/etc/haproxy/haproxy.cfg, /etc/haproxy/old.map); reload of systemd-sysctl.service (/etc/sysctl.d/60-hapair.conf)"; effects(d) != want {
 		t.Errorf("effects %q, want %q", effects(d), want)
@@ -135,6 +135,6 @@ func TestCompareOtherNodes(t *testing.T) {
 		got = append(got, d.Node)
 	}
 	if !slices.Equal(got, []string{"a", "d", "b"}) || effects(all[1]) != "new image (the node is new)" || effects(all[2]) != "new image (the node is removed from the spec)" {
-		t.Errorf("%+v", all)
+		t.Errorf("differences %+v, want the nodes a, d and b", all)
 	}
 }

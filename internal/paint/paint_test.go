@@ -26,7 +26,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// Whatever the writes are, whole lines are coloured.
+// However the text is divided into writes, whole lines must be coloured.
 func TestWriter(t *testing.T) {
 	var b bytes.Buffer
 	w := New(&b)

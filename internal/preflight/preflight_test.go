@@ -124,7 +124,7 @@ func TestExamples(t *testing.T) {
 			t.Fatal(problems)
 		}
 		if got := Check(s, options(t, s.Image.Release, cloudinit.NoCloud)); len(got) > 0 {
-			t.Errorf("%s: %v", path, got)
+			t.Errorf("%s: problems %v, want none", path, got)
 		}
 	}
 }

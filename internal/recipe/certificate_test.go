@@ -7,8 +7,8 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// TestPlaceholderCertificates makes what is missing, with a key that nobody else has and nobody else can read, and leaves
-// alone what is there, be it broken.
+// TestPlaceholderCertificates creates placeholders for missing certificates. Each must have its own key, which only root can
+// read. Existing files, even broken ones, must not be changed.
 func TestPlaceholderCertificates(t *testing.T) {
 	for _, name := range testReleases {
 		t.Run(name, func(t *testing.T) {
@@ -31,14 +31,14 @@ func TestPlaceholderCertificates(t *testing.T) {
 			}
 			first := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list")
 			if again := h.must(t, "/usr/lib/hapair/placeholder-certificates", "/srv/list"); again != "" || strings.Count(first, "generated a placeholder") != 5 {
-				t.Errorf("the first time it says %q, and then %q", first, again)
+				t.Errorf("output of the first run %q, of the second run %q", first, again)
 			}
 			if mine := h.must(t, "cat", "/srv/mine.pem"); mine != "mine\n" {
-				t.Errorf("the file that was there is now %q", mine)
+				t.Errorf("the existing file now contains %q", mine)
 			}
 			h.must(t, "test", "-L", "/srv/link.pem")
 			if got := h.must(t, "ls", "/srv/full", "/srv/empty"); got != "/srv/empty:\nzz-placeholder.pem\n\n/srv/full:\nown.pem\n" {
-				t.Errorf("directories hold %q", got)
+				t.Errorf("the directories contain %q", got)
 			}
 			h.must(t, "openssl", "x509", "-noout", "-in", "/srv/ca.pem")
 			if got := h.must(t, "cat", "/srv/ca.pem"); strings.Contains(got, "PRIVATE KEY") {
@@ -46,12 +46,12 @@ func TestPlaceholderCertificates(t *testing.T) {
 			}
 			for _, path := range []string{"/srv/deep/er/new.pem", "/srv/with space.pem", "/srv/other.pem", "/srv/empty/zz-placeholder.pem"} {
 				if got := strings.TrimSpace(h.must(t, "stat", "-c", "%a %U:%G %h", path)); got != "640 root:haproxy 1" {
-					t.Errorf("%s is %s", path, got)
+					t.Errorf("%s has mode and owner %s", path, got)
 				}
 				h.must(t, "openssl", "pkey", "-noout", "-in", path)
 			}
 			if key := h.must(t, "cat", "/srv/other.pem"); key == h.must(t, "cat", "/srv/deep/er/new.pem") {
-				t.Error("two placeholders have one key")
+				t.Error("two placeholders have the same key")
 			}
 			if left := h.must(t, "find", "/srv", "-name", ".placeholder*"); left != "" {
 				t.Errorf("left behind: %s", left)

@@ -23,11 +23,11 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// testReleases lie on either side of noble; their archive can be reached wherever the tests run.
+// testReleases are an older and a newer release than noble. Their archive is reachable wherever the tests run.
 var testReleases = []string{"bookworm", "trixie"}
 
-// TestRealToolsAcceptEverything writes the whole recipe of every node of every example into a root of a release and has
-// the programs judge it that will read it.
+// TestRealToolsAcceptEverything writes the recipe of each node of each example to a root of a release. The programs that
+// will read the files must accept them.
 func TestRealToolsAcceptEverything(t *testing.T) {
 	for _, name := range testReleases {
 		for example, s := range examples(t) {
@@ -46,7 +46,7 @@ func TestRealToolsAcceptEverything(t *testing.T) {
 	}
 }
 
-// TestRealToolsAcceptAnImage judges what an image holds before it is any node.
+// TestRealToolsAcceptAnImage checks the files of an image before it has a node's files.
 func TestRealToolsAcceptAnImage(t *testing.T) {
 	for _, name := range testReleases {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestRealToolsAcceptAnImage(t *testing.T) {
 	}
 }
 
-// host is a sandbox with a recipe in it.
+// host is a sandbox with the files of a recipe.
 type host struct {
 	*lab.Sandbox
 	recipe recipe.Recipe
@@ -101,7 +101,7 @@ func newHost(t *testing.T, s *spec.Spec, n *spec.Node, r release.Release) *host 
 	return h
 }
 
-// write carries the recipe out as far as the tools need it.
+// write carries out the parts of the recipe that the programs need.
 func (h *host) write(t *testing.T) {
 	t.Helper()
 	ctx := deadline(t)
@@ -110,7 +110,7 @@ func (h *host) write(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A rollout keeps a copy of the agent, which supervises its trial.
+	// A rollout uses a copy of the agent that supervises the trial.
 	for _, program := range []string{h.recipe.Agent, wellknown.Revisions + "/agent"} {
 		if err := h.WriteFile(ctx, program, 0o755, "root:root", []byte("#!/bin/sh\nexit 0\n")); err != nil {
 			t.Fatal(err)
@@ -123,12 +123,12 @@ func (h *host) write(t *testing.T) {
 	}
 }
 
-// accepts has the real tools judge what was written.
+// accepts lets the real programs check the files.
 func (h *host) accepts(t *testing.T, s *spec.Spec) {
 	t.Helper()
 	ctx := deadline(t)
 	if s.Firewall && h.has("/etc/nftables.d/hapair.nft") {
-		for range 2 { // the second time the table is there already
+		for range 2 { // the second time, the table exists already
 			h.must(t, "nft", "-f", "/etc/nftables.d/hapair.nft")
 		}
 	}
@@ -136,18 +136,19 @@ func (h *host) accepts(t *testing.T, s *spec.Spec) {
 		h.must(t, "/usr/lib/hapair/placeholder-certificates", "/etc/ha-agent/certificates")
 	}
 	if a := haproxy.Test(ctx, h.run, h.file(wellknown.HAProxyConfig)); a.Verdict != validator.Good {
-		t.Errorf("haproxy says %v: %s", a.Verdict, a.Reason())
+		t.Errorf("haproxy's verdict is %v: %s", a.Verdict, a.Reason())
 	} else if w := unexpected(a.Messages); len(w) > 0 {
 		t.Errorf("haproxy warns: %s", strings.Join(w, "; "))
 	}
 	if a := keepalived.Test(ctx, h.run, h.file(wellknown.KeepalivedConfig)); a.Verdict != validator.Good || len(a.Messages) > 0 {
-		t.Errorf("keepalived says %v: %s", a.Verdict, a.Reason())
+		t.Errorf("keepalived's verdict is %v: %s", a.Verdict, a.Reason())
 	}
 	h.verifyUnits(t)
 	h.agentIsSandboxed(t)
 }
 
-// verifyUnits has systemd read the units with their drop-ins. It returns 0 on unknown keys, so that what it says counts.
+// verifyUnits lets systemd check the units with their drop-ins. Its exit status is 0 even for unknown keys, so any output
+// fails the test.
 func (h *host) verifyUnits(t *testing.T) {
 	t.Helper()
 	args := []string{"verify", "--man=no", "haproxy.service", "keepalived.service"}
@@ -160,20 +161,20 @@ func (h *host) verifyUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := regexp.MustCompile(`hapair|ha-agent|haproxy|keepalived`) // other packages' units may say what they like
+	ours := regexp.MustCompile(`hapair|ha-agent|haproxy|keepalived`) // messages about units of other packages
 	if status != 0 || ours.MatchString(out) {
 		t.Errorf("systemd-analyze %s: status %d\n%s", strings.Join(args, " "), status, out)
 	}
 }
 
-// agentIsSandboxed has systemd rate how exposed the agent is: tenths of a point, 0 the least.
+// agentIsSandboxed checks systemd's rating of the agent's exposure, in tenths of a point from 0 (least) to 100.
 func (h *host) agentIsSandboxed(t *testing.T) {
 	t.Helper()
 	h.must(t, "systemd-analyze", "security", "--offline=yes", "--threshold=30", "/usr/lib/systemd/system/ha-agent.service")
 }
 
-// unexpected leaves out what haproxy says of a state that no reload has saved yet, and of DNS names, which nothing resolves
-// in a sandbox: their servers start without an address.
+// unexpected removes expected messages of haproxy: about a server state file that no reload has written yet, and about DNS
+// names, which cannot be resolved in a sandbox.
 func unexpected(messages []string) []string {
 	var out []string
 	for _, m := range messages {
@@ -184,7 +185,8 @@ func unexpected(messages []string) []string {
 	return out
 }
 
-// run is a validator.Runner in the sandbox. The file that is judged is named as this machine sees it.
+// run is a validator.Runner in the sandbox. It replaces the path of the file, as this machine sees it, by its path in the
+// sandbox.
 func (h *host) run(ctx context.Context, name string, args ...string) (validator.Result, error) {
 	for i, arg := range args {
 		args[i] = strings.TrimPrefix(arg, h.file(""))
@@ -193,7 +195,7 @@ func (h *host) run(ctx context.Context, name string, args ...string) (validator.
 	return validator.Result{Status: status, Output: out, TimedOut: ctx.Err() != nil}, err
 }
 
-// file is where this machine sees a file of the sandbox.
+// file returns the path of the sandbox's file on this machine.
 func (h *host) file(path string) string { return fmt.Sprintf("/proc/%d/root%s", h.PID(), path) }
 
 func (h *host) has(path string) bool {
@@ -210,7 +212,7 @@ func (h *host) must(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// patience is how long a host may take to do what a test waits for.
+// patience is the time limit for a host to do what a test waits for.
 const patience = time.Minute
 
 func deadline(t *testing.T) context.Context {

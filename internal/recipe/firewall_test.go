@@ -31,7 +31,8 @@ firewall: true
 services: [{name: web, vip: v, port: 80, servers: [{name: w, address: 192.168.56.201}]}]
 `
 
-// firewallNetworks are the node's two interfaces, and who is beyond them: lan is on the link of eth3 and routes to far.
+// firewallNetworks are the node's two interfaces and the machines behind them. lan is on the link of eth3, and is the router
+// to far.
 const firewallNetworks = `set -eu
 sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv6.conf.default.accept_dad=0
 ip netns add lan; ip netns add other; ip netns add far
@@ -51,8 +52,8 @@ ip -n far route add default via 10.9.0.1; ip -n far -6 route add default via 200
 ip -n other route add 192.168.56.101/32 via 192.168.1.1; ip -n other -6 route add 2001:db8:56::101/128 via 2001:db8:1::1
 `
 
-// TestFirewallTakesVRRPFromItsLinkAlone sends crafted VRRP packets at a node with the real nft.
-func TestFirewallTakesVRRPFromItsLinkAlone(t *testing.T) {
+// TestFirewallAcceptsVRRPOnlyFromItsLink sends crafted VRRP packets to a node with the real nft.
+func TestFirewallAcceptsVRRPOnlyFromItsLink(t *testing.T) {
 	s := parseBytes(t, "spec.yaml", []byte(firewallSpec))
 	for _, name := range cluster.Releases(t, "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
@@ -78,8 +79,8 @@ func TestFirewallTakesVRRPFromItsLinkAlone(t *testing.T) {
 			}
 			for _, c := range []struct {
 				what     string
-				from     string // the sender's namespace
-				v4, v6   string // the source address
+				from     string // namespace of the sender
+				v4, v6   string // its source address
 				ttl      byte
 				accepted bool
 			}{
@@ -98,9 +99,10 @@ func TestFirewallTakesVRRPFromItsLinkAlone(t *testing.T) {
 	}
 }
 
-// TestFirewallTakesIPv6AdvertisementsOfRawInstances: unless such an instance sets unicast_ttl, keepalived sends them with the
-// kernel's hop limit, and a firewall that demanded 255 would leave the pair with two holders.
-func TestFirewallTakesIPv6AdvertisementsOfRawInstances(t *testing.T) {
+// TestFirewallAcceptsIPv6AdvertisementsOfRawInstances checks the rule for instances in raw text. Without unicast_ttl,
+// keepalived sends their advertisements with the kernel's hop limit. If the firewall required 255, the pair would have two
+// holders.
+func TestFirewallAcceptsIPv6AdvertisementsOfRawInstances(t *testing.T) {
 	r, err := release.Get("bookworm")
 	if err != nil {
 		t.Fatal(err)
@@ -121,12 +123,12 @@ func TestFirewallTakesIPv6AdvertisementsOfRawInstances(t *testing.T) {
 			}
 		}
 		if !strings.Contains(rules, want) || !strings.Contains(rules, "ip ttl != 255 ip saddr != { 10.7.0.3 } counter drop") {
-			t.Errorf("with %q there is no %q in\n%s", line, want, rules)
+			t.Errorf("with %q, the rules lack %q:\n%s", line, want, rules)
 		}
 	}
 }
 
-// vrrp sends a packet of IP protocol 112 and looks whether a socket of the node gets it, or a rule drops it.
+// vrrp sends a packet of IP protocol 112, and checks whether a socket of the node receives it or a rule drops it.
 func (h *host) vrrp(t *testing.T, what, namespace, source, to string, ttl byte, accepted bool) {
 	t.Helper()
 	from, at := netip.MustParseAddr(source), netip.MustParseAddr(to)
@@ -144,7 +146,7 @@ func (h *host) vrrp(t *testing.T, what, namespace, source, to string, ttl byte, 
 	before := h.dropped(t)
 	inNetworkAt(t, h.file("/run/netns/"+namespace), func() { err = sendRaw(from, at, ttl, []byte("hapair: "+what)) })
 	if err != nil {
-		t.Fatalf("%s: %v", what, err)
+		t.Fatalf("cannot send: %s: %v", what, err)
 	}
 	buffer, got, dropped := make([]byte, 2048), false, false
 	for end := time.Now().Add(10 * time.Second); !got && !dropped && time.Now().Before(end); {
@@ -162,7 +164,7 @@ func (h *host) vrrp(t *testing.T, what, namespace, source, to string, ttl byte, 
 
 var counter = regexp.MustCompile(`counter packets (\d+) bytes \d+ drop`)
 
-// dropped is how many packets the rules of the node have dropped.
+// dropped returns the number of packets that the node's rules have dropped.
 func (h *host) dropped(t *testing.T) int {
 	t.Helper()
 	sum := 0
@@ -176,10 +178,10 @@ func (h *host) dropped(t *testing.T) int {
 	return sum
 }
 
-// sendRaw sends an IP packet of protocol 112 with a header of its own.
+// sendRaw sends an IP packet of protocol 112 with its own header.
 func sendRaw(from, to netip.Addr, ttl byte, payload []byte) error {
 	if to.Is4() {
-		b := []byte{0x45, 0xc0, 0, 0, 0, 0, 0, 0, ttl, 112, 0, 0} // the kernel fills in length, ID and checksum (raw(7))
+		b := []byte{0x45, 0xc0, 0, 0, 0, 0, 0, 0, ttl, 112, 0, 0} // the kernel sets length, ID and checksum (raw(7))
 		b = append(append(b, from.AsSlice()...), to.AsSlice()...)
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		if err != nil {

@@ -20,12 +20,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected files of testdata/*.txtar")
 
-// TestGolden compares the files that differ from spec to spec. A case is a txtar file: spec.yaml, and then for each
-// release that its comment names what every node gets, as RELEASE/NODE/PATH.
+// TestGolden compares the files that depend on the spec. A case is a txtar file with spec.yaml and, for each release in its
+// comment, the files of each node as RELEASE/NODE/PATH.
 func TestGolden(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(cases) == 0 {
-		t.Fatalf("no cases: %v", err)
+		t.Fatalf("found no cases: %v", err)
 	}
 	for _, path := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(want.Files) == 0 || want.Files[0].Name != "spec.yaml" {
-				t.Fatal("the first file of a case is spec.yaml")
+				t.Fatal("the first file of a case must be spec.yaml")
 			}
 			got := &txtar.Archive{Comment: want.Comment, Files: want.Files[:1:1]}
 			s := parseBytes(t, "spec.yaml", want.Files[0].Data)
@@ -48,13 +48,13 @@ func TestGolden(t *testing.T) {
 				return
 			}
 			if diff := cmp.Diff(string(txtar.Format(want)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("what a node gets has changed (-want +got); if that is meant: go test ./internal/recipe -update\n%s", diff)
+				t.Errorf("the files of nodes have changed (-want +got); go test ./internal/recipe -update accepts them:\n%s", diff)
 			}
 		})
 	}
 }
 
-// releasesOf finds the line "releases: bookworm noble" of a case's comment.
+// releasesOf reads a line such as "releases: bookworm noble" in a case's comment.
 func releasesOf(comment []byte) string {
 	for line := range strings.Lines(string(comment)) {
 		if names, ok := strings.CutPrefix(line, "releases:"); ok {
@@ -64,7 +64,7 @@ func releasesOf(comment []byte) string {
 	return ""
 }
 
-// identities are the files of every node's own recipe, and the rest of it as JSON.
+// identities returns the files of each node's own recipe, and the rest of the recipe as JSON.
 func identities(t *testing.T, s *spec.Spec, releaseName string) []txtar.File {
 	t.Helper()
 	r, err := release.Get(releaseName)
@@ -90,7 +90,7 @@ func identities(t *testing.T, s *spec.Spec, releaseName string) []txtar.File {
 	return out
 }
 
-// summary is a recipe without the content of its files.
+// summary returns a recipe without the content of its files, as JSON.
 func summary(t *testing.T, r recipe.Recipe) []byte {
 	t.Helper()
 	var out bytes.Buffer

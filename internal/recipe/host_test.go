@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -38,9 +38,8 @@ services:
     servers: [{name: w, address: 192.168.56.201, port: 80}]
 `
 
-// TestABootedHost boots a node's recipe under a real systemd, with its peer away, and does to it what takes virtual IPs
-// off elsewhere.
-func TestABootedHost(t *testing.T) {
+// TestRecipeOnAHost boots a node's recipe with a real systemd and without its peer, and does what often removes virtual IPs.
+func TestRecipeOnAHost(t *testing.T) {
 	for _, name := range testReleases {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
@@ -76,13 +75,13 @@ func TestABootedHost(t *testing.T) {
 
 			h.firewallFails(t)
 			if out := h.must(t, "journalctl", "-b", "-p", "warning", "-u", "haproxy", "-u", "keepalived", "-u", "ha-agent", "-o", "cat"); strings.Contains(out, "denied") || strings.Contains(out, "not permitted") {
-				t.Errorf("something was not allowed:\n%s", out)
+				t.Errorf("the kernel or systemd denied an operation:\n%s", out)
 			}
 		})
 	}
 }
 
-// firewallFails takes the firewall's table away, and then breaks its file: both are reported, and the VIP stays.
+// firewallFails removes the firewall's table, and then breaks its file. Both must be reported, and the VIP must stay.
 func (h *bootedHost) firewallFails(t *testing.T) {
 	t.Helper()
 	verify := func() string {
@@ -95,7 +94,7 @@ func (h *bootedHost) firewallFails(t *testing.T) {
 	const loaded = "hapair's firewall is loaded"
 	h.must(t, "nft", "flush", "ruleset")
 	if out := verify(); !strings.Contains(out, "systemctl restart hapair-firewall.service") {
-		t.Errorf("verify does not report a table that is gone:\n%s", out)
+		t.Errorf("verify does not report that the table is missing:\n%s", out)
 	}
 	h.must(t, "systemctl", "reload", "hapair-firewall")
 	h.must(t, "nft", "list", "table", "inet", "hapair")
@@ -112,7 +111,7 @@ func (h *bootedHost) firewallFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, status, err := h.Run(deadline(t), "systemctl", "restart", "hapair-firewall"); err != nil || status == 0 {
-		t.Fatalf("nft takes nonsense: %v", err)
+		t.Fatalf("nft accepted an invalid file: %v", err)
 	}
 	if out, _, err := h.Run(deadline(t), "ha-agent", "status"); err != nil || !strings.Contains(out, "NOT LOADED: hapair-firewall.service is failed") {
 		t.Errorf("status does not report that the firewall is not loaded: %v\n%s", err, out)
@@ -120,7 +119,7 @@ func (h *bootedHost) firewallFails(t *testing.T) {
 	if out := verify(); !strings.Contains(out, "systemctl status hapair-firewall.service") {
 		t.Errorf("verify does not report that the firewall is not loaded:\n%s", out)
 	}
-	h.must(t, "systemctl", "restart", "keepalived") // a node that boots like this must serve
+	h.must(t, "systemctl", "restart", "keepalived") // a node that boots in this state must serve
 	eventually.True(t, patience, "it holds the VIP", h.holdsVIP)
 	if err := h.WriteFile(rules, 0o644, good); err != nil {
 		t.Fatal(err)
@@ -128,7 +127,7 @@ func (h *bootedHost) firewallFails(t *testing.T) {
 	h.must(t, "systemctl", "restart", "hapair-firewall")
 }
 
-// bootedHost is a host of the lab that was made by a recipe.
+// bootedHost is a host of the lab that was booted from a recipe.
 type bootedHost struct{ *lab.Host }
 
 func bootHost(t *testing.T, s *spec.Spec, n *spec.Node, r release.Release) *bootedHost {
@@ -158,7 +157,7 @@ func bootHost(t *testing.T, s *spec.Spec, n *spec.Node, r release.Release) *boot
 			t.Fatal(err)
 		}
 	}
-	if err := h.WriteFile(whole.Agent, 0o755, buildAgent(t)); err != nil {
+	if err := h.WriteFile(whole.Agent, 0o755, gotool.Agent(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, u := range whole.Units {
@@ -184,7 +183,7 @@ func bootHost(t *testing.T, s *spec.Spec, n *spec.Node, r release.Release) *boot
 	return h
 }
 
-// networkSeed gives the host the recipe's network by the real cloud-init.
+// networkSeed configures the host's network with the real cloud-init.
 func networkSeed(t *testing.T, node recipe.Recipe) string {
 	t.Helper()
 	network, err := yaml.Marshal(node.Network.Config)
@@ -202,21 +201,6 @@ func networkSeed(t *testing.T, node recipe.Recipe) string {
 	return dir
 }
 
-func buildAgent(t *testing.T) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build ha-agent: %v\n%s", err, out)
-	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return program
-}
-
 func (h *bootedHost) must(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := h.Must(deadline(t), name, args...)
@@ -231,8 +215,8 @@ func (h *bootedHost) holdsVIP() bool {
 	return ok && err == nil
 }
 
-// steadilyHoldsVIP looks for two seconds whether keepalived has had the VIP taken away, or loses it: systemd-networkd
-// takes a while to find what is foreign to it, and keepalived a moment to put it back.
+// steadilyHoldsVIP checks for two seconds that the VIP stays: systemd-networkd needs some time to find foreign addresses,
+// and keepalived to add a removed one again.
 func (h *bootedHost) steadilyHoldsVIP(t *testing.T) {
 	t.Helper()
 	ticker := time.NewTicker(200 * time.Millisecond)

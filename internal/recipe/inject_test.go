@@ -14,7 +14,7 @@ import (
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
-// injection is a text value of a spec that is written to a file of a node, with a good value.
+// injection is a text of a spec that is written to a node's files, with a valid value.
 type injection struct{ field, good string }
 
 var injectable = []injection{
@@ -26,7 +26,7 @@ var injectable = []injection{
 	{"command", "/usr/bin/c --id 7"}, {"command user", "daemon"}, {"route interface", "eth0"},
 }
 
-// injected returns a spec in YAML with a value for each field of injectable, quoted as necessary.
+// injected returns a spec in YAML with a value for each injectable field, quoted if necessary.
 func injected(t testing.TB, value func(field string) string) []byte {
 	t.Helper()
 	type m = map[string]any
@@ -59,8 +59,8 @@ func injected(t testing.TB, value func(field string) string) []byte {
 	return out
 }
 
-// FuzzNoValueAddsALine puts any text into any field. If validation accepts it, every line of every file must begin in the same way
-// as with a good value.
+// FuzzNoValueAddsALine puts any text into any field. If validation accepts it, every line of every file must begin in the
+// same way as with a good value.
 func FuzzNoValueAddsALine(f *testing.F) {
 	for i := range injectable {
 		for _, text := range []string{"a\nuser root", "a\r\nb", "a # b", "a\"b", "a b", "a'", "a\\", "a}", "$HOME", "${A}", "@x", "!x", "\u2028x", "\x00", "a,b", "../a", "%[env(A)]", "*"} {
@@ -89,9 +89,9 @@ func FuzzNoValueAddsALine(f *testing.F) {
 			return
 		}
 		if strings.HasSuffix(at.field, "interface") && (text == good("interface") || text == good("vip interface")) {
-			return // one interface for both needs fewer lines
+			return // with one interface for both, fewer lines are needed
 		}
-		// A line may begin with the value itself, or with the name of the track file that an instance's name is part of.
+		// A line may begin with the value itself, or with the name of the track file that contains an instance's name.
 		sameLines(t, at.field, want, render(t, s), func(word string) string {
 			for _, before := range []string{"", "holder_VI_"} {
 				if word == before+text {
@@ -108,7 +108,7 @@ func parseInjected(data []byte) (s *spec.Spec, problems bool) {
 	return s, p.HasErrors()
 }
 
-// render gives the files of the first node. Their names can depend on the spec: they are in order.
+// render returns the files of the first node, in a fixed order, because names can depend on the spec.
 func render(t testing.TB, s *spec.Spec) []recipe.File {
 	t.Helper()
 	r, err := release.Get(s.Image.Release)
@@ -126,8 +126,8 @@ func render(t testing.TB, s *spec.Spec) []recipe.File {
 	return recipe.Merge(image, node).Files
 }
 
-// sameLines compares the words that lines begin with. agent.yaml is written by a YAML library, which may quote and fold:
-// there it is enough that it can be read.
+// sameLines compares the first words of lines. agent.yaml is written by a YAML library, which may quote and fold text, so it
+// must only be readable.
 func sameLines(t *testing.T, field string, want, got []recipe.File, restore func(word string) string) {
 	t.Helper()
 	byPath := map[string]string{}
@@ -138,13 +138,13 @@ func sameLines(t *testing.T, field string, want, got []recipe.File, restore func
 		content, ok := byPath[f.Path]
 		if !ok {
 			if field == "vip interface" || field == "log address" || field == "interface" {
-				continue // they decide on files
+				continue // these fields decide which files exist
 			}
-			t.Errorf("%s: %s is gone", field, f.Path)
+			t.Errorf("with %s, the file %s is missing", field, f.Path)
 		}
 		if f.Path == wellknown.AgentConfig {
 			if _, problems := config.Parse(f.Path, []byte(content)); problems.HasErrors() {
-				t.Errorf("%s: %v", field, problems)
+				t.Errorf("with %s, agent.yaml has problems: %v", field, problems)
 			}
 			continue
 		}
@@ -154,7 +154,7 @@ func sameLines(t *testing.T, field string, want, got []recipe.File, restore func
 	}
 }
 
-// beginnings are the first words of all lines, after restore: a line may begin with the value itself.
+// beginnings returns the first words of all lines, after restore: a line may begin with the value itself.
 func beginnings(text string, restore func(word string) string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {

@@ -15,10 +15,11 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// interfaceSpec is a spec with interfaces as on a real machine: nodes of a and b, and what VIPs name.
+// interfaceSpec returns a spec with interfaces as on a real machine, for the nodes a and b and their VIPs.
 func interfaceSpec(t *testing.T, a string) *spec.Spec {
 	t.Helper()
 	return parseBytes(t, "spec.yaml", fmt.Appendf(nil, `
@@ -33,9 +34,9 @@ services:
 `, a))
 }
 
-// TestTheVIPStaysUnderAnyNetworkID restarts systemd-networkd on nodes whose network-config does not have the interfaces
-// under their names alone: the drop-in must be named after the ID that netplan takes.
-func TestTheVIPStaysUnderAnyNetworkID(t *testing.T) {
+// TestVIPStaysForEveryNetworkID restarts systemd-networkd on nodes whose network-config has interfaces by ID instead of by
+// name. The drop-in must be named after the ID, as netplan's file is.
+func TestVIPStaysForEveryNetworkID(t *testing.T) {
 	for _, name := range testReleases {
 		for what, node := range map[string]struct{ spec, id string }{
 			"by MAC": {"interface: {name: eth3, mac: '52:54:00:12:34:03'}, interfaces: [{name: eth4, mac: '52:54:00:12:34:04'}]", "eth4"},
@@ -68,9 +69,10 @@ func TestTheVIPStaysUnderAnyNetworkID(t *testing.T) {
 	}
 }
 
-// TestAWrongNodeReportsItself boots a golden node on a machine that names its interfaces otherwise: cloud-init must end with
-// an error, and its log show what is wrong. The end-to-end tests hold that a machine with the right names ends well.
-func TestAWrongNodeReportsItself(t *testing.T) {
+// TestNodeWithWrongInterfacesReportsThem boots a golden node on a machine with other interface names. cloud-init must end
+// with an error, and its log must contain the reason. The tests in test/e2e check that a machine with the right names has no
+// error.
+func TestNodeWithWrongInterfacesReportsThem(t *testing.T) {
 	for _, name := range testReleases {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
@@ -84,13 +86,13 @@ func TestAWrongNodeReportsItself(t *testing.T) {
 			if err := lab.Poll(ctx, time.Second, func() error {
 				out, _, err := h.Run(ctx, "cloud-init", "status")
 				if status = strings.TrimSpace(out); err == nil && status != "status: done" && status != "status: error" {
-					err = fmt.Errorf("cloud-init: %s", status)
+					err = fmt.Errorf("cloud-init has not finished: %s", status)
 				}
 				return err
 			}); err != nil {
 				t.Fatalf("%v\n%s", err, h.Logs(t.Context(), 60))
 			}
-			// What goes to the console is held by a test of the script: that of a container cannot be read.
+			// The console of a container cannot be read. A test of the script checks what is written to it.
 			log, _, err := h.Run(ctx, "cat", "/var/log/cloud-init-output.log")
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +105,7 @@ func TestAWrongNodeReportsItself(t *testing.T) {
 	}
 }
 
-// goldenHost starts a host that has the image's recipe, and the first node's seed.
+// goldenHost starts a host with the image's recipe and the first node's seed.
 func goldenHost(t *testing.T, s *spec.Spec, r release.Release, names [2]string) *lab.Host {
 	t.Helper()
 	image, err := recipe.Image(s, r)
@@ -143,7 +145,7 @@ func goldenHost(t *testing.T, s *spec.Spec, r release.Release, names [2]string) 
 			t.Fatal(err)
 		}
 	}
-	if err := h.WriteFile(image.Agent, 0o755, buildAgent(t)); err != nil {
+	if err := h.WriteFile(image.Agent, 0o755, gotool.Agent(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, u := range image.Units {
@@ -151,7 +153,7 @@ func goldenHost(t *testing.T, s *spec.Spec, r release.Release, names [2]string) 
 			t.Fatal(err)
 		}
 	}
-	// A node without its address waits two minutes here, before anything of interest.
+	// A node without its address would wait here for two minutes.
 	const brief = "[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --timeout=10\n"
 	if err := h.WriteFile("/etc/systemd/system/systemd-networkd-wait-online.service.d/test.conf", 0o644, []byte(brief)); err != nil {
 		t.Fatal(err)

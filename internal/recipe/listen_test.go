@@ -15,9 +15,10 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestHAProxyWarnsOfNoExample has every supported haproxy read the haproxy.cfg of every example, and of an image. A warning is what the
-// next version refuses: 3.2 warns if a backend has the name of its frontend.
-func TestHAProxyWarnsOfNoExample(t *testing.T) {
+// TestHAProxyAcceptsExamplesWithoutWarnings lets every supported haproxy check the haproxy.cfg of every example, and of an
+// image. There must be no warnings, because later versions may refuse what they are about: 3.2 warns if a backend has the
+// name of its frontend.
+func TestHAProxyAcceptsExamplesWithoutWarnings(t *testing.T) {
 	for _, name := range cluster.Releases(t, release.Names()...) {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
@@ -30,7 +31,7 @@ func TestHAProxyWarnsOfNoExample(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// The nodes of a spec differ in their addresses alone.
+				// the nodes of a spec differ only in their addresses
 				node, err := recipe.Node(s, &s.Nodes[0], r)
 				if err != nil {
 					t.Fatal(err)
@@ -48,11 +49,11 @@ func TestHAProxyWarnsOfNoExample(t *testing.T) {
 	}
 }
 
-// acceptsHAProxy has haproxy read its files of the recipe.
+// acceptsHAProxy lets haproxy check its files of the recipe.
 func (h *host) acceptsHAProxy(t *testing.T, what string) {
 	t.Helper()
 	if !h.has("/usr/lib/sysusers.d/hapair.conf") {
-		h.write(t) // with the group of haproxy's sockets
+		h.write(t) // the group of haproxy's sockets must exist
 	}
 	h.must(t, "rm", "-rf", "/etc/haproxy")
 	for _, f := range h.recipe.Files {
@@ -68,7 +69,7 @@ func (h *host) acceptsHAProxy(t *testing.T, what string) {
 	}
 	a := haproxy.Test(deadline(t), h.run, h.file(wellknown.HAProxyConfig))
 	if w := unexpected(a.Messages); a.Verdict != validator.Good || len(w) > 0 {
-		t.Errorf("%s: haproxy says %v: %s", what, a.Verdict, strings.Join(w, "; "))
+		t.Errorf("%s: haproxy's verdict is %v: %s", what, a.Verdict, strings.Join(w, "; "))
 	}
 }
 
@@ -100,10 +101,10 @@ haproxy:
         http-request return status 200 content-type text/plain lf-string "proto %[req.fhdr(x-forwarded-proto)] for %[req.hdr_cnt(x-forwarded-for)]"
 `
 
-// TestServiceIsABackendToo sends a request to a service's servers through the service and through a frontend of haproxy.extra
-// that uses the service as its backend: the headers of this frontend's requests stay as they are. A service has its own
-// servers also if haproxy.defaults names a backend for the frontends that name none.
-func TestServiceIsABackendToo(t *testing.T) {
+// TestServiceIsAlsoABackend sends requests through a service, and through a frontend of haproxy.extra that uses the service
+// as its backend. The headers of the second request must not be changed. A service must use its own servers even if
+// haproxy.defaults has a default_backend.
+func TestServiceIsAlsoABackend(t *testing.T) {
 	for _, name := range cluster.Releases(t, release.Names()...) {
 		for what, more := range map[string]string{"": "", "/default_backend": "  defaults: default_backend none\n"} {
 			testBackend(t, name, name+what, backendSpec+more)

@@ -10,8 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/release"
 )
 
-// TestAnImageHasNoIdentity looks for what is a node's in what all nodes share, over all releases.
-func TestAnImageHasNoIdentity(t *testing.T) {
+// TestImageHasNoIdentity checks that an image's recipe contains nothing of a node, for all releases.
+func TestImageHasNoIdentity(t *testing.T) {
 	for example, s := range examples(t) {
 		for _, r := range release.All() {
 			image, err := recipe.Image(s, r)
@@ -19,7 +19,7 @@ func TestAnImageHasNoIdentity(t *testing.T) {
 				t.Fatal(err)
 			}
 			if image.Hostname != "" || image.Network != nil || image.Logins != nil {
-				t.Errorf("%s on %s: the image is a node: %+v", example, r.Name, image)
+				t.Errorf("%s on %s: the image has a node's identity: %+v", example, r.Name, image)
 			}
 			for _, f := range image.Files {
 				for _, n := range s.Nodes {
@@ -28,14 +28,14 @@ func TestAnImageHasNoIdentity(t *testing.T) {
 					}
 				}
 				if bytes.Contains(f.Content, []byte("$6$")) {
-					t.Errorf("%s on %s: %s of the image holds a hash", example, r.Name, f.Path)
+					t.Errorf("%s on %s: %s of the image contains a password hash", example, r.Name, f.Path)
 				}
 			}
 		}
 	}
 }
 
-// TestMerge lays a node over its image: what both have is the node's, what one has stays, and neither is changed.
+// TestMerge merges a node's recipe into its image's. If both have a file, the node's wins. Neither recipe is changed.
 func TestMerge(t *testing.T) {
 	s := examples(t)["everything"]
 	r, err := release.Get("noble")
@@ -57,16 +57,16 @@ func TestMerge(t *testing.T) {
 	}
 	for _, f := range node.Files {
 		if i := find(whole, f.Path); i < 0 || !bytes.Equal(whole.Files[i].Content, f.Content) {
-			t.Errorf("%s is not the node's", f.Path)
+			t.Errorf("%s is not that of the node", f.Path)
 		}
 	}
 	for _, f := range image.Files {
 		if find(whole, f.Path) < 0 {
-			t.Errorf("%s of the image is gone", f.Path)
+			t.Errorf("%s of the image is missing", f.Path)
 		}
 	}
 	if !slices.IsSortedFunc(whole.Files, func(a, b recipe.File) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) }) {
-		t.Error("the files are in no order")
+		t.Error("the files are not sorted")
 	}
 	if whole.Hostname != "lb-1" || !reflect.DeepEqual(whole.Units, image.Units) || len(whole.Logins) != 1 {
 		t.Errorf("hostname %s, units %v, logins %v", whole.Hostname, whole.Units, whole.Logins)

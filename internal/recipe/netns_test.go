@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNetwork runs f on a thread of its own in the network namespace of a process.
+// inNetwork runs f on a separate thread in the network namespace of a process.
 func inNetwork(t *testing.T, pid int, f func()) {
 	t.Helper()
 	inNetworkAt(t, fmt.Sprintf("/proc/%d/ns/net", pid), f)
 }
 
-// inNetworkAt runs f on a thread of its own in the network namespace at a path.
+// inNetworkAt runs f on a separate thread in the network namespace at a path.
 func inNetworkAt(t *testing.T, path string, f func()) {
 	t.Helper()
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -39,7 +39,7 @@ func inNetworkAt(t *testing.T, path string, f func()) {
 	}
 }
 
-// from is a dialer with a source address.
+// from returns a dialer with a source address.
 func from(source string) *net.Dialer {
 	return &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(source), 0))}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
-// TestNetplanNamesItsFilesAfterTheIDs has the releases' cloud-init and netplan read network-config with MACs, a bond and a
-// VLAN, and one of the user's own: each drop-in of the image must belong to a file that netplan writes on some node.
-func TestNetplanNamesItsFilesAfterTheIDs(t *testing.T) {
+// TestNetplanNamesFilesAfterIDs lets the releases' cloud-init and netplan read network-config with MACs, a bond and a VLAN,
+// and one from the user. Each drop-in of the image must belong to a file that netplan writes on some node.
+func TestNetplanNamesFilesAfterIDs(t *testing.T) {
 	archive, err := txtar.ParseFile(filepath.Join("testdata", "machines.txtar"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,12 +67,12 @@ func TestNetplanNamesItsFilesAfterTheIDs(t *testing.T) {
 				if dir, ok := strings.CutSuffix(f.Path, ".d/hapair.conf"); ok && strings.HasPrefix(f.Path, "/etc/systemd/network/") {
 					dropIns = append(dropIns, filepath.Base(dir))
 					if !written[filepath.Base(dir)] {
-						t.Errorf("%s belongs to no file of netplan: %v", f.Path, written)
+						t.Errorf("the drop-in %s does not belong to a file of netplan: %v", f.Path, written)
 					}
 				}
 			}
 			if want := "10-netplan-bond0.100.network 10-netplan-bond0.network 10-netplan-lan.network"; strings.Join(dropIns, " ") != want {
-				t.Errorf("the image has drop-ins for %v, not for %s", dropIns, want)
+				t.Errorf("the image has drop-ins for %v, but not for %s", dropIns, want)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ backend web
     server w 192.168.56.201:80 check
 `
 
-// ownConfigs are files of one's own that haproxy accepts, by what is special about them.
+// ownConfigs are complete haproxy.cfg files of users that haproxy accepts, by what is special about them.
 var ownConfigs = map[string]string{
 	"no sockets": "global\n    log /dev/log local0\n" + ownServices,
 	"another user, no chroot, few connections, daemon": "global\n    log /dev/log local0\n    daemon\n    user nobody\n    group nogroup\n" +
@@ -48,8 +48,8 @@ var ownConfigs = map[string]string{
 		"    stats socket /run/haproxy/check.sock mode 666 level user\n    stats timeout 30s\n" + ownServices,
 }
 
-// TestOwnConfigOnAHost boots nodes with a haproxy.cfg of one's own: they hold the VIP, and the agent looks after the file
-// like after any other.
+// TestOwnConfigOnAHost boots nodes with a complete haproxy.cfg of the user. They must hold the VIP, and the agent must
+// handle the file like a generated one.
 func TestOwnConfigOnAHost(t *testing.T) {
 	for _, releaseName := range cluster.Releases(t, "bookworm", "trixie") {
 		for name, config := range ownConfigs {
@@ -82,7 +82,7 @@ func TestOwnConfigOnAHost(t *testing.T) {
 				} else {
 					h.edit(t, "without hapair's sockets", "/etc/haproxy/hapair.cfg", "global\n    stats maxconn 5\n", journal.Refused, "no \"stats socket")
 				}
-				// What is refused stays, until haproxy is started on it: then the guard puts the last good files back.
+				// A refused file stays until haproxy is started. Then the guard restores the last known good file.
 				h.must(t, "rm", "-f", "/etc/haproxy/hapair.cfg")
 				h.must(t, "systemctl", "restart", "haproxy")
 				eventually.True(t, patience, "haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
@@ -93,7 +93,7 @@ func TestOwnConfigOnAHost(t *testing.T) {
 	}
 }
 
-// verify reports each step of ha-agent verify that does not hold, except that units are enabled: the lab starts them itself.
+// verify reports each failed step of ha-agent verify, except that units are enabled, because the lab starts them itself.
 func (h *bootedHost) verify(t *testing.T) {
 	t.Helper()
 	out, _, err := h.Run(deadline(t), "ha-agent", "verify")
@@ -102,7 +102,7 @@ func (h *bootedHost) verify(t *testing.T) {
 	}
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "NOT") && !strings.Contains(line, " is enabled") {
-			t.Errorf("verify: %s", line)
+			t.Errorf("ha-agent verify: %s", line)
 		}
 	}
 }
@@ -115,12 +115,12 @@ func (h *bootedHost) status(t *testing.T) control.Status {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		return control.Status{} // the agent is not there yet
+		return control.Status{} // the agent does not run yet
 	}
 	return s
 }
 
-// edit saves a file, waits for the agent's verdict, and looks whether the VIP stays.
+// edit saves a file, waits for the agent's verdict, and checks that the VIP stays.
 func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal.Verdict, reason string) {
 	t.Helper()
 	before := h.status(t).LastChange
@@ -137,7 +137,7 @@ func (h *bootedHost) edit(t *testing.T, what, path, content string, want journal
 		return true
 	})
 	if got.Verdict != want || !strings.Contains(got.Reason, reason) {
-		t.Errorf("%s: %s, want %s because of %q: %s", what, got.Verdict, want, reason, fmt.Sprint(got.Reason))
+		t.Errorf("after the edit of %s, the verdict is %s, want %s because of %q: %s", what, got.Verdict, want, reason, fmt.Sprint(got.Reason))
 	}
 	eventually.True(t, patience, what+": haproxy answers", func() bool { return h.status(t).HAProxy.Answers })
 	eventually.True(t, patience, what+": the node holds the VIP", h.holdsVIP)

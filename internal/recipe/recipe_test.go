@@ -9,10 +9,10 @@ import (
 	"github.com/hapair/hapair/internal/spec"
 )
 
-// secret is every password of a spec in tests.
+// secret is the value of every password of a spec in tests.
 const secret = "correct-horse"
 
-// parse reads a spec whose every secret is the same.
+// parse reads a spec. All its secrets have the same value.
 func parse(t *testing.T, path string) *spec.Spec {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -43,7 +43,7 @@ func readFile(name string) ([]byte, error) {
 	return []byte(secret + "\n"), nil
 }
 
-// examples are all specs that must work: those for users, and those of the tests, by name.
+// examples returns the paths of all specs that must work: the examples for users, and those of the tests.
 func examples(t *testing.T) map[string]*spec.Spec {
 	t.Helper()
 	specs := map[string]*spec.Spec{}

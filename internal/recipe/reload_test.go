@@ -32,10 +32,10 @@ services:
       - {name: secured, address: 192.0.2.24, port: 83}
 `
 
-// TestReloadKeepsWhatWasSetByHand drains servers of a real haproxy and reloads it on an edited file: the drain stays, and
-// so does nothing that the edit changed. The same holds if the file before had a frontend and a backend for each service,
+// TestReloadKeepsServerStates drains servers of a real haproxy, and reloads it with an edited file. The states must stay,
+// except for what the edit changed. The same must hold if the previous file has a frontend and a backend for each service,
 // as earlier versions of bake wrote it.
-func TestReloadKeepsWhatWasSetByHand(t *testing.T) {
+func TestReloadKeepsServerStates(t *testing.T) {
 	for _, name := range cluster.Releases(t, release.Names()...) {
 		for before, earlier := range map[string]func([]byte) []byte{
 			"a listen": func(cfg []byte) []byte { return cfg }, "a frontend and a backend": split,
@@ -74,7 +74,7 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 	cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
 	save(cfg)
 	before := h.ask(t, "show info")
-	h.must(t, "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig) // as ExecReload does
+	h.must(t, "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig) // the commands of ExecReload
 	h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
 	eventually.True(t, patience, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
 
@@ -88,13 +88,13 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 	}
 }
 
-// split makes a frontend and a backend of the listen section of the service web.
+// split replaces the listen section of the service web by a frontend and a backend.
 func split(cfg []byte) []byte {
 	cfg = bytes.Replace(cfg, []byte("\nlisten web\n"), []byte("\nfrontend web\n"), 1)
 	return bytes.Replace(cfg, []byte("    balance "), []byte("    default_backend web\n\nbackend web\n    mode http\n    balance "), 1)
 }
 
-// TestStateOfADeadHAProxyIsNotKept has no haproxy to ask: a state from earlier must not outlive it.
+// TestStateOfADeadHAProxyIsNotKept saves server states while haproxy does not run. An older state file must be removed.
 func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 	s := parseBytes(t, "spec.yaml", []byte(reloadSpec))
 	r, err := release.Get("trixie")
@@ -108,14 +108,14 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 	}
 	out, status, err := h.Run(deadline(t), "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig)
 	if err != nil || status == 0 {
-		t.Errorf("saving the state of no haproxy: status %d, %v\n%s", status, err, out)
+		t.Errorf("saving states without haproxy: status %d, %v\n%s", status, err, out)
 	}
 	if h.has(state) {
-		t.Error("the old state is still there")
+		t.Error("the old state file still exists")
 	}
 }
 
-// startHAProxy runs haproxy as the unit does.
+// startHAProxy runs haproxy like its unit.
 func (h *host) startHAProxy(t *testing.T) {
 	t.Helper()
 	cmd := h.Command(t.Context(), "haproxy", "-Ws", "-f", wellknown.HAProxyConfig, "-p", "/run/haproxy.pid", "-S", "/run/haproxy-master.sock")
@@ -134,7 +134,7 @@ func (h *host) startHAProxy(t *testing.T) {
 	eventually.True(t, patience, "haproxy answers", func() bool { return h.has("/run/haproxy/admin.sock") && pidOf(h.ask(t, "show info")) != 0 })
 }
 
-// ask asks haproxy's admin socket; an answer of nothing means that it does not answer.
+// ask sends a command to haproxy's admin socket. An empty answer means that haproxy does not answer.
 func (h *host) ask(t *testing.T, command string) string {
 	t.Helper()
 	out, status, err := h.Run(deadline(t), "sh", "-c", `echo "$1" | socat -t 5 /run/haproxy/admin.sock -`, "sh", command)
@@ -147,7 +147,7 @@ func (h *host) ask(t *testing.T, command string) string {
 	return out
 }
 
-// pidOf reads the worker's pid out of "show info".
+// pidOf returns the worker's PID in an answer to "show info".
 func pidOf(info string) int {
 	for line := range strings.Lines(info) {
 		if pid, ok := strings.CutPrefix(line, "Pid: "); ok {
@@ -158,7 +158,7 @@ func pidOf(info string) int {
 	return 0
 }
 
-// serversOf reads "show servers state" (management.txt): admin state, port and TLS of each server.
+// serversOf parses "show servers state" (management.txt) and returns admin state, port and TLS of each server.
 func serversOf(t *testing.T, answer string) map[string]string {
 	t.Helper()
 	servers := map[string]string{}

@@ -11,9 +11,9 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// What a recipe ships must be on the list that `ha-agent verify` goes through, with its mode and, if it is the same on
-// every node, its bytes.
-func TestEveryFileOfARecipeIsOnTheListOfUnits(t *testing.T) {
+// Each file of a recipe must be on the list that `ha-agent verify` checks, with its mode and, if it is the same on every
+// node, with its content.
+func TestUnitsListEveryShippedFile(t *testing.T) {
 	list := map[string]units.File{}
 	for _, f := range units.All(units.Features{Node: true, Firewall: true, Certificates: true}) {
 		list[f.Path] = f
@@ -39,7 +39,7 @@ func TestEveryFileOfARecipeIsOnTheListOfUnits(t *testing.T) {
 					continue
 				}
 				if slices.ContainsFunc(s.Files, func(own spec.File) bool { return own.Path == f.Path }) {
-					continue // the operator's, not hapair's
+					continue // written for the operator
 				}
 				want, ok := list[f.Path]
 				switch {
@@ -48,12 +48,12 @@ func TestEveryFileOfARecipeIsOnTheListOfUnits(t *testing.T) {
 				case f.Owner != "root" || f.Mode&^want.Mode != 0 || want.Content != nil && f.Mode != want.Mode:
 					t.Errorf("%s, %s: %s has mode %04o and owner %s, and the list has mode %04o and root", name, r.Name, f.Path, f.Mode, f.Owner, want.Mode)
 				case want.Content != nil && !bytes.Equal(f.Content, want.Content):
-					t.Errorf("%s, %s: %s has other bytes than the list", name, r.Name, f.Path)
+					t.Errorf("%s, %s: %s differs from its content in the list", name, r.Name, f.Path)
 				}
 			}
 		}
 	}
 	if network == 0 {
-		t.Error("no drop-in of systemd-networkd was seen")
+		t.Error("the recipes have no drop-in of systemd-networkd")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/check"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -34,12 +35,12 @@ services:
 // statsPage is the stats page of a host or sandbox.
 type statsPage struct {
 	t       *testing.T
-	pid     int // of a process there
+	pid     int // a process in its network namespace
 	address string
 }
 
-// TestStatsPageUnderAttack guesses passwords with a thousand connections, from one source and from many, and looks
-// whether haproxy answers the check all the time, and those who may see the page.
+// TestStatsPageUnderAttack guesses passwords over a thousand connections, from one source and from many. Meanwhile haproxy
+// must answer the check and the clients that may see the page.
 func TestStatsPageUnderAttack(t *testing.T) {
 	for _, name := range cluster.Releases(t, "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
@@ -51,17 +52,17 @@ func TestStatsPageUnderAttack(t *testing.T) {
 			h := newHost(t, s, &s.Nodes[0], r)
 			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
 			h.must(t, "mkdir", "-p", "/run/haproxy")
-			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo") // where the clients are
+			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo") // addresses of the clients
 			h.startHAProxy(t)
 			page := statsPage{t, h.PID(), "192.0.2.1:1936"}
 			if got := page.get("198.18.1.1", "/", "nobody", "x"); got != 401 {
-				t.Fatalf("a wrong password: status %d", got)
+				t.Fatalf("a wrong password: status %d, want 401", got)
 			}
 			t.Run("one source", func(t *testing.T) {
 				got := page.attack(func(int) string { return "198.18.2.1" })
-				// ten, and those that its other connections asked for at the same time
+				// ten, and those that were answered at the same time on other connections
 				if got[401] > 10+3 || got[200] > 0 || got[429] == 0 {
-					t.Errorf("answers by status: %v; want 13 times 401 at most, and else 429 or a closed connection", got)
+					t.Errorf("answers by status: %v; want 401 at most 13 times, and otherwise 429 or a closed connection", got)
 				}
 				if status := page.get("198.18.2.1", "/", "admin", secret); status != 429 {
 					t.Errorf("the source that guessed got status %d, want 429", status)
@@ -70,14 +71,14 @@ func TestStatsPageUnderAttack(t *testing.T) {
 			t.Run("many sources", func(t *testing.T) {
 				got := page.attack(func(n int) string { return fmt.Sprintf("198.18.%d.%d", 10+n%100, 1+n/100) })
 				if got[200] > 0 {
-					t.Errorf("answers by status: %v", got)
+					t.Errorf("answers by status: %v; want no 200", got)
 				}
 			})
 		})
 	}
 }
 
-// TestStatsPageUnderAttackOnAHost guesses passwords on a node with the agent and keepalived: the VIP must not move.
+// TestStatsPageUnderAttackOnAHost guesses passwords on a node with the agent and keepalived. The VIP must not move.
 func TestStatsPageUnderAttackOnAHost(t *testing.T) {
 	s := parseBytes(t, "spec.yaml", []byte(strings.NewReplacer("192.0.2.1/24, interface: eth0", "192.168.56.101/24, interface: eth3",
 		"192.0.2.2/24, interface: eth0", "192.168.56.102/24, interface: eth3", "192.0.2.10/24", "192.168.1.32/24, interface: eth4").Replace(statsSpec)))
@@ -106,8 +107,9 @@ func TestStatsPageUnderAttackOnAHost(t *testing.T) {
 	}
 }
 
-// attack makes a thousand connections with a wrong password and returns how often which status came; 0 stands for none.
-// Meanwhile it asks haproxy as ha-agent check does, as a Prometheus of stats.allow, and as a person who logs in.
+// attack opens a thousand connections with a wrong password, and returns the number of answers by status; 0 counts
+// connections without an answer. Meanwhile it queries haproxy as ha-agent check does, as a Prometheus in stats.allow, and as
+// a user who logs in.
 func (p statsPage) attack(source func(n int) string) map[int]int {
 	t := p.t
 	t.Helper()
@@ -141,7 +143,7 @@ func (p statsPage) attack(source func(n int) string) map[int]int {
 		default:
 			failed, failing = failed+1, failing+1
 			if failing == 2 { // "fall 2" in keepalived.conf
-				t.Errorf("the check fails twice, so that the VIP moves: %v", err)
+				t.Errorf("the check failed twice in a row, so the VIP would move: %v", err)
 			}
 		}
 		checks, slowest = checks+1, max(slowest, time.Since(began))
@@ -163,7 +165,7 @@ func (p statsPage) attack(source func(n int) string) map[int]int {
 	return got
 }
 
-// get asks for a page from a source address, and returns the status.
+// get requests a page from a source address, and returns the status.
 func (p statsPage) get(source, path, user, password string) (status int) {
 	p.t.Helper()
 	var err error
@@ -174,7 +176,7 @@ func (p statsPage) get(source, path, user, password string) (status int) {
 	return status
 }
 
-// exchange asks over a connection of its own. It runs on the calling thread, for the sake of its namespace.
+// exchange sends a request over a new connection. It runs on the calling thread, which is in the right namespace.
 func (p statsPage) exchange(source, path, user, password string) (int, error) {
 	conn, err := from(source).Dial("tcp", p.address)
 	if err != nil {
@@ -204,7 +206,7 @@ func (p statsPage) exchange(source, path, user, password string) (int, error) {
 
 const noGroups = "setpriv --reuid=nobody --regid=nogroup --clear-groups "
 
-// TestSocketsOfHAProxy asks a real haproxy over its sockets as several users, and holds connections to them.
+// TestSocketsOfHAProxy uses the sockets of a real haproxy as several users, and keeps connections to them open.
 func TestSocketsOfHAProxy(t *testing.T) {
 	for _, name := range cluster.Releases(t, "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +216,7 @@ func TestSocketsOfHAProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHost(t, s, &s.Nodes[0], r)
-			if err := h.WriteFile(deadline(t), "/usr/bin/ha-agent", 0o755, "root:root", buildAgent(t)); err != nil {
+			if err := h.WriteFile(deadline(t), "/usr/bin/ha-agent", 0o755, "root:root", gotool.Agent(t)); err != nil {
 				t.Fatal(err)
 			}
 			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
@@ -237,14 +239,14 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			hold := func(n int) (release func()) {
 				var held []net.Conn
 				for range n {
-					// A socket whose backlog is full does not take a connection at once.
+					// a socket with a full backlog does not accept a connection at once
 					conn, err := net.DialTimeout("unix", h.file(wellknown.CheckSocket), 50*time.Millisecond)
 					if err != nil {
 						break
 					}
 					held = append(held, conn)
 				}
-				t.Logf("%d of %d idle connections are open", len(held), n)
+				t.Logf("%d of %d idle connections could be opened", len(held), n)
 				return func() {
 					for _, c := range held {
 						c.Close()
@@ -254,12 +256,12 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			letGo := hold(90)
 			h.checkAnswers(t)
 			letGo()
-			letGo = hold(250) // more than the socket takes: the check must wait, but root's sockets answer
+			letGo = hold(250) // More connections than the socket accepts: the check must wait, but root's sockets must answer.
 			if pidOf(h.ask(t, "show info")) == 0 {
-				t.Error("the admin socket does not answer while all connections of the check's socket are taken")
+				t.Error("the admin socket does not answer while all connections of the check's socket are in use")
 			}
 			if out := h.must(t, "sh", "-c", "echo '@1 show info' | socat -t 5 /run/haproxy-master.sock -"); pidOf(out) == 0 {
-				t.Errorf("the master's line to its worker does not answer while all connections of the check's socket are taken: %s", out)
+				t.Errorf("the worker does not answer over the master socket while all connections of the check's socket are in use: %s", out)
 			}
 			letGo()
 			eventually.True(t, patience, "the check answers again", func() bool {

@@ -12,9 +12,9 @@ import (
 	"github.com/hapair/hapair/units"
 )
 
-// TestNoBootWaitsForANameserver boots a node twice without a nameserver, and with one that never answers. bootHost fails if a
-// boot ends as degraded, or takes a minute.
-func TestNoBootWaitsForANameserver(t *testing.T) {
+// TestBootDoesNotWaitForANameserver boots a node twice without a nameserver, and with one that never answers. bootHost fails
+// if a boot ends as degraded, or takes a minute.
+func TestBootDoesNotWaitForANameserver(t *testing.T) {
 	for _, name := range cluster.Releases(t, "resolute") {
 		for what, address := range map[string]string{
 			"no nameserver":   "interface: eth3}",
@@ -33,13 +33,13 @@ func TestNoBootWaitsForANameserver(t *testing.T) {
 				if err := h.WaitRunning(deadline(t)); err != nil {
 					t.Fatal(err)
 				}
-				h.waitsForInterfaces(t, r) // at the first boot netplan may have written its files too late for it to wait
+				h.waitsForInterfaces(t, r) // at the first boot, netplan may have written its files too late for networkd to wait
 			})
 		}
 	}
 }
 
-// waitsForInterfaces sees that the boot has waited for the network, with one command, and not for long.
+// waitsForInterfaces checks that the boot has waited for the network, with one command and only for a short time.
 func (h *bootedHost) waitsForInterfaces(t *testing.T, r release.Release) {
 	t.Helper()
 	const unit = "systemd-networkd-wait-online.service"
@@ -50,7 +50,7 @@ func (h *bootedHost) waitsForInterfaces(t *testing.T, r release.Release) {
 		t.Errorf("%s waits for a nameserver: %s", unit, commands)
 	}
 	if state := strings.TrimSpace(h.must(t, "systemctl", "show", "-P", "ActiveState", unit)); state != "active" {
-		t.Errorf("%s is %s", unit, state)
+		t.Errorf("%s is %s, want active", unit, state)
 	}
 	took := h.must(t, "sh", "-c", `echo $(($(systemctl show -P ActiveEnterTimestampMonotonic `+unit+`) - $(systemctl show -P InactiveExitTimestampMonotonic `+unit+`)))us`)
 	d, err := time.ParseDuration(strings.TrimSpace(took))
@@ -60,7 +60,7 @@ func (h *bootedHost) waitsForInterfaces(t *testing.T, r release.Release) {
 	t.Logf("%s took %v", unit, d)
 }
 
-// TestWaitOnlineIsForReleasesThatNeedIt looks for the drop-in in the images of all releases.
+// TestWaitOnlineIsForReleasesThatNeedIt checks which releases' images have the drop-in.
 func TestWaitOnlineIsForReleasesThatNeedIt(t *testing.T) {
 	s := parseBytes(t, "spec.yaml", []byte(hostSpec))
 	for _, r := range release.All() {

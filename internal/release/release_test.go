@@ -44,7 +44,7 @@ func TestAtLeast(t *testing.T) {
 func TestGet(t *testing.T) {
 	for _, name := range Names() {
 		if r, err := Get(name); err != nil || r.Name != name {
-			t.Errorf("%s: %v, %v", name, r, err)
+			t.Errorf("Get(%q) = %v, %v", name, r, err)
 		}
 	}
 	if _, err := Get(Default); err != nil {

@@ -37,10 +37,10 @@ func valid(t *testing.T, i Image) []byte {
 	}
 	doc, err := spdxjson.Read(bytes.NewReader(b))
 	if err != nil {
-		t.Fatalf("%v:\n%s", err, b)
+		t.Fatalf("the list cannot be read as SPDX: %v:\n%s", err, b)
 	}
 	if err := spdxlib.ValidateDocument(doc); err != nil {
-		t.Errorf("%v:\n%s", err, b)
+		t.Errorf("the list is not valid SPDX: %v:\n%s", err, b)
 	}
 	if len(doc.Packages) != 1+len(i.Packages)+len(i.Files) {
 		t.Errorf("parsed %d packages", len(doc.Packages))

@@ -9,44 +9,30 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/hapair/hapair/internal/testing/generated"
 )
 
 var update = flag.Bool("update", false, "write descriptions.go")
 
-// TestDescriptions keeps descriptions.go what the comments of the spec's types say.
+// TestDescriptions checks that descriptions.go agrees with the comments of the spec's types.
 func TestDescriptions(t *testing.T) {
-	const file = "descriptions.go"
 	files, err := filepath.Glob("../spec/schema*.go")
 	if err != nil || len(files) < 2 {
-		t.Fatalf("the types of the spec are in %q, %v", files, err)
+		t.Fatalf("files with the types of the spec: %q, %v", files, err)
 	}
 	got, err := source(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not current; 'make generate' writes it anew (-there +current):\n%s", file, diff)
-	}
+	generated.Check(t, "descriptions.go", got, *update)
 }
 
-// source is the content of descriptions.go for files with the types of the spec.
+// source returns the content of descriptions.go for the files with the spec's types.
 func source(files []string) ([]byte, error) {
 	all := map[string]string{}
 	for _, name := range files {

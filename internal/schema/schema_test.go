@@ -36,7 +36,7 @@ func compile(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// document reads YAML as an editor would hand it to a validator of JSON Schema.
+// document decodes YAML into the values that a validator of JSON Schema gets from an editor.
 func document(t *testing.T, text string) any {
 	t.Helper()
 	var v any
@@ -59,7 +59,7 @@ func TestExamplesSatisfyTheSchema(t *testing.T) {
 	for _, name := range examples.Names() {
 		data, _ := examples.Get(name)
 		if err := s.Validate(document(t, string(data))); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("the schema refuses %s: %v", name, err)
 		}
 	}
 	for _, file := range []string{"everything", "services"} {
@@ -68,7 +68,7 @@ func TestExamplesSatisfyTheSchema(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.Validate(document(t, string(data))); err != nil {
-			t.Errorf("%s: %v", file, err)
+			t.Errorf("the schema refuses %s: %v", file, err)
 		}
 	}
 }
@@ -84,11 +84,11 @@ services:
   - {name: web, vip: public, port: 80, mode: http, servers: [{name: a, address: 198.51.100.1}]}
 `
 
-// What the schema refuses, the spec refuses too.
+// The spec must refuse whatever the schema refuses.
 func TestSchemaRefuses(t *testing.T) {
 	s := compile(t)
 	if err := s.Validate(document(t, good)); err != nil {
-		t.Fatalf("the spec that the cases change is refused: %v", err)
+		t.Fatalf("the schema refuses the spec before the changes: %v", err)
 	}
 	for name, c := range map[string]struct{ old, new string }{
 		"unknown key":      {"cluster: test", "cluster: test\ncolour: blue"},
@@ -116,16 +116,16 @@ func TestSchemaRefuses(t *testing.T) {
 				t.Fatalf("%q is not in the spec", c.old)
 			}
 			if err := s.Validate(document(t, bad)); err == nil {
-				t.Error("the schema accepts it")
+				t.Error("the schema accepts the spec")
 			}
 			if _, problems := spec.Parse("spec.yaml", []byte(bad), spec.Sources{}); !problems.HasErrors() {
-				t.Error("the spec accepts it")
+				t.Error("spec.Parse accepts the spec")
 			}
 		})
 	}
 }
 
-// An editor shows what a key is for: each one says it.
+// Editors show the description of a key, so each key must have one.
 func TestEveryKeyIsDescribed(t *testing.T) {
 	data, err := schema.Generate()
 	if err != nil {

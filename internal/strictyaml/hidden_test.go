@@ -7,7 +7,7 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// Whatever else is wrong with a file, what may be a secret is not shown.
+// Text that may be a secret must not be shown, whatever is wrong with the file.
 func TestSecretsAreMasked(t *testing.T) {
 	for name, text := range map[string]string{
 		"literal":          "stats:\n  password: [hunter2]\n",
@@ -40,7 +40,7 @@ func TestSecretsAreMasked(t *testing.T) {
 func hidesTheSecret(t *testing.T, problems diag.Problems) {
 	t.Helper()
 	if len(problems) == 0 {
-		t.Fatal("there is no problem to show")
+		t.Fatal("the file has no problem")
 	}
 	var out strings.Builder
 	problems.Print(&out)
@@ -52,16 +52,16 @@ func hidesTheSecret(t *testing.T, problems diag.Problems) {
 	}
 }
 
-// What only says where a secret is helps to understand a problem, and is shown.
+// The reference to a secret may be shown, because it helps to understand a problem.
 func TestReferencesAreShown(t *testing.T) {
 	var v sample
 	ps := Decode("f.yaml", []byte("stats: {port: x, password: {file: secrets/stats}}"), &v).Problems()
 	if len(ps) == 0 || ps[0].Source != "stats: {port: x, password: {file: secrets/stats}}" {
-		t.Errorf("got %+v", ps)
+		t.Errorf("problems %+v", ps)
 	}
 }
 
-// service is a type with text that is passed through and with a secret beside other keys.
+// service is a type with raw text and with a secret beside other keys.
 type service struct {
 	Name  string         `yaml:"name"`
 	Port  int            `yaml:"port"`
@@ -117,6 +117,6 @@ func TestUnknownAnchorHasItsPlace(t *testing.T) {
 	var v service
 	ps := Decode("f.yaml", []byte("name: a\nport: *p\n"), &v).Problems()
 	if len(ps) != 1 || ps[0].Line != 2 || ps[0].Source != "port: ***" {
-		t.Errorf("got %+v", ps)
+		t.Errorf("problems %+v", ps)
 	}
 }

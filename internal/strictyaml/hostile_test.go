@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// bomb doubles at each level: levels of aliases that stand for 2^levels values.
+// bomb returns levels of aliases, of which each doubles the one before: they represent 2^levels values.
 func bomb(levels, width int) string {
 	var b strings.Builder
 	b.WriteString("l0: &l0 [x]\n")
@@ -28,7 +28,7 @@ var fillSize = func() int {
 	return MaxSize
 }()
 
-// hostile are files that would cost a naive reader memory or time without end.
+// hostile are files that would take a simple reader endless time or memory.
 func hostile() map[string]string {
 	fill := func(unit string) string { return strings.Repeat(unit, fillSize/len(unit)) }
 	mib := func(s string) string { return s[:min(len(s), fillSize)] }
@@ -87,7 +87,8 @@ func deepLines() string {
 	return b.String()
 }
 
-// Each is read, or refused, in bounded time and memory. The bounds are generous: what they must tell from is "without end".
+// Each file must be read or refused within limits of time and memory. The limits are generous, because they must only
+// distinguish from endless.
 func TestHostileInput(t *testing.T) {
 	const seconds, mib = 30, 512
 	for name, text := range hostile() {

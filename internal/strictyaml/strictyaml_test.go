@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/diag"
 )
 
-// sample is what the tests decode into.
+// sample is the type into which the tests decode.
 type sample struct {
 	Name   string         `yaml:"name"`
 	Flag   bool           `yaml:"flag"`
@@ -32,7 +32,7 @@ type item struct {
 	Password own    `yaml:"password"`
 }
 
-// own decodes itself.
+// own is a type that decodes itself.
 type own struct{ text string }
 
 func (o *own) DecodeYAML(n *Node) {
@@ -91,7 +91,7 @@ func TestDecodeOfWindows(t *testing.T) {
 	doc := Decode("f.yaml", []byte("\ufeffname: a\r\nport: x\r\n"), &got)
 	ps := doc.Problems()
 	if len(ps) != 1 || ps[0].Line != 2 || ps[0].Column != 7 || ps[0].Source != "port: x" || got.Name != "a" {
-		t.Errorf("got %+v and %+v", got, ps)
+		t.Errorf("decoded %+v and %+v", got, ps)
 	}
 }
 
@@ -186,35 +186,35 @@ func TestProblemAtPath(t *testing.T) {
 		{Severity: diag.Error, File: "f.yaml", Line: 4, Column: 11, Path: "items[0].port", Message: "bad", Hint: "better", Source: "    port: 1"},
 	}
 	if got := doc.Problems(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v", got)
+		t.Errorf("problems %+v", got)
 	}
 	if !doc.Told("items[0].port") || doc.Told("name") {
-		t.Error("an error is told, a warning forbids nothing")
+		t.Error("the document has an error, or a warning counts as one")
 	}
 }
 
-// A document that there is not takes problems and tells none.
+// A nil document accepts problems and drops them.
 func TestNilDocument(t *testing.T) {
 	var doc *Document
 	doc.Problem("a", "b", "c")
 	doc.Warning("a", "b", "c")
 	if doc.Has("a") || doc.Told("a") || doc.Problems() != nil || !doc.Unreadable() || doc.Line("a") != 1 {
-		t.Error("a nil document holds something")
+		t.Error("a nil document is not empty")
 	}
 	var n *Node
 	n.Problem("a", "b")
 	if _, ok := n.Text(); ok || n.IsMapping() || n.Keys() != nil || n.Path() != "" {
-		t.Error("a nil node holds something")
+		t.Error("a nil node is not empty")
 	}
 }
 
-func TestErrorsAreNotLostAmongWarnings(t *testing.T) {
+func TestErrorsAreKeptAmongWarnings(t *testing.T) {
 	var v sample
 	doc := Decode("f.yaml", []byte("name: a"), &v)
 	for range maxProblems {
 		doc.Warning("name", "odd", "")
 	}
 	if doc.Problem("name", "bad", ""); !doc.Problems().HasErrors() {
-		t.Error("an error beyond the bound is lost")
+		t.Error("an error after the limit of problems is lost")
 	}
 }

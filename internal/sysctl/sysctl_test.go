@@ -17,10 +17,10 @@ func TestParse(t *testing.T) {
 	}
 	got, err := Parse(file)
 	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%+v, %v, want %+v", got, err, want)
+		t.Errorf("Parse = %+v, %v; want %+v", got, err, want)
 	}
 	if !got[4].IsPattern() || got[0].IsPattern() {
-		t.Error("only the last one is a pattern")
+		t.Error("only the last setting must be a pattern")
 	}
 	for i, path := range []string{"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/eth0.1/forwarding"} {
 		if p := got[i].Path("/proc/sys"); p != path {
@@ -32,14 +32,14 @@ func TestParse(t *testing.T) {
 func TestBadLines(t *testing.T) {
 	got, err := Parse("net.ipv4.ip_forward = 1\nnonsense\n = 2\n")
 	if err == nil || err.Error() != `line 2 is not KEY = VALUE: "nonsense"` || len(got) != 1 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Parse of a bad line = %+v, %v", got, err)
 	}
 }
 
 func TestValue(t *testing.T) {
 	const file = "net.ipv4.ip_nonlocal_bind = 0\nnonsense\n-net/ipv4/ip_nonlocal_bind=1\n-net.ipv4.ip_nonlocal_bind\n"
 	if got := Value(file, "net.ipv4.ip_nonlocal_bind"); got != "1" {
-		t.Errorf("%q, want 1", got)
+		t.Errorf("the value is %q, want 1", got)
 	}
 }
 
@@ -50,7 +50,7 @@ func FuzzParse(f *testing.F) {
 		all, _ := Parse(file)
 		for _, s := range all {
 			if p := s.Path("/proc/sys"); p != "/proc/sys" && !strings.HasPrefix(p, "/proc/sys/") {
-				t.Errorf("%q leads to %s", s.Key, p)
+				t.Errorf("the key %q has the path %s, which is outside of /proc/sys", s.Key, p)
 			}
 		}
 	})

@@ -18,7 +18,7 @@ func TestUnreachableBusIsDialedAgain(t *testing.T) {
 	for range 2 {
 		err := b.Reload(t.Context(), "haproxy.service")
 		if err == nil || err.Error() != "cannot reload haproxy.service: cannot reach systemd: no bus" {
-			t.Fatalf("got %v", err)
+			t.Fatalf("Reload without a bus: %v", err)
 		}
 	}
 	if dials != 2 {
@@ -37,7 +37,7 @@ func TestSilentBusEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := b.Service(ctx, "haproxy.service"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("Reload with a silent bus: %v", err)
 	}
 	select {
 	case <-ended:

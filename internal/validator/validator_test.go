@@ -12,10 +12,10 @@ import (
 func TestRun(t *testing.T) {
 	r, err := Run(t.Context(), "sh", "-c", "echo out; echo err >&2; exit 5")
 	if err != nil || r.Status != 5 || r.TimedOut {
-		t.Fatalf("%+v, %v", r, err)
+		t.Fatalf("Run = %+v, %v; want status 5", r, err)
 	}
 	if lines := strings.Join(r.Lines(), " "); lines != "out err" {
-		t.Errorf("lines %q", lines)
+		t.Errorf("the lines are %q", lines)
 	}
 	if r, err = Run(t.Context(), "sh", "-c", "kill -TERM $$"); err != nil || r.Status != 143 {
 		t.Errorf("a program that ended by SIGTERM: %+v, %v", r, err)
@@ -32,10 +32,10 @@ func TestRunIsBounded(t *testing.T) {
 	begin := time.Now()
 	r, err := Run(ctx, "sh", "-c", "sleep 60 & sleep 60")
 	if err != nil || !r.TimedOut {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("Run of a program that does not end = %+v, %v; want a timeout", r, err)
 	}
 	if took := time.Since(begin); took > 10*time.Second {
-		t.Errorf("it took %v", took)
+		t.Errorf("Run took %v", took)
 	}
 	r, err = Run(t.Context(), "sh", "-c", "yes | head -c 1000000")
 	if err != nil || len(r.Output) != maxOutput {
@@ -51,16 +51,16 @@ func TestAsk(t *testing.T) {
 		{"echo fine", Good}, {"echo wrong; exit 1", Bad}, {"exit 5", Bad}, {"kill -TERM $$", None}, {"kill -SEGV $$", None},
 	} {
 		if a := Ask(t.Context(), Run, "sh", "-c", c.script); a.Verdict != c.want {
-			t.Errorf("%s: %v (%s), want %v", c.script, a.Verdict, a.Reason(), c.want)
+			t.Errorf("%s: verdict %v (%s), want %v", c.script, a.Verdict, a.Reason(), c.want)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if a := Ask(ctx, Run, "sleep", "60"); a.Verdict != None || !strings.Contains(a.Reason(), "did not end in time") {
-		t.Errorf("time was up: %v (%s)", a.Verdict, a.Reason())
+		t.Errorf("verdict after a timeout: %v (%s)", a.Verdict, a.Reason())
 	}
 	if a := Ask(t.Context(), Run, "no-such-program"); a.Verdict != None {
-		t.Errorf("no such program: %v", a.Verdict)
+		t.Errorf("verdict without the program: %v", a.Verdict)
 	}
 }
 

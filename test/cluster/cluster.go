@@ -13,6 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/release"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/testing/needs"
 )
@@ -58,12 +59,7 @@ func Build(t testing.TB, spec []byte, flags ...string) *Bake {
 	needs.Cluster(t)
 	labtest.Need(t)
 	b := &Bake{Dir: t.TempDir()}
-	args := append([]string{"build", "-trimpath", "-o", b.Dir}, flags...) // as in the Makefile
-	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	gotool.Build(t, b.Dir+"/", append(flags, "github.com/hapair/hapair/cmd/bake", "github.com/hapair/hapair/cmd/ha-agent")...)
 	b.Write(t, spec)
 	b.write(t, "secrets/stats", []byte(Password+"\n"))
 	return b

@@ -82,7 +82,7 @@ func (p oldPair) of(second bool) string {
 	}
 }
 
-// toOld takes hapair off a node, as far as the way of VIPs is concerned, and keeps its files.
+// toOld stops the agent and keepalived on a node, and moves hapair's files of keepalived to /root/hapair.
 const toOld = `systemctl disable --now ha-agent.service
 systemctl stop keepalived.service
 mkdir -p /root/hapair
@@ -90,8 +90,8 @@ cp -p /etc/keepalived/keepalived.conf /root/hapair
 mv /usr/lib/systemd/system/keepalived.service.d/hapair.conf /root/hapair
 systemctl daemon-reload`
 
-// toNew puts hapair on a node in maintenance, so that it holds no VIP, as a node that boots from an image with the mark in
-// its user-data.
+// toNew restores hapair's files and starts its services in maintenance, so that the node holds no VIP. A node that boots from
+// an image with the mark in its user-data is in the same state.
 const toNew = `systemctl stop keepalived.service
 cp -p /root/hapair/keepalived.conf /etc/keepalived
 mv /root/hapair/hapair.conf /usr/lib/systemd/system/keepalived.service.d
@@ -100,8 +100,8 @@ systemctl daemon-reload
 systemctl enable --now ha-agent.service
 systemctl start keepalived.service`
 
-// testMove moves over from a pair that was set up by hand while clients ask, as docs/adopt.md says: the node without the VIP
-// first, then the VIP, then the other node.
+// testMove moves from a pair that was set up by hand to hapair while clients send requests, as in docs/adopt.md: first the
+// node without the VIP, then the VIP, then the other node.
 func testMove(t *testing.T, c controllers) {
 	for _, p := range oldPairs() {
 		t.Run("moving over from "+p.name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func testMove(t *testing.T, c controllers) {
 	}
 }
 
-// becomes makes the pair an old one, and returns the holder and the other node.
+// becomes turns the pair into an old one, and returns the holder and the other node.
 func (c controllers) becomes(ctx context.Context, t *testing.T, p oldPair) (holder, spare *lab.Host) {
 	t.Helper()
 	for name, h := range c.Nodes {

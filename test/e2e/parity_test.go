@@ -15,8 +15,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestParity boots one base in two ways: as a golden image with its seed, and as a stock image whose user-data installs the
-// rest. Both must lead to the same machine. inventory_test.go has what is compared, and allowed_test.go what may differ.
+// TestParity boots a base in two ways: as a golden image with its seed, and as a stock image whose user-data installs the
+// rest. Both must result in the same machine. inventory_test.go lists what is compared, and allowed_test.go what may differ.
 func TestParity(t *testing.T) {
 	for _, name := range cluster.Releases(t, "noble") {
 		t.Run(name, func(t *testing.T) {

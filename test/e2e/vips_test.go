@@ -48,7 +48,7 @@ cloud_config:
       permissions: "0755"
       content: |
         #!/bin/sh
-        echo "uid $(id -u) is told $5 of $HAPAIR_VIP with $HAPAIR_ADDRESSES; token=open-sesame"
+        echo "uid $(id -u) gets $5 of $HAPAIR_VIP with $HAPAIR_ADDRESSES; token=open-sesame"
         touch /etc/not-allowed 2>/dev/null && echo "it can write to /etc"
         kill -0 1 2>/dev/null && echo "it can signal the init process"
         if [ -e /etc/on-change-hangs ]; then trap "" TERM; sleep 1000; fi
@@ -146,8 +146,8 @@ func gapOf(h *lab.Holders, since time.Time) time.Duration {
 	return gap
 }
 
-// movesTogether causes a fault of the holder, and checks that both VIPs move and that neither returns alone. announced means that
-// the other node is notified, and need not wait for missing advertisements.
+// movesTogether causes a fault of the holder, and checks that both VIPs move and that neither returns alone. announced means
+// that the other node is notified, and need not wait for missing advertisements.
 func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 	holder, other := c.Settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), faultLimit)
@@ -165,9 +165,9 @@ func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 		}
 	}
 	gap := max(gapOf(c.Holders, began), gapOf(c.internal, began))
-	t.Logf("both VIPs moved from %s to %s within %v; nobody held one for %v", holder.Name, other.Name, time.Since(began).Round(time.Millisecond), gap.Round(time.Millisecond))
+	t.Logf("both VIPs moved from %s to %s within %v; one had no holder for %v", holder.Name, other.Name, time.Since(began).Round(time.Millisecond), gap.Round(time.Millisecond))
 	if announced && gap > mostGap {
-		t.Errorf("the other node was not told: want %v at most", mostGap)
+		t.Errorf("the other node was not notified: want at most %v", mostGap)
 	}
 	if err := f.Repair(ctx, holder); err != nil {
 		t.Fatal(err)
@@ -182,13 +182,13 @@ func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 			t.Errorf("VIP %s had two holders for %v", name, overlap)
 		}
 	}
-	if err := c.told(ctx, other, func(o control.OnChange) bool { return o.State == "MASTER" && o.Why == "" }); err != nil {
+	if err := c.shows(ctx, other, func(o control.OnChange) bool { return o.State == "MASTER" && o.Why == "" }); err != nil {
 		t.Error(err)
 	}
 }
 
-// told waits until a node's status shows a wanted state of the command.
-func (c *vipPair) told(ctx context.Context, h *lab.Host, want func(control.OnChange) bool) error {
+// shows waits until a node's status shows a wanted state of the command.
+func (c *vipPair) shows(ctx context.Context, h *lab.Host, want func(control.OnChange) bool) error {
 	return lab.Poll(ctx, 50*time.Millisecond, func() error {
 		s, err := cluster.Status(ctx, h)
 		if err != nil {
@@ -211,7 +211,7 @@ func (c *vipPair) commandHasNoPrivileges(t *testing.T) {
 	eventually.Nil(t, faultLimit, func() error {
 		var err error
 		log, err = holder.Must(ctx, "journalctl", "-u", "ha-agent.service", "-o", "cat", "--no-pager")
-		if err == nil && !strings.Contains(log, "is told MASTER of public with 192.168.1.32/24 192.168.1.33/24") {
+		if err == nil && !strings.Contains(log, "gets MASTER of public with 192.168.1.32/24 192.168.1.33/24") {
 			err = fmt.Errorf("the journal has no line of the command on the holder:\n%s", log)
 		}
 		return err
@@ -244,7 +244,7 @@ func (c *vipPair) commandHangs(t *testing.T) {
 		}
 	}
 	t.Logf("the VIPs moved within %v while the command hangs", time.Since(began).Round(time.Millisecond))
-	if err := c.told(ctx, other, func(o control.OnChange) bool {
+	if err := c.shows(ctx, other, func(o control.OnChange) bool {
 		return o.State == "MASTER" && strings.Contains(o.Why, "exceeded its time limit") && o.Failures > 1
 	}); err != nil {
 		t.Errorf("the command must be killed and run again: %v", err)
@@ -254,7 +254,7 @@ func (c *vipPair) commandHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.told(ctx, other, func(o control.OnChange) bool { return o.State == "MASTER" && o.Why == "" }); err != nil {
+	if err := c.shows(ctx, other, func(o control.OnChange) bool { return o.State == "MASTER" && o.Why == "" }); err != nil {
 		t.Errorf("the command must succeed again: %v", err)
 	}
 	if _, err := holder.Must(ctx, "ha-agent", "maintenance", "off"); err != nil {

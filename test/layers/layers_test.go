@@ -19,7 +19,7 @@ var floors = [][]string{
 	// Test support. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
-	{"internal/testing/eventually", "internal/testing/gotool", "internal/testing/haproxytest", "internal/testing/unusable"},
+	{"internal/testing/eventually", "internal/testing/generated", "internal/testing/gotool", "internal/testing/haproxytest", "internal/testing/unusable"},
 	{"internal/testing/needs"},
 	// What bake and Packer do with a spec.
 	{"internal/adopt", "internal/audit", "internal/drill",

@@ -86,7 +86,7 @@ func (p *pair) splitBrain() situation {
 			p.t.Errorf("%s: %v, %+v; want %+v", h.Name, err, s.VIPs[0], want)
 		}
 		if text := p.text(h); !strings.Contains(text, "YES: "+macs[1-i]) {
-			p.t.Errorf("%s:\n%s", h.Name, text)
+			p.t.Errorf("the status of %s does not report the split brain:\n%s", h.Name, text)
 		}
 	}
 	if _, _, err := p.client.Get(p.t.Context(), "http://"+theVIP.String()+":5000/"); err != nil {

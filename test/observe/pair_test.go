@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -55,7 +53,7 @@ func newPair(t *testing.T) *pair {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 
-	agent := build(t)
+	agent := gotool.Agent(t)
 	for i, r := range recipes(t) {
 		h, err := l.AddHost(lab.HostConfig{Name: fmt.Sprintf("controller-%d", i+1), Base: base,
 			Interfaces: []lab.Interface{{Name: "eth3", Network: "management"}, {Name: "eth4", Network: "public"}}})
@@ -123,22 +121,6 @@ func recipes(t *testing.T) []recipe.Recipe {
 		all = append(all, recipe.Merge(image, own))
 	}
 	return all
-}
-
-// build builds the agent of this source as a static binary, so that it runs in any root.
-func build(t *testing.T) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ha-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/hapair/hapair/cmd/ha-agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // lay writes a node's files.

@@ -17,7 +17,7 @@ func (bn *bench) applies(a, b string) (Applied, error) {
 	return bn.Apply(bn.t.Context(), []File{{Path: bn.b.file, Data: []byte(b)}, {Path: bn.a.file, Data: []byte(a)}})
 }
 
-func TestApplyIsAllOrNone(t *testing.T) {
+func TestApplyTakesAllFilesOrNone(t *testing.T) {
 	for _, tt := range []struct {
 		a, b    string
 		verdict journal.Verdict
@@ -25,7 +25,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 		t.Run(tt.a+" "+tt.b, func(t *testing.T) {
 			t.Parallel()
 			bn := newBench(t)
-			for range 2 { // the same bytes have a verdict of their own each time
+			for range 2 { // the second time, the same bytes must get a verdict again or be unchanged
 				done, err := bn.applies(tt.a, tt.b)
 				if err != nil {
 					t.Fatal(err)
@@ -34,7 +34,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 					break
 				}
 				if done.Change == nil || done.Change.Verdict != tt.verdict || fmt.Sprint(done.Change.Targets) != "[a b]" {
-					t.Fatalf("%+v", done.Change)
+					t.Fatalf("change %+v, want %s of [a b]", done.Change, tt.verdict)
 				}
 			}
 			want := "a1 b1"
@@ -50,51 +50,51 @@ func TestApplyWithoutAVerdictChangesNothing(t *testing.T) {
 	bn := newBench(t)
 	bn.b.stopped = true
 	if done, err := bn.applies("a2", "b2"); !errors.Is(err, target.ErrNotRunning) {
-		t.Fatalf("%+v, %v", done, err)
+		t.Fatalf("Apply = %+v, %v; want ErrNotRunning", done, err)
 	}
 	bn.b.stopped = false
 	bn.consistent("a1 b1", "a1 b1")
 	if done, err := bn.applies("a1", "b1"); err != nil || !done.Unchanged {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("Apply of the same files = %+v, %v; want it unchanged", done, err)
 	}
 }
 
-func TestApplyNamesFilesThatAreNoTargets(t *testing.T) {
+func TestApplyReportsFilesOfNoTarget(t *testing.T) {
 	bn := newBench(t)
 	foreign := filepath.Join(bn.dir, "shadow")
 	done, err := bn.Apply(t.Context(), []File{{Path: bn.a.file, Data: []byte("a2")}, {Path: foreign, Data: []byte("x")}})
 	if err != nil || !strings.Contains(done.Refused, foreign) || strings.Contains(done.Refused, bn.a.file) {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("Apply = %+v, %v; want a refusal that names only %s", done, err, foreign)
 	}
 	if _, err := os.Stat(foreign); err == nil {
-		t.Error("it was written")
+		t.Error("the file of no target was written")
 	}
 	bn.consistent("a1 b1", "a1 b1")
 }
 
-// What an editor left refused is the user's: it is there again after an apply that is refused, and under another name after
-// one that is proven.
-func TestApplyLosesNothing(t *testing.T) {
+// An edit that was refused belongs to the user. A refused apply must restore it, and a proven one must keep it under another
+// name.
+func TestApplyKeepsRefusedEdits(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "bad, but mine")
 	bn.expect(journal.Refused, "a")
 	if done, err := bn.applies("a2", "broken"); err != nil || done.Change.Verdict != journal.RolledBack {
-		t.Fatalf("%+v, %v", done, err)
+		t.Fatalf("Apply of a broken file = %+v, %v; want it rolled back", done, err)
 	}
 	if got := bn.a.text(); got != "bad, but mine" {
-		t.Errorf("the file is %q", got)
+		t.Errorf("after the rollback, the file contains %q, want the refused edit", got)
 	}
 	bn.nothing()
 	if done, err := bn.applies("a2", "b2"); err != nil || done.Change.Verdict != journal.Proven {
-		t.Fatalf("%+v, %v", done, err)
+		t.Fatalf("Apply of good files = %+v, %v; want them proven", done, err)
 	}
 	if got := fmt.Sprint(bn.aside(bn.a)); !strings.Contains(got, "bad, but mine") {
-		t.Errorf("set aside: %s", got)
+		t.Errorf("files set aside contain %s, want the refused edit", got)
 	}
 	bn.consistent("a2 b2", "a2 b2")
 }
 
-func TestAnApplyThatIsKilledAtAnyPointIsAllOrNone(t *testing.T) {
+func TestKilledApplyTakesAllFilesOrNone(t *testing.T) {
 	for _, point := range []string{"staged", "put a.conf", "put b.conf", "validated", "begun", "taken a", "taken b", "proven",
 		"committed", "written", "set aside", "restored a", "restored", "taken back"} {
 		t.Run(point, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestAnApplyThatIsKilledAtAnyPointIsAllOrNone(t *testing.T) {
 				bn.consistent("a1 b1", "a2 b2")
 			}
 			if !came {
-				t.Error("no apply comes there")
+				t.Error("no apply reaches this point")
 			}
 		})
 	}

@@ -18,21 +18,21 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// service is a target whose file says how it is to be taken: "bad" is refused, "none" has no verdict, "broken" does not
-// prove, all else does.
+// service is a target whose file decides what happens: "bad" is refused, "none" gets no verdict, "broken" fails its proof,
+// and any other text is proven.
 type service struct {
 	is      string
 	file    string
-	runs    string // what it was last told to run on
+	runs    string // content of the file when it was loaded last
 	stopped bool
-	failing bool // whatever it is told to run on
-	down    bool // it does not stay up on what is broken
+	failing bool // it fails every proof
+	down    bool // it does not stay up on a broken file
 	unasked bool
 	onTake  func()
-	// onValidate is called before a verdict; answer is the verdict of the next one, whatever the file says then.
+	// onValidate is called before each verdict. answer replaces the next verdict.
 	onValidate func()
 	answer     *validator.Answer
-	since      time.Time // what take was told
+	since      time.Time // argument of the last call of Take
 }
 
 func (s *service) Name() string    { return s.is }
@@ -79,7 +79,7 @@ func (s *service) Take(_ context.Context, changed time.Time) error {
 	}
 	s.runs = s.text()
 	if s.failing || strings.Contains(s.runs, "broken") {
-		return errors.New("it did not prove")
+		return errors.New("the proof failed")
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func newBench(t *testing.T) *bench {
 	bn.Changer = New(Config{Targets: []target.Target{bn.a, bn.b}, Store: st, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	bn.write(bn.a, "a1")
 	bn.write(bn.b, "b1")
-	bn.expect(journal.Proven, "b") // the last of two: each has its first proof by itself
+	bn.expect(journal.Proven, "b") // the last of two changes: each target has its first proof alone
 	bn.runsOn("a1", "b1")
 	return bn
 }
@@ -114,7 +114,7 @@ func (bn *bench) write(s *service, text string) {
 	}
 }
 
-// round carries out what there is to do, and gives the last change. No change at all gives none.
+// round carries out all changes, and returns the last one, or nil if there is none.
 func (bn *bench) round() (*journal.Change, error) {
 	bn.t.Helper()
 	changed, err := bn.look()
@@ -137,10 +137,10 @@ func (bn *bench) expect(verdict journal.Verdict, targets ...string) journal.Chan
 	bn.t.Helper()
 	ch, err := bn.round()
 	if err != nil || ch == nil {
-		bn.t.Fatalf("%+v, %v; want %s", ch, err, verdict)
+		bn.t.Fatalf("round = %+v, %v; want %s", ch, err, verdict)
 	}
 	if ch.Verdict != verdict || fmt.Sprint(ch.Targets) != fmt.Sprint(targets) {
-		bn.t.Fatalf("%+v; want %s of %v", *ch, verdict, targets)
+		bn.t.Fatalf("change %+v, want %s of %v", *ch, verdict, targets)
 	}
 	return *ch
 }
@@ -148,14 +148,14 @@ func (bn *bench) expect(verdict journal.Verdict, targets ...string) journal.Chan
 func (bn *bench) nothing() {
 	bn.t.Helper()
 	if ch, err := bn.round(); ch != nil || err != nil {
-		bn.t.Fatalf("%+v, %v; want nothing to do", ch, err)
+		bn.t.Fatalf("round = %+v, %v; want no change", ch, err)
 	}
 }
 
 func (bn *bench) runsOn(a, b string) {
 	bn.t.Helper()
 	if bn.a.runs != a || bn.b.runs != b {
-		bn.t.Fatalf("they run on %q and %q, want %q and %q", bn.a.runs, bn.b.runs, a, b)
+		bn.t.Fatalf("the services run on %q and %q, want %q and %q", bn.a.runs, bn.b.runs, a, b)
 	}
 }
 
@@ -173,30 +173,30 @@ func (bn *bench) aside(s *service) []string {
 	return texts
 }
 
-func TestUnchangedBytesAreNoChange(t *testing.T) {
+func TestUnchangedFilesCauseNoChange(t *testing.T) {
 	bn := newBench(t)
 	bn.nothing()
 	bn.write(bn.a, "a1")
 	bn.nothing()
 }
 
-func TestABadFileIsRefusedOnceAndStays(t *testing.T) {
+func TestBadFileIsRefusedOnceAndKept(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "bad")
 	if ch := bn.expect(journal.Refused, "a"); !strings.Contains(ch.Reason, "it is bad") {
-		t.Fatalf("reason %q", ch.Reason)
+		t.Fatalf("the reason is %q", ch.Reason)
 	}
 	bn.nothing()
 	if bn.a.text() != "bad" {
-		t.Error("the file was touched")
+		t.Error("the refused file was changed")
 	}
 	bn.runsOn("a1", "b1")
-	// Taken back, it is what runs already.
+	// The service still runs on the previous file, so restoring it is not a change.
 	bn.write(bn.a, "a1")
 	bn.nothing()
 }
 
-func TestAllOrNone(t *testing.T) {
+func TestChangeTakesAllTargetsOrNone(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "bad")
@@ -208,7 +208,7 @@ func TestAllOrNone(t *testing.T) {
 	bn.runsOn("a2", "b2")
 }
 
-func TestAGoodFileIsTakenWhenTheBadOneBesideItIsTakenBack(t *testing.T) {
+func TestGoodFileIsTakenOnceTheBadOneIsReverted(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "bad")
@@ -218,7 +218,7 @@ func TestAGoodFileIsTakenWhenTheBadOneBesideItIsTakenBack(t *testing.T) {
 	bn.runsOn("a2", "b1")
 }
 
-func TestAnOldRefusedFileDoesNotHoldTheOthersUp(t *testing.T) {
+func TestOldRefusedFileDoesNotBlockOthers(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.b, "bad")
 	bn.expect(journal.Refused, "b")
@@ -226,7 +226,7 @@ func TestAnOldRefusedFileDoesNotHoldTheOthersUp(t *testing.T) {
 	bn.expect(journal.Proven, "a")
 }
 
-func TestWhatDoesNotProveIsRolledBackWithAllOfItsChange(t *testing.T) {
+func TestFailedProofRollsBackTheWholeChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "broken")
@@ -236,81 +236,81 @@ func TestWhatDoesNotProveIsRolledBackWithAllOfItsChange(t *testing.T) {
 		t.Errorf("the files are %q and %q", bn.a.text(), bn.b.text())
 	}
 	if got := fmt.Sprint(bn.aside(bn.a), bn.aside(bn.b)); got != "[a2] [broken]" {
-		t.Errorf("set aside: %s", got)
+		t.Errorf("files set aside contain %s, want [a2] [broken]", got)
 	}
 	if fi, err := os.Stat(bn.a.file); err != nil || fi.Mode().Perm() != 0o640 {
-		t.Errorf("mode %v, %v", fi.Mode(), err)
+		t.Errorf("the restored file has mode %v, %v; want 0640", fi.Mode(), err)
 	}
 	bn.nothing()
 }
 
-func TestWithoutALastKnownGoodFileNothingIsTouched(t *testing.T) {
+func TestFilesAreKeptWithoutLastKnownGoodOnes(t *testing.T) {
 	bn := newBench(t)
 	bn.Changer.store, _ = store.Open(filepath.Join(t.TempDir(), "new"))
 	bn.write(bn.a, "broken")
 	bn.expect(journal.Failed, "a")
 	if bn.a.text() != "broken" || bn.aside(bn.a) != nil {
-		t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
+		t.Errorf("the file contains %q, and files set aside %v; want broken, and none", bn.a.text(), bn.aside(bn.a))
 	}
 	bn.nothing()
 }
 
-func TestAnEditDuringTheReloadIsTheNextChange(t *testing.T) {
+func TestEditDuringReloadIsTheNextChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a3") }
 	if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-		t.Fatalf("%+v, %v; want no verdict on what is not what was judged", ch, err)
+		t.Fatalf("round = %+v, %v; want no verdict, because the file is not the validated one", ch, err)
 	}
 	bn.expect(journal.Proven, "a")
 	bn.runsOn("a3", "b1")
 	goods, err := bn.store.Goods()
 	if err != nil || goods["a"].Files[0].Digest != store.Digest([]byte("a3")) {
-		t.Errorf("%+v, %v", goods["a"], err)
+		t.Errorf("last known good files of a: %+v, %v; want a3", goods["a"], err)
 	}
 }
 
-func TestANewerEditIsKeptWhenItIsRolledBack(t *testing.T) {
+func TestRollbackKeepsNewerEdit(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "broken")
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "broken, and newer") }
 	bn.expect(journal.RolledBack, "a")
 	if got := fmt.Sprint(bn.aside(bn.a)); got != "[broken, and newer]" {
-		t.Errorf("set aside: %s", got)
+		t.Errorf("files set aside contain %s, want the newer edit", got)
 	}
 }
 
-func TestNoVerdictIsAskedForAgain(t *testing.T) {
+func TestMissingVerdictIsRetried(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "none")
 	for range 2 {
 		if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-			t.Fatalf("%+v, %v", ch, err)
+			t.Fatalf("round = %+v, %v; want no verdict", ch, err)
 		}
 	}
 	bn.b.stopped = true
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "b2")
 	if ch, err := bn.round(); ch != nil || !errors.Is(err, target.ErrNotRunning) {
-		t.Fatalf("%+v, %v", ch, err)
+		t.Fatalf("round = %+v, %v; want ErrNotRunning", ch, err)
 	}
 	bn.runsOn("a1", "b1")
 	bn.b.stopped = false
 	bn.expect(journal.Proven, "a", "b")
 }
 
-func TestWhatIsBadBeforeAnythingWasProvenIsLookedAtAgainButToldOnce(t *testing.T) {
+func TestBadFirstFilesAreRetriedButReportedOnce(t *testing.T) {
 	bn := newBench(t)
 	bn.targets[0].phase, bn.targets[0].runs = fresh, ""
 	bn.write(bn.a, "bad")
 	bn.write(bn.b, "b2")
-	bn.expect(journal.Proven, "b") // which the other does not hold up
+	bn.expect(journal.Proven, "b") // the bad file does not block it
 	if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-		t.Fatalf("%+v, %v", ch, err)
+		t.Fatalf("round = %+v, %v; want no verdict", ch, err)
 	}
 }
 
-func TestAnAgentThatEndsGivesNoVerdict(t *testing.T) {
+func TestEndingAgentGivesNoVerdict(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "broken")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -320,9 +320,9 @@ func TestAnAgentThatEndsGivesNoVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ch, err := bn.change(ctx, changed, nil, time.Now()); !errors.Is(err, ErrNoVerdict) || ch.Number != 0 {
-		t.Fatalf("%+v, %v", ch, err)
+		t.Fatalf("change = %+v, %v; want no verdict", ch, err)
 	}
 	if bn.a.text() != "broken" {
-		t.Error("the file was touched")
+		t.Error("the file was changed")
 	}
 }

@@ -64,13 +64,13 @@ func (c *Changer) look() ([]pending, error) {
 			return nil, err
 		}
 		p := pending{t, s}
-		switch t.standing(p.digest(), c.now()) {
-		case takenBack:
+		switch t.relation(p.digest(), c.now()) {
+		case restored:
 			t.judge(p.digest())
 			found = true
-		case waiting:
+		case deferred:
 			changed = append(changed, p)
-		case news:
+		case newFiles:
 			changed = append(changed, p)
 			found = true
 		}

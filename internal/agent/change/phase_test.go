@@ -11,12 +11,12 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 )
 
-// reach takes target a into each phase, as it comes about on a node.
+// reach brings target a into each phase in the way that happens on a node.
 var reach = map[phase]func(bn *bench){
 	fresh: func(bn *bench) {
 		bn.Changer.store, _ = store.Open(filepath.Join(bn.t.TempDir(), "new"))
 		bn.targets[0].state = state{}
-		bn.write(bn.a, "none") // no verdict yet
+		bn.write(bn.a, "none") // this file gets no verdict
 	},
 	proven: func(*bench) {},
 	unsettled: func(bn *bench) {
@@ -29,16 +29,16 @@ var reach = map[phase]func(bn *bench){
 	},
 }
 
-// edited saves a file again while the service loads it.
+// edited saves a file, and saves it again while the service loads it.
 func (bn *bench) edited(text string) {
 	bn.write(bn.a, text)
 	bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, text+" again") }
 	if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-		bn.t.Fatalf("%+v, %v; want no verdict", ch, err)
+		bn.t.Fatalf("round = %+v, %v; want no verdict", ch, err)
 	}
 }
 
-// panicsAt lets the next change panic at a step.
+// panicsAt makes the next change panic at a step.
 func (bn *bench) panicsAt(step string) {
 	bn.panics = &contain.Panics{}
 	bn.point = func(name string) {
@@ -47,12 +47,12 @@ func (bn *bench) panicsAt(step string) {
 		}
 	}
 	if ch, err := bn.round(); ch != nil || !contain.IsPanic(err) {
-		bn.t.Fatalf("%+v, %v; want a panic", ch, err)
+		bn.t.Fatalf("round = %+v, %v; want a panic", ch, err)
 	}
 	bn.point = nil
 }
 
-// cause brings each event about for target a, in whatever phase it is.
+// cause makes each event happen to target a, in any phase.
 var cause = map[event]func(bn *bench){
 	proves: func(bn *bench) {
 		if bn.targets[0].phase != returning {
@@ -77,7 +77,7 @@ var cause = map[event]func(bn *bench){
 			bn.edited("a4")
 			return
 		}
-		bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a4") } // an editor is faster than the rollback
+		bn.a.onTake = func() { bn.a.onTake = nil; bn.write(bn.a, "a4") } // an editor saves a file during the rollback
 		bn.expect(journal.RolledBack, "a")
 	},
 	interrupted: func(bn *bench) {
@@ -96,7 +96,7 @@ var cause = map[event]func(bn *bench){
 	},
 }
 
-// next is what the agent does next by itself, without another edit.
+// next checks what the agent does next, without another edit.
 var next = map[event]func(bn *bench){
 	proves: (*bench).nothing,
 	judged: (*bench).nothing,
@@ -104,29 +104,29 @@ var next = map[event]func(bn *bench){
 		newer := bn.a.text()
 		bn.expect(journal.Proven, "a")
 		if bn.a.runs != newer {
-			bn.t.Errorf("it runs on %q, want the newer %q", bn.a.runs, newer)
+			bn.t.Errorf("the service runs on %q, want the newer %q", bn.a.runs, newer)
 		}
 	},
 	interrupted: func(bn *bench) {
 		bn.expect(journal.Proven, "a")
 		if bn.a.runs != "a5" {
-			bn.t.Errorf("it runs on %q, want a5", bn.a.runs)
+			bn.t.Errorf("the service runs on %q, want a5", bn.a.runs)
 		}
 	},
 	interruptedReturn: func(bn *bench) {
 		bn.a.onTake = func() {
 			if got := bn.a.text(); got != "a1" {
-				bn.t.Errorf("it is to run on %q, which has failed", got)
+				bn.t.Errorf("the rollback loads %q, want a1", got)
 			}
 		}
 		bn.expect(journal.RolledBack, "a")
 		bn.a.onTake = nil
 	},
-	fails: (*bench).nothing, // for a while
+	fails: (*bench).nothing, // until its next try is due
 }
 
-// A real change takes a target through each transition of the table. From wherever it is then, the next good edit is
-// proven at once.
+// TestTransitions takes a target through each transition of the table by a real change. In every phase, the next good edit
+// must be proven at once.
 func TestTransitions(t *testing.T) {
 	for _, tt := range transitions {
 		t.Run(tt.from.String()+"/"+tt.on.String(), func(t *testing.T) {
@@ -136,22 +136,22 @@ func TestTransitions(t *testing.T) {
 			reach[tt.from](bn)
 			bn.now = func() time.Time { return clock }
 			if got := bn.targets[0].phase; got != tt.from {
-				t.Fatalf("the target is %s, want %s", got, tt.from)
+				t.Fatalf("before the event, the phase is %s, want %s", got, tt.from)
 			}
 			cause[tt.on](bn)
 			if got := bn.targets[0].phase; got != tt.to {
-				t.Errorf("the target is %s, want %s", got, tt.to)
+				t.Errorf("after the event, the phase is %s, want %s", got, tt.to)
 			}
 			goods, err := bn.store.Goods()
 			if _, has := goods["a"]; err != nil || bn.targets[0].phase == proven && !has {
-				t.Errorf("it is proven without last known good files: %v, %v", goods, err)
+				t.Errorf("the phase is proven without last known good files: %v, %v", goods, err)
 			}
 			next[tt.on](bn)
 			clock = clock.Add(time.Hour)
 			bn.write(bn.a, "a good edit")
 			bn.expect(journal.Proven, "a")
 			if bn.targets[0].phase != proven || bn.a.runs != "a good edit" {
-				t.Errorf("in the end it is %s on %q", bn.targets[0].phase, bn.a.runs)
+				t.Errorf("after a good edit, the phase is %s and the service runs on %q", bn.targets[0].phase, bn.a.runs)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// saved begins a round after a was saved, and returns when its change had its verdict.
+// saved runs a round after a file was saved, and returns its verdicts and its duration.
 func (bn *bench) saved(events <-chan struct{}) (verdicts []journal.Verdict, took time.Duration) {
 	bn.t.Helper()
 	start := time.Now()
@@ -21,17 +21,17 @@ func (bn *bench) saved(events <-chan struct{}) (verdicts []journal.Verdict, took
 	return verdicts, time.Since(start)
 }
 
-func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
+func TestSettlingWaitsForQuietUpToALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)
 		events := make(chan struct{}, 1)
 		bn.write(bn.a, "a2")
 		if verdicts, took := bn.saved(events); len(verdicts) != 1 || took != quiet {
-			t.Errorf("without events: %v after %v, want %v", verdicts, took, quiet)
+			t.Errorf("without events: verdicts %v after %v, want one after %v", verdicts, took, quiet)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan struct{})
-		go func() { // an editor that never stops
+		go func() { // an editor that saves all the time
 			defer close(stopped)
 			tick := time.NewTicker(early / 2)
 			defer tick.Stop()
@@ -50,7 +50,7 @@ func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
 		}()
 		bn.write(bn.a, "a3")
 		if verdicts, took := bn.saved(events); len(verdicts) != 1 || took != longest {
-			t.Errorf("under steady events: %v after %v, want %v", verdicts, took, longest)
+			t.Errorf("with events all the time: verdicts %v after %v, want one after %v", verdicts, took, longest)
 		}
 		cancel()
 		<-stopped
@@ -58,43 +58,43 @@ func TestSettleWaitsForQuietButNotForEver(t *testing.T) {
 		end()
 		bn.write(bn.a, "a4")
 		if changed, _, err := bn.settle(ended, make(chan struct{})); changed != nil || err != nil {
-			t.Errorf("it settled though it was to end: %v, %v", changed, err)
+			t.Errorf("settle with a canceled context = %v, %v; want no files", changed, err)
 		}
 	})
 }
 
-// Files are judged while they settle, so that a validator costs no time of its own.
-func TestFilesAreJudgedWhileTheySettle(t *testing.T) {
+// Files are validated while they settle, so that validation takes no extra time.
+func TestFilesAreValidatedWhileTheySettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)
 		asked := 0
 		bn.a.onValidate = func() { asked++; time.Sleep(quiet - early) }
 		bn.write(bn.a, "a2")
 		if verdicts, took := bn.saved(nil); len(verdicts) != 1 || verdicts[0] != journal.Proven || took != quiet || asked != 1 {
-			t.Errorf("%v after %v, judged %d times; want %v", verdicts, took, asked, quiet)
+			t.Errorf("verdicts %v after %v, validated %d times; want proven after %v, validated once", verdicts, took, asked, quiet)
 		}
 		bn.runsOn("a2", "b1")
 	})
 }
 
-// A verdict on bytes that did not stay says nothing of those that did, whether an event tells of them or not.
-func TestAnEarlyVerdictHoldsForItsBytesOnly(t *testing.T) {
-	for name, tell := range map[string]bool{"with an event": true, "without an event": false} {
+// An early verdict on bytes that changed afterwards must not be used, with or without an event for the change.
+func TestEarlyVerdictHoldsOnlyForItsBytes(t *testing.T) {
+	for name, withEvent := range map[string]bool{"with an event": true, "without an event": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				bn := newBench(t)
 				events := make(chan struct{}, 1)
 				bn.a.onValidate = func() {
 					bn.a.onValidate = nil
-					bn.write(bn.a, "bad") // after it was read
-					if tell {
+					bn.write(bn.a, "bad") // after the agent has read the file
+					if withEvent {
 						events <- struct{}{}
 					}
 				}
 				bn.a.answer = &validator.Answer{Verdict: validator.Good}
 				bn.write(bn.a, "a2")
 				if verdicts, _ := bn.saved(events); len(verdicts) != 1 || verdicts[0] != journal.Refused {
-					t.Errorf("%v, want that it is refused", verdicts)
+					t.Errorf("verdicts %v, want refused", verdicts)
 				}
 				bn.runsOn("a1", "b1")
 			})
@@ -102,21 +102,21 @@ func TestAnEarlyVerdictHoldsForItsBytesOnly(t *testing.T) {
 	}
 }
 
-// A target whose service does not run is not judged while its files settle.
-func TestNoEarlyVerdictOfAServiceThatDoesNotRun(t *testing.T) {
+// If the service of a target does not run, its files are not validated while they settle.
+func TestStoppedServiceGetsNoEarlyVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)
 		bn.a.stopped = true
-		bn.a.onValidate = func() { t.Error("it is judged") }
+		bn.a.onValidate = func() { t.Error("the file was validated") }
 		bn.write(bn.a, "a2")
-		if err := bn.Round(t.Context(), nil, func(ch journal.Change) { t.Errorf("%+v", ch) }); err == nil {
-			t.Error("it was taken over")
+		if err := bn.Round(t.Context(), nil, func(ch journal.Change) { t.Errorf("there was a change: %+v", ch) }); err == nil {
+			t.Error("Round returned no error")
 		}
 	})
 }
 
-// A program that saves all the time does not cost a validator each time.
-func TestEarlyVerdictsAreBounded(t *testing.T) {
+// A program that saves all the time must not cause a validation for each save.
+func TestEarlyVerdictsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)
 		asked := 0
@@ -126,19 +126,19 @@ func TestEarlyVerdictsAreBounded(t *testing.T) {
 		go func() {
 			for range 20 {
 				events <- struct{}{}
-				time.Sleep(quiet - early/2) // it is judged, and disturbed
+				time.Sleep(quiet - early/2) // late enough for an early validation, and too early for a change
 			}
 		}()
 		if verdicts, took := bn.saved(events); len(verdicts) != 1 || took < longest/2 || asked > mostEarly+1 {
-			t.Errorf("%v after %v, judged %d times", verdicts, took, asked)
+			t.Errorf("verdicts %v after %v, validated %d times", verdicts, took, asked)
 		}
 	})
 }
 
-func TestSettleWaitsForTheSameBytesTwice(t *testing.T) {
+func TestSettlingNeedsTheSameBytesTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bn := newBench(t)
-		go func() { // no event tells of it
+		go func() { // without an event
 			for _, text := range []string{"2", "3", "a4"} {
 				bn.write(bn.a, text)
 				time.Sleep(quiet - early)
@@ -148,7 +148,7 @@ func TestSettleWaitsForTheSameBytesTwice(t *testing.T) {
 		got, known, err := bn.settle(t.Context(), nil)
 		known.end()
 		if err != nil || len(got) != 1 || string(got[0].snapshot.Files[0].Data) != "a4" {
-			t.Fatalf("%+v, %v", got, err)
+			t.Fatalf("settle = %+v, %v; want a4", got, err)
 		}
 	})
 }

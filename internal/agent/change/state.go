@@ -46,30 +46,30 @@ const (
 	lastHold  = time.Minute
 )
 
-// standing is the relation of the files on the disk to the state of their target.
-type standing int
+// relation is the relation of the files on the disk to the state of their target.
+type relation int
 
 const (
-	news      standing = iota // they are a change
-	decided                   // they already had their verdict
-	takenBack                 // the service runs on them: the refused files were replaced by the old ones again
-	waiting                   // they are retried with the next change to any target
-	held                      // they are tried again later
+	newFiles     relation = iota // they are a change
+	judgedBefore                 // they already had their verdict
+	restored                     // the service runs on them: the refused files were replaced by the old ones again
+	deferred                     // they are retried with the next change to any target
+	held                         // they are tried again later
 )
 
-// standing returns the standing of files with a digest.
-func (s *state) standing(d digest, now time.Time) standing {
+// relation returns the relation of files with a digest.
+func (s *state) relation(d digest, now time.Time) relation {
 	switch {
 	case d == s.judged:
-		return decided
+		return judgedBefore
 	case s.phase == proven && d == s.runs:
-		return takenBack
+		return restored
 	case d == s.waits:
-		return waiting
+		return deferred
 	case s.hold != nil && s.hold.digest == d && now.Before(s.hold.until):
 		return held
 	}
-	return news
+	return newFiles
 }
 
 // loose reports whether the service runs on files that were never proven.
@@ -97,8 +97,8 @@ func (s *state) refuse(d digest, good bool) {
 	}
 }
 
-// leave records an event after which it is not known what the service runs on. The files on the disk are then a change, even if
-// they are the last known good ones.
+// leave records an event after which it is not known what the service runs on. The files on the disk are then a change, even
+// if they are the last known good ones.
 func (s *state) leave(e event) {
 	s.phase = s.phase.after(e)
 	s.runs, s.judged = "", ""

@@ -12,7 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/target"
 )
 
-// leaving is a service that is stopped after it said that it is ready.
+// leaving is a service that is stopped after it was ready.
 type leaving struct {
 	*service
 	left bool
@@ -25,9 +25,9 @@ func (l *leaving) Take(ctx context.Context, changed time.Time) error {
 	return l.service.Take(ctx, changed)
 }
 
-// A service that is restarted while its files are taken over says nothing about them: neither about an edit, nor about the
-// first files of a node, which nobody would look at again.
-func TestNobodyIsBlamedForAServiceThatIsStoppedMeanwhile(t *testing.T) {
+// If a service is restarted while its files are loaded, the result is no verdict on the files, neither on an edit nor on the
+// first files of a node.
+func TestServiceStoppedMeanwhileGivesNoVerdict(t *testing.T) {
 	for name, first := range map[string]bool{"an edit": false, "the first files": true} {
 		t.Run(name, func(t *testing.T) {
 			bn := newBench(t)
@@ -39,10 +39,10 @@ func TestNobodyIsBlamedForAServiceThatIsStoppedMeanwhile(t *testing.T) {
 			}
 			bn.write(bn.a, "a2")
 			if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-				t.Fatalf("%+v, %v", ch, err)
+				t.Fatalf("round = %+v, %v; want no verdict", ch, err)
 			}
 			if bn.a.text() != "a2" || bn.aside(bn.a) != nil {
-				t.Errorf("the file is %q, set aside %v", bn.a.text(), bn.aside(bn.a))
+				t.Errorf("the file contains %q, and files set aside %v; want a2, and none", bn.a.text(), bn.aside(bn.a))
 			}
 			l.left = false
 			bn.expect(journal.Proven, "a")

@@ -11,9 +11,9 @@ import (
 	"github.com/hapair/hapair/internal/agent/journal"
 )
 
-// An editor that saves twice in a row leaves the service on bytes that were never proven. Where the newer ones are bad the
-// service goes back: it must not stay on what nobody has judged until somebody makes a good edit.
-func TestUnprovenBytesDoNotRunOn(t *testing.T) {
+// If an editor saves twice in a row, the service may run on bytes that were never proven. If the second edit is bad, the
+// service must return to its last known good files, and must not wait for a good edit.
+func TestServiceDoesNotStayOnUnprovenBytes(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.a.onTake = func() {
@@ -21,18 +21,18 @@ func TestUnprovenBytesDoNotRunOn(t *testing.T) {
 		bn.write(bn.a, "a3 bad")
 	}
 	if _, err := bn.round(); !errors.Is(err, ErrNoVerdict) {
-		t.Fatalf("the error is %v, want that there is no verdict", err)
+		t.Fatalf("round: error %v, want no verdict", err)
 	}
 	bn.expect(journal.RolledBack, "a")
 	bn.runsOn("a1", "b1")
 	if got := bn.aside(bn.a); len(got) != 1 || got[0] != "a3 bad" {
-		t.Errorf("set aside: %q", got)
+		t.Errorf("files set aside contain %q, want a3 bad", got)
 	}
 	bn.nothing()
 }
 
-// The last known good bytes are news when they come back: the service does not run on them.
-func TestLastKnownGoodComesBackAfterUnprovenBytes(t *testing.T) {
+// After an interrupted change, restoring the last known good bytes is a change, because the service does not run on them.
+func TestLastKnownGoodAfterUnprovenBytesIsAChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.a.onTake = func() {
@@ -40,16 +40,15 @@ func TestLastKnownGoodComesBackAfterUnprovenBytes(t *testing.T) {
 		bn.write(bn.a, "a3")
 	}
 	if _, err := bn.round(); !errors.Is(err, ErrNoVerdict) {
-		t.Fatalf("the error is %v, want that there is no verdict", err)
+		t.Fatalf("round: error %v, want no verdict", err)
 	}
 	bn.write(bn.a, "a1")
 	bn.expect(journal.Proven, "a")
 	bn.runsOn("a1", "b1")
 }
 
-// An editor is faster than the rollback: what it saved is a change of its own, and what runs meanwhile is not sure to be
-// what was proven.
-func TestAnEditDuringTheRollbackIsTheNextChange(t *testing.T) {
+// If a file is saved during the rollback, the new file is another change, because the service may have loaded it.
+func TestEditDuringRollbackIsTheNextChange(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "broken")
 	takes := 0
@@ -63,24 +62,24 @@ func TestAnEditDuringTheRollbackIsTheNextChange(t *testing.T) {
 	bn.runsOn("a2", "b1")
 }
 
-// What does not prove on its last known good files either is told once, and tried again until it does.
-func TestARollbackThatFailsIsTriedAgain(t *testing.T) {
+// If the last known good files cannot be proven either, this is reported once and retried.
+func TestFailedRollbackIsRetried(t *testing.T) {
 	bn := newBench(t)
 	clock := time.Now()
 	bn.now = func() time.Time { return clock }
 	bn.a.failing = true
 	bn.write(bn.a, "a2")
 	if ch := bn.expect(journal.Failed, "a"); !strings.Contains(ch.Reason, "could not be proven") {
-		t.Errorf("%+v", ch)
+		t.Errorf("change %+v, want the reason that the last known good files could not be proven", ch)
 	}
-	bn.nothing() // it is not tried again at once
+	bn.nothing() // the next try is not due yet
 	for range 2 {
 		clock = clock.Add(time.Hour)
 		bn.round()
 	}
 	changes, err := bn.store.Changes()
 	if err != nil || len(changes) > 5 {
-		t.Errorf("%d changes are in the journal, %v: %+v", len(changes), err, changes)
+		t.Errorf("the journal has %d changes, want at most 5 (%v): %+v", len(changes), err, changes)
 	}
 	bn.a.failing = false
 	clock = clock.Add(time.Hour)
@@ -89,27 +88,27 @@ func TestARollbackThatFailsIsTriedAgain(t *testing.T) {
 	bn.nothing()
 }
 
-// A systemd that cannot be reached says nothing about the files.
-func TestNobodyIsBlamedForABusThatIsDown(t *testing.T) {
+// An unreachable systemd is no verdict on the files.
+func TestUnreachableBusGivesNoVerdict(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.write(bn.b, "b2")
 	bn.b.unasked = true
 	for range 2 {
 		if ch, err := bn.round(); ch != nil || !errors.Is(err, ErrNoVerdict) {
-			t.Fatalf("%+v, %v", ch, err)
+			t.Fatalf("round = %+v, %v; want no verdict", ch, err)
 		}
 	}
 	if bn.b.text() != "b2" {
-		t.Error("the file was touched")
+		t.Error("the file was changed")
 	}
 	bn.b.unasked = false
 	bn.expect(journal.Proven, "a", "b")
 	bn.runsOn("a2", "b2")
 }
 
-// A disk that is full keeps nobody from a good edit, and what could not be kept is kept when there is room.
-func TestADiskThatIsFull(t *testing.T) {
+// If the disk is full, a good edit is still taken. Its copy is stored as soon as there is space.
+func TestGoodEditIsTakenOnAFullDisk(t *testing.T) {
 	bn := newBench(t)
 	before, err := bn.store.Goods()
 	if err != nil {
@@ -130,27 +129,27 @@ func TestADiskThatIsFull(t *testing.T) {
 	bn.payDebts()
 	after, err := bn.store.Goods()
 	if err != nil || after["a"].Generation <= before["a"].Generation {
-		t.Errorf("%+v, %v", after["a"], err)
+		t.Errorf("last known good files: %+v, %v; want a generation after %d", after["a"], err, before["a"].Generation)
 	}
 }
 
-// A clock that was set back must not make it seem that a service was started on what was saved after its start.
-func TestAClockThatIsSetBackHidesNoEdit(t *testing.T) {
+// If the clock was set back, the agent must not assume that a service was started after its file was saved.
+func TestClockSetBackHidesNoEdit(t *testing.T) {
 	bn := newBench(t)
 	bn.write(bn.a, "a2")
 	bn.expect(journal.Proven, "a")
 	if !bn.a.since.IsZero() {
-		t.Errorf("an edit may be on already since %v", bn.a.since)
+		t.Errorf("an edit was treated as if the service might have loaded it at %v", bn.a.since)
 	}
-	bn.targets[0].state = state{} // as if nothing was known of a
+	bn.targets[0].state = state{} // as if a was never proven
 	bn.expect(journal.Proven, "a")
 	if bn.a.since.IsZero() {
-		t.Error("at the first proof it is reloaded for nothing")
+		t.Error("at the first proof, the service was reloaded although it runs on the file")
 	}
-	bn.targets[0].state = state{} // as if nothing was known of a
+	bn.targets[0].state = state{} // as if a was never proven
 	bn.now = func() time.Time { return time.Now().Add(-time.Hour) }
 	bn.expect(journal.Proven, "a")
 	if !bn.a.since.IsZero() {
-		t.Errorf("files of the future are taken for older than the service: %v", bn.a.since)
+		t.Errorf("a file with a time in the future was treated as older than the service: %v", bn.a.since)
 	}
 }

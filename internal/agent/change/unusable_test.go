@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/unusable"
 )
 
-func TestAChangeToWhatIsNotARegularFileIsRefused(t *testing.T) {
+func TestIrregularFileIsRefused(t *testing.T) {
 	for name, put := range unusable.Kinds {
 		t.Run(name, func(t *testing.T) {
 			bn := newBench(t)
@@ -24,14 +24,14 @@ func TestAChangeToWhatIsNotARegularFileIsRefused(t *testing.T) {
 			unusable.Within(t, func() {
 				ch, err := bn.round()
 				if err != nil || ch == nil || ch.Verdict != journal.Refused || !strings.Contains(ch.Reason, bn.a.file) {
-					t.Errorf("got %+v, %v", ch, err)
+					t.Errorf("round = %+v, %v; want a refusal that names %s", ch, err, bn.a.file)
 				}
 				if ch, err := bn.round(); ch != nil || err != nil {
-					t.Errorf("it is judged again: %+v, %v", ch, err)
+					t.Errorf("the second round = %+v, %v; want no change", ch, err)
 				}
 			})
 			bn.runsOn("a1", "b1")
-			// A regular file is taken over again.
+			// A regular file must be taken again.
 			if err := os.Remove(bn.a.file); err != nil {
 				t.Fatal(err)
 			}
@@ -42,8 +42,8 @@ func TestAChangeToWhatIsNotARegularFileIsRefused(t *testing.T) {
 	}
 }
 
-// The services were being taken through a change when the agent died, and then the file became something else.
-func TestARollbackSetsAsideWhatIsNotARegularFile(t *testing.T) {
+// The agent dies while the services load a change. Then the file is replaced by something that is not a regular file.
+func TestRollbackSetsIrregularFileAside(t *testing.T) {
 	for name, put := range unusable.Kinds {
 		t.Run(name, func(t *testing.T) {
 			bn := newBench(t)
@@ -63,14 +63,14 @@ func TestARollbackSetsAsideWhatIsNotARegularFile(t *testing.T) {
 			})
 			bn.runsOn("a1", "b1")
 			if aside, _ := filepath.Glob(bn.a.file + ".rejected-*"); len(aside) != 1 {
-				t.Errorf("set aside: %v", aside)
+				t.Errorf("files set aside: %v, want one", aside)
 			}
 		})
 	}
 }
 
-// An apply without a verdict is taken back at the next start, which must come also if its file is a FIFO by then.
-func TestAnAgentStartsThoughAFileOfAnApplyIsAFIFO(t *testing.T) {
+// An apply without a verdict is undone at the next start. The agent must start even if its file has become a FIFO.
+func TestAgentStartsAlthoughAnAppliedFileIsAFIFO(t *testing.T) {
 	bn := newBench(t)
 	if err := bn.store.Stage(store.Staged{Number: 9, Files: []store.StagedFile{{Path: bn.a.file, New: "x", Was: true}}}); err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func marshal(t *testing.T, c *Config) []byte {
 	return data
 }
 
-// Written, read and written again: whatever Load lost would be missing from the second file.
+// A value that Load loses would be missing in the second file.
 func TestMarshalRoundTrip(t *testing.T) {
 	for name, want := range map[string]*Config{
 		"full": sample(),
@@ -63,7 +63,7 @@ func TestMarshalRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(marshal(t, want)), string(marshal(t, got))); diff != "" {
-				t.Errorf("cannot read what was written (-want +got):\n%s", diff)
+				t.Errorf("the file differs after it was read and written again (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestParseRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bad := strings.Replace(good, c.old, c.new, 1)
 			if bad == good {
-				t.Fatalf("%q is not in the file", c.old)
+				t.Fatalf("the sample does not contain %q", c.old)
 			}
 			_, problems := Parse("agent.yaml", []byte(bad))
 			if len(problems) != 1 || !strings.Contains(problems.Error(), c.want) {
@@ -92,18 +92,18 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// A newer file may have keys that this version does not know: only the version is told.
-func TestParseNewerTellsTheVersionOnly(t *testing.T) {
+// A newer file may have keys that this version does not know. Only its version must be reported.
+func TestParseNewerReportsOnlyTheVersion(t *testing.T) {
 	_, problems := Parse("agent.yaml", []byte("apiVersion: hapair-agent/v7\nquorum: 3\n"))
 	if len(problems) != 1 || problems[0].Path != "apiVersion" {
-		t.Errorf("got %v", problems)
+		t.Errorf("Parse of a newer file: %v", problems)
 	}
 }
 
-func TestLoadOfNoFile(t *testing.T) {
+func TestLoadMissingFile(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "agent.yaml"))
 	if err == nil || !strings.Contains(err.Error(), "cannot read the agent's configuration") {
-		t.Errorf("got %v", err)
+		t.Errorf("Load of a missing file: %v", err)
 	}
 }
 
@@ -121,10 +121,10 @@ func FuzzParse(f *testing.F) {
 		}
 		out, err := c.Marshal()
 		if err != nil {
-			t.Fatalf("cannot write what was read: %v", err)
+			t.Fatalf("cannot write a file that was read: %v", err)
 		}
 		if _, problems := Parse("agent.yaml", out); problems.HasErrors() {
-			t.Fatalf("cannot read what was written: %v\n%s", problems, out)
+			t.Fatalf("cannot read a file that was written: %v\n%s", problems, out)
 		}
 	})
 }

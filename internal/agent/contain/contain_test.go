@@ -13,7 +13,7 @@ import (
 
 var errOther = errors.New("no panic")
 
-// The same files are tried again later each time, others soon, and nothing at once.
+// After a panic, the same files are retried later each time, and other files soon.
 func TestRetry(t *testing.T) {
 	var r Retry
 	now := time.Now()
@@ -22,7 +22,7 @@ func TestRetry(t *testing.T) {
 	ok := func(want bool, after time.Duration) {
 		t.Helper()
 		if got := r.Due(now.Add(after), digest); got != want {
-			t.Errorf("due %v after the panic: %v, want %v", after, got, want)
+			t.Errorf("retry of the same files %v after the panic: %v, want %v", after, got, want)
 		}
 	}
 	ok(true, 0)
@@ -46,7 +46,7 @@ func TestRetry(t *testing.T) {
 	ok(true, 0)
 }
 
-func TestKeepBeginsAgainLaterEachTime(t *testing.T) {
+func TestKeepRestartsLaterEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Panics
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -57,21 +57,21 @@ func TestKeepBeginsAgainLaterEachTime(t *testing.T) {
 			panic("y")
 		})
 		if n := len(began); n < 10 || n > 25 {
-			t.Fatalf("it began %d times in an hour", n)
+			t.Fatalf("the part was started %d times in an hour", n)
 		}
 		for i, want := range []time.Duration{2, 4, 8} {
 			if got := began[i+1].Sub(began[i]); got != want*time.Second {
-				t.Errorf("it began again after %v, want %d s", got, want)
+				t.Errorf("the part was restarted after %v, want %d s", got, want)
 			}
 		}
 		if got := p.List(); len(got) != 1 || got[0].Count != len(began) {
-			t.Errorf("the status has %+v", got)
+			t.Errorf("reported panics: %+v", got)
 		}
 	})
 }
 
-// The stack is logged once a minute, however often the same panic comes.
-func TestAPanicIsLoggedWithItsStack(t *testing.T) {
+// The stack of a panic is logged at most once a minute.
+func TestPanicIsLoggedWithItsStack(t *testing.T) {
 	var log strings.Builder
 	now := time.Now()
 	p := &Panics{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now }}
@@ -79,12 +79,12 @@ func TestAPanicIsLoggedWithItsStack(t *testing.T) {
 		p.Guard("x", func() { thisOnePanics() })
 	}
 	if got := strings.Count(log.String(), "thisOnePanics"); got != 1 {
-		t.Errorf("the stack is there %d times:\n%s", got, log.String())
+		t.Errorf("within a minute, the stack was logged %d times:\n%s", got, log.String())
 	}
 	now = now.Add(logAgain)
 	p.Guard("x", func() { thisOnePanics() })
 	if got := strings.Count(log.String(), "thisOnePanics"); got != 2 || !strings.Contains(log.String(), "count=101") {
-		t.Errorf("the stack is there %d times:\n%s", got, log.String())
+		t.Errorf("after a minute, the stack was logged %d times:\n%s", got, log.String())
 	}
 }
 

@@ -30,7 +30,7 @@ func serve(t *testing.T, handle Handler) string {
 	return path
 }
 
-func TestAskGetsTheResult(t *testing.T) {
+func TestAskReturnsTheResult(t *testing.T) {
 	path := serve(t, func(_ context.Context, req Request) (any, error) {
 		if req.Command != "status" {
 			return nil, errors.New("cannot do that")
@@ -39,20 +39,20 @@ func TestAskGetsTheResult(t *testing.T) {
 	})
 	var s Status
 	if err := Ask(t.Context(), path, Request{Command: "status"}, &s); err != nil || s.Node != "controller_1" {
-		t.Fatalf("%+v, %v", s, err)
+		t.Fatalf("Ask = %+v, %v; want the status of controller_1", s, err)
 	}
 	if err := Ask(t.Context(), path, Request{Command: "dance"}, &s); err == nil || err.Error() != "cannot do that" {
-		t.Fatalf("got %v, want the daemon's own words", err)
+		t.Fatalf("Ask returned %v, want the daemon's error", err)
 	}
 	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o660 {
-		t.Errorf("mode %v, %v", fi.Mode(), err)
+		t.Errorf("the socket has mode %v, %v", fi.Mode(), err)
 	}
 }
 
-func TestAskSaysThatNoDaemonAnswers(t *testing.T) {
+func TestAskReportsThatNoDaemonAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	if err := Ask(t.Context(), path, Request{Command: "status"}, nil); !errors.Is(err, ErrNoDaemon) {
-		t.Errorf("no socket: %v", err)
+		t.Errorf("Ask without a socket: %v", err)
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -62,11 +62,11 @@ func TestAskSaysThatNoDaemonAnswers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := Ask(ctx, path, Request{Command: "status"}, nil); !errors.Is(err, ErrNoDaemon) {
-		t.Errorf("silence: %v", err)
+		t.Errorf("Ask of a daemon that does not answer: %v", err)
 	}
 }
 
-func TestServeSurvivesNonsense(t *testing.T) {
+func TestServeSurvivesInvalidRequests(t *testing.T) {
 	path := serve(t, func(context.Context, Request) (any, error) { return "fine", nil })
 	for _, nonsense := range []string{"", "\n", "{", "[]", strings.Repeat("[", 100000)} {
 		c, err := net.Dial("unix", path)
@@ -78,11 +78,11 @@ func TestServeSurvivesNonsense(t *testing.T) {
 	}
 	var s string
 	if err := Ask(t.Context(), path, Request{Command: "status"}, &s); err != nil || s != "fine" {
-		t.Fatalf("%q, %v", s, err)
+		t.Fatalf("Ask after an invalid request = %q, %v; want fine", s, err)
 	}
 }
 
-func TestListenTakesTheSocketOfADeadDaemon(t *testing.T) {
+func TestListenReplacesTheSocketOfADeadDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	first, err := Listen(path)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// FuzzAsk answers a client with any bytes: it ends in time, with an error or a whole result.
+// FuzzAsk answers a client with any bytes. Ask must return in time, with an error or a complete result.
 func FuzzAsk(f *testing.F) {
 	for _, answer := range []string{
 		`{"result": {"cluster": "c", "vips": [{"name": "v", "held": true}]}}`, `{"error": "no"}`, `{}`, `{"result": null}`, `{"result": []}`, `[]`, `{"result": {"vips": [{`, "\x00", "",
@@ -43,7 +43,7 @@ func FuzzAsk(f *testing.F) {
 		var s Status
 		err := Ask(ctx, path, Request{Command: "status"}, &s)
 		if ctx.Err() != nil {
-			t.Errorf("no end within 5 s: %v", err)
+			t.Errorf("Ask did not return within 5 s: %v", err)
 		}
 	})
 }

@@ -33,7 +33,7 @@ func TestJudge(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		make func(s *Status)
-		want string // the one problem; "" for none
+		want string // the one problem; "" if there is none
 	}{
 		"well":                     {func(*Status) {}, ""},
 		"a panic":                  {panicked(5 * time.Minute), "a part of the agent panicked: round: index out of range"},

@@ -23,9 +23,9 @@ var (
 	other  = net.HardwareAddr{2, 0, 0, 0, 0, 9}
 )
 
-// world is a machine and its link.
+// world is a machine and the network on its link.
 type world struct {
-	mu    sync.Mutex // the time that a test lets pass is no order of memory
+	mu    sync.Mutex // waiting in the test's clock does not order memory accesses
 	held  []vip.Held
 	who   []net.HardwareAddr
 	err   error
@@ -52,7 +52,7 @@ func (w *world) watch() *Watch {
 	}
 }
 
-// in runs f beside a running Watch, in a time of its own.
+// in runs f while a Watch runs, with a clock that only the test advances.
 func in(t *testing.T, f func(w *world, watch *Watch, pass func(time.Duration))) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
@@ -75,79 +75,79 @@ func in(t *testing.T, f func(w *world, watch *Watch, pass func(time.Duration))) 
 	})
 }
 
-func TestOnlyAHolderAsks(t *testing.T) {
+func TestOnlyTheHolderAsks(t *testing.T) {
 	in(t, func(w *world, watch *Watch, pass func(time.Duration)) {
 		w.held = []vip.Held{{Interface: "eth3", Address: public.Address}, {Interface: "eth4", Address: netip.MustParseAddr("192.168.1.7")}}
 		if pass(20 * time.Second); w.asked != 0 {
-			t.Fatalf("asked %d times about what is not held", w.asked)
+			t.Fatalf("asked %d times about addresses that are not held or not VIPs", w.asked)
 		}
 		w.held = append(w.held, public)
 		if pass(time.Second + time.Millisecond); w.asked != 1 {
-			t.Fatalf("asked %d times within a second after it became the holder", w.asked)
+			t.Fatalf("asked %d times in the first second as holder, want 1", w.asked)
 		}
 		if pass(20 * time.Second); w.asked != 5 {
-			t.Fatalf("asked %d times in 20 s more", w.asked)
+			t.Fatalf("asked %d times after 20 s more, want 5", w.asked)
 		}
 		if w.log.Len() != 0 {
-			t.Errorf("said %s", &w.log)
+			t.Errorf("logged %s", &w.log)
 		}
 	})
 }
 
-func TestAnotherHolder(t *testing.T) {
+func TestOtherHolderIsReported(t *testing.T) {
 	in(t, func(w *world, watch *Watch, pass func(time.Duration)) {
 		w.held, w.who = []vip.Held{public}, []net.HardwareAddr{other}
 		pass(30 * time.Second)
 		if got, err := watch.Others(public); err != nil || !slices.Equal(got, []string{other.String()}) {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("other holders: %v, %v; want one", got, err)
 		}
 		if got, err := watch.Others(vip.Held{Interface: "eth4"}); got != nil || err != nil {
-			t.Errorf("of another address: %v, %v", got, err)
+			t.Errorf("other holders of another address: %v, %v; want none", got, err)
 		}
 		w.err = errors.New("network is down")
 		pass(30 * time.Second)
 		if got, err := watch.Others(public); err == nil || len(got) != 1 {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("after an error, other holders: %v, %v; want the last ones, and the error", got, err)
 		}
 		w.who, w.err = nil, nil
 		pass(30 * time.Second)
 		if got, err := watch.Others(public); err != nil || got != nil {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("without an answer, other holders: %v, %v; want none", got, err)
 		}
 		for _, once := range []string{"another machine answers", "network is down", "no other machine answers any more"} {
 			if n := strings.Count(w.log.String(), once); n != 1 {
-				t.Errorf("said %q %d times:\n%s", once, n, &w.log)
+				t.Errorf("logged %q %d times, want once:\n%s", once, n, &w.log)
 			}
 		}
 	})
 }
 
-func TestAnAddressGivenAway(t *testing.T) {
+func TestAddressThatIsGivenAwayHasNoDuplicate(t *testing.T) {
 	in(t, func(w *world, watch *Watch, pass func(time.Duration)) {
 		w.held, w.who = []vip.Held{public}, []net.HardwareAddr{other}
 		pass(2 * time.Second)
 		w.held = nil
 		pass(2 * time.Second)
 		if got, err := watch.Others(public); got != nil || err != nil {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("other holders of an address that is not held: %v, %v; want none", got, err)
 		}
 	})
 }
 
-func TestTheOneBeforeStillAnswers(t *testing.T) {
+func TestOneAnswerOfThePreviousHolderIsIgnored(t *testing.T) {
 	in(t, func(w *world, watch *Watch, pass func(time.Duration)) {
 		ask := watch.Ask
 		watch.Ask = func(ctx context.Context, iface string, addr netip.Addr) ([]net.HardwareAddr, error) {
 			who, err := ask(ctx, iface, addr)
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.who = nil // it has let go by the next time
+			w.who = nil // the previous holder has removed the address before the next question
 			return who, err
 		}
 		w.held, w.who = []vip.Held{public}, []net.HardwareAddr{other}
 		pass(10 * time.Second)
 		if got, _ := watch.Others(public); got != nil || w.log.Len() > 0 {
-			t.Errorf("%v, said %s", got, &w.log)
+			t.Errorf("other holders %v, logged %s; want none", got, &w.log)
 		}
 	})
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// guarded is a machine of files, whose haproxy and keepalived judge them by a word: bad, none or missing (an interface).
+// guarded is a machine with temporary files. Its haproxy and keepalived judge a file by its first word: bad, none, missing
+// (an interface is missing) or anything else.
 type guarded struct {
 	node  target.Node
 	store string
@@ -30,7 +31,7 @@ type guarded struct {
 	keep  string // keepalived.conf
 	asks  int
 	log   bytes.Buffer
-	// before is called before each verdict.
+	// before is called at the beginning of each validation.
 	before func()
 }
 
@@ -56,7 +57,7 @@ func newGuarded(t *testing.T) *guarded {
 	return g
 }
 
-// run judges all files beside the one that is named last, as a program does that reads certificates and includes.
+// run judges the file named last, together with the certificate or the includes, as the real programs do.
 func (g *guarded) run(_ context.Context, name string, args ...string) (validator.Result, error) {
 	g.asks++
 	g.before()
@@ -95,11 +96,11 @@ func (g *guarded) want(path, content string) {
 		return
 	}
 	if err != nil || string(b) != content {
-		g.t.Errorf("%s holds %q, want %q (%v)", path, b, content, err)
+		g.t.Errorf("%s contains %q, want %q (%v)", path, b, content, err)
 	}
 }
 
-// of is the guard of a target.
+// of returns the guard of a target.
 func (g *guarded) of(name string) *Guard {
 	g.t.Helper()
 	t, err := g.node.Target(name)
@@ -109,7 +110,7 @@ func (g *guarded) of(name string) *Guard {
 	return &Guard{Target: t, Store: g.store, Now: time.Now, Log: slog.New(slog.NewTextHandler(&g.log, nil))}
 }
 
-// prove makes what is there the last known good state of a target.
+// prove makes the present files the last known good ones of a target.
 func (g *guarded) prove(name string) {
 	g.t.Helper()
 	s, err := store.Open(g.store)
@@ -129,18 +130,18 @@ func (g *guarded) prove(name string) {
 	}
 }
 
-// aside are the names under which files were set aside.
+// aside returns the paths of the files that were set aside.
 func (g *guarded) aside() []string {
 	found, _ := filepath.Glob(filepath.Join(filepath.Dir(g.conf), "*.rejected-*"))
 	return found
 }
 
-func TestAGuardReplacesOnlyWhatIsBadByWhatIsGood(t *testing.T) {
+func TestGuardReplacesOnlyBadFilesByGoodOnes(t *testing.T) {
 	tests := map[string]struct {
-		conf, cert string // as they lie there; "-": they do not
-		good       string // what haproxy says of the good file now
+		conf, cert string // content of the files before the start; "-" if there is no file
+		good       string // verdict on the last known good file at this start
 		proven     bool
-		after      string // haproxy.cfg afterwards
+		after      string // content of haproxy.cfg after the guard
 		asks       int
 		told       bool
 	}{
@@ -178,45 +179,45 @@ func TestAGuardReplacesOnlyWhatIsBadByWhatIsGood(t *testing.T) {
 			err := g.of("haproxy").BeforeStart(t.Context())
 			g.want(g.conf, tt.after)
 			if g.asks != tt.asks {
-				t.Errorf("haproxy was asked %d times, want %d", g.asks, tt.asks)
+				t.Errorf("the guard validated %d times, want %d", g.asks, tt.asks)
 			}
 			changes, _ := store.At(g.store).Changes()
 			if !tt.told {
 				if len(changes) > 0 || g.aside() != nil {
-					t.Errorf("%+v, %v", changes, g.aside())
+					t.Errorf("changes %+v, files set aside %v; want none", changes, g.aside())
 				}
 				return
 			}
 			g.want(g.cert, "good")
 			if err != nil || len(changes) != 1 || changes[0].Verdict != journal.RolledBack || changes[0].Number != 1 || fmt.Sprint(changes[0].Targets) != "[haproxy]" {
-				t.Fatalf("%v, %+v", err, changes)
+				t.Fatalf("BeforeStart: %v, changes %+v; want change 1 of haproxy rolled back", err, changes)
 			}
 			for _, a := range g.aside() {
 				if !strings.Contains(changes[0].Reason, a) || !strings.Contains(g.log.String(), a) {
-					t.Errorf("%s is told neither in %q nor in\n%s", a, changes[0].Reason, &g.log)
+					t.Errorf("%s is missing in the reason %q or in the log:\n%s", a, changes[0].Reason, &g.log)
 				}
 			}
 			if f, _, err := target.ReadFile(g.conf); err != nil || f.Mode != 0o640 || f.UID != 0 || f.GID != 1 {
-				t.Errorf("haproxy.cfg has mode %v, user %d, group %d (%v); want those that were proven", f.Mode, f.UID, f.GID, err)
+				t.Errorf("haproxy.cfg has mode %v, user %d, group %d (%v); want those of the proven file", f.Mode, f.UID, f.GID, err)
 			}
 		})
 	}
 }
 
-func TestAGuardLeavesAFileThatOnlyWaitsForAnInterface(t *testing.T) {
+func TestGuardKeepsFileThatOnlyLacksAnInterface(t *testing.T) {
 	g := newGuarded(t)
 	g.prove("keepalived")
 	g.put(g.keep, "missing", 0o600)
 	if err := g.of("keepalived").BeforeStart(t.Context()); err == nil || !strings.Contains(err.Error(), "no verdict") {
-		t.Errorf("got %v", err)
+		t.Errorf("BeforeStart: %v, want no verdict", err)
 	}
 	g.want(g.keep, "missing")
 	if err := g.of("keepalived").BeforeReload(t.Context()); err == nil || !strings.Contains(err.Error(), "eth9") {
-		t.Errorf("the reload is not refused: %v", err)
+		t.Errorf("BeforeReload: %v, want the missing interface", err)
 	}
 }
 
-func TestAnIncludeIsTakenAwayOnlyWhereItIsBad(t *testing.T) {
+func TestGuardSetsOnlyBadIncludesAside(t *testing.T) {
 	for content, stays := range map[string]bool{"good, too": true, "bad": false} {
 		g := newGuarded(t)
 		g.put(g.keep, "good\ninclude include-*.conf\n", 0o600)
@@ -231,19 +232,19 @@ func TestAnIncludeIsTakenAwayOnlyWhereItIsBad(t *testing.T) {
 		if stays {
 			g.want(extra, content)
 		} else if g.want(extra, ""); len(g.aside()) != 2 {
-			t.Errorf("set aside: %v", g.aside())
+			t.Errorf("files set aside: %v, want two", g.aside())
 		}
 	}
 }
 
-func TestAFileSavedMeanwhileIsLeftAlone(t *testing.T) {
+func TestGuardKeepsFileSavedMeanwhile(t *testing.T) {
 	g := newGuarded(t)
 	g.prove("haproxy")
 	g.put(g.conf, "bad", 0o640)
 	g.before = func() {
-		if g.asks == 2 { // of the good one
-			// By rename, and on another thread: what is mounted over the file in the guard's own namespace must not be in the
-			// editor's way.
+		if g.asks == 2 { // while the guard validates the last known good file
+			// The file is renamed by another thread, because the guard mounts another file over it in a namespace of its own
+			// thread.
 			renamed := make(chan error)
 			go func() {
 				g.put(g.conf+"~", "saved meanwhile", 0o640)
@@ -256,12 +257,12 @@ func TestAFileSavedMeanwhileIsLeftAlone(t *testing.T) {
 	}
 	err := g.of("haproxy").BeforeStart(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
-		t.Errorf("got %v\n%s", err, &g.log)
+		t.Errorf("BeforeStart: %v, want that the file changed meanwhile\n%s", err, &g.log)
 	}
 	g.want(g.conf, "saved meanwhile")
 }
 
-func TestALinkThatLeadsNowhereIsSetAside(t *testing.T) {
+func TestGuardSetsDanglingLinkAside(t *testing.T) {
 	g := newGuarded(t)
 	g.prove("haproxy")
 	os.Remove(g.conf)
@@ -273,8 +274,8 @@ func TestALinkThatLeadsNowhereIsSetAside(t *testing.T) {
 	}
 	g.want(g.conf, "good")
 	if a := g.aside(); len(a) != 1 {
-		t.Errorf("set aside: %v", a)
+		t.Errorf("files set aside: %v, want one", a)
 	} else if to, err := os.Readlink(a[0]); to != "nowhere" {
-		t.Errorf("the link leads to %q (%v)", to, err)
+		t.Errorf("the link that was set aside points to %q (%v), want nowhere", to, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/unusable"
 )
 
-func TestAGuardReplacesWhatIsNotARegularFile(t *testing.T) {
+func TestGuardReplacesIrregularFile(t *testing.T) {
 	for name, put := range unusable.Kinds {
 		t.Run(name, func(t *testing.T) {
 			for _, certificate := range []bool{false, true} {
@@ -28,7 +28,7 @@ func TestAGuardReplacesWhatIsNotARegularFile(t *testing.T) {
 				}
 				unusable.Within(t, func() {
 					if err := g.of("haproxy").BeforeReload(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
-						t.Errorf("the reload is not refused by name: %v", err)
+						t.Errorf("BeforeReload: %v, want an error that names %s", err, path)
 					}
 					if err := g.of("haproxy").BeforeStart(t.Context()); err != nil {
 						t.Error(err)
@@ -36,14 +36,14 @@ func TestAGuardReplacesWhatIsNotARegularFile(t *testing.T) {
 				})
 				g.want(path, "good")
 				if a := g.aside(); len(a) != 1 || !strings.HasPrefix(a[0], path) {
-					t.Errorf("set aside: %v", a)
+					t.Errorf("files set aside: %v, want one", a)
 				}
 			}
 		})
 	}
 }
 
-func TestIncludesOfIncludesAreFilesOfTheTarget(t *testing.T) {
+func TestTargetHasIncludesOfIncludes(t *testing.T) {
 	g := newGuarded(t)
 	dir := filepath.Dir(g.keep)
 	g.put(g.keep, "include a.conf\n", 0o600)
@@ -58,7 +58,7 @@ func TestIncludesOfIncludesAreFilesOfTheTarget(t *testing.T) {
 	}
 	unusable.Within(t, func() {
 		if err := g.of("keepalived").BeforeReload(t.Context()); err == nil || !strings.Contains(err.Error(), c+": is a FIFO") {
-			t.Errorf("got %v", err)
+			t.Errorf("BeforeReload: %v, want that %s is a FIFO", err, c)
 		}
 	})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
-// bench is a runner whose jobs are functions of the test.
+// bench is a Runner whose jobs are functions of the test.
 type bench struct {
 	*Runner
 	started chan Job // each job that was started
@@ -26,10 +26,10 @@ type bench struct {
 
 	mu    sync.Mutex
 	state State
-	kills map[string]func() // by the unit of a job that runs
+	kills map[string]func() // by the unit of a running job
 }
 
-// buffer takes what is logged.
+// buffer collects the log.
 type buffer struct {
 	mu  sync.Mutex
 	all strings.Builder
@@ -81,7 +81,7 @@ func newBench(t *testing.T, interval time.Duration, job func(ctx context.Context
 	return b
 }
 
-// becomes has keepalived tell a state.
+// becomes makes keepalived report a state.
 func (b *bench) becomes(state keepalived.State) {
 	b.mu.Lock()
 	b.state = State{state, 254}
@@ -109,22 +109,22 @@ func TestEachChangeRunsTheCommand(t *testing.T) {
 		b.becomes(state)
 		j := b.next(t)
 		if got := strings.Join(j.Argv, " "); got != "/usr/local/sbin/eip --id 7 INSTANCE VI_public "+string(state)+" 254" {
-			t.Errorf("%s: it runs %s", state, got)
+			t.Errorf("for %s, the Runner runs %s", state, got)
 		}
 		if !slices.Contains(j.Env, "HAPAIR_VIP=public") || !slices.Contains(j.Env, "HAPAIR_REASON=change") {
-			t.Errorf("%s: its environment is %q", state, j.Env)
+			t.Errorf("for %s, the environment is %q", state, j.Env)
 		}
-		b.Look() // nothing has changed
+		b.Look() // the state has not changed
 	}
 	if len(b.started) > 0 {
-		t.Errorf("it runs once more: %v", <-b.started)
+		t.Errorf("the command runs again without a change: %v", <-b.started)
 	}
 	if b.Status("none") != nil {
 		t.Error("a VIP without a command has a status")
 	}
 }
 
-// On the holder the command runs again and again, also after it failed. Elsewhere it runs once.
+// On the holder, the command is repeated, also after it failed. On the other nodes it runs once.
 func TestHolderRunsTheCommandAgain(t *testing.T) {
 	b := newBench(t, 5*time.Millisecond, func(context.Context, Job, *os.File) error { return errors.New("it ended with status 3") })
 	b.becomes(keepalived.Master)
@@ -134,26 +134,26 @@ func TestHolderRunsTheCommandAgain(t *testing.T) {
 			want = "HAPAIR_REASON=change"
 		}
 		if j := b.next(t); !slices.Contains(j.Env, want) {
-			t.Errorf("run %d: want %s in %q", n, want, j.Env)
+			t.Errorf("run %d: want %s in the environment %q", n, want, j.Env)
 		}
 	}
 	b.becomes(keepalived.Backup)
-	for !slices.Contains(b.next(t).Env, "HAPAIR_STATE=BACKUP") { // runs that were started before
+	for !slices.Contains(b.next(t).Env, "HAPAIR_STATE=BACKUP") { // runs that were started before the change
 	}
 	time.Sleep(50 * time.Millisecond) // ten intervals
 	if len(b.started) > 0 {
-		t.Errorf("the command runs again on a node without the VIP: %v", <-b.started)
+		t.Errorf("the command is repeated on a node without the VIP: %v", <-b.started)
 	}
 	if s := b.Status("public"); s.State != "BACKUP" || s.Why != "it ended with status 3" || s.Runs < 5 || s.Failures != s.Runs {
-		t.Errorf("its status is %+v", s)
+		t.Errorf("the command's status is %+v", s)
 	}
 	if n := strings.Count(b.logged.String(), "failed"); n != 2 {
 		t.Errorf("the same failure is logged %d times, want once for each state:\n%s", n, b.logged)
 	}
 }
 
-// A run that hangs is ended when it runs for a state that is over.
-func TestHangingCommandIsEndedByTheNextChange(t *testing.T) {
+// A command that hangs must be killed when the state changes.
+func TestNextChangeEndsAHangingCommand(t *testing.T) {
 	b := newBench(t, time.Hour, func(ctx context.Context, j Job, _ *os.File) error {
 		if slices.Contains(j.Env, "HAPAIR_STATE=MASTER") {
 			<-ctx.Done()
@@ -165,11 +165,11 @@ func TestHangingCommandIsEndedByTheNextChange(t *testing.T) {
 	b.next(t)
 	b.becomes(keepalived.Backup)
 	if j := b.next(t); !slices.Contains(j.Env, "HAPAIR_STATE=BACKUP") {
-		t.Errorf("after the change it runs with %q", j.Env)
+		t.Errorf("after the change, the command runs with %q", j.Env)
 	}
 }
 
-// A command that systemd did not start is tried again, whatever the state is.
+// A command that systemd did not start must be retried, whatever the state is.
 func TestCommandThatDidNotStartIsTriedAgain(t *testing.T) {
 	n := 0
 	b := newBench(t, 5*time.Millisecond, func(context.Context, Job, *os.File) error {
@@ -184,7 +184,7 @@ func TestCommandThatDidNotStartIsTriedAgain(t *testing.T) {
 	}
 	time.Sleep(50 * time.Millisecond) // ten intervals
 	if len(b.started) > 0 {
-		t.Error("it runs again after it has run")
+		t.Error("the command runs again after it succeeded")
 	}
 }
 
@@ -206,6 +206,6 @@ func TestOutputIsBoundedAndMasked(t *testing.T) {
 		t.Errorf("the log is:\n%.2000s", log)
 	}
 	if n := strings.Count(log, "on_change says"); n != maxLines || len(log) > 20000 {
-		t.Errorf("%d lines of output are logged, %d bytes", n, len(log))
+		t.Errorf("%d lines of output with %d bytes are logged", n, len(log))
 	}
 }

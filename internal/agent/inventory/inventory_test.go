@@ -39,7 +39,7 @@ func TestList(t *testing.T) {
 	shown := map[string]bool{"/etc/haproxy/haproxy.cfg": true, "/etc/apt/x": true}
 	for i, f := range inv.Files {
 		if f.Path != paths[i] || f.Shown != shown[f.Path] || f.Shown != (f.Content != nil) {
-			t.Errorf("%+v", f)
+			t.Errorf("file %+v, want the content only of files that may be shown", f)
 		}
 		if read := f.Path != "/etc/none" && f.Path != "/etc"; read != (len(f.Digest) == 64) {
 			t.Errorf("%s has the digest %q", f.Path, f.Digest)
@@ -57,7 +57,7 @@ func TestListRefuses(t *testing.T) {
 		"too many":        {Paths: make([]string, MaxPaths+1)},
 	} {
 		if _, err := List(t.TempDir(), req); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: want an error", name)
 		}
 	}
 }

@@ -22,26 +22,26 @@ var (
 	testPeer = netip.MustParseAddr("192.168.56.102")
 )
 
-// pair is a node with a peer that takes the VIP as soon as the node gives it away or resigns, if it is well.
+// pair is a node and a working peer, which takes the VIP as soon as the node gives it away or resigns.
 type pair struct {
 	*Service
 	given      bool
-	weak       bool // the node's priority has fallen
-	firm       bool // it cannot fall: keepalived.conf has no holder's file
+	weak       bool // the node's priority was lowered
+	fixed      bool // the priority cannot be lowered: keepalived.conf has no holder's file
 	resigned   int
 	moved      bool // the peer has taken the VIP over
 	there      bool // the peer answers for its own address
 	takes      bool
-	stuck      bool // this node's keepalived does not release
+	stuck      bool // this node's keepalived does not remove the VIP
 	clock      time.Time
-	gaveBefore bool // the VIP was off this node before a peer had it, and before the mark was there
+	gaveBefore bool // the VIP was removed from this node before the peer had it, and before the mark existed
 	state      keepalived.State
-	looks      int // at the states
+	looks      int // number of calls of States
 }
 
 func (p *pair) Close() error { return nil }
 
-// Heard hears the peer, which then yields to this node's higher priority.
+// Heard reports whether the peer was heard. It then backs down before this node's higher priority.
 func (p *pair) Heard() bool { return p.resigned > 0 && p.takes }
 
 func newPair(t *testing.T) *pair {
@@ -83,14 +83,14 @@ func newPair(t *testing.T) *pair {
 		},
 	}
 	p.Runs = func() keepalived.File {
-		if p.firm {
+		if p.fixed {
 			return keepalived.Read([]byte(conf))
 		}
 		return keepalived.Read([]byte(conf + "track_file holder {\n file " + file + "\n weight 3\n}\n"))
 	}
 	p.Weaken = func(words map[string]string) error {
-		if words != nil && !p.firm && words["VI_public"] != "-84\n" {
-			t.Errorf("the priority falls by %v", words)
+		if words != nil && !p.fixed && words["VI_public"] != "-84\n" {
+			t.Errorf("the holder's files get %v, want -84 for VI_public", words)
 		}
 		p.weak = len(words) > 0
 		return nil
@@ -115,15 +115,15 @@ func TestMaintenance(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set     func(p *pair)
 		force   bool
-		refused string // in the reason; empty: it is on
+		refused string // part of the reason; empty if maintenance begins
 	}{
 		"a peer takes over":                       {},
 		"no peer is there":                        {set: func(p *pair) { p.there = false }, refused: "no peer answers (controller_2): the virtual IPs stay here"},
 		"the peer does not take over":             {set: func(p *pair) { p.takes = false }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
-		"the peer does not take over, firm":       {set: func(p *pair) { p.takes, p.firm = false, true }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
-		"a peer takes over, firm":                 {set: func(p *pair) { p.firm = true }},
+		"the peer does not take over, fixed":      {set: func(p *pair) { p.takes, p.fixed = false, true }, refused: "no peer takes over 192.168.1.32: the virtual IPs stay here"},
+		"a peer takes over, fixed":                {set: func(p *pair) { p.fixed = true }},
 		"keepalived does not release":             {set: func(p *pair) { p.stuck = true }, refused: "no peer takes over"},
-		"keepalived does not release, firm":       {set: func(p *pair) { p.stuck, p.firm = true, true }, refused: "does not release"},
+		"keepalived does not release, fixed":      {set: func(p *pair) { p.stuck, p.fixed = true, true }, refused: "does not release"},
 		"no peer is there, and it must be":        {set: func(p *pair) { p.there, p.takes = false, false }, force: true},
 		"the peer does not take over, it must be": {set: func(p *pair) { p.takes = false }, force: true},
 		"a peer behind a router takes over":       {set: func(p *pair) { p.networks = func() ([]network, error) { return nil, nil } }},
@@ -141,19 +141,19 @@ func TestMaintenance(t *testing.T) {
 				t.Fatal(err)
 			}
 			if on := tt.refused == ""; done.On != on || p.marked() != on || p.given != on || p.weak {
-				t.Errorf("%+v, marked: %v, given away: %v, weak: %v", done, p.marked(), p.given, p.weak)
+				t.Errorf("on = %+v, marked: %v, given away: %v, priority lowered: %v", done, p.marked(), p.given, p.weak)
 			}
 			if tt.refused != "" && (!strings.Contains(done.Refused, tt.refused) || !strings.Contains(done.Refused, "--force")) {
-				t.Errorf("refused: %s", done.Refused)
+				t.Errorf("refused with %q", done.Refused)
 			}
 			if p.gaveBefore {
 				t.Error("the VIP was given away before a peer had it")
 			}
 			if took, most := time.Since(start), 2*p.patience()+time.Second; took > most {
-				t.Errorf("it took %v, want %v at most", took, most)
+				t.Errorf("on took %v, want at most %v", took, most)
 			}
 			if back, err := p.off(t.Context()); err != nil || (back.Note == "") != done.On || back.Refused != "" || p.given || p.marked() {
-				t.Errorf("off: %+v, %v", back, err)
+				t.Errorf("off = %+v, %v", back, err)
 			}
 		})
 	}
@@ -172,7 +172,7 @@ func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
 		return map[string]keepalived.State{"VI_public": p.state}
 	}
 	if done, err := p.off(t.Context()); err != nil || done.Refused != "" || p.looks != 3 {
-		t.Errorf("%+v, %v after %d looks", done, err, p.looks)
+		t.Errorf("off = %+v, %v after %d calls of States, want success after 3", done, err, p.looks)
 	}
 	if err := Set(p.Mark, NewMark(p.clock, 0)); err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestOffWaitsUntilTheNodeCanTakeOver(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if done, err := p.off(ctx); err != nil || !strings.Contains(done.Refused, "cannot take over yet: VI_public is FAULT") || p.marked() {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("off = %+v, %v; want that the node cannot take over", done, err)
 	}
 }
 
@@ -189,36 +189,36 @@ func TestMaintenanceEnds(t *testing.T) {
 	p := newPair(t)
 	done, err := p.on(t.Context(), Request{On: true, For: time.Hour})
 	if err != nil || !done.Until.Equal(p.clock.Add(time.Hour)) {
-		t.Fatalf("%+v, %v", done, err)
+		t.Fatalf("on = %+v, %v; want an end after an hour", done, err)
 	}
 	p.clock = p.clock.Add(59 * time.Minute)
 	if err := p.Expire(); err != nil || !p.marked() {
-		t.Fatalf("it ended too soon: %v", err)
+		t.Fatalf("maintenance ended after 59 minutes: %v", err)
 	}
-	// what is said again holds from now on
+	// a second call replaces the end
 	if done, err = p.on(t.Context(), Request{On: true, For: time.Hour}); err != nil || !done.On {
-		t.Fatalf("%+v, %v", done, err)
+		t.Fatalf("the second on = %+v, %v", done, err)
 	}
 	p.clock = p.clock.Add(2 * time.Minute)
 	if err := p.Expire(); err != nil || !p.marked() {
-		t.Fatalf("it ended too soon: %v", err)
+		t.Fatalf("maintenance ended before its new end: %v", err)
 	}
 	p.clock = p.clock.Add(58 * time.Minute)
 	if err := p.Expire(); err != nil || p.marked() || p.given {
-		t.Fatalf("it goes on: %v", err)
+		t.Fatalf("maintenance has not ended: %v", err)
 	}
 }
 
-func TestMaintenanceThatCannotBeMarkedTakesTheVIPsBack(t *testing.T) {
+func TestFailureToMarkTakesTheVIPsBack(t *testing.T) {
 	p := newPair(t)
 	p.Mark = filepath.Join(t.TempDir(), "missing", "maintenance")
 	if done, err := p.on(t.Context(), Request{On: true}); err == nil || p.given {
-		t.Errorf("%+v, %v, given away: %v", done, err, p.given)
+		t.Errorf("on without a mark = %+v, %v, given away: %v", done, err, p.given)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p = newPair(t)
 	p.addresses = func() ([]vip.Held, error) { cancel(); return nil, errors.New("the agent ends") }
 	if done, err := p.on(ctx, Request{On: true}); err == nil || p.given || p.marked() {
-		t.Errorf("%+v, %v, given away: %v", done, err, p.given)
+		t.Errorf("on when the agent ends = %+v, %v, given away: %v", done, err, p.given)
 	}
 }

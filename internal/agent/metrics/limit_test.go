@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// from dials with an address of this machine's loopback.
+// from dials from an address of this machine's loopback.
 func from(t *testing.T, source, url string) net.Conn {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
@@ -25,7 +25,7 @@ func from(t *testing.T, source, url string) net.Conn {
 	return c
 }
 
-// ask asks over a connection and leaves it open.
+// ask sends a request over a connection, and leaves it open.
 func ask(c net.Conn) error {
 	c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := fmt.Fprint(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
@@ -38,8 +38,8 @@ func ask(c net.Conn) error {
 	return err
 }
 
-// One client, or several, fill all places in each way that there is; another source is answered at once each time.
-func TestNoSourceKeepsTheOthersOut(t *testing.T) {
+// One or several clients occupy all connections in different ways. Another source must get its answer at once.
+func TestOneSourceCannotBlockOthers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		sources int
 		use     func(t *testing.T, c net.Conn)
@@ -62,14 +62,14 @@ func TestNoSourceKeepsTheOthersOut(t *testing.T) {
 				t.Errorf("another source got no answer: %v", err)
 			}
 			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("the answer took %v", took)
+				t.Errorf("the answer to another source took %v", took)
 			}
 		})
 	}
 }
 
-// A source is a /64 of IPv6, so one host cannot be many.
-func TestAnIPv6SourceIsItsNetwork(t *testing.T) {
+// All addresses of an IPv6 /64 are one source, so that one host does not count as many.
+func TestIPv6SourceIsASlash64(t *testing.T) {
 	l := newLimited(nil, nil)
 	admit := func(remote string) (*counted, bool) {
 		source, ok := l.allowed(end{local: "[2001:db8::1]:9736", remote: remote})
@@ -79,29 +79,29 @@ func TestAnIPv6SourceIsItsNetwork(t *testing.T) {
 		c := &counted{owner: l, source: source, state: http.StateIdle, since: time.Now()}
 		victim, ok := l.admit(c)
 		if !ok {
-			t.Errorf("%s has no place", remote)
+			t.Errorf("%s was not admitted", remote)
 		}
 		return victim, ok
 	}
 	for i := range perSource {
 		if victim, _ := admit(fmt.Sprintf("[2001:db8:1::%d]:1", i+1)); victim != nil {
-			t.Errorf("connection %d took another's place", i)
+			t.Errorf("connection %d replaced another one", i)
 		}
 	}
 	victim, _ := admit("[2001:db8:1:0:ffff::9]:1")
 	if want := netip.MustParsePrefix("2001:db8:1::/64"); victim == nil || victim.source != want || len(l.open) != perSource {
-		t.Errorf("%v left for one more of its network, and %d are open", victim, len(l.open))
+		t.Errorf("one more connection of the network replaced %v, and %d are open", victim, len(l.open))
 	}
 	if victim, _ := admit("[2001:db8:1:1::9]:1"); victim != nil {
-		t.Error("another network took a place of this one's")
+		t.Error("a connection of another network replaced one of this network")
 	}
 	if got, _ := l.allowed(end{local: "[::ffff:192.0.2.1]:1", remote: "[::ffff:192.0.2.7]:1"}); got != netip.MustParsePrefix("192.0.2.7/32") {
-		t.Errorf("an IPv4 address in IPv6 is the source %v", got)
+		t.Errorf("an IPv4 address mapped to IPv6 is the source %v", got)
 	}
 }
 
-// What is being answered is not broken off for a source that has as much.
-func TestAnAnswerIsNotBrokenOff(t *testing.T) {
+// If all sources have equally many connections, a request that is being answered must not be interrupted for a new one.
+func TestAnswerIsNotInterrupted(t *testing.T) {
 	l := newLimited(nil, nil)
 	for i := range connections {
 		c := &counted{owner: l, source: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), state: http.StateActive, since: time.Now()}
@@ -110,6 +110,6 @@ func TestAnAnswerIsNotBrokenOff(t *testing.T) {
 		}
 	}
 	if victim, ok := l.admit(&counted{owner: l, source: netip.MustParsePrefix("198.51.100.1/32")}); ok || victim != nil {
-		t.Errorf("%v left", victim)
+		t.Errorf("the new connection replaced %v, want it refused", victim)
 	}
 }

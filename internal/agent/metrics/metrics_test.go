@@ -18,7 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/revision"
 )
 
-// everything is a snapshot that has a value for each metric.
+// everything is a snapshot with a value for each metric.
 func everything() Snapshot {
 	at := time.Unix(1700000000, 0)
 	return Snapshot{
@@ -45,12 +45,12 @@ func TestWrite(t *testing.T) {
 	}
 	for _, m := range All() {
 		if !strings.Contains(b.String(), "# TYPE "+m.Name+" "+m.Type+"\n"+m.Name) {
-			t.Errorf("no value of %s", m.Name)
+			t.Errorf("the metric %s has no value", m.Name)
 		}
 	}
 	for name := range samples(everything()) {
 		if !strings.Contains(b.String(), "\n"+name) {
-			t.Errorf("%s has a value and is no metric", name)
+			t.Errorf("%s has a value, but is not a metric", name)
 		}
 	}
 	for _, line := range []string{
@@ -78,31 +78,31 @@ func TestWrite(t *testing.T) {
 		`process_cpu_seconds_total 1.5`,
 	} {
 		if !strings.Contains(b.String(), "\n"+line+"\n") {
-			t.Errorf("no line %s in\n%s", line, &b)
+			t.Errorf("the line %s is missing in\n%s", line, &b)
 		}
 	}
 	form := regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="([^"\\\n]|\\["\\n])*"(,[a-z_]+="([^"\\\n]|\\["\\n])*")*\})? [0-9.e+-]+)$`)
 	for line := range strings.Lines(b.String()) {
 		if !form.MatchString(strings.TrimSuffix(line, "\n")) {
-			t.Errorf("not as Prometheus reads it: %s", line)
+			t.Errorf("Prometheus cannot read the line %s", line)
 		}
 	}
 }
 
-func TestAnEmptyNodeHasMetrics(t *testing.T) {
+func TestEmptyNodeHasMetrics(t *testing.T) {
 	var b bytes.Buffer
 	if err := Write(&b, Snapshot{}); err != nil || !strings.Contains(b.String(), "hapair_haproxy_up 0\n") {
-		t.Errorf("%v:\n%s", err, &b)
+		t.Errorf("metrics of an empty node: %v:\n%s", err, &b)
 	}
 }
 
 func TestSelf(t *testing.T) {
 	if p := Self(); !p.OK || p.Resident < 1<<20 || p.OpenFiles < 3 {
-		t.Errorf("%+v", p)
+		t.Errorf("the process's own figures are %+v", p)
 	}
 }
 
-// serve answers on loopback, and gives the URL.
+// serve starts a server on loopback, and returns its URL.
 func serve(t *testing.T, s *Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -132,11 +132,11 @@ func TestServer(t *testing.T) {
 		body, _ := io.ReadAll(res.Body)
 		res.Body.Close()
 		if res.StatusCode != 200 || !strings.Contains(string(body), "hapair_haproxy_up 1\n") || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
-			t.Fatalf("%s %v:\n%s", res.Status, res.Header, body)
+			t.Fatalf("GET /metrics: %s %v:\n%s", res.Status, res.Header, body)
 		}
 	}
 	if collected > 3 {
-		t.Errorf("it looked %d times for 5 questions in one moment", collected)
+		t.Errorf("the server collected %d times for 5 requests at once, want 1", collected)
 	}
 	for path, want := range map[string]int{"/": 404, "/metrics/x": 404} {
 		res, err := http.Get(url + path)
@@ -144,17 +144,17 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if res.Body.Close(); res.StatusCode != want {
-			t.Errorf("%s: %s", path, res.Status)
+			t.Errorf("GET %s: %s, want %d", path, res.Status, want)
 		}
 	}
 	if res, err := http.Post(url+"/metrics", "text/plain", nil); err != nil || res.StatusCode != 405 {
-		t.Errorf("a POST: %v, %v", res, err)
+		t.Errorf("POST: %v, %v", res, err)
 	}
 }
 
 func TestManyConnections(t *testing.T) {
 	url := serve(t, &Server{Log: slog.New(slog.DiscardHandler), Collect: func(context.Context) Snapshot { return Snapshot{} }})
-	for range 3 * connections { // some do nothing but stay
+	for range 3 * connections { // some clients only keep their connection open
 		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// end is one end of a connection as a listener sees it.
+// end is an end of a connection with fixed addresses.
 type end struct {
 	net.Conn
 	local, remote string
@@ -198,10 +198,10 @@ func TestAllowed(t *testing.T) {
 		{"[fd00:57::1]:9736", "[fd00:57::2]:40000", false},
 	} {
 		if _, got := l.allowed(end{local: tt.local, remote: tt.remote}); got != tt.want {
-			t.Errorf("%s asks %s: %v", tt.remote, tt.local, got)
+			t.Errorf("a request from %s to %s is allowed: %v", tt.remote, tt.local, got)
 		}
 	}
 	if _, ok := (&limited{}).allowed(end{local: "192.0.2.1:1", remote: "198.51.100.1:1"}); !ok {
-		t.Error("without a list not everyone may ask")
+		t.Error("without a list, a request was refused")
 	}
 }

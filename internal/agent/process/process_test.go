@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestExitedTellsWhenAProcessEnds(t *testing.T) {
+func TestExitedReportsTheEndOfAProcess(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -18,7 +18,7 @@ func TestExitedTellsWhenAProcessEnds(t *testing.T) {
 	defer done()
 	select {
 	case <-ended:
-		t.Fatal("it has not ended")
+		t.Fatal("the end of a running process was reported")
 	default:
 	}
 	cmd.Process.Kill()
@@ -26,9 +26,9 @@ func TestExitedTellsWhenAProcessEnds(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		t.Fatal("its end was not noticed")
+		t.Fatal("the end of the process was not reported")
 	}
 	if _, _, err := Exited(cmd.Process.Pid); err == nil {
-		t.Error("a process that is gone can be watched")
+		t.Error("Exited returned no error for a process that has ended")
 	}
 }

@@ -42,7 +42,7 @@ func TestRound(t *testing.T) {
 				Unresolved: func([]netip.Addr) ([]neighbor.Entry, error) { return tt.lost, nil },
 				Greet:      func(_ neighbor.Entry, from netip.Addr) error { greeted = append(greeted, from); return tt.err }}
 			if next := w.round(); next != tt.nextLook {
-				t.Errorf("it looks again after %v, want %v", next, tt.nextLook)
+				t.Errorf("the next round is after %v, want %v", next, tt.nextLook)
 			}
 			if want := map[bool][]netip.Addr{true: {own}}[tt.greeted]; !slices.Equal(greeted, want) {
 				t.Errorf("asked from %v, want %v", greeted, want)
@@ -51,7 +51,7 @@ func TestRound(t *testing.T) {
 	}
 }
 
-func TestAnErrorIsLoggedOnce(t *testing.T) {
+func TestErrorIsLoggedOnce(t *testing.T) {
 	var log strings.Builder
 	fails := errors.New("netlink is full")
 	w := &Watch{Peers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -61,6 +61,6 @@ func TestAnErrorIsLoggedOnce(t *testing.T) {
 		w.round()
 	}
 	if n := strings.Count(log.String(), "netlink is full"); n != 1 {
-		t.Errorf("the log has it %d times:\n%s", n, log.String())
+		t.Errorf("the error was logged %d times:\n%s", n, log.String())
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
-// fake is a haproxy with two servers that notes what was set.
+// fake is a haproxy with two servers that records commands.
 type fake struct {
 	mu  sync.Mutex
 	pid int
@@ -41,7 +41,7 @@ func (f *fake) answer(command string) string {
 	return "\n"
 }
 
-// restart makes haproxy another process, which has forgotten everything.
+// restart makes haproxy another process without the states that were set.
 func (f *fake) restart() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,54 +76,55 @@ func TestStatesSurvive(t *testing.T) {
 		return done
 	}
 	if done := ask(control.ServerDrain, "none", 0); !strings.Contains(done.Refused, "No such server") || len(k.List()) != 0 {
-		t.Errorf("an unknown server: %+v", done)
+		t.Errorf("drain of an unknown server: %+v, want it refused", done)
 	}
 	if done := ask(control.ServerDrain, "w2", 0); done.Set != "drain" {
-		t.Errorf("%+v", done)
+		t.Errorf("drain = %+v", done)
 	}
 	if done := ask(control.ServerWeight, "w2", 0); done.Set != "drain, weight 0" {
-		t.Errorf("%+v", done)
+		t.Errorf("weight = %+v", done)
 	}
 	if done := ask(control.ServerDisable, "w1", 0); done.Set != "disable" || len(done.Kept) != 2 {
-		t.Errorf("%+v", done)
+		t.Errorf("disable = %+v", done)
 	}
 	k.look(t.Context())
 	if got := f.has("web/w1"); got != "state maint;" {
-		t.Errorf("w1 was set to %q, and haproxy is the same process", got)
+		t.Errorf("w1 was set to %q although haproxy was not restarted", got)
 	}
 
 	f.restart()
-	k = open() // the agent was restarted, too
+	k = open() // the agent was restarted too
 	k.look(t.Context())
 	if got, want := f.has("web/w2")+f.has("web/w1"), "weight 0;state drain;state maint;"; got != want {
-		t.Errorf("after a restart %q was set, want %q", got, want)
+		t.Errorf("after a restart of haproxy, %q was set, want %q", got, want)
 	}
 
 	if done := ask(control.ServerReady, "w2", 0); done.Set != "ready" || len(done.Kept) != 1 {
-		t.Errorf("%+v", done)
+		t.Errorf("ready = %+v", done)
 	}
 	if got, want := f.has("web/w2"), "weight 0;state drain;state ready;weight 100%;"; got != want {
-		t.Errorf("%q was set, want %q", got, want)
+		t.Errorf("after another restart, %q was set, want %q", got, want)
 	}
 	f.restart()
 	k = open()
 	k.look(t.Context())
 	if got := f.has("web/w2"); got != "" {
-		t.Errorf("a server that is ready again was set to %q", got)
+		t.Errorf("after ready, the server was set to %q", got)
 	}
 }
 
-// TestAServerThatIsGone keeps the state of a server that the configuration does not have any more, says so, and forgets it.
-func TestAServerThatIsGone(t *testing.T) {
+// TestStateOfARemovedServer removes a server from the configuration. Its state must be kept with a reason, until the
+// operator makes it ready.
+func TestStateOfARemovedServer(t *testing.T) {
 	f := &fake{pid: 7, set: map[string]string{}}
 	k := &Keeper{File: filepath.Join(t.TempDir(), "servers.json"), Master: haproxy.Socket(haproxytest.Answering(t, f.answer)), Log: slog.New(slog.DiscardHandler),
 		Now: time.Now, states: []control.ServerState{{Backend: "web", Server: "old", State: control.ServerDrain}}}
 	k.look(t.Context())
 	if why := k.List()[0].Why; !strings.Contains(why, "No such server") {
-		t.Errorf("the reason is %q", why)
+		t.Errorf("the reason for the removed server is %q", why)
 	}
 	if done, err := k.Answer(t.Context(), control.ServerRequest{Action: control.ServerReady, Backend: "web", Server: "old"}); err != nil || len(done.Kept) != 0 {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("ready of the removed server = %+v, %v", done, err)
 	}
 }
 
@@ -137,10 +138,10 @@ func TestBadRequests(t *testing.T) {
 		{Action: "explode", Backend: "web", Server: "w1"},
 	} {
 		if done, err := k.Answer(t.Context(), req); err == nil {
-			t.Errorf("%+v: %+v", req, done)
+			t.Errorf("request %+v = %+v, want an error", req, done)
 		}
 	}
 	if f.has("web/w1") != "" {
-		t.Errorf("%q was set", f.has("web/w1"))
+		t.Errorf("an invalid request set %q", f.has("web/w1"))
 	}
 }

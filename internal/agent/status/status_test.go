@@ -27,7 +27,7 @@ func (u units) Reload(context.Context, string) error                  { return e
 func (u units) Restart(context.Context, string) error                 { return errors.New("not asked for") }
 func (u units) Service(context.Context, string) (systemd.Unit, error) { return u.unit, nil }
 
-// newObserver looks at a node whose files lie in a directory of the test.
+// newObserver returns an Observer of a node whose files are in a directory of the test.
 func newObserver(t *testing.T) (*Observer, *config.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,13 +65,13 @@ func TestFilesAreComparedWithTheLastKnownGoodOnes(t *testing.T) {
 				return ct
 			}
 		}
-		t.Fatal("there is no target haproxy")
+		t.Fatal("the status has no target haproxy")
 		return control.Target{}
 	}
 	want := func(state string, drift bool) {
 		t.Helper()
 		if ct := haproxy(); ct.Active != "active" || ct.Drift != drift || ct.Files[0].Path != path || ct.Files[0].State != state {
-			t.Errorf("%+v, want %s", ct, state)
+			t.Errorf("files %+v, want the state %s", ct, state)
 		}
 	}
 	want("missing", false)
@@ -93,7 +93,7 @@ func TestFilesAreComparedWithTheLastKnownGoodOnes(t *testing.T) {
 	want("missing", true)
 }
 
-// What only the daemon knows is not guessed without it.
+// Without the daemon, values that only it has must be omitted.
 func TestWithAndWithoutTheDaemon(t *testing.T) {
 	o, _ := newObserver(t)
 	if err := o.Store.Append(journal.Change{Number: 4, Verdict: journal.RolledBack}); err != nil {
@@ -101,10 +101,10 @@ func TestWithAndWithoutTheDaemon(t *testing.T) {
 	}
 	s := o.Observe(t.Context())
 	if len(s.Instances) != 1 || s.Instances[0].State != control.Unknown || s.Instances[0].Why != "only the daemon receives the states of keepalived" || s.Daemon.Running {
-		t.Errorf("without it: %+v, %+v", s.Instances, s.Daemon)
+		t.Errorf("without the daemon: %+v, %+v", s.Instances, s.Daemon)
 	}
 	if s.Versions.Keepalived != "2.2.8" || s.HAProxy.Why == "" || s.LastChange.Number != 4 {
-		t.Errorf("%+v", s)
+		t.Errorf("the status is %+v", s)
 	}
 	last := &journal.Change{Number: 3, Verdict: journal.Proven}
 	var panics contain.Panics
@@ -117,12 +117,12 @@ func TestWithAndWithoutTheDaemon(t *testing.T) {
 		}}
 	s = o.Observe(t.Context())
 	if !s.Daemon.Running || s.Daemon.PID != 9 || len(s.Daemon.Panics) != 1 || len(s.Instances) != 1 || s.Instances[0].State != "BACKUP" || s.Instances[0].Why != "" {
-		t.Errorf("with it: %+v, %+v", s.Daemon, s.Instances)
+		t.Errorf("with the daemon: %+v, %+v", s.Daemon, s.Instances)
 	}
-	if s.LastChange.Number != 4 { // a guard has written it since
-		t.Errorf("the last change is %+v", s.LastChange)
+	if s.LastChange.Number != 4 { // a guard has added a change after the daemon's
+		t.Errorf("the last change is %+v, want the guard's", s.LastChange)
 	}
 	if last = (&journal.Change{Number: 5, Verdict: journal.Failed}); o.Observe(t.Context()).LastChange.Number != 5 {
-		t.Error("the last change is not the daemon's, which could not be written")
+		t.Error("the last change is not the daemon's, which could not be recorded yet")
 	}
 }

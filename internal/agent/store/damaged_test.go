@@ -15,7 +15,7 @@ var when = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
 const suffix = ".damaged-20260301T100000.000000000Z"
 
-func TestADamagedManifestIsSetAsideWithItsBytes(t *testing.T) {
+func TestDamagedManifestIsSetAside(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"empty":   func(p string) error { return os.WriteFile(p, nil, 0o600) },
 		"cut off": func(p string) error { return os.Truncate(p, 20) },
@@ -43,20 +43,20 @@ func TestADamagedManifestIsSetAsideWithItsBytes(t *testing.T) {
 		}
 		found, err := s.SetAside(when)
 		if err != nil || len(found) != 1 || !strings.HasSuffix(found[0].Error(), "set aside as "+s.good()+suffix) || !strings.Contains(found[0].Error(), "manifest.json") {
-			t.Fatalf("%s: got %v, %v", name, found, err)
+			t.Fatalf("%s: Open = %v, %v", name, found, err)
 		}
 		if goods, err := s.Goods(); len(goods) != 0 || err != nil {
-			t.Errorf("%s: the store is not new: %v, %v", name, goods, err)
+			t.Errorf("%s: the store is not empty: %v, %v", name, goods, err)
 		}
-		// Not even the next commit takes the bytes away.
+		// The next commit must not delete the damaged files either.
 		if err := s.Commit(map[string]Good{"haproxy": good(2, "/h", "two")}); err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s: commit: %v", name, err)
 		}
 		if b, err := os.ReadFile(filepath.Join(s.good()+suffix, g.Files[0].Digest)); string(b) != "one" {
-			t.Errorf("%s: the bytes are lost: %q, %v", name, b, err)
+			t.Errorf("%s: the damaged files were deleted: %q, %v", name, b, err)
 		}
 		if found, err := s.SetAside(when); found != nil || err != nil {
-			t.Errorf("%s: a store that is well: %v, %v", name, found, err)
+			t.Errorf("%s: opening the repaired store: %v, %v", name, found, err)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 	}
 	found, err := s.SetAside(when)
 	if err != nil || len(found) != 3 {
-		t.Fatalf("got %v, %v", found, err)
+		t.Fatalf("files set aside: %v, %v", found, err)
 	}
 	if err := s.Append(journal.Change{Number: 1}); err != nil {
 		t.Error(err)
@@ -78,11 +78,11 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 	if err := os.WriteFile(s.staged(), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Another file of that name is there.
+	// a file with this name exists already
 	if found, err := s.SetAside(when); err == nil || found != nil {
-		t.Errorf("got %v, %v", found, err)
+		t.Errorf("the second time, files set aside: %v, %v", found, err)
 	}
 	if found, err := s.SetAside(when.Add(time.Second)); err != nil || len(found) != 1 {
-		t.Errorf("got %v, %v", found, err)
+		t.Errorf("the third time, files set aside: %v, %v", found, err)
 	}
 }

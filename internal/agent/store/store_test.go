@@ -25,7 +25,7 @@ func good(n int, path, data string) Good {
 	return Good{n, time.Unix(int64(n), 0).UTC(), []File{{Path: path, Digest: Digest([]byte(data)), Mode: 0o640, UID: 1, GID: 2, Data: []byte(data)}}}
 }
 
-func TestCommitTakesAllTargetsOverAndKeepsTheOthers(t *testing.T) {
+func TestCommitReplacesOnlyItsTargets(t *testing.T) {
 	s := open(t)
 	first := map[string]Good{"haproxy": good(1, "/h", "one"), "keepalived": good(1, "/k", "secret")}
 	if err := s.Commit(first); err != nil {
@@ -37,7 +37,7 @@ func TestCommitTakesAllTargetsOverAndKeepsTheOthers(t *testing.T) {
 	}
 	goods, err := At(s.dir).Goods()
 	if err != nil || len(goods) != 2 {
-		t.Fatalf("%+v, %v", goods, err)
+		t.Fatalf("last known good files: %+v, %v; want two targets", goods, err)
 	}
 	for name, want := range map[string]Good{"haproxy": second, "keepalived": first["keepalived"]} {
 		got, err := s.Fill(goods[name])
@@ -45,13 +45,13 @@ func TestCommitTakesAllTargetsOverAndKeepsTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", name, diff)
+			t.Errorf("last known good files of %s (-want +got): %s", name, diff)
 		}
 	}
-	// What no target names any more is gone, and nobody but root reads the rest.
+	// Only files that a target names are kept, and only root can read them.
 	entries, err := os.ReadDir(filepath.Join(s.dir, "good"))
 	if err != nil || len(entries) != 3 {
-		t.Fatalf("%d files, %v; want two and the manifest", len(entries), err)
+		t.Fatalf("the store has %d files, %v; want two and the manifest", len(entries), err)
 	}
 	for _, e := range entries {
 		if fi, err := e.Info(); err != nil || fi.Mode().Perm() != 0o600 {
@@ -59,11 +59,11 @@ func TestCommitTakesAllTargetsOverAndKeepsTheOthers(t *testing.T) {
 		}
 	}
 	if fi, err := os.Stat(filepath.Join(s.dir, "good")); err != nil || fi.Mode().Perm() != 0o700 {
-		t.Errorf("mode %v, %v", fi.Mode(), err)
+		t.Errorf("the store has mode %v, %v", fi.Mode(), err)
 	}
 }
 
-func TestFillRefusesWhatIsNotWhatWasProven(t *testing.T) {
+func TestFillRefusesChangedBytes(t *testing.T) {
 	s := open(t)
 	g := good(1, "/h", "one")
 	if err := s.Commit(map[string]Good{"haproxy": g}); err != nil {
@@ -73,30 +73,30 @@ func TestFillRefusesWhatIsNotWhatWasProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Fill(g); err == nil {
-		t.Error("damaged bytes were taken")
+		t.Error("Fill accepted changed bytes")
 	}
 	for _, digest := range []string{"", "../../etc/shadow", g.Files[0].Digest[:60]} {
 		bad := g
 		bad.Files = []File{{Path: "/h", Digest: digest}}
 		if _, err := s.Fill(bad); err == nil {
-			t.Errorf("%q was read", digest)
+			t.Errorf("the manifest %q was accepted", digest)
 		}
 	}
 }
 
-func TestGoodsRefusesADamagedOrNewerManifest(t *testing.T) {
+func TestGoodsRefusesDamagedOrNewerManifest(t *testing.T) {
 	s := open(t)
 	for _, content := range []string{"", "{", `{"version": 2}`} {
 		if err := os.WriteFile(s.good("manifest.json"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if g, err := s.Goods(); err == nil {
-			t.Errorf("%q was read as %v", content, g)
+			t.Errorf("the manifest %q was read as %v, want an error", content, g)
 		}
 	}
 }
 
-func TestJournalSurvivesALineThatACrashCutOff(t *testing.T) {
+func TestJournalSurvivesATruncatedLine(t *testing.T) {
 	s := open(t)
 	append1 := func(n int) {
 		t.Helper()
@@ -116,7 +116,7 @@ func TestJournalSurvivesALineThatACrashCutOff(t *testing.T) {
 	append1(3)
 	changes, err := s.Changes()
 	if err != nil || len(changes) != 2 || changes[0].Number != 1 || changes[1].Number != 3 {
-		t.Fatalf("%+v, %v; want changes 1 and 3", changes, err)
+		t.Fatalf("the journal has %+v, %v; want changes 1 and 3", changes, err)
 	}
 }
 
@@ -130,10 +130,10 @@ func TestJournalIsBounded(t *testing.T) {
 	}
 	fi, err := os.Stat(s.journal())
 	if err != nil || fi.Size() > maxJournal+8192 {
-		t.Fatalf("%d bytes, %v; want %d at most", fi.Size(), err, maxJournal+8192)
+		t.Fatalf("the journal has %d bytes, %v; want at most %d", fi.Size(), err, maxJournal+8192)
 	}
 	changes, err := s.Changes()
 	if err != nil || len(changes) == 0 || changes[len(changes)-1].Number != 3*maxJournal/4096 {
-		t.Fatalf("%d changes, %v; want the last one to be there", len(changes), err)
+		t.Fatalf("the journal has %d changes, %v; want the last one among them", len(changes), err)
 	}
 }

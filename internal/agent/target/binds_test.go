@@ -25,8 +25,8 @@ func TestBindable(t *testing.T) {
 	}
 }
 
-// TestBindableTakesEveryFormOfIPv6 tries the binds themselves: each of these made the agent panic once.
-func TestBindableTakesEveryFormOfIPv6(t *testing.T) {
+// Each of these addresses made the agent panic in an earlier version.
+func TestBindableAcceptsEveryFormOfIPv6(t *testing.T) {
 	for _, tt := range []struct{ bind, want string }{
 		{"[::1]:65002", ""},
 		{"::1:65002", ""},
@@ -50,18 +50,18 @@ func TestBindableTakesEveryFormOfIPv6(t *testing.T) {
 	}
 }
 
-// Two proxies may have one address on two interfaces.
-func TestBindableTellsInterfacesApart(t *testing.T) {
+// Two proxies may bind the same address on two interfaces.
+func TestBindableDistinguishesInterfaces(t *testing.T) {
 	const conf = "frontend a\n bind :::65003 interface lo\nfrontend b\n bind :::65003\n"
 	if err := bindable(conf); err != nil {
 		t.Error(err)
 	}
 	if err := bindable(strings.ReplaceAll(conf, " interface lo", "")); err == nil {
-		t.Error("one address in two proxies was let through")
+		t.Error("the same address in two proxies was accepted")
 	}
 }
 
-func TestBindableNamesWhatIsTaken(t *testing.T) {
+func TestBindableNamesAddressInUse(t *testing.T) {
 	for _, addr := range []string{"[::1]:0", "[::]:0", "127.0.0.1:0"} {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestBindableNamesWhatIsTaken(t *testing.T) {
 		}
 		defer l.Close()
 		if err := bindable("frontend a\n bind " + l.Addr().String() + "\n"); err == nil || !strings.Contains(err.Error(), "is taken by another program") {
-			t.Errorf("%v: %v", l.Addr(), err)
+			t.Errorf("bind to an address in use, %v: %v", l.Addr(), err)
 		}
 	}
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
-// master is haproxy's master with its table of processes; a reload makes it another.
+// master is haproxy's master with its list of processes, which a reload replaces.
 type master struct {
 	mu      sync.Mutex
 	table   string
-	after   string // the table after a reload
+	after   string // the list after a reload
 	started time.Time
 	reloads int
 	logs    string
@@ -75,12 +75,12 @@ const (
 	failed26 = table26 + "4 master 1 [failed: 1] 0d 2.6\n# workers\n7 worker 1 0d 2.6\n"
 )
 
-func TestAReloadOfHAProxyIsProvenByItsMaster(t *testing.T) {
+func TestMasterProvesAReload(t *testing.T) {
 	edited := time.Unix(1000, 0)
 	tests := map[string]struct {
 		m       *master
 		reloads int
-		want    string // of the error; empty: proven
+		want    string // part of the error; empty if the reload is proven
 	}{
 		"2.6, a new worker":       {&master{table: fresh26, after: good26}, 1, ""},
 		"2.4, a new worker":       {&master{table: fresh24, after: good24}, 1, ""},
@@ -95,7 +95,7 @@ func TestAReloadOfHAProxyIsProvenByItsMaster(t *testing.T) {
 			target := tt.m.target(t)
 			err := target.Take(t.Context(), edited)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("got %v, want %q", err, tt.want)
+				t.Errorf("Take = %v, want %q", err, tt.want)
 			}
 			if tt.m.reloads != tt.reloads {
 				t.Errorf("reloaded %d times, want %d", tt.m.reloads, tt.reloads)
@@ -104,17 +104,17 @@ func TestAReloadOfHAProxyIsProvenByItsMaster(t *testing.T) {
 	}
 }
 
-func TestAReloadThatDidNothingIsNoProof(t *testing.T) {
+func TestReloadWithoutEffectIsNoProof(t *testing.T) {
 	m := &master{table: fresh26, after: fresh26}
 	target := m.target(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := target.Take(ctx, time.Unix(1000, 0)); err == nil || !strings.Contains(err.Error(), "has not reloaded") {
-		t.Errorf("got %v", err)
+		t.Errorf("Take = %v, want that haproxy has not reloaded", err)
 	}
 }
 
-// All that haproxy reads is watched: the files of a directory of certificates, too, as they come and go.
+// The agent must watch all files that haproxy reads, including those that are added to a directory of certificates.
 func TestPathsOfDirectoriesAndFiles(t *testing.T) {
 	dir := t.TempDir()
 	certs := filepath.Join(dir, "certs") + "/"
@@ -124,7 +124,7 @@ func TestPathsOfDirectoriesAndFiles(t *testing.T) {
 	h := &HAProxy{conf: config.HAProxy{Config: filepath.Join(dir, "haproxy.cfg"), Certificates: []string{certs, "/one.pem"}, Files: []string{"/a.map"}}}
 	want := []string{h.conf.Config, "/one.pem", "/a.map"}
 	if got := h.Paths(); !slices.Equal(got, want) {
-		t.Errorf("an empty directory: %q, want %q", got, want)
+		t.Errorf("Paths with an empty directory = %q, want %q", got, want)
 	}
 	for _, name := range []string{"b.pem", "a.pem", ".placeholder.x"} {
 		if err := os.WriteFile(certs+name, nil, 0o600); err != nil {
@@ -133,10 +133,10 @@ func TestPathsOfDirectoriesAndFiles(t *testing.T) {
 	}
 	want = []string{h.conf.Config, certs + "a.pem", certs + "b.pem", "/one.pem", "/a.map"}
 	if got := h.Paths(); !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("Paths = %q, want %q", got, want)
 	}
 	h.conf.Certificates = []string{dir + "/missing/"}
 	if got := h.Paths(); len(got) != 2 {
-		t.Errorf("a missing directory: %q", got)
+		t.Errorf("Paths with a missing directory = %q", got)
 	}
 }

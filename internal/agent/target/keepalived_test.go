@@ -19,7 +19,7 @@ import (
 
 const oneInstance = "vrrp_instance VI_a {\n  interface eth3\n  virtual_ipaddress {\n    192.0.2.1/24 dev eth4\n  }\n}\n"
 
-func TestAVIPInTwoInstancesIsFoundOverIncludes(t *testing.T) {
+func TestVIPInTwoIncludedInstancesIsBad(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "keepalived.conf")
 	if err := os.WriteFile(conf, []byte(oneInstance+"include more/*.conf\n"), 0o600); err != nil {
@@ -33,16 +33,16 @@ func TestAVIPInTwoInstancesIsFoundOverIncludes(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := filepath.Join(dir, "more", "b.conf")
-	// Another prefix is no other address.
+	// The same address with another prefix is still a duplicate.
 	second := strings.NewReplacer("VI_a", "VI_b", "192.0.2.1/24", "192.0.2.1/32").Replace(oneInstance)
 	if err := os.WriteFile(more, []byte(second), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := target.Paths(); len(got) != 2 || got[1] != more {
-		t.Errorf("paths are %v", got)
+		t.Errorf("Paths = %v, want the include among them", got)
 	}
 	if a := target.Validate(t.Context()); a.Verdict != validator.Bad || !strings.Contains(a.Reason(), "VI_a and VI_b") {
-		t.Errorf("%+v", a)
+		t.Errorf("Validate = %+v, want bad because of VI_a and VI_b", a)
 	}
 }
 
@@ -71,13 +71,13 @@ func TestKernelAndKeepalivedMustAgree(t *testing.T) {
 				states["VI_a"] = tt.state
 			}
 			if err := agree(instances, states, tt.held); (err == nil) != tt.ok {
-				t.Errorf("got %v", err)
+				t.Errorf("agree = %v, want success: %v", err, tt.ok)
 			}
 		})
 	}
 }
 
-// states are what systemd says of keepalived, one after the other; the last one stays.
+// states are systemd's answers about keepalived, in order. The last one is repeated.
 type states []systemd.Unit
 
 func (s *states) Reload(context.Context, string) error  { return nil }
@@ -90,13 +90,13 @@ func (s *states) Service(context.Context, string) (systemd.Unit, error) {
 	return u, nil
 }
 
-// A keepalived that is stopped or started anew while it proves its first files is not blamed on them.
-func TestAKeepalivedThatIsStoppedWhileItProves(t *testing.T) {
+// If keepalived is stopped or restarted while it proves its first files, the files must not be reported as bad.
+func TestKeepalivedStoppedDuringItsProof(t *testing.T) {
 	active, ending, stopped, failed := systemd.Unit{Active: "active"}, systemd.Unit{Active: "deactivating"}, systemd.Unit{Active: "inactive"}, systemd.Unit{Active: "failed"}
 	for _, tt := range []struct {
 		name   string
 		states states
-		want   error // nil: it proves; else the error is this one, or has its words
+		want   error // nil if the files are proven; else this error or its text
 	}{
 		{"stopped", states{active, ending, ending, stopped}, ErrNotRunning},
 		{"started anew", states{active, ending, ending, active}, nil},
@@ -113,7 +113,7 @@ func TestAKeepalivedThatIsStoppedWhileItProves(t *testing.T) {
 					}}
 				got := target.proveStates(t.Context())
 				if !errors.Is(got, tt.want) && (tt.want == nil || got == nil || got.Error() != tt.want.Error()) {
-					t.Errorf("got %v, want %v", got, tt.want)
+					t.Errorf("proveStates = %v, want %v", got, tt.want)
 				}
 			})
 		})

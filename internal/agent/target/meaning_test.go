@@ -42,17 +42,17 @@ func TestOutlook(t *testing.T) {
 	}
 }
 
-// TestChangedBackendsMustServe reloads a haproxy that answers as the table says. The configuration changes from old to the
-// file's.
+// TestChangedBackendsMustServe reloads a haproxy that reports servers as in the table. The configuration changes from old to
+// that of the file.
 func TestChangedBackendsMustServe(t *testing.T) {
 	const old = "backend a\n  server s 192.0.2.1:80 check\nbackend b\n server s 192.0.2.2:80 check\n"
 	const up, unchecked, down = "UP,L4OK", "UP,INI", "DOWN,L4CON"
 	for name, c := range map[string]struct {
 		conf   string
-		before string   // of each backend's server
-		after  []string // one for each time that it is asked; the last one stays
+		before string   // of the only server of each backend
+		after  []string // one for each query after the reload; the last one is repeated
 		allow  bool
-		want   string // in the error; empty: proven
+		want   string // part of the error; empty if the change is proven
 		asked  bool
 	}{
 		"nothing of a backend changes": {conf: "global\n" + old, before: up, after: []string{down}},
@@ -96,10 +96,10 @@ func TestChangedBackendsMustServe(t *testing.T) {
 			defer cancel()
 			err := target.Take(limited, time.Time{})
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
+				t.Errorf("the proof returned %v, want %q", err, c.want)
 			}
 			if (reads > 0) != c.asked {
-				t.Errorf("servers were asked for %d times after the reload", reads)
+				t.Errorf("after the reload, servers were queried %d times", reads)
 			}
 		})
 	}

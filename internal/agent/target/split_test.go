@@ -19,7 +19,7 @@ func TestSplit(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 2}
 	for name, tt := range map[string]struct {
 		held    []vip.Held
-		answers []bool // to each question; the last one goes on
+		answers []bool // the answer to each query; the last one is repeated
 		fails   bool
 		known   bool
 		want    string
@@ -50,20 +50,21 @@ func TestSplit(t *testing.T) {
 			known := map[vip.Held]bool{}
 			if tt.known {
 				if known = s.before(t.Context(), file); len(known) != 1 {
-					t.Fatalf("known before are %v", known)
+					t.Fatalf("servers known before the change are %v", known)
 				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 			defer cancel()
 			err := s.watch(ctx, file, known)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want %q", err, tt.want)
+				t.Errorf("the proof returned %v, want %q", err, tt.want)
 			}
 		})
 	}
 }
 
-// TestWindow has time for a backup that counts in the longer of both intervals.
+// TestWindow checks that the time for servers to come up is long enough for a backup server, which haproxy may check at the
+// longer of two intervals.
 func TestWindow(t *testing.T) {
 	fast := keepalived.Read([]byte("vrrp_instance a {\nadvert_int 0.2\n}\n"))
 	slow := keepalived.Read([]byte("vrrp_instance a {\nadvert_int 2\n}\n"))
@@ -83,6 +84,6 @@ func TestWindow(t *testing.T) {
 		}
 	}
 	if splitMost+proofTime >= TakeTime {
-		t.Errorf("a change may take %v, which is too short", TakeTime)
+		t.Errorf("the time limit of a change is %v, which is too short", TakeTime)
 	}
 }

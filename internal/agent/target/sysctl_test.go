@@ -11,7 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// kernel is a /proc/sys of files; Restart of systemd-sysctl sets what apply does.
+// kernel is a directory like /proc/sys. A restart of systemd-sysctl writes the values in apply to it.
 type kernel struct {
 	t     *testing.T
 	dir   string
@@ -21,7 +21,7 @@ type kernel struct {
 func (k *kernel) Reload(context.Context, string) error { panic("sysctl has nothing to reload") }
 func (k *kernel) Restart(_ context.Context, unit string) error {
 	if unit != sysctlUnit {
-		k.t.Errorf("%s was restarted", unit)
+		k.t.Errorf("%s was restarted, want systemd-sysctl", unit)
 	}
 	k.apply()
 	return nil
@@ -39,7 +39,7 @@ func (k *kernel) set(path, value string) {
 	}
 }
 
-func TestSysctlIsJudgedAndReadBack(t *testing.T) {
+func TestSysctlIsValidatedAndReadBack(t *testing.T) {
 	k := &kernel{t: t, dir: t.TempDir(), apply: func() {}}
 	k.set("net/ipv4/ip_nonlocal_bind", "0")
 	k.set("net/ipv4/conf/eth0.1/forwarding", "0")
@@ -51,7 +51,7 @@ func TestSysctlIsJudgedAndReadBack(t *testing.T) {
 		}
 	}
 	if v := target.Validate(t.Context()).Verdict; v != validator.Bad {
-		t.Errorf("a missing file is %v", v)
+		t.Errorf("Validate of a missing file = %v", v)
 	}
 	for text, want := range map[string]validator.Verdict{
 		"": validator.Bad, "# nothing\n": validator.Bad, "nonsense\n": validator.Bad, "net.ipv4.no_such = 1\n": validator.Bad,
@@ -62,12 +62,12 @@ func TestSysctlIsJudgedAndReadBack(t *testing.T) {
 	} {
 		save(text)
 		if a := target.Validate(t.Context()); a.Verdict != want {
-			t.Errorf("%q is %v: %v; want %v", text, a.Verdict, a.Messages, want)
+			t.Errorf("Validate of %q = %v: %v; want %v", text, a.Verdict, a.Messages, want)
 		}
 	}
 	save("net.ipv4.ip_nonlocal_bind = 0\nnet.ipv4.ip_nonlocal_bind = 1\n")
 	if err := target.Take(t.Context(), time.Time{}); err == nil {
-		t.Error("a value that the kernel does not have was proven")
+		t.Error("Take succeeded although the kernel has another value")
 	}
 	k.apply = func() { k.set("net/ipv4/ip_nonlocal_bind", "1") }
 	if err := target.Take(t.Context(), time.Time{}); err != nil {

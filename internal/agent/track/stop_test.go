@@ -16,7 +16,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/haproxytest"
 )
 
-// worker is a process that a fake haproxy answers as.
+// worker starts a process. The fake haproxy reports its ID as that of its worker.
 func worker(t *testing.T, f *haproxytest.Worker) *os.Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "60")
@@ -28,7 +28,7 @@ func worker(t *testing.T, f *haproxytest.Worker) *os.Process {
 	return cmd.Process
 }
 
-func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
+func TestStoppedHAProxyIsDetectedSoonerThanASilentOne(t *testing.T) {
 	f := haproxytest.NewWorker(t)
 	p := worker(t, f)
 	tr := &Tracker{Socket: f.Path}
@@ -44,20 +44,20 @@ func TestAStoppedHAProxyIsKnownSoonerThanASilentOne(t *testing.T) {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually.True(t, 10*time.Second, "it is stopped", func() bool { return process.Stopped(p.Pid) })
+	eventually.True(t, 10*time.Second, "the worker is stopped", func() bool { return process.Stopped(p.Pid) })
 	if _, err := tr.ask(conn, info.PID); !errors.Is(err, errStopped) {
-		t.Errorf("stopped: %v", err)
+		t.Errorf("ask of a stopped haproxy: %v, want errStopped", err)
 	}
 	p.Signal(syscall.SIGCONT)
-	eventually.True(t, 10*time.Second, "it goes on", func() bool { return !process.Stopped(p.Pid) })
+	eventually.True(t, 10*time.Second, "the worker continues", func() bool { return !process.Stopped(p.Pid) })
 	start := time.Now()
 	if _, err := tr.ask(conn, info.PID); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) < askTime {
-		t.Errorf("silent: %v after %v, want %v of silence", err, time.Since(start), askTime)
+		t.Errorf("ask of a silent haproxy: %v after %v, want a timeout after %v", err, time.Since(start), askTime)
 	}
 }
 
-// An answer that comes in the last slice is an answer: a busy machine is no stuck haproxy.
-func TestALateAnswerIsAnAnswer(t *testing.T) {
+// An answer shortly before the time limit must count, because haproxy may only be slow on a busy machine.
+func TestLateAnswerCounts(t *testing.T) {
 	f := haproxytest.NewWorker(t)
 	worker(t, f)
 	f.Delay.Store(int64(askTime - 2*slice))
@@ -70,11 +70,11 @@ func TestALateAnswerIsAnAnswer(t *testing.T) {
 	}
 	defer conn.Close()
 	if info, err := tr.ask(conn, int(f.PID.Load())); err != nil || info.PID != int(f.PID.Load()) {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf("ask with a late answer = %+v, %v", info, err)
 	}
 }
 
-func TestAHAProxyThatStaysStuckIsRestartedOnce(t *testing.T) {
+func TestStuckHAProxyIsRestartedOnce(t *testing.T) {
 	restarts := 0
 	done := make(chan bool, 10)
 	tr := &Tracker{Mark: t.TempDir() + "/maintenance"}
@@ -89,9 +89,9 @@ func TestAHAProxyThatStaysStuckIsRestartedOnce(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	if restarts != 0 {
-		t.Error("it was restarted twice")
+		t.Error("haproxy was restarted twice")
 	}
-	// one that is dead is systemd's, and one in maintenance its operator's
+	// A dead haproxy is restarted by systemd, and a haproxy in maintenance by its operator.
 	tr.stuck, tr.restarted = 0, false
 	for range 100 {
 		tr.linger(t.Context(), errors.New("connection refused"), time.Second)
@@ -102,10 +102,10 @@ func TestAHAProxyThatStaysStuckIsRestartedOnce(t *testing.T) {
 	for range 100 {
 		tr.linger(t.Context(), errStopped, time.Second)
 	}
-	// a pause of this process is no time of silence
+	// a pause of the agent itself does not count
 	os.Remove(tr.Mark)
 	tr.linger(t.Context(), errStopped, time.Hour)
 	if tr.restarted {
-		t.Error("it was restarted for no reason")
+		t.Error("haproxy was restarted although it was dead, in maintenance, or the agent was paused")
 	}
 }

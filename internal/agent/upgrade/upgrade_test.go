@@ -13,7 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/validator"
 )
 
-// policy is what apt-cache prints on Ubuntu 24.04, with a security update of haproxy and another one of keepalived.
+// policy is the output of apt-cache on Ubuntu 24.04, with a security update of haproxy and another update of keepalived.
 const policy = `haproxy:
   Installed: 2.8.5-1ubuntu3
   Candidate: 2.8.30-0ubuntu0.24.04.2
@@ -42,7 +42,7 @@ func TestParsePolicy(t *testing.T) {
 	}
 	for _, output := range []string{"", "haproxy:\n  Installed: (none)\n  Candidate: 2.8\n", "haproxy:\n  Installed: 2.8\n  Candidate: 2.8\n  Version table:\n *** 2.8 500\n", "N: Unable to locate package haproxy\n"} {
 		if got := parsePolicy(output); len(got) > 0 {
-			t.Errorf("%q: %+v", output, got)
+			t.Errorf("ParsePolicy(%q) = %+v, want nothing", output, got)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func TestUpgrade(t *testing.T) {
 			c.before.Targets = nil
 			done, err := m.Upgrade(t.Context(), c.all)
 			if got := strings.Join(did, "; "); got != c.want {
-				t.Errorf("did %s\nwant %s", got, c.want)
+				t.Errorf("the upgrade did %s\nwant %s", got, c.want)
 			}
 			if !strings.Contains(done.Refused, c.refused) || (done.Refused == "") != (c.refused == "") {
 				t.Errorf("refused: %q, want %q", done.Refused, c.refused)

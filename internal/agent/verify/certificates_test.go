@@ -19,7 +19,7 @@ import (
 	"github.com/hapair/hapair/internal/selfsigned"
 )
 
-// pair is a certificate and its key, in PEM format.
+// pair returns a certificate and its key in PEM format.
 func pair(t *testing.T, name string, serial int64, validFor time.Duration) (cert, key []byte) {
 	t.Helper()
 	c, err := selfsigned.New(&x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
@@ -30,7 +30,7 @@ func pair(t *testing.T, name string, serial int64, validFor time.Duration) (cert
 	return c.CertPEM, c.KeyPEM
 }
 
-// TestCertificates has a TLS listener in the place of haproxy that presents one certificate, and other ones on the disk.
+// TestCertificates uses a TLS listener in place of haproxy, which presents one certificate while the files have others.
 func TestCertificates(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	served, servedKey := pair(t, "a.example.org", 0xA1, year)

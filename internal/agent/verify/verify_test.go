@@ -288,7 +288,7 @@ func TestPrint(t *testing.T) {
 	}
 	var back Results
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil || len(back) != 3 || back.OK() {
-		t.Errorf("%+v, %v", back, err)
+		t.Errorf("Results read from JSON: %+v, %v", back, err)
 	}
 }
 

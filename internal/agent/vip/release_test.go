@@ -15,14 +15,14 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// inNetwork runs f on a thread with a network of its own, which has the interfaces eth3 and eth4.
+// inNetwork runs f on a thread in a new network namespace, which has the interfaces eth3 and eth4.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
 	needs.Lab(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for good: the namespace ends with the thread
+		runtime.LockOSThread() // never unlocked: the thread and its namespace end with the test
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			t.Error(err)
 			return
@@ -55,7 +55,7 @@ func add(t *testing.T, on, address string) {
 	}
 }
 
-// addresses are those of the namespace, as "eth4 192.0.2.1/24".
+// addresses returns the addresses of the namespace, as "eth4 192.0.2.1/24".
 func addresses(t *testing.T) []string {
 	t.Helper()
 	all, err := list()
@@ -80,12 +80,12 @@ func vips() []config.VIP {
 
 func nobody() (int, error) { return 0, nil }
 
-func TestReleaseTakesVIPsOffAndNothingElse(t *testing.T) {
+func TestReleaseRemovesOnlyVIPs(t *testing.T) {
 	inNetwork(t, func() {
 		for _, a := range []string{"192.0.2.32/24", "192.0.2.33/24", "192.0.2.40/24", "203.0.113.1/24", "2001:db8::32/64", "2001:db8::40/64"} {
-			add(t, "eth4", a) // the VIP is the first of its subnet
+			add(t, "eth4", a) // the VIP is the first address of its subnet
 		}
-		add(t, "eth3", "192.0.2.32/32") // the user's own, on another interface
+		add(t, "eth3", "192.0.2.32/32") // the operator's own address, on another interface
 		add(t, "eth3", "198.51.100.1/24")
 		r := Releaser{VIPs: vips(), Running: nobody, ProcSys: "/proc/sys"}
 		released, err := r.Release()
@@ -94,15 +94,15 @@ func TestReleaseTakesVIPsOffAndNothingElse(t *testing.T) {
 		}
 		want := "eth3 192.0.2.32/32, eth4 192.0.2.40/24, eth4 2001:db8::40/64, eth4 203.0.113.1/24"
 		if got := strings.Join(addresses(t), ", "); got != want {
-			t.Errorf("left are\n%s, want\n%s", got, want)
+			t.Errorf("these addresses are left:\n%s\nwant\n%s", got, want)
 		}
 		if released, err := r.Release(); err != nil || len(released) != 0 {
-			t.Errorf("the second time: %v, %v", released, err)
+			t.Errorf("the second release removed %v, %v", released, err)
 		}
 	})
 }
 
-func TestReleaseLeavesARunningKeepalivedItsVIPs(t *testing.T) {
+func TestReleaseKeepsTheVIPsOfARunningKeepalived(t *testing.T) {
 	inNetwork(t, func() {
 		add(t, "eth4", "192.0.2.32/24")
 		add(t, "eth4", "192.0.2.33/24")
@@ -110,19 +110,19 @@ func TestReleaseLeavesARunningKeepalivedItsVIPs(t *testing.T) {
 		asked := 0
 		r := Releaser{VIPs: vips(), ProcSys: "/proc/sys", Running: func() (int, error) { asked++; return 7, nil }}
 		if released, err := r.Release(); !errors.Is(err, ErrInUse) || len(released) > 0 {
-			t.Errorf("released %v, %v", released, err)
+			t.Errorf("while keepalived runs, released %v, %v; want none", released, err)
 		}
 		r.Running = func() (int, error) { return 0, errors.New("no /proc") }
 		if released, err := r.Release(); err == nil || len(released) > 0 {
-			t.Errorf("released %v, %v", released, err)
+			t.Errorf("without /proc, released %v, %v; want none", released, err)
 		}
 		if after := addresses(t); !slices.Equal(before, after) {
-			t.Errorf("before %v, after %v", before, after)
+			t.Errorf("addresses before %v, after %v", before, after)
 		}
-		// One that is started meanwhile keeps what is left.
+		// If keepalived is started during the release, the remaining VIPs must stay.
 		r.Running = func() (int, error) { asked++; return asked - 2, nil }
 		if released, err := r.Release(); !errors.Is(err, ErrInUse) || len(released) != 1 {
-			t.Errorf("released %v, %v", released, err)
+			t.Errorf("while keepalived starts, released %v, %v; want one", released, err)
 		}
 	})
 }

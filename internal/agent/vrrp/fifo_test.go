@@ -13,8 +13,8 @@ import (
 	"github.com/hapair/hapair/internal/testing/eventually"
 )
 
-// tell writes to a fifo as keepalived does: opened for both ways, without blocking.
-func tell(t *testing.T, path, line string) *os.File {
+// notify writes to a FIFO as keepalived does: opened for reading and writing, and without blocking.
+func notify(t *testing.T, path, line string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -27,46 +27,46 @@ func tell(t *testing.T, path, line string) *os.File {
 	return f
 }
 
-func TestVRRPStatesComeOutOfTheFIFO(t *testing.T) {
+func TestStatesAreReadFromTheFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
 	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { v.Run(ctx); close(ended) }()
 	exists := func() bool { _, err := os.Stat(path); return err == nil }
-	eventually.True(t, 10*time.Second, "the fifo is made", exists)
+	eventually.True(t, 10*time.Second, "the FIFO exists", exists)
 	if fi, err := os.Stat(path); err != nil || fi.Mode() != os.ModeNamedPipe|0o600 {
-		t.Fatalf("mode %v, %v", fi.Mode(), err)
+		t.Fatalf("the FIFO has mode %v, %v", fi.Mode(), err)
 	}
-	tell(t, path, `INSTANCE "VI_public" MASTER 100`)
+	notify(t, path, `INSTANCE "VI_public" MASTER 100`)
 	eventually.True(t, 10*time.Second, "MASTER", func() bool { return v.Map()["VI_public"] == keepalived.Master })
-	tell(t, path, "nonsense")
-	tell(t, path, `INSTANCE "VI_public" MASTER_RX_LOWER_PRI 100`)
-	tell(t, path, `INSTANCE "VI_other" BACKUP 90`)
+	notify(t, path, "nonsense")
+	notify(t, path, `INSTANCE "VI_public" MASTER_RX_LOWER_PRI 100`)
+	notify(t, path, `INSTANCE "VI_other" BACKUP 90`)
 	eventually.True(t, 10*time.Second, "BACKUP", func() bool { return v.Map()["VI_other"] == keepalived.Backup })
 	if v.Map()["VI_public"] != keepalived.Master {
-		t.Errorf("%v", v.Map())
+		t.Errorf("states %v, want VI_public as MASTER", v.Map())
 	}
 
-	// keepalived removes a fifo that it made, and makes another when it starts.
+	// keepalived removes a FIFO that it created, and creates another one when it starts.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	eventually.True(t, 10*time.Second, "another fifo", exists)
-	tell(t, path, `INSTANCE "VI_public" FAULT 100`)
+	eventually.True(t, 10*time.Second, "there is another FIFO", exists)
+	notify(t, path, `INSTANCE "VI_public" FAULT 100`)
 	eventually.True(t, 10*time.Second, "FAULT", func() bool { return v.Map()["VI_public"] == keepalived.Fault })
-	tell(t, path, `INSTANCE "VI_other" DELETED 90`)
-	eventually.True(t, 10*time.Second, "it is gone", func() bool { _, ok := v.Map()["VI_other"]; return !ok })
+	notify(t, path, `INSTANCE "VI_other" DELETED 90`)
+	eventually.True(t, 10*time.Second, "VI_other is deleted", func() bool { _, ok := v.Map()["VI_other"]; return !ok })
 	cancel()
 	<-ended
 }
 
-func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
+func TestStatesWrittenBeforeAReaderStartsAreRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify.fifo")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tell(t, path, `INSTANCE "VI_public" BACKUP 100`)
+	notify(t, path, `INSTANCE "VI_public" BACKUP 100`)
 	v := &States{Path: path, Kept: path + ".json", Log: slog.New(slog.DiscardHandler), Now: time.Now, Moved: func() {}, Changed: func() {}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -76,7 +76,7 @@ func TestWhatWasToldWhileNobodyReadIsReadLater(t *testing.T) {
 	<-ended
 }
 
-func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
+func TestPlausibleStatesOutliveTheAgent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vrrp.json")
 	fresh := func() *States { return &States{Kept: path, Log: slog.New(slog.DiscardHandler), Now: time.Now} }
 	first := fresh()
@@ -86,7 +86,7 @@ func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
 	second := fresh()
 	second.Recall(func(i Instance) bool { return i.Name == "a" })
 	if got := second.Map(); len(got) != 1 || got["a"] != keepalived.Master {
-		t.Fatalf("recalled %v", got)
+		t.Fatalf("states after a restart: %v, want only that of a", got)
 	}
 	for _, damaged := range []string{"", "{", `{"a": {"name": "b", "state": "MASTER"}}`, `{"a": {"name": "a", "state": "KING"}}`} {
 		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
@@ -95,13 +95,13 @@ func TestStatesOutliveTheAgentAsFarAsTheyArePlausible(t *testing.T) {
 		third := fresh()
 		third.Recall(func(Instance) bool { return true })
 		if got := third.Map(); len(got) != 0 {
-			t.Errorf("%q: recalled %v", damaged, got)
+			t.Errorf("states from the damaged file %q: %v, want none", damaged, got)
 		}
 	}
 }
 
-// What the agents of the first versions have left in /run is read word for word.
-func TestStatesOfAnOldAgent(t *testing.T) {
+// The file is written exactly as the first versions wrote it.
+func TestStatesOfOldAgentAreRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vrrp.json")
 	text := `{"VI_public":{"name":"VI_public","state":"MASTER","priority":254,"since":"2026-01-02T03:04:05.6Z","since_boot":1234567890}}`
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -115,6 +115,6 @@ func TestStatesOfAnOldAgent(t *testing.T) {
 	}
 	v.keep()
 	if b, err := os.ReadFile(path); err != nil || string(b) != text {
-		t.Errorf("kept as %s, %v; want %s", b, err, text)
+		t.Errorf("the file contains %s, %v; want %s", b, err, text)
 	}
 }

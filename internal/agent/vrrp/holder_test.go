@@ -10,7 +10,8 @@ import (
 	"github.com/hapair/hapair/internal/keepalived"
 )
 
-// Only who stays MASTER for a while says so; who is it no more says that at once.
+// The holder's file contains 1 only after the instance has been MASTER for a while, and 0 as soon as it is not MASTER any
+// more.
 func TestTellHolder(t *testing.T) {
 	track := filepath.Join(t.TempDir(), "haproxy.track")
 	clock := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -38,16 +39,16 @@ func TestTellHolder(t *testing.T) {
 		clock = clock.Add(step.after)
 		v.TellHolder()
 		if got, err := os.ReadFile(asked); string(got) != step.want {
-			t.Errorf("%s for %v: the file says %q, want %q (%v)", step.state, step.after, got, step.want, err)
+			t.Errorf("%s for %v: the file contains %q, want %q (%v)", step.state, step.after, got, step.want, err)
 		}
 		if _, err := os.Stat(other); err == nil {
-			t.Fatal("a file was made that keepalived does not ask for")
+			t.Fatal("a holder's file was created although keepalived does not use it")
 		}
 	}
 }
 
-// Both ways to weaken leave a holder's file that is not there alone, and take back what they said.
-func TestWeakenAndBack(t *testing.T) {
+// With and without the daemon, only existing holder's files are changed, and the previous content is restored.
+func TestWeakenIsUndone(t *testing.T) {
 	for name, make := range map[string]func(v *States) func(map[string]string) error{
 		"with the daemon":    func(v *States) func(map[string]string) error { return v.Weaken },
 		"without the daemon": func(v *States) func(map[string]string) error { return Weakener(v.Track) },
@@ -71,11 +72,11 @@ func TestWeakenAndBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got, err := os.ReadFile(file); string(got) != step.want {
-					t.Errorf("after %v the file says %q, want %q (%v)", step.words, got, step.want, err)
+					t.Errorf("after %v, the file contains %q, want %q (%v)", step.words, got, step.want, err)
 				}
 			}
 			if _, err := os.Stat(keepalived.HolderFile(track, "VI_b")); err == nil {
-				t.Error("a file was made that keepalived does not ask for")
+				t.Error("a holder's file was created although keepalived does not use it")
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func TestDoubt(t *testing.T) {
 		kernel   Presence
 		unit     systemd.Unit
 		err      error
-		why      string // in it; empty: no doubt
+		why      string // part of the result; empty if there is no doubt
 	}{
 		{"told by the process that runs", Instance{State: "MASTER", SinceBoot: 101 * time.Second}, PresenceUnknown, runs, nil, ""},
 		{"told by one before it", Instance{State: "MASTER", SinceBoot: 99 * time.Second}, PresenceUnknown, runs, nil, "was restarted"},

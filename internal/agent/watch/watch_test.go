@@ -14,7 +14,7 @@ func expect(t *testing.T, w *Watcher, what string) {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s was not noticed", what)
 	}
-	// One save is several events.
+	// one save causes several events
 	for {
 		select {
 		case <-w.Changed:
@@ -58,13 +58,13 @@ func TestEveryWayOfSavingIsNoticed(t *testing.T) {
 	expect(t, w, "a removal")
 }
 
-func TestALinkThatIsSwappedIsNoticed(t *testing.T) {
+func TestSwappedLinkIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	for _, v := range []string{"v1", "v2"} {
 		must(t, os.Mkdir(filepath.Join(dir, v), 0o700))
 		write(t, filepath.Join(dir, v, "haproxy.cfg"), v)
 	}
-	// As Kubernetes mounts a volume: haproxy.cfg → ..data/haproxy.cfg, ..data → v1.
+	// Kubernetes mounts a volume like this: haproxy.cfg → ..data/haproxy.cfg, ..data → v1.
 	must(t, os.Symlink("v1", filepath.Join(dir, "..data")))
 	path := filepath.Join(dir, "haproxy.cfg")
 	must(t, os.Symlink("..data/haproxy.cfg", path))
@@ -80,14 +80,14 @@ func TestALinkThatIsSwappedIsNoticed(t *testing.T) {
 	expect(t, w, "an edit where the link leads now")
 }
 
-func TestADirectoryThatComesBackIsWatchedAgain(t *testing.T) {
+func TestRecreatedDirectoryIsWatched(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "haproxy")
 	path := filepath.Join(dir, "haproxy.cfg")
 	w, err := New()
 	must(t, err)
 	defer w.Close()
 	if err := w.Watch([]string{path}); err == nil {
-		t.Fatal("a directory that is not there was watched")
+		t.Fatal("watching a missing directory succeeded")
 	}
 	must(t, os.Mkdir(dir, 0o700))
 	must(t, w.Watch([]string{path}))

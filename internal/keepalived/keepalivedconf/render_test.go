@@ -70,17 +70,17 @@ func TestRenderByVersion(t *testing.T) {
 	}
 }
 
-// keepalived ignores a weighted track_file in a group, and fails its test.
-func TestNoBonusInAGroup(t *testing.T) {
+// keepalived ignores a track_file with a weight in a group, and its test fails.
+func TestGroupHasNoBonus(t *testing.T) {
 	s := pair()
 	s.VIPs = append(s.VIPs, spec.VIP{Name: "w", Interface: "eth1", VirtualRouterID: 8, Addresses: []spec.Address{address("198.51.100.2/24")}})
 	s.Keepalived.Extra = "vrrp_sync_group g {\n  group {\n    VI_w OTHER\n  }\n}\n"
 	single, grouped, _ := strings.Cut(mustRender(t, s, release.Version{2, 2, 7}), "vrrp_instance VI_w {")
 	if !strings.Contains(single, "        holder_VI_v\n") || !strings.Contains(single, "priority 251\n") {
-		t.Errorf("without a group:\n%s", single)
+		t.Errorf("the instance without a group lacks its holder's file or priority:\n%s", single)
 	}
 	if strings.Contains(single+grouped, "holder_VI_w") || !strings.Contains(grouped, "priority 254\n") || !strings.Contains(grouped, "of a vrrp_sync_group") {
-		t.Errorf("in a group:\n%s", grouped)
+		t.Errorf("the instance in a group has a holder's file, or not its priority:\n%s", grouped)
 	}
 }
 
@@ -93,22 +93,22 @@ func TestRenderInstance(t *testing.T) {
 		"virtual_ipaddress {\n        198.51.100.1/24 dev eth1\n    }", "virtual_ipaddress_excluded {\n        2001:db8::1/128 dev eth1\n    }",
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("no %q in\n%s", want, out)
+			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
 	s.VRRP.Preempt, s.VRRP.Transport, s.VIPs[0].Prefer, s.VIPs[0].Interface = true, spec.Multicast, "b", "eth0"
 	out = mustRender(t, s, release.Version{2, 2, 8})
 	for _, not := range []string{"nopreempt", "timer_expired_backup", "unicast", "track_interface", "holder", "priority 254"} {
 		if strings.Contains(out, not) {
-			t.Errorf("%q in\n%s", not, out)
+			t.Errorf("%q must not be in\n%s", not, out)
 		}
 	}
 	if !strings.Contains(out, "mcast_src_ip 192.0.2.1\n") {
-		t.Errorf("multicast without its source:\n%s", out)
+		t.Errorf("the source address of multicast is missing:\n%s", out)
 	}
 }
 
-func TestRenderRefusesWhatIsNoWord(t *testing.T) {
+func TestRenderRefusesInvalidWords(t *testing.T) {
 	for _, name := range []string{"a b", "a\nb", "a#b", "a!b", `a"b`, "a{b", "$a", "@a", ""} {
 		s := pair()
 		s.Nodes[0].Name = name
@@ -116,25 +116,26 @@ func TestRenderRefusesWhatIsNoWord(t *testing.T) {
 			s.Nodes[0].Name, s.Nodes[0].Interface = "a", ""
 		}
 		if out, err := Render(s, &s.Nodes[0], release.Version{2, 2, 8}); err == nil {
-			t.Errorf("%q got into\n%s", name, out)
+			t.Errorf("the invalid name %q was rendered:\n%s", name, out)
 		}
 	}
 }
 
-// The firewall takes advertisements with a hop limit of 255 alone, which keepalived sends by itself over IPv4 and multicast.
+// The firewall accepts only advertisements with a hop limit of 255. keepalived uses it by default for IPv4 and for
+// multicast.
 func TestUnicastTTLOverIPv6(t *testing.T) {
 	s := pair()
 	for _, transport := range []spec.Transport{spec.Unicast, spec.Multicast} {
 		s.VRRP.Transport = transport
 		if out := mustRender(t, s, release.Version{2, 2, 8}); strings.Contains(out, "unicast_ttl") {
-			t.Errorf("IPv4 by %s:\n%s", transport, out)
+			t.Errorf("unicast_ttl is set for IPv4 and %s:\n%s", transport, out)
 		}
 	}
 	s.VRRP.Transport = spec.Unicast
 	s.Nodes[0].Addresses, s.Nodes[1].Addresses = []spec.Address{address("2001:db8:5::1/64")}, []spec.Address{address("2001:db8:5::2/64")}
 	s.VIPs[0].Addresses = []spec.Address{address("2001:db8::1/64")}
 	if out := mustRender(t, s, release.Version{2, 2, 8}); !strings.Contains(out, "    unicast_ttl 255\n") {
-		t.Errorf("IPv6:\n%s", out)
+		t.Errorf("unicast_ttl is missing for IPv6:\n%s", out)
 	}
 }
 
@@ -142,11 +143,11 @@ func TestRenderNeedsAFamily(t *testing.T) {
 	s := pair()
 	s.VIPs[0].Addresses = []spec.Address{address("2001:db8::1/64")}
 	if _, err := Render(s, &s.Nodes[0], release.Version{2, 2, 8}); err == nil || !strings.Contains(err.Error(), "family") {
-		t.Errorf("an IPv6 VIP over nodes of IPv4: %v", err)
+		t.Errorf("an IPv6 VIP with IPv4 nodes: %v", err)
 	}
 }
 
-// TestTest has keepalived 2.2.7 in mind, which ends by SIGTERM unless the test runs under the config-id.
+// TestTest uses a fake keepalived 2.2.7, whose test is ended by SIGTERM unless it has the config-id.
 func TestTest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keepalived.conf")
 	if err := os.WriteFile(path, []byte(mustRender(t, pair(), release.Version{2, 2, 7})), 0o600); err != nil {
@@ -161,15 +162,15 @@ func TestTest(t *testing.T) {
 		return validator.Result{Status: 143}, nil
 	}
 	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != validator.Bad || a.Reason() != "Unknown keyword 'x'" {
-		t.Errorf("%v (%s) after %v", a.Verdict, a.Reason(), calls)
+		t.Errorf("verdict %v (%s) after %v, want bad", a.Verdict, a.Reason(), calls)
 	}
 	if err := os.WriteFile(path, Base(release.Version{2, 2, 8}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if a := keepalived.Test(t.Context(), dying, path); a.Verdict != validator.None {
-		t.Errorf("a file that names its script user in one way: %v (%s)", a.Verdict, a.Reason())
+		t.Errorf("verdict on a file with only one script_user: %v (%s), want none", a.Verdict, a.Reason())
 	}
 	if a := keepalived.Test(t.Context(), dying, filepath.Join(t.TempDir(), "missing")); a.Verdict != validator.Bad {
-		t.Errorf("a missing file: %v", a.Verdict)
+		t.Errorf("verdict on a missing file: %v, want bad", a.Verdict)
 	}
 }

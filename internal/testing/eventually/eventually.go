@@ -1,4 +1,4 @@
-// Package eventually waits in tests for what takes a while, with a deadline.
+// Package eventually waits in tests for a condition, with a deadline.
 package eventually
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/hapair/hapair/internal/agent/poll"
 )
 
-// interval is how often a condition is tried.
+// interval is the time between two attempts.
 const interval = 10 * time.Millisecond
 
-// Nil calls f until it returns nil. If it does not within limit, the test ends with f's last error, and what details
-// return: logs, for instance.
+// Nil calls f until it returns nil. If it does not within limit, the test fails with f's last error and with the result of
+// details, for example logs.
 func Nil(t testing.TB, limit time.Duration, f func() error, details ...func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -34,7 +34,7 @@ func Nil(t testing.TB, limit time.Duration, f func() error, details ...func() st
 	t.Fatalf("after %v: %v%s", limit, err, more.String())
 }
 
-// True is Nil for a condition; what names it: "the file is there".
+// True is like Nil for a boolean condition. what describes the condition, such as "the file exists".
 func True(t testing.TB, limit time.Duration, what string, f func() bool, details ...func() string) {
 	t.Helper()
 	Nil(t, limit, func() error {

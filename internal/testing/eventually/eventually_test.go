@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// recorder is a test that can fail without failing this one.
+// recorder is a testing.TB whose failure does not end this test.
 type recorder struct {
 	testing.TB
 	failure string

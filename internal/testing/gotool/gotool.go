@@ -1,5 +1,5 @@
-// Package gotool builds programs of other projects from the Go module proxy for tests. The programs run as tools and are never
-// linked.
+// Package gotool builds programs for tests: those of this project, and tools of other projects. The tools are built once from
+// the Go module proxy, and are never linked.
 package gotool
 
 import (
@@ -17,6 +17,29 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
+// Build runs go build with flags and packages, and writes the program to path, or the programs if path ends with "/". They are
+// static, so that they run in the root of any release.
+func Build(t testing.TB, path string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-trimpath", "-o", path}, args...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", args, err, out)
+	}
+}
+
+// Agent returns the program ha-agent, built from this source.
+func Agent(t testing.TB, flags ...string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ha-agent")
+	Build(t, path, append(flags, "github.com/hapair/hapair/cmd/ha-agent")...)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // Path returns the path of a program. The directory main of the module has its main package. The program is built once, and kept
 // in the directory hapair of the user's cache directory, which XDG_CACHE_HOME moves.
 func Path(t testing.TB, module, version, main string) string {
@@ -31,7 +54,7 @@ func Path(t testing.TB, module, version, main string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// Tests of several packages run at the same time, and one build is enough.
+	// Tests of several packages run at the same time; only one of them must build.
 	unlock, err := lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		t.Fatal(err)

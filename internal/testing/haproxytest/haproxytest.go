@@ -1,4 +1,4 @@
-// Package haproxytest stands in for haproxy's sockets in unit tests, for faults that a real haproxy cannot be made to show.
+// Package haproxytest imitates haproxy's sockets in unit tests, for faults that a real haproxy cannot be made to show.
 package haproxytest
 
 import (
@@ -54,15 +54,15 @@ func Info(pid, stopping int) string {
 	return fmt.Sprintf("Name: HAProxy\nVersion: 3.0.11\nPid: %d\nUptime_sec: 5\nStopping: %d\n\n", pid, stopping)
 }
 
-// Worker is a socket that answers `show info` as a worker does, also in interactive mode. Its fields can be changed at any
+// Worker is a socket that answers `show info` like a worker, also in interactive mode. Its fields can be changed at any
 // time.
 type Worker struct {
 	Path        string       // of the socket
-	PID         atomic.Int64 // at first this process
+	PID         atomic.Int64 // this process by default
 	Stopping    atomic.Bool
-	Silent      atomic.Bool  // it reads commands and does not answer
+	Silent      atomic.Bool  // it reads commands but does not answer
 	Delay       atomic.Int64 // nanoseconds before an answer
-	Connections atomic.Int64 // accepted so far
+	Connections atomic.Int64 // number of accepted connections
 }
 
 // NewWorker starts a Worker, which ends with the test.

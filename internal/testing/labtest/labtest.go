@@ -1,5 +1,4 @@
-// Package labtest makes the lab convenient in tests: what a test asks for is there or the test ends, and all is cleaned
-// up after it.
+// Package labtest makes the lab convenient in tests: its functions end the test if they fail, and clean up at its end.
 package labtest
 
 import (
@@ -11,8 +10,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Need says that a test is of the lab tier. It ends the test if the lab cannot run here, and says what is missing: see package
-// needs.
+// Need puts a test into the lab tier. If the lab cannot run here, the test ends with the reason: see package needs.
 func Need(t testing.TB) {
 	t.Helper()
 	needs.Lab(t)
@@ -20,8 +18,8 @@ func Need(t testing.TB) {
 	needs.That(t, err == nil, "%v", err)
 }
 
-// Root gives a directory with a root of the release that has the packages; it is made once and cached. Nobody may write
-// to it.
+// Root returns a directory with a root of a release that has the packages. It is created once and cached. It must not be
+// written to.
 func Root(t testing.TB, release string, packages ...string) string {
 	t.Helper()
 	Need(t)
@@ -34,7 +32,7 @@ func Root(t testing.TB, release string, packages ...string) string {
 	return dir
 }
 
-// Sandbox gives a sandbox of the release with haproxy, keepalived, cloud-init, nftables and systemd in it.
+// Sandbox returns a sandbox of a release with haproxy, keepalived, cloud-init, nftables and systemd.
 func Sandbox(t testing.TB, release string, options ...lab.SandboxOption) *lab.Sandbox {
 	t.Helper()
 	root := Root(t, release, lab.NodePackages()...)
@@ -50,7 +48,7 @@ func Sandbox(t testing.TB, release string, options ...lab.SandboxOption) *lab.Sa
 	return sb
 }
 
-// Lab gives an empty lab, which is closed with the test.
+// Lab returns an empty lab, which is closed at the end of the test.
 func Lab(t testing.TB) *lab.Lab {
 	t.Helper()
 	Need(t)

@@ -1,9 +1,8 @@
-// Package needs says which tier a test is of, and ends it if the tier was not chosen or something is missing.
-//
-// Tests that say nothing are unit tests: they need neither root nor a program other than Go and a shell. The variable
-// HAPAIR_TEST chooses more: with lab, tests of the lab tier run too; with cluster, these and those of whole clusters; with
-// qemu, all. Tests of higher tiers are skipped. In a chosen tier, a test without root fails; if something else is missing
-// it is skipped, or fails with CI=true.
+// Package needs puts tests into tiers, and ends a test if its tier was not chosen or something is missing. Other tests are
+// unit tests: they need neither root nor a program other than Go and a shell. The variable HAPAIR_TEST chooses tiers: "lab"
+// chooses the lab tier; "cluster" chooses that and the tests of whole clusters; "qemu" chooses all. Tests of higher tiers
+// are skipped. In a chosen tier, a test without root fails. If something else is missing, it is skipped, or fails with
+// CI=true.
 package needs
 
 import (
@@ -26,28 +25,28 @@ const (
 
 var names = []string{unit: "", lab: "lab", cluster: "cluster", qemu: "qemu"}
 
-// Lab says that a test is of the lab tier and needs root.
+// Lab puts a test into the lab tier, and requires root.
 func Lab(t testing.TB) {
 	t.Helper()
 	need(t, lab)
 	root(t)
 }
 
-// Cluster says that a test is of the cluster tier and needs root.
+// Cluster puts a test into the cluster tier, and requires root.
 func Cluster(t testing.TB) {
 	t.Helper()
 	need(t, cluster)
 	root(t)
 }
 
-// Emulation says that a test boots machines under software emulation, and needs root.
+// Emulation puts a test into the tier of machines under software emulation, and requires root.
 func Emulation(t testing.TB) {
 	t.Helper()
 	need(t, qemu)
 	root(t)
 }
 
-// Programs says that a test is of the lab tier, although it does not need root: it runs these programs, or builds some.
+// Programs puts a test into the lab tier without requiring root: it runs these programs, or builds some.
 func Programs(t testing.TB, names ...string) {
 	t.Helper()
 	need(t, lab)
@@ -57,7 +56,7 @@ func Programs(t testing.TB, names ...string) {
 	}
 }
 
-// That ends a test of a chosen tier unless something is there; the format says what is missing.
+// That ends a test of a chosen tier if ok is false. The format describes what is missing.
 func That(t testing.TB, there bool, format string, args ...any) {
 	t.Helper()
 	if there {

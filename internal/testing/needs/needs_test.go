@@ -9,12 +9,12 @@ func TestParse(t *testing.T) {
 		}
 	}
 	if got, err := parse("labs"); err == nil {
-		t.Errorf("it takes labs for %d", got)
+		t.Errorf("parse of an unknown tier = %d, want an error", got)
 	}
 }
 
-// A test of a tier that was not chosen is skipped, also with CI=true.
-func TestSkipsWhatWasNotChosen(t *testing.T) {
+// A test of a tier that was not chosen must be skipped, also with CI=true.
+func TestUnchosenTierIsSkipped(t *testing.T) {
 	t.Setenv("CI", "true")
 	for chosen, needed := range map[string]func(testing.TB){"": Lab, "lab": Cluster, "cluster": Emulation} {
 		t.Setenv("HAPAIR_TEST", chosen)

@@ -1,5 +1,5 @@
-// Package packertest gives tests a real Packer with the project's own plugin in it. Packer is a tool here: it is built
-// from the Go module proxy into a cache and run, never linked (its core is under the BUSL).
+// Package packertest provides a real Packer with the project's plugin to tests. Packer is built from the Go module proxy
+// into a cache, and run as a tool. It is never linked, because its core has the BUSL licence.
 package packertest
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/hapair/hapair/internal/testing/needs"
 )
 
-// Packer is the path of a real Packer. It is built once, which takes two minutes, and is then taken from the cache.
+// Packer returns the path of a real Packer. Building it takes two minutes, so it is built once and cached.
 func Packer(t testing.TB) string {
 	t.Helper()
 	return gotool.Path(t, "github.com/hashicorp/packer", "v1.11.2", ".")
 }
 
-// Env is an environment in which Packer finds nothing of the machine's user: its plugins, its settings and its cache are
-// the test's own.
+// Env returns an environment with which Packer uses only the test's own plugins, settings and cache, not those of this
+// machine's user.
 func Env(t testing.TB) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,27 +56,23 @@ func Binary(t testing.TB, command string) string {
 	t.Helper()
 	needs.Programs(t)
 	bin := filepath.Join(t.TempDir(), command)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/hapair/hapair/cmd/"+command)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build %s: %v\n%s", command, err, out)
-	}
+	gotool.Build(t, bin, "github.com/hapair/hapair/cmd/"+command)
 	return bin
 }
 
-// Command is Packer in dir. When ctx ends it is told to end, and has a minute to clean up.
+// Command returns a command that runs Packer in dir. When ctx ends, Packer is interrupted, and has a minute to clean up.
 func Command(ctx context.Context, t testing.TB, env []string, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, Packer(t), args...)
 	cmd.Dir, cmd.Env = dir, env
-	// Packer is two processes. The outer one hands SIGTERM on to the one that works, and SIGINT not: that is what a
-	// terminal sends to both.
+	// Packer consists of two processes. The outer one forwards SIGTERM to the inner one, but not SIGINT, which a terminal
+	// sends to both.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	return cmd
 }
 
-// Run runs Packer in dir and returns what it prints on both of its outputs.
+// Run runs Packer in dir and returns its combined output.
 func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...string) (string, error) {
 	t.Helper()
 	cmd := Command(ctx, t, env, dir, args...)
@@ -87,7 +83,7 @@ func Run(ctx context.Context, t testing.TB, env []string, dir string, args ...st
 	return string(out), err
 }
 
-// Install has Packer take a plugin's binary over as the plugin of that source.
+// Install lets Packer install a plugin's binary as the plugin of a source.
 func Install(t testing.TB, env []string, bin, source string) {
 	t.Helper()
 	if out, err := Run(t.Context(), t, env, t.TempDir(), "plugins", "install", "--path", bin, source); err != nil {

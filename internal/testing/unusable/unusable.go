@@ -1,4 +1,4 @@
-// Package unusable puts things into places where a program expects regular files, for tests.
+// Package unusable replaces regular files by other types of files, for tests.
 package unusable
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Kinds put something else than a regular file of a bounded size at a path.
+// Kinds create something at a path that is not a regular file of limited size.
 var Kinds = map[string]func(path string) error{
 	"a FIFO":      func(p string) error { return syscall.Mkfifo(p, 0o600) },
 	"a device":    func(p string) error { return os.Symlink("/dev/zero", p) },
@@ -30,7 +30,7 @@ var Kinds = map[string]func(path string) error{
 	},
 }
 
-// Within fails if work takes longer than anything but a blocked reader needs.
+// Within fails the test if work takes so long that a read must be blocked.
 func Within(t *testing.T, work func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -38,6 +38,6 @@ func Within(t *testing.T, work func()) {
 	select {
 	case <-done:
 	case <-time.After(30 * time.Second):
-		t.Fatal("it hangs")
+		t.Fatal("a read is blocked")
 	}
 }
