@@ -159,7 +159,6 @@ const maxPriority = 254
 // are high and close together, because the time for which a backup waits before it takes over grows with 256 minus its
 // priority. The result includes the holder's bonus (see HolderBonus), but not the weights of track scripts. It is 0 for a node
 // that is not in the spec.
-// distance from 256. It is that of a holder (see HolderBonus), without what track scripts add. It is 0 for a node that the spec does not have.
 func (s *Spec) PriorityOf(n *Node, v *VIP) int {
 	position := -1
 	for i := range s.Nodes {
