@@ -88,6 +88,9 @@ func hasServer(s *spec.Spec, name string) error {
 		}
 		return nil
 	}
+	if len(pools) == 0 {
+		return fmt.Errorf("cannot find the server %q: the spec has no servers", name)
+	}
 	return fmt.Errorf("cannot find the server %q: the spec has servers in %s", name, strings.Join(pools, ", "))
 }
 

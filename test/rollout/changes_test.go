@@ -81,28 +81,48 @@ func addressAdded(t *testing.T, p *pair) {
 	p.want(t, p.before.Number+1, "192.168.1.34", 2)
 }
 
-// parted changes the virtual router ID: nodes with different ones do not hear each other.
+// parted changes the virtual router ID: nodes with different ones do not hear each other. On the way back, haproxy must be restarted
+// at the same time, so that the last node has to leave the service while the others are in maintenance.
 func parted(t *testing.T, p *pair) {
 	p.write(t, []byte(strings.Replace(string(p.spec("", server(208))), "interface: eth4}", "interface: eth4, virtual_router_id: 77}", 1)))
 	if out := p.rollout(t, 0); !strings.Contains(out, specName(p.other)+": hand the virtual IPs over") || strings.Contains(out, specName(p.holder)+": hand") {
 		t.Errorf("not only the first node was in maintenance meanwhile: %s", out)
 	}
 	p.want(t, p.before.Number+1, "more_208", 2)
+	checkRouterID(t, p, true)
+	editDropIn(t, p)
+	p.write(t, p.spec("", server(208)))
+	if out := p.rollout(t, 0); strings.Count(out, "restart haproxy.service\n") != 2 {
+		t.Errorf("haproxy was not restarted on both nodes: %s", out)
+	}
+	p.want(t, p.before.Number+2, "more_208", 2)
+	checkRouterID(t, p, false)
+}
+
+func checkRouterID(t *testing.T, p *pair, changed bool) {
+	t.Helper()
 	for _, h := range p.hosts() {
-		if !strings.Contains(file(t, h, wellknown.KeepalivedConfig), "virtual_router_id 77") {
-			t.Errorf("%s does not have the virtual router ID", h.Name)
+		if got := strings.Contains(file(t, h, wellknown.KeepalivedConfig), "virtual_router_id 77"); got != changed {
+			t.Errorf("%s has the changed virtual router ID: %v, want %v", h.Name, got, changed)
+		}
+	}
+}
+
+const dropIn = "/usr/lib/systemd/system/haproxy.service.d/hapair.conf"
+
+// editDropIn edits a drop-in of haproxy's unit on both nodes. The next rollout overwrites it and restarts haproxy.
+func editDropIn(t *testing.T, p *pair) {
+	t.Helper()
+	for _, h := range p.hosts() {
+		if err := cluster.Pipe(t.Context(), h, "\n# edited\n", `cat >>"$1"`, dropIn); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
 // restarted rolls out what needs a restart of haproxy: each node hands the VIP over before.
 func restarted(t *testing.T, p *pair) {
-	const dropIn = "/usr/lib/systemd/system/haproxy.service.d/hapair.conf"
-	for _, h := range p.hosts() {
-		if err := cluster.Pipe(t.Context(), h, "\n# edited\n", `cat >>"$1"`, dropIn); err != nil {
-			t.Fatal(err)
-		}
-	}
+	editDropIn(t, p)
 	p.write(t, p.spec("", server(208)))
 	if out := p.rollout(t, 0); !strings.Contains(out, "restart haproxy.service") {
 		t.Errorf("haproxy was not restarted: %s", out)

@@ -65,6 +65,7 @@ func validAndWrong(t *testing.T, p *pair) {
 
 // serversSet takes a server out on all nodes. It stays out when a node is booted anew, and when the VIP moves there.
 func serversSet(t *testing.T, p *pair) {
+	p.write(t, p.spec("", server(208)))
 	if out, code := p.run(t, "server", "drain", "web/web_1", p.bake.Spec); code != 0 {
 		t.Fatalf("exit status %d: %s", code, out)
 	}

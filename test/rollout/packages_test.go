@@ -16,9 +16,12 @@ const repack = `repack() {
 		if [ ! -d "$f" ] && { [ -L "$f" ] || [ -f "$f" ]; }; then mkdir -p "$root${f%/*}"; cp -a "$f" "$root$f"; fi
 	done
 	dpkg-query -s $1 | sed '/^Status:/d; /^Conffiles:/d; /^ \/etc\//d' >$root/DEBIAN/control
-	for script in preinst postinst prerm postrm conffiles triggers; do
+	for script in preinst postinst prerm postrm triggers; do
 		if [ -e /var/lib/dpkg/info/$1.$script ]; then cp -p /var/lib/dpkg/info/$1.$script $root/DEBIAN/$script; fi
 	done
+	if [ -e /var/lib/dpkg/info/$1.conffiles ]; then
+		while read -r f; do if [ -e "$root$f" ]; then echo "$f"; fi; done </var/lib/dpkg/info/$1.conffiles >$root/DEBIAN/conffiles
+	fi
 }
 build() {
 	sed -i "s/^Version: .*/Version: $1/" $root/DEBIAN/control
@@ -42,6 +45,7 @@ echo "deb [trusted=yes] file:$archive ./" >/etc/apt/sources.list`
 
 // packagesUpgraded upgrades haproxy and keepalived on both nodes.
 func packagesUpgraded(t *testing.T, p *pair) {
+	p.write(t, p.spec("", server(208)))
 	before := map[string]string{}
 	const versions = `dpkg-query -W -f '${Package} ${Version} ${Status}\n' haproxy keepalived; systemctl show -P ExecMainStartTimestamp haproxy keepalived`
 	for _, h := range p.hosts() {

@@ -22,7 +22,7 @@ var scenarios = []scenario{
 	{name: "one VIP more, with a certificate, a map and the firewall, and back", test: wide},
 	{name: "a certificate is renewed", test: renewed},
 	{name: "one address more for the VIP", test: addressAdded},
-	{name: "another virtual router ID, with which the nodes do not hear each other", test: parted, gap: 2 * time.Second},
+	{name: "another virtual router ID, with which the nodes do not hear each other, and back with a restart of haproxy", test: parted, moves: 1, gap: 10 * time.Second},
 	{name: "a unit's drop-in, for which haproxy is restarted", test: restarted, moves: 1},
 	{name: "a haproxy.cfg of one's own, for which haproxy is restarted, and back", test: ownConfig, moves: 2},
 	{name: "updates of haproxy and keepalived, by `--packages`", test: packagesUpgraded, moves: 1},

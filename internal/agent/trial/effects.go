@@ -92,7 +92,10 @@ func (e effects) words() []string {
 	if e.moves() {
 		all = append(all, "the node gives its virtual IPs to a peer meanwhile")
 	}
-	if e.parts {
+	switch {
+	case e.parts && e.moves():
+		all = append(all, "nodes with the old and the new keepalived.conf do not hear each other: all nodes but the last one stay in maintenance until that one has left the service; then its virtual IPs have no holder for some seconds. To avoid that, roll the two changes out one after the other")
+	case e.parts:
 		all = append(all, "nodes with the old and the new keepalived.conf do not hear each other: all nodes but the last one stay in maintenance until that one has it, too; then its virtual IPs have no holder for about three advertisements")
 	}
 	return all

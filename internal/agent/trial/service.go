@@ -29,7 +29,9 @@ func (a *application) leaveService(ctx context.Context) error {
 	if err := a.maintain(true); err != nil {
 		return err
 	}
-	return a.maintenance(ctx, control.MaintenanceRequest{On: true, For: awayTime})
+	// If the revision parts the nodes, the others are in maintenance when the last one hands over. They come back when no
+	// machine holds the virtual IPs.
+	return a.maintenance(ctx, control.MaintenanceRequest{On: true, For: awayTime, Force: a.effects.parts && a.last})
 }
 
 func (a *application) maintenance(ctx context.Context, req control.MaintenanceRequest) error {
