@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -93,10 +94,14 @@ func (e *env) render(s *spec.Spec, r release.Release, nodeName, dir string) erro
 // renderNodes writes the files of nodes. It computes all files before it writes the first one. An error without an exit status is
 // one of the spec.
 func renderNodes(s *spec.Spec, r release.Release, nodes []spec.Node, dir string) ([]rendered, error) {
-	recipes := make([]recipe.Recipe, len(nodes))
+	recipes, errs := make([]recipe.Recipe, len(nodes)), make([]error, len(nodes))
+	var running sync.WaitGroup
 	for i := range nodes {
-		var err error
-		if recipes[i], err = recipe.Whole(s, &nodes[i], r); err != nil {
+		running.Go(func() { recipes[i], errs[i] = recipe.Whole(s, &nodes[i], r) })
+	}
+	running.Wait()
+	for _, err := range errs {
+		if err != nil {
 			return nil, err
 		}
 	}

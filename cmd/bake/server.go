@@ -74,7 +74,7 @@ func hasServer(s *spec.Spec, name string) error {
 		return fmt.Errorf("cannot find the server %q: write SERVICE/SERVER, or BACKEND/SERVER", name)
 	}
 	var pools []string
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		pools = append(pools, p.Name)
 		if p.Name != pool {
 			continue

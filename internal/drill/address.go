@@ -69,7 +69,7 @@ func addressesIn(s *spec.Spec) map[netip.Addr]bool {
 			taken[r.Via] = true
 		}
 	}
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		for _, srv := range p.Servers {
 			taken[srv.Address.Addr] = true
 		}
@@ -105,7 +105,7 @@ func Prepare(s *spec.Spec) (notes []string) {
 // resolve gives servers with DNS names addresses on the nodes' network, because the drill has no name server.
 func resolve(s *spec.Spec) (notes []string) {
 	taken, known := addressesIn(s), map[string]netip.Addr{}
-	for _, pool := range s.Pools() {
+	for pool := range s.Pools() {
 		for i := range pool.Servers {
 			a := &pool.Servers[i].Address
 			if a.Name == "" || len(s.Nodes[0].Addresses) == 0 {

@@ -71,7 +71,7 @@ func newPlan(s *spec.Spec) (*plan, error) {
 	}
 	taken := addressesIn(s)
 	played := map[string]bool{} // services and backends with a simulated server
-	for _, pool := range s.Pools() {
+	for pool := range s.Pools() {
 		p.planServers(s, &pool, played)
 	}
 	for i := range s.VIPs {

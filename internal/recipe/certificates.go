@@ -29,7 +29,7 @@ func certificates(s *spec.Spec) []string {
 			add(ca, svc.TLS.ClientCA)
 		}
 	}
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		for _, server := range p.Servers {
 			if server.TLS != nil {
 				add(ca, server.TLS.Verify)

@@ -4,6 +4,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,14 +95,14 @@ const Default = "noble"
 
 // All returns the releases: Ubuntu's first, and each distribution's oldest first. The versions are those of the archives in
 // autumn 2026.
-func All() []Release {
-	return []Release{
-		ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
-		ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 30}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 2}, Systemd: Version{255}}),
-		ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}, WaitsForNameserver: true}),
-		debian(Release{Name: "bookworm", Title: "Debian 12", HAProxy: Version{2, 6, 12}, Keepalived: Version{2, 2, 7}, CloudInit: Version{22, 4, 2}, Systemd: Version{252}}),
-		debian(Release{Name: "trixie", Title: "Debian 13", HAProxy: Version{3, 0, 11}, Keepalived: Version{2, 3, 3}, CloudInit: Version{25, 1, 4}, Systemd: Version{257}}),
-	}
+func All() []Release { return slices.Clone(all) }
+
+var all = []Release{
+	ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
+	ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 30}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 2}, Systemd: Version{255}}),
+	ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}, WaitsForNameserver: true}),
+	debian(Release{Name: "bookworm", Title: "Debian 12", HAProxy: Version{2, 6, 12}, Keepalived: Version{2, 2, 7}, CloudInit: Version{22, 4, 2}, Systemd: Version{252}}),
+	debian(Release{Name: "trixie", Title: "Debian 13", HAProxy: Version{3, 0, 11}, Keepalived: Version{2, 3, 3}, CloudInit: Version{25, 1, 4}, Systemd: Version{257}}),
 }
 
 // Since returns the releases whose haproxy is at least a version.
@@ -126,9 +127,9 @@ func Names() []string {
 
 // Get returns the release with the given name.
 func Get(name string) (Release, error) {
-	for _, r := range All() {
-		if r.Name == name {
-			return r, nil
+	for i := range all {
+		if all[i].Name == name {
+			return all[i], nil
 		}
 	}
 	return Release{}, fmt.Errorf("cannot find release %q: %s", name, nearest.OneOf(name, Names()))

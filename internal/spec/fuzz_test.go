@@ -118,7 +118,7 @@ func wordsOf(s *Spec) []string {
 			words = append(words, slices.Concat(r.Host, r.Path, r.SNI)...)
 		}
 	}
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		words = append(words, poolWords(&p)...)
 	}
 	for _, u := range s.Access.Users {

@@ -2,8 +2,10 @@ package spec
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hapair/hapair/internal/haproxy/syntax"
@@ -79,17 +81,19 @@ type Pool struct {
 }
 
 // Pools returns all groups of servers: those of services with servers, and the backends.
-func (s *Spec) Pools() []Pool {
-	var out []Pool
-	for i := range s.Services {
-		if svc := &s.Services[i]; len(svc.Servers) > 0 {
-			out = append(out, svc.pool(fmt.Sprintf("services[%d]", i)))
+func (s *Spec) Pools() iter.Seq[Pool] {
+	return func(yield func(Pool) bool) {
+		for i := range s.Services {
+			if len(s.Services[i].Servers) > 0 && !yield(s.ServicePool(i)) {
+				return
+			}
+		}
+		for i := range s.Backends {
+			if !yield(s.Backends[i].pool("backends[" + strconv.Itoa(i) + "]")) {
+				return
+			}
 		}
 	}
-	for i := range s.Backends {
-		out = append(out, s.Backends[i].pool(fmt.Sprintf("backends[%d]", i)))
-	}
-	return out
 }
 
 func (svc *Service) pool(path string) Pool {
@@ -104,7 +108,9 @@ func (b *Backend) pool(path string) Pool {
 }
 
 // ServicePool returns the pool of the service with an index.
-func (s *Spec) ServicePool(i int) Pool { return s.Services[i].pool(fmt.Sprintf("services[%d]", i)) }
+func (s *Spec) ServicePool(i int) Pool {
+	return s.Services[i].pool("services[" + strconv.Itoa(i) + "]")
+}
 
 // Uses reports whether a service refers to a backend.
 func (svc *Service) Uses(backend string) bool { return slices.Contains(svc.backendNames(), backend) }
@@ -148,7 +154,7 @@ func (t *TLS) CertificatePaths() []string {
 
 // SharesTables reports whether some pool has a table that the nodes share.
 func (s *Spec) SharesTables() bool {
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		if p.Sticky != nil && p.Sticky.Source != 0 {
 			return true
 		}
@@ -169,7 +175,7 @@ const PeersName = "hapair"
 
 // ResolvesNames reports whether some server has a DNS name.
 func (s *Spec) ResolvesNames() bool {
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		for _, server := range p.Servers {
 			if server.Address.Name != "" {
 				return true

@@ -84,7 +84,7 @@ func (c check) taken() map[netip.Addr]string {
 			taken[g] = "the gateway of node " + quote(n.Name)
 		}
 	}
-	for _, p := range c.s.Pools() {
+	for p := range c.s.Pools() {
 		for _, server := range p.Servers {
 			taken[server.Address.Addr] = "server " + quote(server.Name) + " of service " + quote(p.Name)
 		}

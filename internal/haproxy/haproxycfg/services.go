@@ -33,7 +33,7 @@ func services(s *spec.Spec) (string, error) {
 			return "", err
 		}
 	}
-	for _, p := range s.Pools() {
+	for p := range s.Pools() {
 		if p.Service == nil {
 			l.section("backend", p.Name, p.Path)
 			l.line("", "mode", l.word(string(p.Mode)))
