@@ -64,7 +64,7 @@ func (e *env) cloudInit(ctx context.Context, path string, f cloudInitFlags) erro
 	if err != nil {
 		return err
 	}
-	if err := e.tell(o.Cloud.Problems(s.VRRP.Transport == spec.Multicast)); err != nil {
+	if err := e.printProblems(o.Cloud.Problems(s.VRRP.Transport == spec.Multicast)); err != nil {
 		return err
 	}
 	if o.Image == cloudinit.Stock && o.Agent.URL == "" {

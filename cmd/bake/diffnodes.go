@@ -57,7 +57,7 @@ func (e *env) diffNodes(ctx context.Context, args []string, f *diffFlags) error 
 		e.wait("query the nodes over ssh", func(waitFor func(string)) { running = cluster.State(ctx, f.login, s, states[0], waitFor) })
 		states = []*nodediff.State{running, states[0]}
 	}
-	return e.tellDifferences(nodediff.Compare(states[0], states[1]))
+	return e.printDifferences(nodediff.Compare(states[0], states[1]))
 }
 
 // nodesState reads a folder, or a spec, which it returns, too.
@@ -80,8 +80,8 @@ func (e *env) nodesState(ctx context.Context, path, releaseName string) (*nodedi
 	return st, s, nil
 }
 
-// tellDifferences prints differences. It returns an error if there is one, or if a node could not be asked.
-func (e *env) tellDifferences(all []nodediff.Difference) error {
+// printDifferences prints differences. It returns an error if there is one, or if a node could not be asked.
+func (e *env) printDifferences(all []nodediff.Difference) error {
 	if e.json {
 		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")

@@ -82,9 +82,9 @@ type outcome struct {
 	err   error // the spec could not be read, or its files not written
 }
 
-// eachSpec calls do for every spec, in parallel, and then tell for every outcome, in the order of the specs. At most as many
+// eachSpec calls do for every spec, in parallel, and then report for every outcome, in the order of the specs. At most as many
 // outcomes as there are processors are in memory, and one more.
-func eachSpec(ctx context.Context, specs []string, do func(ctx context.Context, path string) outcome, tell func(outcome) error) error {
+func eachSpec(ctx context.Context, specs []string, do func(ctx context.Context, path string) outcome, report func(outcome) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pending := make(chan chan outcome, runtime.GOMAXPROCS(0))
@@ -101,7 +101,7 @@ func eachSpec(ctx context.Context, specs []string, do func(ctx context.Context, 
 		}
 	}()
 	for result := range pending {
-		if err := tell(<-result); err != nil {
+		if err := report(<-result); err != nil {
 			return err
 		}
 	}

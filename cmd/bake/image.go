@@ -121,7 +121,7 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	shown.end()
 	var refused diag.Problems
 	if errors.As(err, &refused) {
-		return e.tell(refused)
+		return e.printProblems(refused)
 	}
 	if err != nil {
 		return imageError(err)
@@ -129,7 +129,7 @@ func (e *env) bakeImage(ctx context.Context, path string, f imageFlags) error {
 	if err := e.signImage(ctx, f); err != nil {
 		return err
 	}
-	return e.tellImage(f.output, r, m)
+	return e.printImage(f.output, r, m)
 }
 
 // imageError returns the error to report. It replaces the error of an interrupt by a clear message.
@@ -140,8 +140,8 @@ func imageError(err error) error {
 	return exitstatus.With(exitstatus.Failure, err)
 }
 
-// tellImage prints the result.
-func (e *env) tellImage(output string, r release.Release, m image.Manifest) error {
+// printImage prints the result.
+func (e *env) printImage(output string, r release.Release, m image.Manifest) error {
 	if e.json {
 		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")

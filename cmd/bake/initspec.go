@@ -143,7 +143,7 @@ func (e *env) initSpec(f *firstSpec, output string) error {
 		name = "spec.yaml"
 	}
 	_, problems := spec.Parse(name, data, spec.Sources{})
-	if err := e.tell(problems); err != nil {
+	if err := e.printProblems(problems); err != nil {
 		return err
 	}
 	return e.writeSpec(output, data)

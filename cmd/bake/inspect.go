@@ -98,7 +98,7 @@ func (e *env) inspect(ctx context.Context, path string, f inspectFlags) error {
 	if f.sbom == stdio {
 		stdout = io.Discard
 	}
-	return e.tellInspection(r, f.verify != "", stdout)
+	return e.printInspection(r, f.verify != "", stdout)
 }
 
 // differences compares an image with the manifest beside it, including digests.
@@ -134,7 +134,7 @@ func (r *inspectReport) checkSignature(ctx context.Context, allowed, path string
 	return err
 }
 
-func (e *env) tellInspection(r inspectReport, verified bool, stdout io.Writer) error {
+func (e *env) printInspection(r inspectReport, verified bool, stdout io.Writer) error {
 	out := termsafe.Writer(stdout)
 	if e.json {
 		enc := json.NewEncoder(out)

@@ -22,7 +22,7 @@ func (e *env) load(path string) (*spec.Spec, error) {
 	if err != nil {
 		return nil, exitstatus.With(exitstatus.Failure, err)
 	}
-	if err := e.tell(problems); err != nil {
+	if err := e.printProblems(problems); err != nil {
 		return nil, err
 	}
 	e.loaded = s
@@ -34,15 +34,15 @@ func (e *env) load(path string) (*spec.Spec, error) {
 func (e *env) loadFor(ctx context.Context, path, flag string) (s *spec.Spec, r release.Release, err error) {
 	var problems diag.Problems
 	e.wait(judging, func(func(string)) { s, r, problems, err = preflight.Load(ctx, path, flag) })
-	if told := e.tell(problems); told != nil {
-		return nil, r, told
+	if failed := e.printProblems(problems); failed != nil {
+		return nil, r, failed
 	}
 	e.loaded = s
 	return s, r, err
 }
 
-// tell prints problems. It returns an error if one of them is more than a warning.
-func (e *env) tell(problems diag.Problems) error {
+// printProblems prints problems. It returns an error if one of them is more than a warning.
+func (e *env) printProblems(problems diag.Problems) error {
 	problems = e.severe(e.loaded.Place(problems))
 	if e.json && problems.HasErrors() {
 		if err := problems.PrintJSON(termsafe.Writer(e.stdout)); err != nil {

@@ -140,7 +140,7 @@ func (e *env) printRendered(list []rendered) error {
 func (e *env) renderError(err error) error {
 	var problems diag.Problems
 	if errors.As(err, &problems) {
-		return e.tell(problems)
+		return e.printProblems(problems)
 	}
 	return exitstatus.With(exitstatus.Of(err, exitstatus.No), err)
 }

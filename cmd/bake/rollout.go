@@ -163,7 +163,7 @@ func (e *env) rollback(ctx context.Context, path string, f rolloutFlags) error {
 
 // newRollout returns a rollout to the nodes of a spec.
 func (e *env) newRollout(s *spec.Spec, f rolloutFlags, p rollout.Program) *rollout.Rollout {
-	ro := &rollout.Rollout{Cluster: s.Cluster, Members: rollout.Members(s), By: whoami(), Healthy: f.healthy, AllowNoServers: f.allowNoServers, Now: time.Now, Report: e.tellEvent}
+	ro := &rollout.Rollout{Cluster: s.Cluster, Members: rollout.Members(s), By: whoami(), Healthy: f.healthy, AllowNoServers: f.allowNoServers, Now: time.Now, Report: e.printEvent}
 	for i := range s.Nodes {
 		ro.Nodes = append(ro.Nodes, &rollout.Node{Name: s.Nodes[i].Name, Conn: rollout.SSH(f.login, remote.HostOf(&s.Nodes[i]), p)})
 	}
@@ -212,7 +212,7 @@ func answerError(err error) error {
 // carryOut shows the plan, asks, and rolls out.
 func (e *env) carryOut(ctx context.Context, path string, ro *rollout.Rollout, seen []rollout.Seen, f rolloutFlags) error {
 	nothing := ro.Nothing(seen)
-	if err := e.tellPlan(seen, nothing, f); err != nil {
+	if err := e.printPlan(seen, nothing, f); err != nil {
 		return err
 	}
 	if nothing {
@@ -230,10 +230,10 @@ func (e *env) carryOut(ctx context.Context, path string, ro *rollout.Rollout, se
 	result := ro.Run(ctx, seen)
 	if result.Done {
 		if err := writeBase(path, ro.Cluster, result.Revision); err != nil {
-			e.tellEvent(rollout.Event{Text: err.Error()})
+			e.printEvent(rollout.Event{Text: err.Error()})
 		}
 	}
-	return e.tellResult(result)
+	return e.printResult(result)
 }
 
 func nodeNames(ro *rollout.Rollout) string {
@@ -262,8 +262,8 @@ func (e *env) ask(question string) (yes bool, err error) {
 	return false, exitstatus.With(exitstatus.No, nil)
 }
 
-// tellEvent prints a line of progress.
-func (e *env) tellEvent(ev rollout.Event) {
+// printEvent prints a line of progress.
+func (e *env) printEvent(ev rollout.Event) {
 	if e.json {
 		_ = json.NewEncoder(termsafe.Writer(e.stdout)).Encode(ev)
 		return
@@ -281,7 +281,7 @@ type plan struct {
 	Nothing bool           `json:"nothing"` // there is nothing to do
 }
 
-func (e *env) tellPlan(seen []rollout.Seen, nothing bool, f rolloutFlags) error {
+func (e *env) printPlan(seen []rollout.Seen, nothing bool, f rolloutFlags) error {
 	if e.json {
 		return json.NewEncoder(termsafe.Writer(e.stdout)).Encode(plan{seen, nothing})
 	}
@@ -324,8 +324,8 @@ func holding(vips []string) string {
 	return " and holds " + strings.Join(vips, ", ")
 }
 
-// tellResult prints how a rollout ended, and returns its exit status.
-func (e *env) tellResult(r rollout.Result) error {
+// printResult prints how a rollout ended, and returns its exit status.
+func (e *env) printResult(r rollout.Result) error {
 	if e.json {
 		if err := json.NewEncoder(termsafe.Writer(e.stdout)).Encode(r); err != nil {
 			return cannot("print the result: %v", err)

@@ -21,7 +21,7 @@ func (e *env) rolloutPackages(ctx context.Context, path string, f rolloutFlags) 
 	}
 	var nodes []cluster.NodePackages
 	e.wait("ask the nodes for updates", func(waitFor func(string)) { nodes = cluster.Packages(ctx, f.login, s, waitFor) })
-	todo, err := e.tellPackages(nodes, f.allUpdates)
+	todo, err := e.printPackages(nodes, f.allUpdates)
 	if err != nil || !todo || f.dryRun {
 		return err
 	}
@@ -31,15 +31,15 @@ func (e *env) rolloutPackages(ctx context.Context, path string, f rolloutFlags) 
 			return err
 		}
 	}
-	err = cluster.UpgradePackages(ctx, f.login, nodes, f.allUpdates, func(node, text string) { e.tellEvent(rollout.Event{Node: node, Text: text}) })
+	err = cluster.UpgradePackages(ctx, f.login, nodes, f.allUpdates, func(node, text string) { e.printEvent(rollout.Event{Node: node, Text: text}) })
 	if err != nil {
 		return exitstatus.With(exitstatus.No, errors.New(termsafe.Line(err.Error())))
 	}
 	return nil
 }
 
-// tellPackages prints what can be upgraded, and reports whether there is something to do.
-func (e *env) tellPackages(nodes []cluster.NodePackages, all bool) (todo bool, err error) {
+// printPackages prints what can be upgraded, and reports whether there is something to do.
+func (e *env) printPackages(nodes []cluster.NodePackages, all bool) (todo bool, err error) {
 	out := termsafe.Writer(e.stdout)
 	failed := false
 	for i := range nodes {

@@ -127,7 +127,7 @@ func (e *env) server(ctx context.Context, login *remote.Login, s *spec.Spec, com
 			failed++
 		}
 	}
-	if err := e.tellServer(reports); err != nil {
+	if err := e.printServer(reports); err != nil {
 		return err
 	}
 	switch {
@@ -139,7 +139,7 @@ func (e *env) server(ctx context.Context, login *remote.Login, s *spec.Spec, com
 	return exitstatus.With(code, nil)
 }
 
-func (e *env) tellServer(reports []serverReport) error {
+func (e *env) printServer(reports []serverReport) error {
 	out := termsafe.Writer(e.stdout)
 	if e.json {
 		enc := json.NewEncoder(out)

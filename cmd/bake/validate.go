@@ -64,7 +64,7 @@ func (e *env) validate(ctx context.Context, path, releaseName, cloudName string)
 	if err != nil {
 		return err
 	}
-	return e.tellValidity(path, s, e.severe(problems))
+	return e.printValidity(path, s, e.severe(problems))
 }
 
 // validity is what `bake validate --json` prints.
@@ -73,8 +73,8 @@ type validity struct {
 	Problems diag.Problems `json:"problems"`
 }
 
-// tellValidity prints all problems, and whether the spec is valid. It returns an error if the spec is not valid.
-func (e *env) tellValidity(path string, s *spec.Spec, problems diag.Problems) error {
+// printValidity prints all problems, and whether the spec is valid. It returns an error if the spec is not valid.
+func (e *env) printValidity(path string, s *spec.Spec, problems diag.Problems) error {
 	valid := !problems.HasErrors()
 	if e.json {
 		enc := json.NewEncoder(e.stdout)

@@ -32,15 +32,15 @@ It runs "sudo -n ha-agent …" at each node's address with the ssh program, your
 			}
 			var r cluster.Report
 			e.wait("query the nodes over ssh", func(waitFor func(string)) { r = cluster.Verify(cmd.Context(), login, s, waitFor) })
-			return e.tellReport(r)
+			return e.printAnswers(r)
 		},
 	}
 	login = loginFlags(cmd.Flags())
 	return cmd
 }
 
-// tellReport prints the answers. It returns an error if a check failed or a node could not be queried.
-func (e *env) tellReport(r cluster.Report) error {
+// printAnswers prints the answers. It returns an error if a check failed or a node could not be queried.
+func (e *env) printAnswers(r cluster.Report) error {
 	if e.json {
 		enc := json.NewEncoder(termsafe.Writer(e.stdout))
 		enc.SetIndent("", "  ")

@@ -41,10 +41,10 @@ func cmdPackages(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return e.tellPackages(done, install, *asJSON)
+	return e.printPackages(done, install, *asJSON)
 }
 
-func (e *env) tellPackages(done upgrade.Done, installed, asJSON bool) error {
+func (e *env) printPackages(done upgrade.Done, installed, asJSON bool) error {
 	if asJSON {
 		if err := json.NewEncoder(e.stdout).Encode(done); err != nil {
 			return fmt.Errorf("cannot print the result: %w", err)

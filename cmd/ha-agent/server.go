@@ -62,10 +62,10 @@ func cmdServer(ctx context.Context, e *env, args []string) error {
 	if err := control.Ask(ctx, wellknown.AgentSocket, control.Request{Command: "server", Server: &req}, &done); err != nil {
 		return err
 	}
-	return e.tellServer(done, *asJSON)
+	return e.printServer(done, *asJSON)
 }
 
-func (e *env) tellServer(done control.ServerDone, asJSON bool) error {
+func (e *env) printServer(done control.ServerDone, asJSON bool) error {
 	if asJSON {
 		if err := json.NewEncoder(e.stdout).Encode(done); err != nil {
 			return fmt.Errorf("cannot print the result: %w", err)

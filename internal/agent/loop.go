@@ -100,7 +100,7 @@ func (d *Daemon) lookAround() {
 			d.reports.problem(err)
 		}
 	})
-	d.panics.Guard("the holder's files", d.vrrp.TellHolder) // keepalived may have created the file after it reported its state
+	d.panics.Guard("the holder's files", d.vrrp.WriteHolderFiles) // keepalived may have created the file after it reported its state
 	d.lookForOthers()
 }
 

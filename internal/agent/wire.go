@@ -44,7 +44,7 @@ func (d *Daemon) open() error {
 	d.vrrp = &vrrp.States{Path: fifo, Track: d.Conf.Keepalived.TrackFile, Kept: filepath.Join(filepath.Dir(fifo), "vrrp.json"), Log: d.Log, Now: d.Now,
 		Panics: d.panics}
 	d.vrrp.Recall(vrrp.Plausible(d.Conf.VIPs))
-	d.vrrp.TellHolder()
+	d.vrrp.WriteHolderFiles()
 	d.duplicates = &duplicate.Watch{VIPs: d.Conf.VIPs, Interval: duplicate.DefaultInterval, Held: vip.Addresses, Ask: neighbor.Ask, Log: d.Log,
 		Look: make(chan struct{}, 1), Contain: d.panics.Guard}
 	d.reach = d.newReach()

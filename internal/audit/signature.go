@@ -86,7 +86,7 @@ func Verify(ctx context.Context, allowed, manifest string, text []byte) (signer 
 
 func refused(manifest, what string, err error) error {
 	var exit *exec.ExitError
-	var said *saidError
+	var said *outputError
 	if errors.As(err, &said) && errors.As(said.err, &exit) {
 		return fmt.Errorf("%w: %s %s: %s", ErrSignature, manifest, what, said.text)
 	}
@@ -96,13 +96,13 @@ func refused(manifest, what string, err error) error {
 // signatureLimit is the maximum size in bytes of manifests, signatures and lists of signers.
 const signatureLimit = 16 << 20
 
-// saidError is a failure of ssh-keygen with its output.
-type saidError struct {
+// outputError is a failure of ssh-keygen with its output.
+type outputError struct {
 	text string
 	err  error
 }
 
-func (e *saidError) Error() string { return "ssh-keygen: " + e.text }
+func (e *outputError) Error() string { return "ssh-keygen: " + e.text }
 
 // keygen runs ssh-keygen with the user's environment, so that it can use the ssh agent and the terminal.
 func keygen(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
@@ -118,7 +118,7 @@ func keygen(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
 		if text == "" {
 			text = err.Error()
 		}
-		return nil, &saidError{text, err}
+		return nil, &outputError{text, err}
 	}
 	return stdout.Bytes(), nil
 }

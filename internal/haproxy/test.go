@@ -27,13 +27,13 @@ func Test(ctx context.Context, run validator.Runner, files ...string) validator.
 		args = append(args, "-f", file)
 	}
 	a := validator.Ask(ctx, run, "haproxy", args...)
-	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !telling(line, a.Verdict) })
+	a.Messages = slices.DeleteFunc(a.Messages, func(line string) bool { return !worthShowing(line, a.Verdict) })
 	a.Messages = redact.NewConfig(all).Messages(a.Messages)
 	return a
 }
 
-// telling reports whether a line is worth showing: of a good file the warnings, of a bad file the reasons.
-func telling(line string, v validator.Verdict) bool {
+// worthShowing reports whether a line is worth showing: of a good file the warnings, of a bad file the reasons.
+func worthShowing(line string, v validator.Verdict) bool {
 	switch v {
 	case validator.Good:
 		return strings.HasPrefix(line, "[WARNING]")

@@ -109,7 +109,7 @@ func download(ctx context.Context, o *Options, want, file string) error {
 	}
 	defer to.discard()
 	hash := sha256.New()
-	body := &counted{r: &cancelled{ctx, resp.Body}, total: resp.ContentLength, tell: o.fraction}
+	body := &counted{r: &cancelled{ctx, resp.Body}, total: resp.ContentLength, report: o.fraction}
 	if _, err := io.Copy(io.MultiWriter(to, hash), body); err != nil {
 		return fmt.Errorf("cannot download the base: %w", err)
 	}
@@ -123,16 +123,16 @@ func download(ctx context.Context, o *Options, want, file string) error {
 type counted struct {
 	r           io.Reader
 	done, total int64
-	told        int64
-	tell        func(float64)
+	reported    int64
+	report      func(float64)
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.done += int64(n)
-	if c.total > 0 && c.done*100/c.total > c.told {
-		c.told = c.done * 100 / c.total
-		c.tell(float64(c.done) / float64(c.total))
+	if c.total > 0 && c.done*100/c.total > c.reported {
+		c.reported = c.done * 100 / c.total
+		c.report(float64(c.done) / float64(c.total))
 	}
 	return n, err
 }

@@ -91,21 +91,21 @@ func (o *Options) client() *http.Client {
 // stage reports and runs a step of this package.
 func (o *Options) stage(name string, run func() error) error {
 	o.current = name
-	o.tell(install.Progress{Step: name})
+	o.report(install.Progress{Step: name})
 	err := run()
 	if err == nil {
-		o.tell(install.Progress{Step: name, Done: true})
+		o.report(install.Progress{Step: name, Done: true})
 	}
 	return err
 }
 
 // line reports a line of the current stage.
-func (o *Options) line(text string) { o.tell(install.Progress{Step: o.current, Line: text}) }
+func (o *Options) line(text string) { o.report(install.Progress{Step: o.current, Line: text}) }
 
 // fraction reports which part of the current stage is done.
-func (o *Options) fraction(f float64) { o.tell(install.Progress{Step: o.current, Fraction: f}) }
+func (o *Options) fraction(f float64) { o.report(install.Progress{Step: o.current, Fraction: f}) }
 
-func (o *Options) tell(p install.Progress) {
+func (o *Options) report(p install.Progress) {
 	if o.Report != nil {
 		o.Report(p)
 	}

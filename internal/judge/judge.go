@@ -281,7 +281,7 @@ func (j *session) versions(ctx context.Context) error {
 var versionNumber = regexp.MustCompile(`(?i)^(?:haproxy version |keepalived v)(\d\S*)`)
 
 // versionIn returns the version that a daemon printed; the zero Version if there is none.
-func versionIn(s said) release.Version {
+func versionIn(s result) release.Version {
 	for _, line := range s.lines {
 		if m := versionNumber.FindStringSubmatch(line); m != nil {
 			if v, err := release.ParseVersion(m[1]); err == nil {

@@ -98,7 +98,7 @@ var (
 )
 
 // haproxyRefusals returns haproxy's refusals as problems.
-func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
+func (j *session) haproxyRefusals(f *judged, s result) diag.Problems {
 	var problems diag.Problems
 	for _, line := range s.lines {
 		m := alert.FindStringSubmatch(line)
@@ -123,7 +123,7 @@ func (j *session) haproxyRefusals(f *judged, s said) diag.Problems {
 }
 
 // orSomething returns the problems, or a warning if the daemon failed without a message about the file.
-func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, s said) diag.Problems {
+func (j *session) orSomething(problems diag.Problems, f *judged, daemon string, s result) diag.Problems {
 	if len(problems) > 0 || s.status == 0 {
 		return problems
 	}
@@ -157,7 +157,7 @@ var (
 // keepalivedRefusals returns keepalived's refusals as problems. Its exit statuses are 0 for a good file, 5 for an error, and 6
 // for scripts without script security. Several of its processes read the file and repeat messages. The security of scripts is
 // checked only in an image: elsewhere the copy has no script security, and bake may not be root.
-func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
+func (j *session) keepalivedRefusals(f *judged, s result) diag.Problems {
 	messages := j.keepalivedMessages(s)
 	if s.status == 0 || !j.image && len(messages) == 0 && len(s.lines) > 0 && s.status < 128 {
 		return nil
@@ -184,7 +184,7 @@ func (j *session) keepalivedRefusals(f *judged, s said) diag.Problems {
 }
 
 // keepalivedMessages returns the lines about the file.
-func (j *session) keepalivedMessages(s said) []string {
+func (j *session) keepalivedMessages(s result) []string {
 	var out []string
 	for _, line := range s.lines {
 		line = strings.TrimSpace(line)

@@ -82,8 +82,8 @@ func (s *script) put(name, content string) {
 	s.WriteString("END\n")
 }
 
-// said is the result of a command.
-type said struct {
+// result is the exit status and the output of a command.
+type result struct {
 	status int
 	lines  []string
 }
@@ -91,7 +91,7 @@ type said struct {
 var begin = regexp.MustCompile(`^= (\S+) (\d+)$`)
 
 // run runs the script and returns the result of each command by its name.
-func (s *script) run(ctx context.Context, sh Shell) (map[string]said, error) {
+func (s *script) run(ctx context.Context, sh Shell) (map[string]result, error) {
 	var out bounded
 	err := sh(ctx, s.String(), &out)
 	if ctx.Err() != nil {
@@ -100,7 +100,7 @@ func (s *script) run(ctx context.Context, sh Shell) (map[string]said, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, name := map[string]said{}, ""
+	results, name := map[string]result{}, ""
 	for line := range strings.Lines(out.String()) {
 		line = strings.TrimRight(line, "\r\n")
 		if m := begin.FindStringSubmatch(line); m != nil {
@@ -109,7 +109,7 @@ func (s *script) run(ctx context.Context, sh Shell) (map[string]said, error) {
 				return nil, err
 			}
 			name = m[1]
-			results[name] = said{status: status}
+			results[name] = result{status: status}
 			continue
 		}
 		if text, ok := strings.CutPrefix(line, " "); ok && name != "" && strings.TrimSpace(text) != "" {

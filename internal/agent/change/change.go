@@ -100,7 +100,7 @@ func (c *Changer) attempt(ctx context.Context, changed []pending, known *judgeme
 	}
 	c.number = ch.Number
 	ch.Took = c.now().Sub(since).Round(time.Millisecond).String()
-	c.tell(ch)
+	c.report(ch)
 	c.step("written")
 	if err := c.store.End(); err != nil {
 		c.log.Error(err.Error())

@@ -112,8 +112,8 @@ func (c *Changer) next() int {
 	return last + 1
 }
 
-// tell writes a change to the journal and to the log.
-func (c *Changer) tell(ch journal.Change) {
+// report writes a change to the journal and to the log.
+func (c *Changer) report(ch journal.Change) {
 	c.payDebts()
 	if err := c.store.Append(ch); err != nil {
 		c.log.Error(err.Error())

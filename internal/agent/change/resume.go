@@ -76,11 +76,11 @@ func (c *Changer) recall(goods map[string]store.Good) error {
 	switch {
 	case written == nil && committed(goods, b):
 		ch.Verdict, ch.Reason = journal.Proven, "the agent ended before it could record this"
-		c.tell(ch)
+		c.report(ch)
 		return c.store.End()
 	case written == nil:
 		ch.Verdict, ch.Reason = journal.Interrupted, "the agent ended during the change, which begins again"
-		c.tell(ch)
+		c.report(ch)
 	case *written != journal.Interrupted:
 		return c.store.End()
 	}

@@ -46,7 +46,7 @@ const (
 	lastHold  = time.Minute
 )
 
-// relation is the relation of the files on the disk to the state of their target.
+// relation describes how the files on the disk relate to the state of their target.
 type relation int
 
 const (

@@ -75,7 +75,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	if err == nil && g.Applied != nil {
 		err = g.Applied(ctx)
 	}
-	g.tell(journal.Change{Time: began.UTC(), Targets: []string{name}, Took: g.Now().Sub(began).Round(time.Millisecond).String()}, reason, aside, err)
+	g.report(journal.Change{Time: began.UTC(), Targets: []string{name}, Took: g.Now().Sub(began).Round(time.Millisecond).String()}, reason, aside, err)
 	return nil
 }
 
@@ -154,8 +154,8 @@ func (g *Guard) restore(good store.Good, extra []string, name string) (aside []s
 	return aside, nil
 }
 
-// tell writes what was done to the journal of changes and to the log.
-func (g *Guard) tell(c journal.Change, reason string, aside []string, err error) {
+// report writes what was done to the journal of changes and to the log.
+func (g *Guard) report(c journal.Change, reason string, aside []string, err error) {
 	c.Verdict = journal.RolledBack
 	c.Reason = "before a start: " + reason
 	if len(aside) > 0 {

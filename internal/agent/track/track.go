@@ -41,23 +41,23 @@ type Tracker struct {
 	stuck     time.Duration // used by the loop only: how long haproxy has not answered
 	restarted bool
 
-	mu    sync.Mutex
-	said  string // the content of the file
-	why   error  // the reason why haproxy does not serve
-	given error  // the reason why this node must hold no VIP although haproxy serves
+	mu      sync.Mutex
+	written string // the content of the file
+	why     error  // the reason why haproxy does not serve
+	given   error  // the reason why this node must hold no VIP although haproxy serves
 }
 
 // Run writes the track file until ctx ends. Then it writes 0, or 1 during maintenance: the VIPs must stay on a healthy node
 // whose daemon ends, and the track_script still checks haproxy.
 func (t *Tracker) Run(ctx context.Context) {
-	defer func() { t.say(nil); t.Look() }()
+	defer func() { t.report(nil); t.Look() }()
 	due := time.NewTicker(askEvery)
 	defer due.Stop()
 	for ctx.Err() == nil {
 		start := time.Now()
 		why := t.followed(ctx, due.C)
 		t.Panics.Guard(Part, func() {
-			t.say(why)
+			t.report(why)
 			t.linger(ctx, why, time.Since(start))
 		})
 		select {
@@ -103,7 +103,7 @@ func (t *Tracker) follow(ctx context.Context, due <-chan time.Time) error {
 	} // otherwise it ended meanwhile, or runs in another PID namespace: then only its answers count
 	t.stuck, t.restarted = 0, false
 	for {
-		t.say(nil)
+		t.report(nil)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -233,13 +233,13 @@ func (t *Tracker) Give(why error) {
 }
 
 // Start writes the file before keepalived reads it: 0, or 1 during maintenance.
-func (t *Tracker) Start() { t.say(nil) }
+func (t *Tracker) Start() { t.report(nil) }
 
-// say reports to keepalived why haproxy does not serve; nil: it serves.
-func (t *Tracker) say(why error) {
+// report reports to keepalived why haproxy does not serve; nil: it serves.
+func (t *Tracker) report(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if why == nil && t.why == nil && t.said != "" {
+	if why == nil && t.why == nil && t.written != "" {
 		return // unchanged, as after nearly every answer; Look checks the mark
 	}
 	t.why = why
@@ -274,15 +274,15 @@ func (t *Tracker) write() {
 	if why != nil {
 		word = "1\n"
 	}
-	if word == t.said {
+	if word == t.written {
 		return
 	}
 	if err := keepalived.WriteTrackFile(t.File, word); err != nil {
 		t.Log.Error("cannot write the track file", "file", t.File, "error", err)
 		return
 	}
-	if t.said != "" || why != nil {
+	if t.written != "" || why != nil {
 		t.Log.Info("track file", "says", word[:1], "why", fmt.Sprint(why))
 	}
-	t.said = word
+	t.written = word
 }

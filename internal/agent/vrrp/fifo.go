@@ -37,7 +37,7 @@ type States struct {
 
 	Panics *contain.Panics
 
-	telling sync.Mutex        // held while the holder's files are written
+	writing sync.Mutex        // held while the holder's files are written
 	weak    map[string]string // the content of the holder's files of instances that are handed over, by instance
 
 	mu        sync.Mutex
@@ -177,8 +177,8 @@ func (v *States) readOne(ctx context.Context) error {
 		}
 		if len(taken) > 0 {
 			v.Changed()
-			v.TellHolder()
-			time.AfterFunc(holderAfter, func() { v.Panics.Guard("the holder's files", func() { v.TellHolder(); v.Moved() }) })
+			v.WriteHolderFiles()
+			time.AfterFunc(holderAfter, func() { v.Panics.Guard("the holder's files", func() { v.WriteHolderFiles(); v.Moved() }) })
 			v.keep()
 		}
 		for _, err := range bad {

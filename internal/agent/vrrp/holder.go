@@ -15,13 +15,14 @@ import (
 // for a moment, until the holder answers its first advertisement, and must not get the bonus.
 const holderAfter = time.Second
 
-// TellHolder writes the holder's files. They tell keepalived of which instances this node is MASTER, so that it advertises them
-// with the holder's bonus, and which instances are weakened. Without a bonus in its configuration there are no files.
-func (v *States) TellHolder() { _ = v.tell() }
+// WriteHolderFiles writes the holder's files, from which keepalived reads whether this node is MASTER of an instance. It then
+// advertises the instance with the holder's bonus, or with less priority if the instance is weakened. Without a bonus in its
+// configuration there are no files.
+func (v *States) WriteHolderFiles() { _ = v.writeHolderFiles() }
 
-func (v *States) tell() error {
-	v.telling.Lock()
-	defer v.telling.Unlock()
+func (v *States) writeHolderFiles() error {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	now := v.Now()
 	words := map[string]string{}
 	for name, i := range v.List() {
@@ -48,10 +49,10 @@ func (v *States) tell() error {
 
 // Weaken lowers the priorities of instances by the words in their holder's files, until it is called with nil.
 func (v *States) Weaken(words map[string]string) error {
-	v.telling.Lock()
+	v.writing.Lock()
 	v.weak = words
-	v.telling.Unlock()
-	return v.tell()
+	v.writing.Unlock()
+	return v.writeHolderFiles()
 }
 
 // Weakener returns a Weaken for an agent whose daemon is dead: with nil it restores the previous files.

@@ -12,7 +12,7 @@ import (
 
 // The holder's file contains 1 only after the instance has been MASTER for a while, and 0 as soon as it is not MASTER any
 // more.
-func TestTellHolder(t *testing.T) {
+func TestWriteHolderFiles(t *testing.T) {
 	track := filepath.Join(t.TempDir(), "haproxy.track")
 	clock := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	v := &States{Track: track, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return clock }}
@@ -37,7 +37,7 @@ func TestTellHolder(t *testing.T) {
 			v.take(keepalived.Event{Type: "INSTANCE", Name: name, State: step.state})
 		}
 		clock = clock.Add(step.after)
-		v.TellHolder()
+		v.WriteHolderFiles()
 		if got, err := os.ReadFile(asked); string(got) != step.want {
 			t.Errorf("%s for %v: the file contains %q, want %q (%v)", step.state, step.after, got, step.want, err)
 		}
