@@ -32,6 +32,7 @@ func Common() []File {
 		file("/usr/lib/systemd/system/haproxy.service.d/hapair.conf", "haproxy.conf"),
 		file("/usr/lib/systemd/system/keepalived.service.d/hapair.conf", "keepalived.conf"),
 		file("/usr/lib/tmpfiles.d/hapair.conf", "tmpfiles.conf"),
+		file("/etc/tmpfiles.d/haproxy.conf", "haproxy-tmpfiles.conf"),
 		file("/usr/lib/sysusers.d/hapair.conf", "sysusers.conf"),
 		script("/usr/lib/hapair/save-server-state", "save-server-state.sh"),
 		file("/usr/lib/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),

@@ -25,6 +25,7 @@ var scenarios = []scenario{
 	{name: "another virtual router ID, with which the nodes do not hear each other, and back with a restart of haproxy", test: parted, moves: 1, gap: 10 * time.Second},
 	{name: "a unit's drop-in, for which haproxy is restarted", test: restarted, moves: 1},
 	{name: "a haproxy.cfg of one's own, for which haproxy is restarted, and back", test: ownConfig, moves: 2},
+	{name: "updates of haproxy and keepalived, by `--packages`", test: packagesUpgraded, moves: 1},
 	{name: "a server is drained; then one node is booted anew, and the VIP moves to it", test: serversSet, moves: 1},
 	{name: "valid and wrong: no server answers", test: validAndWrong},
 	{name: "valid and wrong: the node does not become healthy", test: notHealthy},
@@ -97,30 +98,6 @@ func (p *pair) want(t *testing.T, number int, text string, nodes int) {
 		}
 	}
 }
-
-// repack defines shell functions. "repack NAME" makes the directory $root with the files and scripts of an installed package, and
-// "build VERSION FILE" makes a package of it.
-const repack = `repack() {
-	root=$(mktemp -d)
-	mkdir -p $root/DEBIAN
-	chmod 755 $root $root/DEBIAN
-	dpkg-query -L $1 | while read -r f; do
-		if [ -d "$f" ] && [ ! -L "$f" ]; then mkdir -p "$root$f"; fi
-		if [ ! -d "$f" ] && { [ -L "$f" ] || [ -f "$f" ]; }; then mkdir -p "$root${f%/*}"; cp -a "$f" "$root$f"; fi
-	done
-	dpkg-query -s $1 | sed '/^Status:/d; /^Conffiles:/d; /^ \/etc\//d' >$root/DEBIAN/control
-	for script in preinst postinst prerm postrm triggers; do
-		if [ -e /var/lib/dpkg/info/$1.$script ]; then cp -p /var/lib/dpkg/info/$1.$script $root/DEBIAN/$script; fi
-	done
-	if [ -e /var/lib/dpkg/info/$1.conffiles ]; then
-		while read -r f; do if [ -e "$root$f" ]; then echo "$f"; fi; done </var/lib/dpkg/info/$1.conffiles >$root/DEBIAN/conffiles
-	fi
-}
-build() {
-	sed -i "s/^Version: .*/Version: $1/" $root/DEBIAN/control
-	dpkg-deb --root-owner-group -Zgzip --build $root $2
-}
-`
 
 // oldAgent takes the place of an agent that does not know rollouts.
 const oldAgent = `#!/bin/sh

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/validator"
 )
 
@@ -148,8 +149,14 @@ func (m *Machine) Upgrade(ctx context.Context, all bool) (Done, error) {
 	if before.Maintenance {
 		return done, nil // the operator's
 	}
-	_, err = m.maintenance(ctx, false)
-	return done, err
+	if _, err := m.maintenance(ctx, false); err != nil {
+		return done, err
+	}
+	m.Step("wait until the node may hold the virtual IPs")
+	if err := m.available(ctx); err != nil {
+		done.Refused = fmt.Sprintf("the packages were upgraded, but the node may not hold the virtual IPs: %v", err)
+	}
+	return done, nil
 }
 
 func (m *Machine) status(ctx context.Context) (control.Status, error) {
@@ -171,6 +178,24 @@ func (m *Machine) healthy(ctx context.Context) error {
 			return false, err
 		case !s.Healthy:
 			return false, errors.New(strings.Join(s.Problems, "; "))
+		}
+		return true, nil
+	})
+}
+
+// available waits until no instance of keepalived is in state FAULT.
+func (m *Machine) available(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, healthyTime)
+	defer cancel()
+	return poll.Until(ctx, 500*time.Millisecond, func() (bool, error) {
+		s, err := m.status(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, in := range s.Instances {
+			if in.State == string(keepalived.Fault) {
+				return false, fmt.Errorf("%s is in state %s: `journalctl -u keepalived` has the reason", in.Name, in.State)
+			}
 		}
 		return true, nil
 	})
