@@ -22,6 +22,7 @@ const insideName = "hapair-inside"
 const (
 	scriptFD = 3 // the script that the shell reads
 	failFD   = 4 // receives the reason if the shell could not begin; closed when it begins
+	selfFD   = 5 // this program, which starts as the helper
 )
 
 // Every program that links this package can be started as this helper.
@@ -220,9 +221,11 @@ func confined(ctx context.Context, script *os.File) (cmd *exec.Cmd, finish func(
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	cmd = exec.CommandContext(ctx, fmt.Sprintf("/proc/self/fd/%d", self.Fd()))
+	// The program must be among the command's files: the new process may use the number of any other descriptor for itself before
+	// it starts the program.
+	cmd = exec.CommandContext(ctx, fmt.Sprintf("/proc/self/fd/%d", selfFD))
 	cmd.Args = []string{insideName}
-	cmd.ExtraFiles = []*os.File{script, w}
+	cmd.ExtraFiles = []*os.File{script, w, self}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
 		Pdeathsig:  unix.SIGKILL,
