@@ -42,7 +42,7 @@ func checkPackerInit(t *testing.T, dir string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	for _, args := range [][]string{{"init", "."}, {"plugins", "installed"}, {"validate", "."}} {
+	for _, args := range [][]string{{"init", "."}, {"plugins", "installed"}} {
 		out, err := packertest.Run(ctx, t, env, work, args...)
 		t.Logf("packer %s\n%s", strings.Join(args, " "), out)
 		if err != nil {
@@ -87,10 +87,10 @@ func gitHub(t *testing.T, dir string) hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner := &listener{conns: make(chan net.Conn), address: l.Addr()}
+	inner := &listener{conns: make(chan net.Conn), closed: make(chan struct{}), address: l.Addr()}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(inner) }()
-	go proxy(l, inner.conns, &tls.Config{Certificates: []tls.Certificate{pair}})
+	go proxy(l, inner, &tls.Config{Certificates: []tls.Certificate{pair}})
 	t.Cleanup(func() {
 		_ = l.Close()
 		_ = server.Close()
@@ -99,7 +99,7 @@ func gitHub(t *testing.T, dir string) hub {
 }
 
 // proxy accepts CONNECT, and hands the connections to a server that plays all hosts.
-func proxy(l net.Listener, to chan<- net.Conn, config *tls.Config) {
+func proxy(l net.Listener, to *listener, config *tls.Config) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -111,17 +111,34 @@ func proxy(l net.Listener, to chan<- net.Conn, config *tls.Config) {
 				return
 			}
 			fmt.Fprint(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
-			to <- tls.Server(conn, config)
+			select {
+			case to.conns <- tls.Server(conn, config):
+			case <-to.closed:
+				_ = conn.Close()
+			}
 		}()
 	}
 }
 
-// listener gives a server the connections of a channel.
+// listener gives a server the connections of a channel until it is closed.
 type listener struct {
 	conns   chan net.Conn
+	closed  chan struct{}
 	address net.Addr
 }
 
-func (l *listener) Accept() (net.Conn, error) { return <-l.conns, nil }
-func (l *listener) Close() error              { return nil }
-func (l *listener) Addr() net.Addr            { return l.address }
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (l *listener) Addr() net.Addr { return l.address }
