@@ -25,9 +25,6 @@ func Listeners(conf, local string) (all []Listener, complete bool) {
 	section, proxy, n := "", "", 0
 	for line := range strings.Lines(conf) {
 		n++
-		if !mayListen(section, line) {
-			continue
-		}
 		f := syntax.Words(line)
 		if len(f) == 0 {
 			continue
@@ -113,22 +110,4 @@ func listenAddress(s string) (l Listener, ok, known bool) {
 	}
 	l.Low, l.High = uint16(from), uint16(to)
 	return l, true, true
-}
-
-// mayListen reports whether a line in a section may begin a new section, or have an address to listen on. Few lines do, and
-// splitting all lines into words takes most of the time.
-func mayListen(section, line string) bool {
-	word := strings.TrimLeft(line, " \t")
-	if end := strings.IndexAny(word, " \t\r\n#"); end >= 0 {
-		word = word[:end]
-	}
-	switch word {
-	case "bind":
-		return true
-	case "stats":
-		return section == "global"
-	case "peer", "server":
-		return section == "peers"
-	}
-	return syntax.IsSection(word) || strings.ContainsAny(word, `\'"`)
 }

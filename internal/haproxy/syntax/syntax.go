@@ -1,7 +1,10 @@
 // Package syntax splits the lines of a haproxy.cfg into words, and knows the words that begin a section.
 package syntax
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // IsSection reports whether a word begins a section of haproxy.cfg.
 func IsSection(word string) bool {
@@ -16,6 +19,11 @@ func IsSection(word string) bool {
 // Words returns the words of a line of haproxy.cfg, without quotes, escapes and comment (configuration.txt, "2.2. Quoting and
 // escaping"). Variables are not expanded.
 func Words(line string) []string {
+	if !strings.ContainsAny(line, `\'"`) && utf8.ValidString(line) {
+		// Nearly every line: this takes a third of the time.
+		line, _, _ = strings.Cut(strings.TrimRight(line, "\r\n"), "#")
+		return strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' })
+	}
 	var out []string
 	var word strings.Builder
 	quote, has := rune(0), false
