@@ -84,14 +84,38 @@ func render(t *testing.T, s *spec.Spec) string {
 	return string(out)
 }
 
-// TestImport imports the pairs of testdata. Each spec is valid, and makes a haproxy.cfg that does the same as the old one.
-// An archive whose comment has "not whole" has lines that cannot be taken.
-func TestImport(t *testing.T) {
+// pairs returns the paths of the pairs of testdata.
+func pairs(t *testing.T) []string {
+	t.Helper()
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("Glob = %v, %v, want the pairs of testdata", names, err)
 	}
-	for _, name := range names {
+	return names
+}
+
+// imported imports a pair of testdata, whose spec must be valid.
+func imported(t *testing.T, name string) (*txtar.Archive, *Result, *spec.Spec) {
+	t.Helper()
+	a, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Import(pairOf(a), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, problems := load(t, r)
+	if problems.HasErrors() {
+		t.Fatal(problems.Err())
+	}
+	return a, r, s
+}
+
+// TestImport imports the pairs of testdata. Each spec is valid, and makes a haproxy.cfg that does the same as the old one.
+// An archive whose comment has "not whole" has lines that cannot be taken.
+func TestImport(t *testing.T) {
+	for _, name := range pairs(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) { importPair(t, name) })
 	}
 }
@@ -158,24 +182,9 @@ func golden(t *testing.T, name string, a *txtar.Archive, file string, data []byt
 // TestCompareFindsEveryLine takes each line out of the rendered frontends and backends that the old file has, too, and
 // expects the proof to notice.
 func TestCompareFindsEveryLine(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
 	tried := 0
-	for _, name := range names {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := Import(pairOf(a), Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, problems := load(t, r)
-		if problems.HasErrors() {
-			t.Fatal(problems.Err())
-		}
+	for _, name := range pairs(t) {
+		_, r, s := imported(t, name)
 		lines := strings.Split(render(t, s), "\n")
 		proxy := false
 		for i, l := range lines {

@@ -107,14 +107,7 @@ var meant = map[string]string{
 
 func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 	var out []Difference
-	keys := map[string]bool{}
-	for k := range a.single {
-		keys[k] = true
-	}
-	for k := range b.single {
-		keys[k] = true
-	}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
+	for _, k := range keysOf(a.single, b.single) {
 		x, y := a.single[k], b.single[k]
 		if x == y {
 			continue
@@ -125,14 +118,7 @@ func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 		}
 		out = append(out, d)
 	}
-	lists := map[string]bool{}
-	for k := range a.lists {
-		lists[k] = true
-	}
-	for k := range b.lists {
-		lists[k] = true
-	}
-	for _, k := range slices.Sorted(maps.Keys(lists)) {
+	for _, k := range keysOf(a.lists, b.lists) {
 		x, y := a.lists[k], b.lists[k]
 		if k == "bind" {
 			x = r.bound(name, x)
@@ -153,6 +139,17 @@ func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 		out = append(out, compareList(name, k, x, y)...)
 	}
 	return out
+}
+
+// keysOf returns the keys of both maps, sorted.
+func keysOf[V any](a, b map[string]V) []string {
+	keys := map[string]bool{}
+	for _, m := range []map[string]V{a, b} {
+		for k := range m {
+			keys[k] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
 }
 
 // allTLS reports whether all bind lines have TLS.

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/release"
@@ -29,26 +27,11 @@ import (
 // TestHAProxySeesTheSame runs the haproxy of noble on the old file of each pair of testdata, and on the file that the spec
 // makes, and compares what haproxy itself says of its proxies and servers.
 func TestHAProxySeesTheSame(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
 	labtest.Need(t)
 	sb := labtest.Sandbox(t, "noble")
-	for _, name := range names {
+	for _, name := range pairs(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := Import(pairOf(a), Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, problems := load(t, r)
-			if problems.HasErrors() {
-				t.Fatal(problems.Err())
-			}
+			a, r, s := imported(t, name)
 			for _, f := range a.Files {
 				if strings.HasPrefix(f.Name, "etc/haproxy/") {
 					if err := sb.WriteFile(t.Context(), "/"+f.Name, 0o644, "root:root", f.Data); err != nil {
@@ -66,25 +49,10 @@ func TestHAProxySeesTheSame(t *testing.T) {
 // TestKeepalivedTakesTheSpec runs the test of noble's keepalived on the keepalived.conf that the spec of each pair of testdata
 // makes. Scripts that the pair names exist.
 func TestKeepalivedTakesTheSpec(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
 	labtest.Need(t)
 	sb := labtest.Sandbox(t, "noble", lab.Interfaces("eth0", "eth1", "ens3", "ens4", "ens5"))
-	for _, name := range names {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := Import(pairOf(a), Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, problems := load(t, r)
-		if problems.HasErrors() {
-			t.Fatal(problems.Err())
-		}
+	for _, name := range pairs(t) {
+		_, _, s := imported(t, name)
 		rel, err := release.Get(s.Image.Release)
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/packages"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -130,11 +130,7 @@ func (h host) put(t *testing.T, dir, version string) {
 func programs(t *testing.T) packages.Tools {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", dir+"/", "../../cmd/bake", "../../cmd/ha-agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build the programs: %v\n%s", err, out)
-	}
+	gotool.Build(t, dir+"/", "../../cmd/bake", "../../cmd/ha-agent")
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

@@ -10,11 +10,30 @@ import (
 
 // documented runs the commands of docs/rollout.md: those of bake in blocks of "sh rollout", and those of a node in "sh node".
 func documented(t *testing.T, p *pair) {
-	page, err := os.ReadFile("../../docs/rollout.md")
+	p.write(t, p.spec("", server(212)))
+	runPage(t, "../../docs/rollout.md", 4, map[string]func(line string){
+		"sh rollout": func(line string) {
+			args := strings.Fields(strings.Replace(line, "lb.yaml", p.bake.Spec, 1))
+			if out, code := p.run(t, append(args[1:], "--yes")...); code != 0 {
+				t.Errorf("%s: exit status %d\n%s", line, code, out)
+			}
+		},
+		"sh node": func(line string) {
+			if out, err := p.hosts()[0].Must(t.Context(), "sh", "-c", line); err != nil || !strings.Contains(out, "revision ") {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		},
+	})
+}
+
+// runPage runs each line of a page's blocks, of which there must be at least some, by the words that open the block. Each block
+// must be of a known kind.
+func runPage(t *testing.T, path string, least int, kinds map[string]func(line string)) {
+	t.Helper()
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, p.spec("", server(212)))
 	where, ran := "", 0
 	for line := range strings.Lines(string(page)) {
 		line = strings.TrimSpace(line)
@@ -22,25 +41,18 @@ func documented(t *testing.T, p *pair) {
 			where = kind
 			continue
 		}
-		switch {
-		case where == "sh rollout":
-			args := strings.Fields(strings.Replace(line, "lb.yaml", p.bake.Spec, 1))
-			if out, code := p.run(t, append(args[1:], "--yes")...); code != 0 {
-				t.Errorf("%s: exit status %d\n%s", line, code, out)
-			}
-		case where == "sh node":
-			if out, err := p.hosts()[0].Must(t.Context(), "sh", "-c", line); err != nil || !strings.Contains(out, "revision ") {
-				t.Errorf("%s: %v\n%s", line, err, out)
-			}
-		case where != "":
-			t.Errorf("no test runs the block of %q: %s", where, line)
-		default:
+		if where == "" {
 			continue
+		}
+		if run := kinds[where]; run != nil {
+			run(line)
+		} else {
+			t.Errorf("no test runs the block of %q: %s", where, line)
 		}
 		ran++
 	}
-	if ran < 4 {
-		t.Errorf("%d commands were run", ran)
+	if ran < least {
+		t.Errorf("%d commands of %s were run, want at least %d", ran, path, least)
 	}
 }
 
@@ -93,36 +105,16 @@ func serversSet(t *testing.T, p *pair) {
 
 // runbook runs the commands of docs/runbook.md: those of bake in blocks of "sh bake", and those of a node in "sh node".
 func runbook(t *testing.T, p *pair) {
-	page, err := os.ReadFile("../../docs/runbook.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	p.write(t, p.spec("", server(208)))
 	p.rollout(t, 0)
-	where, ran := "", 0
-	for line := range strings.Lines(string(page)) {
-		line = strings.TrimSpace(line)
-		if kind, fence := strings.CutPrefix(line, "```"); fence {
-			where = kind
-			continue
-		}
-		switch where {
-		case "sh bake":
-			p.runbookBake(t, line)
-		case "sh node":
+	runPage(t, "../../docs/runbook.md", 15, map[string]func(line string){
+		"sh bake": func(line string) { p.runbookBake(t, line) },
+		"sh node": func(line string) {
 			if out, err := p.hosts()[1].Must(t.Context(), "sh", "-c", line); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, out)
 			}
-		case "":
-			continue
-		default:
-			t.Errorf("no test runs the block of %q: %s", where, line)
-		}
-		ran++
-	}
-	if ran < 15 {
-		t.Errorf("%d commands were run", ran)
-	}
+		},
+	})
 	p.Settle(t)
 }
 

@@ -9,22 +9,13 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-func killedBeforeStaging(t *testing.T, p *pair) {
-	p.write(t, p.spec("", server(206)))
-	p.killedAt(t, "controller_1 runs revision ")
-	p.want(t, p.before.Number, "more_206", 0)
-}
-
-func killedWhenStaged(t *testing.T, p *pair) {
-	p.write(t, p.spec("", server(206)))
-	p.killedAt(t, "controller_1: staged")
-	p.want(t, p.before.Number, "more_206", 0)
-}
-
-func killedBetween(t *testing.T, p *pair) {
-	p.write(t, p.spec("", server(206)))
-	p.killedAt(t, ": on trial")
-	p.want(t, p.before.Number, "more_206", 0)
+// killedEarly kills bake when it prints a text, before all nodes are on trial: both must go back.
+func killedEarly(text string) func(*testing.T, *pair) {
+	return func(t *testing.T, p *pair) {
+		p.write(t, p.spec("", server(206)))
+		p.killedAt(t, text)
+		p.want(t, p.before.Number, "more_206", 0)
+	}
 }
 
 // killedOnTrial kills bake when it is about to confirm: the nodes may come to either end, but to the same one.

@@ -34,7 +34,7 @@ held the virtual IP, and that both nodes run the same revision in the end and ar
 |---|---|---|---|---|---|
 `
 
-// page writes the section, if the flag says so. Scenarios that were not played, or failed, keep their rows.
+// page writes the section if the flag update is set. Scenarios that were not played, or failed, keep their rows.
 func (p *pair) page(t *testing.T) {
 	if !*update || p.Family != cluster.IPv4 {
 		return
