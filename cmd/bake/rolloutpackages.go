@@ -21,8 +21,8 @@ func (e *env) rolloutPackages(ctx context.Context, path string, f rolloutFlags) 
 	}
 	var nodes []cluster.NodePackages
 	e.wait("ask the nodes for updates", func(waitFor func(string)) { nodes = cluster.Packages(ctx, f.login, s, waitFor) })
-	todo, err := e.printPackages(nodes, f.allUpdates)
-	if err != nil || !todo || f.dryRun {
+	newer, err := e.printPackages(nodes, f.allUpdates)
+	if err != nil || !newer || f.dryRun {
 		return err
 	}
 	if !f.yes {
@@ -39,7 +39,7 @@ func (e *env) rolloutPackages(ctx context.Context, path string, f rolloutFlags) 
 }
 
 // printPackages prints what can be upgraded, and reports whether there is something to do.
-func (e *env) printPackages(nodes []cluster.NodePackages, all bool) (todo bool, err error) {
+func (e *env) printPackages(nodes []cluster.NodePackages, all bool) (newer bool, err error) {
 	out := termsafe.Writer(e.stdout)
 	failed := false
 	for i := range nodes {
@@ -47,7 +47,7 @@ func (e *env) printPackages(nodes []cluster.NodePackages, all bool) (todo bool, 
 		if !all {
 			n.Upgrades = slices.DeleteFunc(n.Upgrades, func(u cluster.Upgrade) bool { return !u.Security })
 		}
-		todo, failed = todo || len(n.Upgrades) > 0, failed || n.Err != ""
+		newer, failed = newer || len(n.Upgrades) > 0, failed || n.Err != ""
 		if e.json {
 			continue
 		}
@@ -66,5 +66,5 @@ func (e *env) printPackages(nodes []cluster.NodePackages, all bool) (todo bool, 
 	if failed {
 		return false, exitstatus.With(exitstatus.Failure, nil)
 	}
-	return todo, nil
+	return newer, nil
 }

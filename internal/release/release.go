@@ -95,9 +95,9 @@ const Default = "noble"
 
 // All returns the releases: Ubuntu's first, and each distribution's oldest first. The versions are those of the archives in
 // autumn 2026.
-func All() []Release { return slices.Clone(all) }
+func All() []Release { return slices.Clone(releases) }
 
-var all = []Release{
+var releases = []Release{
 	ubuntu(Release{Name: "jammy", Title: "Ubuntu 22.04", HAProxy: Version{2, 4, 30}, Keepalived: Version{2, 2, 4}, CloudInit: Version{26, 1}, Systemd: Version{249}}),
 	ubuntu(Release{Name: "noble", Title: "Ubuntu 24.04", HAProxy: Version{2, 8, 30}, Keepalived: Version{2, 2, 8}, CloudInit: Version{26, 2}, Systemd: Version{255}}),
 	ubuntu(Release{Name: "resolute", Title: "Ubuntu 26.04", HAProxy: Version{3, 2, 25}, Keepalived: Version{2, 3, 4}, CloudInit: Version{26, 2}, Systemd: Version{259}, WaitsForNameserver: true}),
@@ -127,9 +127,9 @@ func Names() []string {
 
 // Get returns the release with the given name.
 func Get(name string) (Release, error) {
-	for i := range all {
-		if all[i].Name == name {
-			return all[i], nil
+	for _, r := range releases {
+		if r.Name == name {
+			return r, nil
 		}
 	}
 	return Release{}, fmt.Errorf("cannot find release %q: %s", name, nearest.OneOf(name, Names()))

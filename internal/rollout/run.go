@@ -249,13 +249,13 @@ func (u *run) try(ctx context.Context, n *Node, last bool) error {
 
 // reunite waits until a node has come back into service, which it had left because the others would not have heard it.
 func (u *run) reunite(ctx context.Context, n *Node) error {
-	began, told := u.Now(), false
+	began, waited := u.Now(), false
 	for {
 		t, err := u.renew(ctx, n)
 		switch {
 		case err != nil:
 			return err
-		case !t.Away && told:
+		case !t.Away && waited:
 			u.tell(n.Name, "back in service")
 			return nil
 		case !t.Away:
@@ -263,7 +263,7 @@ func (u *run) reunite(ctx context.Context, n *Node) error {
 		case u.Now().Sub(began) > u.Healthy:
 			return fmt.Errorf("%s is not back in service after %v, because it does not hear the other nodes", n.Name, u.Healthy)
 		}
-		told = true
+		waited = true
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -222,13 +223,16 @@ func (s *Store) AddProgram(data []byte) (string, error) {
 // program is where a program of the agent is kept.
 func (s *Store) program(digest string) string { return s.path("agents", digest) }
 
-func fileDigest(path string) (string, error) {
+// fileDigest returns the SHA-256 of a file, as revisions name programs.
+func fileDigest(path string) (string, error) { return sumFile(path, sha256.New()) }
+
+// sumFile returns the sum of a file, in hexadecimal.
+func sumFile(path string, h hash.Hash) (string, error) {
 	f, err := regular.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ func (a *application) write(f revision.File) error {
 		return err
 	}
 	if a.kinds[f.Path] == otherOwner {
-		// The bytes stay, so that nobody takes it for another file.
+		// The file is not written again, so that its watchers do not take it for a new one.
 		if err := os.Lchown(f.Path, uid, gid); err != nil {
 			return fmt.Errorf("cannot give %s to %s:%s: %w", f.Path, f.Owner, f.Group, err)
 		}
@@ -156,6 +156,11 @@ func (a *application) everything(context.Context) error {
 	if err := a.installAgent(); err != nil {
 		return err
 	}
+	return a.targetFiles()
+}
+
+// targetFiles writes the files of the targets, and removes all files that the content no longer has.
+func (a *application) targetFiles() error {
 	for _, f := range a.changed {
 		if a.targets(f.Path) == "" {
 			continue
@@ -201,19 +206,9 @@ func (a *application) files(ctx context.Context) error {
 		}
 	}
 	for _, f := range a.changed {
-		if a.targets(f.Path) == "" {
-			continue
-		}
-		// The daemon keeps the owner and the mode of the file that it replaces.
-		a.kinds[f.Path] = otherOwner
-		if err := a.write(f); err != nil {
-			return err
+		if a.targets(f.Path) != "" {
+			a.kinds[f.Path] = otherOwner // the daemon keeps the owner and the mode of the file that it replaces
 		}
 	}
-	for _, p := range a.gone {
-		if err := durable.Remove(p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.targetFiles()
 }

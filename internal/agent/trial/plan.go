@@ -51,7 +51,7 @@ func (a *application) plan() error {
 	return nil
 }
 
-// otherAgent reports whether the agent's program is to be another one.
+// otherAgent reports whether the content has another program of the agent than the node.
 func (a *application) otherAgent() (bool, error) {
 	if a.to.Agent == "" {
 		return false, nil

@@ -3,10 +3,8 @@ package trial
 import (
 	"context"
 	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -79,7 +77,7 @@ func (s *Supervisor) record(ctx context.Context, t *Trial) error {
 	if err != nil || was == "" {
 		return err
 	}
-	is, err := fileMD5(wellknown.Agent)
+	is, err := sumFile(wellknown.Agent, md5.New())
 	if err != nil || is == was {
 		return err
 	}
@@ -102,19 +100,6 @@ func (s *Supervisor) record(ctx context.Context, t *Trial) error {
 		}
 	}
 	return fmt.Errorf("dpkg's record of ha-agent is old: %w", err)
-}
-
-func fileMD5(path string) (string, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := md5.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // keepPackage keeps the package that a request brings.

@@ -32,7 +32,7 @@ func (s *Store) keepRoom(to revision.Content) error {
 	return durable.WriteFile(s.path(reserveFile), data, 0o600, durable.Keep, durable.Keep)
 }
 
-// replaced are the paths that a content replaces, with the agent if it is to be another one.
+// replaced returns the paths of the files that a content replaces, including the agent if its program differs.
 func replaced(to revision.Content) map[string]bool {
 	all := map[string]bool{}
 	for _, f := range to.Files {

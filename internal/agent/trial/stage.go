@@ -195,7 +195,7 @@ func (s *Server) room(to revision.Content) (refused string, err error) {
 	for _, dir := range []string{filepath.Dir(s.Store.Dir), "/etc", "/usr"} {
 		var fs unix.Statfs_t
 		if err := unix.Statfs(dir, &fs); err != nil {
-			return "", fmt.Errorf("cannot tell how much room %s has: %w", dir, err)
+			return "", fmt.Errorf("cannot determine the free space in %s: %w", dir, err)
 		}
 		if left := int64(fs.Bavail) * fs.Bsize; left < need {
 			return fmt.Sprintf("the disk is full: %s has %d MiB left, and the revision needs %d MiB", dir, left>>20, need>>20), nil

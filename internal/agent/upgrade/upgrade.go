@@ -168,36 +168,38 @@ func (m *Machine) status(ctx context.Context) (control.Status, error) {
 	return s, err
 }
 
+// healthy waits until the node is healthy.
 func (m *Machine) healthy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, healthyTime)
-	defer cancel()
-	return poll.Until(ctx, 500*time.Millisecond, func() (bool, error) {
-		s, err := m.status(ctx)
-		switch {
-		case err != nil:
-			return false, err
-		case !s.Healthy:
-			return false, errors.New(strings.Join(s.Problems, "; "))
+	return m.until(ctx, func(s control.Status) error {
+		if !s.Healthy {
+			return errors.New(strings.Join(s.Problems, "; "))
 		}
-		return true, nil
+		return nil
 	})
 }
 
 // available waits until no instance of keepalived is in state FAULT.
 func (m *Machine) available(ctx context.Context) error {
+	return m.until(ctx, func(s control.Status) error {
+		for _, in := range s.Instances {
+			if in.State == string(keepalived.Fault) {
+				return fmt.Errorf("%s is in state %s: `journalctl -u keepalived` has the reason", in.Name, in.State)
+			}
+		}
+		return nil
+	})
+}
+
+// until waits until check accepts the node's status, and otherwise returns its last error.
+func (m *Machine) until(ctx context.Context, check func(control.Status) error) error {
 	ctx, cancel := context.WithTimeout(ctx, healthyTime)
 	defer cancel()
 	return poll.Until(ctx, 500*time.Millisecond, func() (bool, error) {
 		s, err := m.status(ctx)
-		if err != nil {
-			return false, err
+		if err == nil {
+			err = check(s)
 		}
-		for _, in := range s.Instances {
-			if in.State == string(keepalived.Fault) {
-				return false, fmt.Errorf("%s is in state %s: `journalctl -u keepalived` has the reason", in.Name, in.State)
-			}
-		}
-		return true, nil
+		return err == nil, err
 	})
 }
 
