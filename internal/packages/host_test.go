@@ -71,8 +71,9 @@ func startHost(t *testing.T, name string) *lab.Host {
 	}
 	for name, content := range map[string]string{
 		"/etc/cloud/cloud-init.disabled": "",
-		// optional: resolute's boot would wait for a name server
-		"/etc/netplan/eth3.yaml": "network: {version: 2, ethernets: {eth3: {addresses: [192.168.56.101/24], accept-ra: false, optional: true}}}\n",
+		"/etc/netplan/eth3.yaml":         "network: {version: 2, ethernets: {eth3: {addresses: [192.168.56.101/24], accept-ra: false}}}\n",
+		// empty, so masked: on resolute it waits for a name server, which the lab does not have
+		"/etc/systemd/system/systemd-networkd-wait-online.service": "",
 	} {
 		if err := h.WriteFile(name, 0o600, []byte(content)); err != nil {
 			t.Fatal(err)
