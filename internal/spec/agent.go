@@ -31,7 +31,7 @@ func (c check) agent() {
 	}
 	const path = "agent.metrics"
 	switch {
-	case c.Told(path):
+	case c.HasError(path):
 	case !c.Has(path) && len(a.Allow) > 0:
 		c.Problem("agent.allow", "has no effect without agent.metrics", "write metrics: node:9736")
 	case c.Has(path):

@@ -53,7 +53,7 @@ func Parse(file string, data []byte, src Sources) (*Spec, diag.Problems) {
 func (s *Spec) checkVersion(doc *strictyaml.Document) diag.Problems {
 	number, isSpec := strings.CutPrefix(s.APIVersion, "hapair/v")
 	switch n, err := strconv.Atoi(number); {
-	case s.APIVersion == APIVersion || doc.Told("apiVersion"):
+	case s.APIVersion == APIVersion || doc.HasError("apiVersion"):
 	case isSpec && err == nil && n > 1:
 		doc.Problem("apiVersion", fmt.Sprintf("the spec has version %s, but this bake supports only %s", quote(s.APIVersion), APIVersion), "install a newer bake")
 		return doc.Problems().At("apiVersion")

@@ -106,7 +106,7 @@ func (s *Spec) resolve(doc *strictyaml.Document, src Sources) {
 	for i := range s.Files {
 		f := &s.Files[i]
 		f.Data = []byte(f.Content)
-		if path := fmt.Sprintf("files[%d].from", i); f.From != "" && f.Content == "" && !doc.Told(path) {
+		if path := fmt.Sprintf("files[%d].from", i); f.From != "" && f.Content == "" && !doc.HasError(path) {
 			f.Data = readBeside(doc, path, f.From, src)
 		}
 	}
@@ -134,7 +134,7 @@ func readBeside(doc *strictyaml.Document, path, name string, src Sources) []byte
 func readConfig(doc *strictyaml.Document, path, name string, src Sources) []byte {
 	data := readBeside(doc, path, name, src)
 	switch {
-	case doc.Told(path):
+	case doc.HasError(path):
 	case strings.TrimSpace(string(data)) == "":
 		doc.Problem(path, "the file is empty", "")
 	case strings.ContainsRune(string(data), 0):

@@ -54,16 +54,16 @@ func (s *Spec) validate(doc *strictyaml.Document) {
 // required reports whether a key was given with a valid type. It adds a problem if the key is missing.
 func (c check) required(path string) bool {
 	if !c.Has(path) {
-		if !c.Told(path) {
+		if !c.HasError(path) {
 			c.Problem(path, "is missing", "")
 		}
 		return false
 	}
-	return !c.Told(path)
+	return !c.HasError(path)
 }
 
 // written reports whether an optional key was given with a valid type.
-func (c check) written(path string) bool { return c.Has(path) && !c.Told(path) }
+func (c check) written(path string) bool { return c.Has(path) && !c.HasError(path) }
 
 // name validates a value against a rule.
 func (c check) name(path, value string, r rule) bool {
@@ -76,7 +76,7 @@ func (c check) name(path, value string, r rule) bool {
 
 // port validates a port that was given or has a default.
 func (c check) port(path string, port int) {
-	if !c.Told(path) && (port < 1 || port > 65535) {
+	if !c.HasError(path) && (port < 1 || port > 65535) {
 		c.Problem(path, fmt.Sprintf("the port %d is out of range", port), "must be 1 to 65535")
 	}
 }
@@ -101,7 +101,7 @@ func (c check) addressPath(path string, i int) string {
 
 func (c check) image() {
 	s := c.s
-	if !c.Told("image.release") {
+	if !c.HasError("image.release") {
 		if _, err := release.Get(s.Image.Release); err != nil {
 			c.Problem("image.release", quote(s.Image.Release)+" is not a known release", meantRelease(s.Image.Release))
 		}
@@ -177,7 +177,7 @@ func (c check) eachAddress(path string, addresses []Address) bool {
 	ok := true
 	for i, a := range addresses {
 		p := c.addressPath(path, i)
-		if c.Told(p) || !c.usable(p, a.Addr, false) {
+		if c.HasError(p) || !c.usable(p, a.Addr, false) {
 			ok = false
 			continue
 		}

@@ -18,7 +18,7 @@ func (c check) access() {
 	names := map[string]string{}
 	for i := range c.s.Access.Users {
 		u, path := &c.s.Access.Users[i], fmt.Sprintf("access.users[%d]", i)
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		if c.required(path+".name") && c.name(path+".name", u.Name, loginRule) {
@@ -33,7 +33,7 @@ func (c check) access() {
 		}
 		for j, key := range u.SSHAuthorizedKeys {
 			p := fmt.Sprintf("%s[%d]", keys, j)
-			if message, hint := checkSSHKey(key); message != "" && !c.Told(p) {
+			if message, hint := checkSSHKey(key); message != "" && !c.HasError(p) {
 				if privateKey(key) {
 					c.Hide(p)
 				}

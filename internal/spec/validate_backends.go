@@ -20,7 +20,7 @@ func (c check) backends(names map[string]string) {
 	}
 	for i := range c.s.Backends {
 		b, path := &c.s.Backends[i], fmt.Sprintf("backends[%d]", i)
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		if c.required(path+".name") && c.name(path+".name", b.Name, proxyRule) {
@@ -50,7 +50,7 @@ func (c check) pool(p *Pool) {
 
 func (c check) balance(p *Pool) {
 	path := p.Path + ".balance"
-	if c.Told(path) {
+	if c.HasError(path) {
 		return
 	}
 	r, _ := release.Get(c.s.Image.Release) // an unknown one was already reported
@@ -62,7 +62,7 @@ func (c check) balance(p *Pool) {
 func (c check) sticky(p *Pool) {
 	path := p.Path + ".sticky"
 	s := p.Sticky
-	if s == nil || c.Told(path) {
+	if s == nil || c.HasError(path) {
 		return
 	}
 	cookie, source := c.Has(path+".cookie"), c.Has(path+".source")
@@ -92,7 +92,7 @@ func (c check) servers(pool *Pool) {
 	names, addresses := map[string]string{}, map[string]string{}
 	for i := range pool.Servers {
 		server, p := &pool.Servers[i], fmt.Sprintf("%s[%d]", path, i)
-		if c.Told(p) {
+		if c.HasError(p) {
 			continue
 		}
 		if c.required(p+".name") && c.name(p+".name", server.Name, proxyRule) {
@@ -137,9 +137,9 @@ func (c check) serverPort(pool *Pool, server *Server, path string) {
 		if c.Has(path + ".port") {
 			c.Problem(path+".port", "has no effect: a UNIX socket has no port", "")
 		}
-	case server.Port == 0 && pool.Service == nil && !c.Told(path+".port"):
+	case server.Port == 0 && pool.Service == nil && !c.HasError(path+".port"):
 		c.Problem(path+".port", "is missing", "a server of a shared backend has no default port")
-	case server.Port == 0 && pool.Service != nil && len(pool.Service.Ports) > 0 && pool.Checks() && (pool.Check == nil || pool.Check.Port == 0) && !c.Told(path+".port"):
+	case server.Port == 0 && pool.Service != nil && len(pool.Service.Ports) > 0 && pool.Checks() && (pool.Check == nil || pool.Check.Port == 0) && !c.HasError(path+".port"):
 		c.Problem(path, "the port to check is not known: the service has several ports", "set check.port, or the server's port")
 	}
 	c.statsPort(server, path)
@@ -160,7 +160,7 @@ func (c check) serverOptions(pool *Pool, s *Server, path string) {
 		}
 	}
 	c.words(path+".lines", "server name address", s.Lines)
-	if s.TLS == nil || c.Told(path+".tls") {
+	if s.TLS == nil || c.HasError(path+".tls") {
 		return
 	}
 	if c.required(path + ".tls.verify") {

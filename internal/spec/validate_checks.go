@@ -15,7 +15,7 @@ func CheckProtocols() []string { return []string{"mysql", "pgsql", "redis", "smt
 // checks validates the health check of a pool.
 func (c check) checks(p *Pool) {
 	k, path := p.Check, p.Path+".check"
-	if k == nil || k.Off || c.Told(path) {
+	if k == nil || k.Off || c.HasError(path) {
 		return
 	}
 	var kinds []string
@@ -77,7 +77,7 @@ func printable(s string) bool {
 var statusRange = regexp.MustCompile(`^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$`)
 
 func (c check) expect(k *Check, path string) {
-	if !c.Has(path) || c.Told(path) {
+	if !c.Has(path) || c.HasError(path) {
 		return
 	}
 	switch {
@@ -123,7 +123,7 @@ func (k *Check) FirstStatus() int {
 }
 
 func (c check) tcpStep(s TCPStep, path string) {
-	if c.Told(path) {
+	if c.HasError(path) {
 		return
 	}
 	var given []string
@@ -135,7 +135,7 @@ func (c check) tcpStep(s TCPStep, path string) {
 		given = append(given, f.key)
 		p := path + "." + f.key
 		switch {
-		case c.Told(p):
+		case c.HasError(p):
 		case f.value == "":
 			c.Problem(p, "is empty", "")
 		case strings.HasSuffix(f.key, "_binary"):
@@ -179,7 +179,7 @@ func (c check) checkTimes(path string, t CheckTimes) {
 
 func (c check) checkTLS(p *Pool, path string) {
 	t := p.Check.TLS
-	if t == nil || c.Told(path) {
+	if t == nil || c.HasError(path) {
 		return
 	}
 	if c.written(path + ".verify") {

@@ -21,7 +21,7 @@ func (c check) files() {
 	for i := range c.s.Files {
 		f, path := &c.s.Files[i], fmt.Sprintf("files[%d]", i)
 		f.Perm = 0o644
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		if c.required(path + ".path") {

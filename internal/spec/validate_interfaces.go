@@ -33,7 +33,7 @@ func (c check) describes(i Interface, path string) {
 		name = path + ".name"
 	}
 	switch {
-	case c.Told(path) || c.Told(name):
+	case c.HasError(path) || c.HasError(name):
 	case i.Name == "" && i.described():
 		c.Problem(path+".name", "is missing", "")
 	case c.name(name, i.Name, interfaceRule) && i.Name == "lo":
@@ -78,7 +78,7 @@ func (c check) bond(i Interface, path string) {
 	}
 	for k, member := range i.Bond {
 		p := fmt.Sprintf("%s.bond[%d]", path, k)
-		if c.Told(p) || !c.name(p, member, interfaceRule) {
+		if c.HasError(p) || !c.name(p, member, interfaceRule) {
 			continue
 		}
 		if slices.Index(i.Bond, member) < k {
@@ -146,7 +146,7 @@ func (c check) interfaces(n *Node, path string) {
 	}
 	for k, i := range n.Interfaces {
 		p := fmt.Sprintf("%s.interfaces[%d]", path, k)
-		if c.Told(p) {
+		if c.HasError(p) {
 			continue
 		}
 		c.describes(i, p)
@@ -221,7 +221,7 @@ var (
 // it.
 func (c check) looks(n *Node, path, name string) {
 	place := c.placeOfName(n, path, name)
-	if c.Told(place) {
+	if c.HasError(place) {
 		return // on another node
 	}
 	hint := ""
@@ -263,7 +263,7 @@ func (c check) placeOfName(n *Node, path, name string) string {
 func (c check) hardwareAddresses() {
 	seen := map[string]string{}
 	note := func(i Interface, path string) {
-		if i.MAC == "" || c.Told(path+".mac") {
+		if i.MAC == "" || c.HasError(path+".mac") {
 			return
 		}
 		first, twice := seen[i.MAC]

@@ -20,7 +20,7 @@ func (c check) serviceLines(svc *Service, path string) {
 
 // section validates lines of a service's section: they must not begin another section.
 func (c check) section(path, kind, text string) {
-	if c.Told(path) {
+	if c.HasError(path) {
 		return
 	}
 	if strings.ContainsRune(text, 0) {
@@ -39,7 +39,7 @@ func (c check) section(path, kind, text string) {
 
 // words validates text for the end of a line that begins with head.
 func (c check) words(path, head, text string) {
-	if text == "" || c.Told(path) {
+	if text == "" || c.HasError(path) {
 		return
 	}
 	switch trimmed := strings.TrimSpace(text); {

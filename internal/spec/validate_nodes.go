@@ -19,7 +19,7 @@ func (c check) nodes() {
 	names, hosts := map[string]string{}, map[string]string{}
 	for i := range s.Nodes {
 		n, path := &s.Nodes[i], fmt.Sprintf("nodes[%d]", i)
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		c.nodeName(n, path+".name", names, hosts)
@@ -130,7 +130,7 @@ func (c check) hasEffect(n *Node, path, key string) bool {
 		return true
 	case c.Has(path + ".network"):
 		c.Problem(key, "has no effect beside network", "write it into network")
-	case !c.Told(path + ".address"):
+	case !c.HasError(path + ".address"):
 		c.Problem(key, "has no effect: without a prefix on the node's address the platform's own network configuration applies", "write the address as 192.0.2.1/24")
 	}
 	return false
@@ -139,7 +139,7 @@ func (c check) hasEffect(n *Node, path, key string) bool {
 func (c check) gateways(n *Node, path string) {
 	for i, g := range n.Gateway {
 		p := c.addressPath(path, i)
-		if !g.IsValid() || c.Told(p) || c.Told(path) {
+		if !g.IsValid() || c.HasError(p) || c.HasError(path) {
 			continue
 		}
 		if i > 1 || i == 1 && FamilyOf(n.Gateway[0]) == FamilyOf(g) {

@@ -16,7 +16,7 @@ func (c check) leads(svc *Service, path string) {
 	case own && c.Has(path+".backend"):
 		c.Problem(path+".backend", "the service has its own servers", "use either servers or a backend")
 	case !own && !svc.RedirectHTTP && svc.Backend == "" && len(svc.Routes) == 0 && svc.HealthPage == "" && svc.Lines.Frontend == "" && svc.Lines.Backend == "":
-		if !c.Told(path + ".servers") {
+		if !c.HasError(path + ".servers") {
 			c.Problem(path+".servers", "is missing", "list servers, or name a backend")
 		}
 	}
@@ -27,7 +27,7 @@ func (c check) leads(svc *Service, path string) {
 		c.leadsTo(svc, path+".backend", svc.Backend)
 	}
 	for i := range svc.Routes {
-		if p := fmt.Sprintf("%s.routes[%d]", path, i); !c.Told(p) {
+		if p := fmt.Sprintf("%s.routes[%d]", path, i); !c.HasError(p) {
 			c.route(svc, &svc.Routes[i], p)
 		}
 	}
@@ -52,7 +52,7 @@ func (c check) route(svc *Service, r *Route, path string) {
 	if c.required(path + ".backend") {
 		c.leadsTo(svc, path+".backend", r.Backend)
 	}
-	if len(r.Host)+len(r.Path)+len(r.SNI) == 0 && r.When == "" && !c.Told(path+".host") && !c.Told(path+".path") && !c.Told(path+".sni") {
+	if len(r.Host)+len(r.Path)+len(r.SNI) == 0 && r.When == "" && !c.HasError(path+".host") && !c.HasError(path+".path") && !c.HasError(path+".sni") {
 		c.Problem(path, "a route matches by host, path, sni or when", "other requests go to the service's own servers, or to its backend")
 	}
 	c.needsHTTP(svc.Mode, path+".host")

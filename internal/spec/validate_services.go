@@ -9,13 +9,13 @@ import (
 
 func (c check) services() {
 	s := c.s
-	if len(s.Services) == 0 && s.HAProxy.Config == "" && s.HAProxy.Extra == "" && !c.Told("services") {
+	if len(s.Services) == 0 && s.HAProxy.Config == "" && s.HAProxy.Extra == "" && !c.HasError("services") {
 		c.Problem("services", "there is nothing to balance", "list services, or write them yourself under haproxy")
 	}
 	names, ports := map[string]string{}, map[portOf]string{}
 	for i := range s.Services {
 		svc, path := &s.Services[i], fmt.Sprintf("services[%d]", i)
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		if c.required(path+".name") && c.name(path+".name", svc.Name, proxyRule) {
@@ -55,7 +55,7 @@ func (c check) listens(svc *Service, path string, ports map[portOf]string) {
 		if c.required(path + ".port") {
 			c.port(path+".port", svc.Port)
 		}
-	case !c.Told(path+".ports") && len(svc.Ports) == 0:
+	case !c.HasError(path+".ports") && len(svc.Ports) == 0:
 		c.Problem(path+".ports", "has no port", "")
 	}
 	for i, p := range svc.Ports {
@@ -89,7 +89,7 @@ func (s *Spec) vipNames() []string {
 
 // portRange validates an entry of ports.
 func (c check) portRange(svc *Service, path string, p Port) {
-	if c.Told(path) || c.Told(path+".port") {
+	if c.HasError(path) || c.HasError(path+".port") {
 		return
 	}
 	at := path
@@ -117,7 +117,7 @@ func (c check) takesPorts(svc *Service, path string, ports map[portOf]string) {
 		if len(svc.Ports) > 0 {
 			at = fmt.Sprintf("%s.ports[%d]", path, i)
 		}
-		if c.Told(at) || p.Port.Low < 1 || p.Port.High > 65535 {
+		if c.HasError(at) || p.Port.Low < 1 || p.Port.High > 65535 {
 			continue
 		}
 		for _, vip := range svc.VIPs {
@@ -144,7 +144,7 @@ func (c check) takesRange(svc *Service, at, vip string, r PortRange, ports map[p
 func (c check) redirects(ports map[portOf]string) {
 	for i := range c.s.Services {
 		svc, path := &c.s.Services[i], fmt.Sprintf("services[%d].redirect_http", i)
-		if !svc.RedirectHTTP || c.Told(path) {
+		if !svc.RedirectHTTP || c.HasError(path) {
 			continue
 		}
 		if svc.TLS == nil {
@@ -167,7 +167,7 @@ func (c check) redirects(ports map[portOf]string) {
 }
 
 func (c check) mode(path string, mode Mode) {
-	if !c.Told(path+".mode") && mode != HTTP && mode != TCP {
+	if !c.HasError(path+".mode") && mode != HTTP && mode != TCP {
 		c.Problem(path+".mode", quote(string(mode))+" is no mode", meant(string(mode), []string{string(HTTP), string(TCP)}))
 	}
 }
@@ -215,7 +215,7 @@ func (c check) pages(svc *Service, path string) {
 	c.needsHTTP(svc.Mode, path+".error_files")
 	for i, e := range svc.ErrorFiles {
 		p := fmt.Sprintf("%s.error_files[%d]", path, i)
-		if c.Told(p) {
+		if c.HasError(p) {
 			continue
 		}
 		// configuration.txt, errorfile
@@ -246,7 +246,7 @@ func (c check) directoryOrFile(path, value string) {
 
 func (c check) tls(svc *Service, path string) {
 	t := svc.TLS
-	if path += ".tls"; t == nil || c.Told(path) {
+	if path += ".tls"; t == nil || c.HasError(path) {
 		return
 	}
 	if !c.Has(path+".certificates") && c.required(path+".certificate") {
@@ -290,7 +290,7 @@ const longest = (1<<31 - 1) * time.Millisecond
 func (c check) timeouts(path string, t *Timeouts) {
 	for _, f := range t.Fields() {
 		p := path + "." + f.Key
-		if f.Value == nil || c.Told(p) {
+		if f.Value == nil || c.HasError(p) {
 			continue
 		}
 		if d := *f.Value; d < 0 || d > longest || d%time.Millisecond != 0 {

@@ -8,7 +8,7 @@ import (
 
 func (c check) stats() {
 	s := c.s.Stats
-	if s == nil || c.Told("stats") {
+	if s == nil || c.HasError("stats") {
 		return
 	}
 	c.port("stats.port", s.Port)
@@ -24,7 +24,7 @@ func (c check) stats() {
 // statsExposed warns if clients of all networks can open the stats page. The firewall restricts the page only to the networks
 // in stats.allow.
 func (c check) statsExposed(s *Stats) {
-	if len(s.Allow) > 0 || c.Told("stats.allow") || c.s.HAProxy.Config != "" {
+	if len(s.Allow) > 0 || c.HasError("stats.allow") || c.s.HAProxy.Config != "" {
 		return
 	}
 	message, hint := "the stats page is open to every network: only its password protects it", "list the networks that may open it in stats.allow"
@@ -59,14 +59,14 @@ func (c check) log() {
 		path = "log"
 	}
 	switch {
-	case c.Told("log") || c.Told("log.address"):
+	case c.HasError("log") || c.HasError("log.address"):
 	case l.Target == LocalLog || l.Target == "node":
 	default:
 		if !c.logAddress(path, l.Target) {
 			c.Problem(path, quote(l.Target)+" is not a log target", "write /dev/log, node, or an IP address with an optional port")
 		}
 	}
-	if !c.Told("log.facility") && !slices.Contains(Facilities(), l.Facility) {
+	if !c.HasError("log.facility") && !slices.Contains(Facilities(), l.Facility) {
 		c.Problem("log.facility", quote(l.Facility)+" is not a syslog facility", meant(l.Facility, Facilities()))
 	}
 }

@@ -40,7 +40,7 @@ func (c check) preemptDelay(v *VIP, path string) {
 	case !c.written(path):
 	case v.PreemptDelay <= 0 || v.PreemptDelay > most:
 		c.Problem(path, fmt.Sprintf("%s is out of range", v.PreemptDelay), "must be more than 0s and at most 1000s")
-	case !c.s.VRRP.Preempt && !c.Told("vrrp.preempt"):
+	case !c.s.VRRP.Preempt && !c.HasError("vrrp.preempt"):
 		c.Problem(path, "has no effect without vrrp.preempt", "set vrrp.preempt: true, so that VIPs return to the nodes that they prefer")
 	}
 }
@@ -49,7 +49,7 @@ func (c check) preemptDelay(v *VIP, path string) {
 func (c check) vipGateways(i int, v *VIP, path string) {
 	for k, g := range v.Gateway {
 		p := c.addressPath(path, k)
-		if !g.IsValid() || c.Told(p) || c.Told(path) || !c.usable(p, g, false) {
+		if !g.IsValid() || c.HasError(p) || c.HasError(path) || !c.usable(p, g, false) {
 			continue
 		}
 		if k > 1 || k == 1 && FamilyOf(v.Gateway[0]) == FamilyOf(g) {
@@ -68,7 +68,7 @@ func (c check) vipGateways(i int, v *VIP, path string) {
 			c.Problem(p, fmt.Sprintf("the gateway %s is not in a subnet of the VIP", g), "write the VIP's address with the prefix of its subnet, as in 192.0.2.1/24")
 		}
 	}
-	if !c.written(path) || c.Told(path) {
+	if !c.written(path) || c.HasError(path) {
 		return
 	}
 	for j := range c.s.VIPs[:i] {
@@ -117,7 +117,7 @@ func (c check) viaUsable(path string, a netip.Addr) bool {
 }
 
 func (c check) trackScript(names map[string]string, t *TrackScript, path string) {
-	if c.Told(path) {
+	if c.HasError(path) {
 		return
 	}
 	if c.required(path+".name") && c.name(path+".name", t.Name, nameRule) {
@@ -142,7 +142,7 @@ func (c check) trackScript(names map[string]string, t *TrackScript, path string)
 	case !c.written(p):
 	case t.Weight < -253 || t.Weight > 253:
 		c.Problem(p, fmt.Sprintf("%d is out of range", t.Weight), "must be -253 to 253")
-	case t.Weight != 0 && !c.s.VRRP.Preempt && !c.Told("vrrp.preempt"):
+	case t.Weight != 0 && !c.s.VRRP.Preempt && !c.HasError("vrrp.preempt"):
 		c.Problem(p, "has no effect without vrrp.preempt: a VIP does not move because of priorities",
 			"leave it out, so that a node gives up the VIP when the script fails, or set vrrp.preempt: true")
 	}
@@ -165,7 +165,7 @@ func (c check) scriptTimes(t *TrackScript, path string) {
 				"fractions need keepalived 2.3.2: "+strings.Join(withKeepalived(2, 3, 2), " and "))
 		}
 	}
-	if p := path + ".timeout"; c.written(p) && !c.Told(path+".interval") && t.Timeout > t.Interval {
+	if p := path + ".timeout"; c.written(p) && !c.HasError(path+".interval") && t.Timeout > t.Interval {
 		c.Problem(p, fmt.Sprintf("%s is longer than the interval of %s", t.Timeout, t.Interval), "")
 	}
 }
@@ -193,7 +193,7 @@ func (c check) command(path, command string) {
 }
 
 func (c check) onChange(o *OnChange, path string) {
-	if o == nil || c.Told(path) {
+	if o == nil || c.HasError(path) {
 		return
 	}
 	p := path + ".command"
@@ -260,7 +260,7 @@ func (c check) vipGroups() {
 	for i := range c.s.VIPs {
 		v, path := &c.s.VIPs[i], fmt.Sprintf("vips[%d]", i)
 		c.priorities(v, path)
-		if c.Told(path) || !c.written(path+".group") {
+		if c.HasError(path) || !c.written(path+".group") {
 			continue
 		}
 		j, ok := first[v.Group]
@@ -285,7 +285,7 @@ func (c check) vipGroups() {
 
 // priorities checks that the weights of track scripts leave a valid and distinct priority.
 func (c check) priorities(v *VIP, path string) {
-	if lowest := c.s.LowestPriority(v); lowest < 1 && len(v.TrackScripts) > 0 && !c.Told(path+".track_scripts") {
+	if lowest := c.s.LowestPriority(v); lowest < 1 && len(v.TrackScripts) > 0 && !c.HasError(path+".track_scripts") {
 		c.Problem(path+".track_scripts", fmt.Sprintf("the weights can lower a node's priority to %d", lowest),
 			"keepalived's lowest priority is 1: use smaller weights")
 	}

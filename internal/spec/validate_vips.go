@@ -17,7 +17,7 @@ func (c check) vips() {
 	names, taken := map[string]string{}, c.taken()
 	for i := range s.VIPs {
 		v, path := &s.VIPs[i], fmt.Sprintf("vips[%d]", i)
-		if c.Told(path) {
+		if c.HasError(path) {
 			continue
 		}
 		if c.required(path+".name") && c.name(path+".name", v.Name, nameRule) {
@@ -121,7 +121,7 @@ func (c check) nodesTold() bool {
 			return true
 		}
 	}
-	return c.Told("nodes") || len(c.s.Nodes) == 0
+	return c.HasError("nodes") || len(c.s.Nodes) == 0
 }
 
 // subnet checks, on every node, that a VIP is in a known subnet of its interface.
@@ -176,14 +176,14 @@ func (c check) vrrp() {
 	const step, least, most = 10 * time.Millisecond, 10 * time.Millisecond, 40950 * time.Millisecond
 	const path = "vrrp.advert_int"
 	switch interval := c.s.VRRP.AdvertInt; {
-	case c.Told(path):
+	case c.HasError(path):
 	case interval < least || interval > most || interval%step != 0:
 		// RFC 9568, 5.2.7: 12 bits, in hundredths of a second.
 		c.Problem(path, fmt.Sprintf("keepalived cannot advertise every %s", interval), "VRRP version 3 allows 10ms to 40.95s, in steps of 10ms")
 	case interval < 3*step:
 		c.Warning(path, fmt.Sprintf("every %s is so often that a busy machine misses advertisements, and VIPs move without reason", interval), "30ms or more was reliable in our tests")
 	}
-	if t := c.s.VRRP.Transport; !c.Told("vrrp.transport") && t != Unicast && t != Multicast {
+	if t := c.s.VRRP.Transport; !c.HasError("vrrp.transport") && t != Unicast && t != Multicast {
 		c.Problem("vrrp.transport", quote(string(t))+" is no transport", meant(string(t), []string{string(Unicast), string(Multicast)}))
 	}
 }

@@ -51,8 +51,8 @@ func (d *Document) Has(path string) bool {
 	return ok
 }
 
-// Told reports whether there is an error about a path, or its key was misspelt, so that its value has no meaning.
-func (d *Document) Told(path string) bool {
+// HasError reports whether there is an error about a path, or its key was misspelt, so that its value has no meaning.
+func (d *Document) HasError(path string) bool {
 	return d != nil && (d.told[path] || d.misspelt[path] && !d.Has(path))
 }
 

@@ -188,7 +188,7 @@ func TestProblemAtPath(t *testing.T) {
 	if got := doc.Problems(); !reflect.DeepEqual(got, want) {
 		t.Errorf("problems %+v", got)
 	}
-	if !doc.Told("items[0].port") || doc.Told("name") {
+	if !doc.HasError("items[0].port") || doc.HasError("name") {
 		t.Error("the document has an error, or a warning counts as one")
 	}
 }
@@ -198,7 +198,7 @@ func TestNilDocument(t *testing.T) {
 	var doc *Document
 	doc.Problem("a", "b", "c")
 	doc.Warning("a", "b", "c")
-	if doc.Has("a") || doc.Told("a") || doc.Problems() != nil || !doc.Unreadable() || doc.Line("a") != 1 {
+	if doc.Has("a") || doc.HasError("a") || doc.Problems() != nil || !doc.Unreadable() || doc.Line("a") != 1 {
 		t.Error("a nil document is not empty")
 	}
 	var n *Node

@@ -34,7 +34,7 @@ func All() []Metric {
 		{"hapair_vip_other_holders", gauge, "Machines that answer for the address while this node has it, too. More than 0 is a split brain.", []string{"vip", "address"}},
 		{"hapair_vip_other_holders_unknown", gauge, "1 while this node has the VIP and cannot find out whether other machines answer for it.", []string{"vip"}},
 		{"hapair_vrrp_state", gauge, "1 for the state that the running keepalived reports for the instance, 0 for all others.", []string{"vrrp_instance", "state"}},
-		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived says it; absent while its state is unknown.", []string{"vrrp_instance"}},
+		{"hapair_vrrp_priority", gauge, "Priority of the instance, as keepalived reports it; absent while its state is unknown.", []string{"vrrp_instance"}},
 		{"hapair_on_change_runs_total", counter, "Runs of the VIP's on_change command, by how they ended.", []string{"vip", "result"}},
 		{"hapair_on_change_failed", gauge, "1 while the last run of the VIP's on_change command has failed.", []string{"vip"}},
 		{"hapair_haproxy_up", gauge, "1 while haproxy of this node answers.", nil},

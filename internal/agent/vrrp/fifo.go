@@ -80,7 +80,7 @@ func (v *States) take(e keepalived.Event) {
 		v.instances = map[string]Instance{}
 	}
 	if v.instances[e.Name].State != e.State {
-		v.Log.Info("keepalived says", "instance", e.Name, "state", string(e.State), "priority", e.Priority)
+		v.Log.Info("keepalived reports a state", "instance", e.Name, "state", string(e.State), "priority", e.Priority)
 	}
 	v.instances[e.Name] = Instance{Name: e.Name, State: e.State, Priority: e.Priority, Since: v.Now().UTC(), SinceBoot: sinceBoot()}
 }
