@@ -20,54 +20,28 @@ func (im *importer) conditions(f File) (string, error) {
 		known[k] = v
 	}
 	var out strings.Builder
-	type branch struct{ taken, active bool } // whether some branch was taken, and whether this one is
-	var open []branch
+	var open branches
 	n := 0
 	for raw := range strings.Lines(f.Text) {
 		n++
-		tokens, _ := cut(strings.TrimRight(raw, "\r\n"))
-		active := !slices.ContainsFunc(open, func(b branch) bool { return !b.active })
+		text := strings.TrimRight(raw, "\r\n")
+		tokens, _ := cut(text)
 		if len(tokens) > 0 && strings.HasPrefix(tokens[0].text, ".") {
 			condition := ""
 			if len(tokens) > 1 {
-				condition = strings.TrimSpace(strings.TrimRight(raw, "\r\n")[tokens[1].start:])
+				condition = strings.TrimSpace(text[tokens[1].start:])
 			}
-			switch tokens[0].text {
-			case ".if":
-				yes, err := im.condition(condition, known)
-				if err != nil && active {
-					return "", fmt.Errorf("cannot import %s: line %d: %w", f.Name, n, err)
-				}
-				open = append(open, branch{yes, yes})
-			case ".elif":
-				if len(open) == 0 {
-					break
-				}
-				top := &open[len(open)-1]
-				yes, err := im.condition(condition, known)
-				if err != nil && !top.taken {
-					return "", fmt.Errorf("cannot import %s: line %d: %w", f.Name, n, err)
-				}
-				top.active = yes && !top.taken
-				top.taken = top.taken || yes
-			case ".else":
-				if len(open) > 0 {
-					top := &open[len(open)-1]
-					top.active, top.taken = !top.taken, true
-				}
-			case ".endif":
-				if len(open) > 0 {
-					open = open[:len(open)-1]
-				}
+			if err := open.line(tokens[0].text, func() (bool, error) { return im.condition(condition, known) }); err != nil {
+				return "", fmt.Errorf("cannot import %s: line %d: %w", f.Name, n, err)
 			}
 			if tokens[0].text == ".if" {
-				l := newLine(f.Name, n, strings.TrimRight(raw, "\r\n"))
+				l := newLine(f.Name, n, text)
 				im.note(Changed, &l, "", "the condition "+condition+" was decided for the new nodes", "")
 			}
 			out.WriteString("\n")
 			continue
 		}
-		if !active {
+		if !open.active() {
 			out.WriteString("\n")
 			continue
 		}
@@ -79,6 +53,47 @@ func (im *importer) conditions(f File) (string, error) {
 		out.WriteString(im.expand(f.Name, n, raw, known))
 	}
 	return out.String(), nil
+}
+
+// branch is a conditional block of haproxy.cfg: whether some branch was taken, and whether the present one is.
+type branch struct{ taken, active bool }
+
+// branches are those that a line is in, from the outermost to the innermost.
+type branches []branch
+
+// active reports whether haproxy reads the line.
+func (bs branches) active() bool {
+	return !slices.ContainsFunc(bs, func(b branch) bool { return !b.active })
+}
+
+// line takes a conditional line: .if, .elif, .else or .endif. Its error is that of the condition, if haproxy would evaluate it.
+func (bs *branches) line(keyword string, condition func() (bool, error)) error {
+	if keyword == ".if" {
+		yes, err := condition()
+		if err != nil && bs.active() {
+			return err
+		}
+		*bs = append(*bs, branch{yes, yes})
+		return nil
+	}
+	if len(*bs) == 0 {
+		return nil
+	}
+	top := &(*bs)[len(*bs)-1]
+	switch keyword {
+	case ".elif":
+		yes, err := condition()
+		if err != nil && !top.taken {
+			return err
+		}
+		top.active = yes && !top.taken
+		top.taken = top.taken || yes
+	case ".else":
+		top.active, top.taken = !top.taken, true
+	case ".endif":
+		*bs = (*bs)[:len(*bs)-1]
+	}
+	return nil
 }
 
 // expand puts in the values of the environment's variables.

@@ -11,50 +11,18 @@ func (im *importer) statsPage(p *section, m mapping) bool {
 		return false
 	}
 	lines := im.resolve(p)
-	port, user, password := 0, "", ""
-	var auths []line
-	is := false
-	for _, l := range lines {
-		switch l.words[0] {
-		case "bind":
-			b := readBind(l.word(1))
-			if !b.tcp || b.low != b.high || port != 0 && port != b.low || strings.Contains(l.from(2), "ssl") {
-				return false
-			}
-			port = b.low
-		case "stats":
-			is = true
-			switch l.word(1) {
-			case "auth":
-				auths = append(auths, l)
-			case "http-request":
-				return false
-			}
-		case "mode":
-			if l.word(1) != "http" {
-				return false
-			}
-		case "http-request":
-			if !l.is("http-request", "use-service", "prometheus-exporter") {
-				return false
-			}
-		case "option", "balance", "log", "maxconn", "timeout", "description", "no", "retries", "monitor-uri":
-		default:
-			return false
-		}
-	}
-	if !is || port == 0 || port == 80 || port == 443 {
+	port, auths, ok := readStatsPage(lines)
+	if !ok || port == 80 || port == 443 {
 		return false
 	}
+	user, password := "", ""
 	for i, l := range auths {
 		u, pass, _ := strings.Cut(l.word(2), ":")
-		if i > 0 || !accountName.MatchString(u) || pass == "" {
-			if i > 0 {
-				im.note(Lost, &l, "stats", fmt.Sprintf("the user %s of the stats page", u), "hapair's page has one user")
-			}
-			continue
+		if i > 0 {
+			im.note(Lost, &l, "stats", fmt.Sprintf("the user %s of the stats page", u), "hapair's page has one user")
+		} else if accountName.MatchString(u) && pass != "" {
+			user, password = u, pass
 		}
-		user, password = u, pass
 	}
 	m.set("port", port, p.head.above...)
 	if user != "" {
@@ -77,4 +45,39 @@ func (im *importer) statsPage(p *section, m mapping) bool {
 	im.result.rename[p.kind+" "+p.name] = ""
 	im.result.Fields["stats"]++
 	return true
+}
+
+// readStatsPage returns the port and the users of a stats page, or false if the section is or does something else.
+func readStatsPage(lines []line) (port int, auths []line, ok bool) {
+	is := false
+	for _, l := range lines {
+		switch l.words[0] {
+		case "bind":
+			b := readBind(l.word(1))
+			if !b.tcp || b.low != b.high || port != 0 && port != b.low || strings.Contains(l.from(2), "ssl") {
+				return 0, nil, false
+			}
+			port = b.low
+		case "stats":
+			is = true
+			switch l.word(1) {
+			case "auth":
+				auths = append(auths, l)
+			case "http-request":
+				return 0, nil, false
+			}
+		case "mode":
+			if l.word(1) != "http" {
+				return 0, nil, false
+			}
+		case "http-request":
+			if !l.is("http-request", "use-service", "prometheus-exporter") {
+				return 0, nil, false
+			}
+		case "option", "balance", "log", "maxconn", "timeout", "description", "no", "retries", "monitor-uri":
+		default:
+			return 0, nil, false
+		}
+	}
+	return port, auths, is && port != 0
 }

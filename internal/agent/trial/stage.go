@@ -62,6 +62,15 @@ func (s *Server) stage(ctx context.Context, req revision.Request) (refusal strin
 		return refused, err
 	}
 	t := Trial{Header: *h, Node: req.Node, Content: m.Content, Phase: revision.Staged, Since: s.Store.Now().UTC(), Disk: disk}
+	if refused, err := s.keepStaged(t, to, m, time.Duration(req.Seconds)*time.Second); refused != "" || err != nil {
+		return refused, err
+	}
+	return "", s.Start(ctx)
+}
+
+// keepStaged writes a revision that passed all tests, and its trial, unless another rollout was faster. The rollout must renew the
+// trial within the given time.
+func (s *Server) keepStaged(t Trial, to revision.Content, m revision.Member, within time.Duration) (refusal string, err error) {
 	err = s.Store.Lock(func() error {
 		if old, err := s.Store.Trial(); err != nil || old != nil {
 			return errors.Join(err, errBusy(old))
@@ -79,17 +88,14 @@ func (s *Server) stage(ctx context.Context, req revision.Request) (refusal strin
 		if err := s.Store.keepRoom(to); err != nil {
 			return err
 		}
-		s.Store.renew(&t, time.Duration(req.Seconds)*time.Second)
+		s.Store.renew(&t, within)
 		return s.Store.write(TrialFile, t)
 	})
 	var no refusedError
 	if errors.As(err, &no) {
 		return no.Error(), nil
 	}
-	if err != nil {
-		return "", err
-	}
-	return "", s.Start(ctx)
+	return "", err
 }
 
 // refusedError is an answer that is no.
