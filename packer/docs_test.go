@@ -50,7 +50,7 @@ func TestDocs(t *testing.T) {
 
 // TestConfigSpecs generates the HCL schema of each Config in a copy of its package inside this module, and compares it.
 func TestConfigSpecs(t *testing.T) {
-	needs.Programs(t) // as above
+	needs.Programs(t) // it runs the go command
 	for _, c := range components() {
 		dir, err := os.MkdirTemp(".", "_generated-")
 		if err != nil {

@@ -163,7 +163,7 @@ func (c *capped) empty() bool    { return c.buf.Len() == 0 }
 // maxAnswer bytes.
 type lines struct {
 	each  func([]byte) error
-	rest  []byte // the beginning of a line
+	rest  []byte // a line whose end has not been written yet
 	total int
 	full  bool
 	err   error // of each

@@ -30,7 +30,7 @@ type Outcome struct {
 	Node   string         `json:"node"`
 	Phase  revision.Phase `json:"phase,omitempty"` // empty: it was never staged
 	Reason string         `json:"reason,omitempty"`
-	Took   float64        `json:"took_s,omitempty"` // of the trial, until it was proven
+	Took   float64        `json:"took_s,omitempty"` // seconds from the beginning of the trial to its proof
 }
 
 // Intervals and limits.

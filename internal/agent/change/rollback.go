@@ -101,7 +101,7 @@ func (c *Changer) goods(changed []pending) (map[string]store.Good, error) {
 			return nil, fmt.Errorf("no files of %s were ever proven", p.Name())
 		}
 		if _, owed := c.owed.goods[p.Name()]; owed {
-			goods[p.Name()] = g // with its content
+			goods[p.Name()] = g // the content is already in memory
 		} else if goods[p.Name()], err = c.store.Fill(g); err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ const (
 type relation int
 
 const (
-	newFiles     relation = iota // they are a change
+	newFiles     relation = iota // they are new, so they must be tested
 	judgedBefore                 // they already had their verdict
 	restored                     // the service runs on them: the refused files were replaced by the old ones again
 	deferred                     // they are retried with the next change to any target

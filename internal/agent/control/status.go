@@ -120,14 +120,14 @@ type OtherHolder struct {
 	HardwareAddress string `json:"hardware_address"`
 }
 
-// Unknown is the state of an instance of which the keepalived that runs now has told nothing.
+// Unknown is the state of an instance that the running keepalived has not reported yet.
 const Unknown = "unknown"
 
-// Instance is a vrrp_instance: what the keepalived that runs now says of it, and what the kernel has.
+// Instance is a vrrp_instance: what the running keepalived reports of it, and what the kernel has.
 type Instance struct {
 	Name     string    `json:"name"`
 	State    string    `json:"state"`         // MASTER, BACKUP, FAULT, STOP, or Unknown
-	Why      string    `json:"why,omitempty"` // it is unknown
+	Why      string    `json:"why,omitempty"` // why the state is Unknown
 	Priority int       `json:"priority,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 	// SinceBoot is Since on the kernel's monotonic clock, which nobody can set, in nanoseconds.

@@ -28,7 +28,7 @@ func Exited(pid int) (<-chan struct{}, func(), error) {
 	}
 	end := make(chan struct{})
 	go func() {
-		// It returns an error after close.
+		// Read waits for the end of the process. It returns an error if the file is closed before.
 		if conn.Read(readable) == nil {
 			close(end)
 		}

@@ -144,7 +144,7 @@ func (a *application) prove(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		s.Revision = nil // that this trial has not ended is no reason not to end it
+		s.Revision = nil // an open trial is a problem of the status, but this trial is the one to be ended
 		s.Judge(time.Now())
 		if !s.Healthy {
 			return false, fmt.Errorf("the node is not healthy: %s", strings.Join(s.Problems, "; "))

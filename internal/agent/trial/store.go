@@ -261,7 +261,7 @@ func (s *Store) keep(c revision.Content) (string, error) {
 	return d, s.write(filepath.Join("contents", d+".json"), c)
 }
 
-// content returns a content that was kept.
+// content reads a content from the disk, by its digest.
 func (s *Store) content(digest string) (revision.Content, error) {
 	var c revision.Content
 	if filepath.Base(digest) != digest {

@@ -215,8 +215,8 @@ func (v *States) watchName(changed func()) (stop func(), err error) {
 	return func() { close(ended); w.Close() }, nil
 }
 
-// Plausible reports whether the kernel's addresses agree with a state of the agent's last run: a stale MASTER is worse than
-// none.
+// Plausible reports whether the kernel's addresses agree with a state from the agent's last run. A state that is no longer true
+// would be worse than none.
 func Plausible(vips []config.VIP) func(Instance) bool {
 	return func(i Instance) bool {
 		held, err := vip.Addresses()
