@@ -167,6 +167,9 @@ func TestUsageErrors(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"valdate cluster.yaml":                          `unknown command "valdate"; did you mean "bake validate"?`,
+		"help valdate":                                  `unknown command "valdate"; did you mean "bake validate"?`,
+		"help server drian":                             `unknown command "drian"; did you mean "bake server drain"?`,
+		"server drian web/web1 cluster.yaml":            `unknown command "drian"; did you mean "bake server drain"?`,
 		"frobnicate":                                    `unknown command "frobnicate"`,
 		"validate cluster.yaml --relase noble":          `unknown flag: --relase; did you mean "--release"?`,
 		"validate cluster.yaml --release":               `cannot run "bake validate": flag needs an argument: --release; usage: bake validate SPEC`,
