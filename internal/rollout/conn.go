@@ -172,7 +172,10 @@ func (c *sshConn) openProgram(ctx context.Context) error {
 			return nil
 		}
 		s.Close()
-		if brought || !strings.Contains(err.Error(), "not found") {
+		// sudo has just run ha-agent without a password. For a program that does not exist, sudo 1.9.9 (jammy) asks for one; later
+		// releases say "command not found".
+		missing := strings.Contains(err.Error(), "not found") || strings.Contains(err.Error(), "a password is required")
+		if brought || !missing {
 			return err
 		}
 		if err := c.upload(ctx, path); err != nil {

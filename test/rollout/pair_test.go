@@ -43,8 +43,9 @@ const converged = 2 * time.Minute
 // pair is the two nodes, and an operator who may log in to them.
 type pair struct {
 	*cluster.Cluster
-	bake  *cluster.Bake
-	admin *machine.Admin
+	bake    *cluster.Bake
+	admin   *machine.Admin
+	release string
 
 	// Of the scenario that is being played.
 	holder, other *lab.Host    // who held the VIP at the beginning, and who did not
@@ -64,15 +65,15 @@ func (p *pair) spec(more string, servers ...string) []byte {
 	return []byte(s)
 }
 
-// access returns the lines of a spec that let the operator in, and the packages that the tests need.
+// access returns the lines of a spec that let the operator in, the release, and the packages that the tests need.
 func (p *pair) access() string {
-	return fmt.Sprintf("image: {packages: [openssh-server, nftables]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n", p.admin.Key)
+	return fmt.Sprintf("image: {release: %s, packages: [openssh-server, nftables]}\naccess: {users: [{name: ops, sudo: true, ssh_authorized_keys: [%q]}]}\n", p.release, p.admin.Key)
 }
 
 // boot bakes an image, and boots both nodes from it.
 func boot(t *testing.T, release string) *pair {
 	t.Helper()
-	p := &pair{}
+	p := &pair{release: release}
 	p.bake = cluster.Build(t, cluster.PairSpec(""))
 	p.admin = machine.NewKey(t, "ops")
 	families, _ := cluster.Families(t, cluster.IPv4)

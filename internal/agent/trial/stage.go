@@ -46,7 +46,7 @@ func (s *Server) stage(ctx context.Context, req revision.Request) (refusal strin
 		return err.Error(), nil
 	}
 	if s.Conf.Release != conf.Release {
-		return fmt.Sprintf("the node has release %s, and the revision is for %s: a rollout does not change the release", s.Conf.Release, conf.Release), nil
+		return fmt.Sprintf("the node has release %s, and the revision is for %s: a rollout does not change the release; write image.release: %[1]s to the spec, or replace the node by one with the new release", s.Conf.Release, conf.Release), nil
 	}
 	if refused, err := s.room(to); refused != "" || err != nil {
 		return refused, err
