@@ -49,7 +49,7 @@ func checkExample(t *testing.T, c *cobra.Command, line string) {
 	}
 	root := newRoot(&env{})
 	found, args, err := root.Find(words[1:])
-	group := !c.Runnable() && strings.HasPrefix(found.CommandPath(), c.CommandPath()+" ") // of commands, such as bake server
+	group := c.HasAvailableSubCommands() && strings.HasPrefix(found.CommandPath(), c.CommandPath()+" ") // of commands, such as bake server
 	if err == nil && c.HasParent() && found.CommandPath() != c.CommandPath() && !group {
 		t.Errorf("%s: the example %q runs %s", c.CommandPath(), line, found.CommandPath())
 	}
