@@ -51,6 +51,15 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return errors.New(text)
 }
 
+// knownTopic is the check of help: its arguments must be a command.
+func knownTopic(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	return knownCommand(found, rest)
+}
+
 // flagError adds the nearest flag to the error of an unknown one.
 func flagError(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError

@@ -28,6 +28,8 @@ func newServer(e *env) *cobra.Command {
 The nodes keep it: it holds across reloads, failovers, restarts and reboots, until 'bake server ready'. 'ha-agent status'
 shows it. It does not change the spec.`,
 		Example: "  bake server drain web/web1 lb.yaml",
+		Args:    knownCommand,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	cmd.AddCommand(newServerAction(e, control.ServerDrain, "Send no new sessions to a server, except those that are sticky to it"))
 	cmd.AddCommand(newServerAction(e, control.ServerDisable, "Send no requests and no checks to a server"))

@@ -49,7 +49,7 @@ func checkExample(t *testing.T, c *cobra.Command, line string) {
 	}
 	root := newRoot(&env{})
 	found, args, err := root.Find(words[1:])
-	group := !c.Runnable() && strings.HasPrefix(found.CommandPath(), c.CommandPath()+" ") // of commands, such as bake server
+	group := c.HasAvailableSubCommands() && strings.HasPrefix(found.CommandPath(), c.CommandPath()+" ") // of commands, such as bake server
 	if err == nil && c.HasParent() && found.CommandPath() != c.CommandPath() && !group {
 		t.Errorf("%s: the example %q runs %s", c.CommandPath(), line, found.CommandPath())
 	}
@@ -167,6 +167,9 @@ func TestUsageErrors(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"valdate cluster.yaml":                          `unknown command "valdate"; did you mean "bake validate"?`,
+		"help valdate":                                  `unknown command "valdate"; did you mean "bake validate"?`,
+		"help server drian":                             `unknown command "drian"; did you mean "bake server drain"?`,
+		"server drian web/web1 cluster.yaml":            `unknown command "drian"; did you mean "bake server drain"?`,
 		"frobnicate":                                    `unknown command "frobnicate"`,
 		"validate cluster.yaml --relase noble":          `unknown flag: --relase; did you mean "--release"?`,
 		"validate cluster.yaml --release":               `cannot run "bake validate": flag needs an argument: --release; usage: bake validate SPEC`,

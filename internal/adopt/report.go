@@ -49,7 +49,7 @@ var titles = []struct {
 
 // Print writes the report.
 func (r *Result) Print(w io.Writer, p Proof) {
-	fmt.Fprintf(w, "Taken by fields: %s.\n", r.counted())
+	fmt.Fprintf(w, "Taken by fields: %s.\n", r.taken())
 	for _, t := range titles {
 		var list []Finding
 		for _, f := range r.Findings {
@@ -68,7 +68,8 @@ func (r *Result) Print(w io.Writer, p Proof) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nProof: haproxy.cfg as rendered from the spec, against the old file: %d frontends, %d backends, %d servers\n", p.Frontends, p.Backends, p.Servers)
+	fmt.Fprintf(w, "\nProof: haproxy.cfg as rendered from the spec, against the old file: %s, %s, %s\n",
+		counted(p.Frontends, "frontends"), counted(p.Backends, "backends"), counted(p.Servers, "servers"))
 	for _, d := range p.grouped() {
 		why := d.Why
 		if why == "" {
@@ -128,16 +129,12 @@ func (f Finding) oneLine() string {
 	return b.String()
 }
 
-// counted lists how many of each were taken.
-func (r *Result) counted() string {
+// taken lists how many of each were taken.
+func (r *Result) taken() string {
 	var out []string
 	for _, k := range []string{"nodes", "vips", "services", "routes", "backends", "servers", "files"} {
 		if n := r.Fields[k]; n > 0 {
-			name := k
-			if n == 1 {
-				name = strings.TrimSuffix(k, "s")
-			}
-			out = append(out, fmt.Sprintf("%d %s", n, name))
+			out = append(out, counted(n, k))
 		}
 	}
 	if r.Fields["stats"] > 0 {
@@ -147,4 +144,12 @@ func (r *Result) counted() string {
 		out = append(out, "nothing is left as lines")
 	}
 	return strings.Join(out, ", ")
+}
+
+// counted returns a number of things, which are named in the plural: "2 nodes", "1 node".
+func counted(n int, things string) string {
+	if n == 1 {
+		things = strings.TrimSuffix(things, "s")
+	}
+	return fmt.Sprintf("%d %s", n, things)
 }
