@@ -214,7 +214,7 @@ func TestCompareFindsEveryLine(t *testing.T) {
 // harmless reports whether a line may be missing: haproxy does the same without it, or only logs otherwise.
 func harmless(l string) bool {
 	l = strings.TrimSpace(l)
-	for _, same := range []string{"option httplog", "option tcplog", "mode tcp", "balance roundrobin", "http-check expect status 200-399", "option dontlognull",
+	for _, same := range []string{"option httplog", "option tcplog", "mode tcp", "balance roundrobin", "http-check expect status 200-399", "option dontlognull", "option idle-close-on-response",
 		"http-check send meth OPTIONS uri / ver HTTP/1.0"} {
 		if l == same {
 			return true

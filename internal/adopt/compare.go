@@ -103,7 +103,8 @@ func compareLists(where string, old, now map[string][]string) []Difference {
 var meant = map[string]string{
 	"option httplog": "each service logs its requests", "option tcplog": "each service logs its connections",
 	"option dontlognull": "connections without a request are not logged", "log global": "each service logs to the log of the spec",
-	"load-server-state-from-file": "servers keep their states over a reload"}
+	"option idle-close-on-response": "a reload answers requests on kept-alive connections before it closes them",
+	"load-server-state-from-file":   "servers keep their states over a reload"}
 
 func (r *Result) compareHalf(name, kind string, a, b half) []Difference {
 	var out []Difference

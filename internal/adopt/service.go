@@ -95,7 +95,7 @@ func (im *importer) clientFields(m mapping, lines *[]line, mode string, plan *bi
 	}
 	m.set("timeouts", timeouts)
 	take(lines, func(l *line) bool {
-		return l.is("log", "global") || l.is("option", "tcplog") || l.is("option", "httplog") && len(l.words) == 2 || l.is("option", "dontlognull")
+		return l.is("log", "global") || l.is("option", "tcplog") || l.is("option", "httplog") && len(l.words) == 2 || l.is("option", "dontlognull") || l.is("option", "idle-close-on-response")
 	})
 	if mode != "http" {
 		return

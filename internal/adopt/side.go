@@ -19,7 +19,7 @@ var sides = func() map[string]side {
 		clients: `bind use_backend default_backend monitor-uri monitor maxconn capture declare unique-id-format unique-id-header
 			log-format log-format-sd error-log-format log-tag backlog rate-limit
 			timeout/client timeout/http-request timeout/client-fin timeout/client-hs
-			option/httplog option/tcplog option/dontlognull option/dontlog-normal option/logasap option/clitcpka option/clitcpka-cnt
+			option/httplog option/tcplog option/dontlognull option/dontlog-normal option/logasap option/idle-close-on-response option/clitcpka option/clitcpka-cnt
 			option/http-ignore-probes option/socket-stats option/tcp-smart-accept option/contstats option/log-separate-errors
 			option/http-use-proxy-header option/accept-invalid-http-request option/accept-unsafe-violations-in-http-request
 			clitcpka-cnt clitcpka-idle clitcpka-intvl option/disable-h2-upgrade option/h1-case-adjust-bogus-client option/httpslog`,

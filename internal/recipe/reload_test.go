@@ -1,11 +1,19 @@
 package recipe_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
@@ -92,6 +100,91 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 func split(cfg []byte) []byte {
 	cfg = bytes.Replace(cfg, []byte("\nlisten web\n"), []byte("\nfrontend web\n"), 1)
 	return bytes.Replace(cfg, []byte("    balance "), []byte("    default_backend web\n\nbackend web\n    mode http\n    balance "), 1)
+}
+
+// TestReloadAnswersKeptAliveConnections reloads a real haproxy while clients send requests over connections that they keep. Each
+// request must be answered, also those that are on their way when the old process should end.
+func TestReloadAnswersKeptAliveConnections(t *testing.T) {
+	const answers = `
+    lines:
+      frontend: |
+        bind /run/haproxy/clients.sock
+        http-request return status 200 content-type text/plain string served
+`
+	for _, name := range cluster.Releases(t, release.Names()...) {
+		t.Run(name, func(t *testing.T) {
+			s := parseBytes(t, "spec.yaml", []byte(reloadSpec+answers))
+			r, err := release.Get(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := newHost(t, s, &s.Nodes[0], r)
+			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+			h.must(t, "mkdir", "-p", "/run/haproxy")
+			h.startHAProxy(t)
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			var clients sync.WaitGroup
+			var answered atomic.Int64
+			for range 4 {
+				clients.Go(func() {
+					for ctx.Err() == nil {
+						if err := askUntilClosed(ctx, fmt.Sprintf("/proc/%d/root/run/haproxy/clients.sock", h.PID()), &answered); err != nil {
+							t.Errorf("after %d answers: %v", answered.Load(), err)
+							return
+						}
+					}
+				})
+			}
+			for range 8 {
+				before := pidOf(h.ask(t, "show info"))
+				h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
+				eventually.True(t, patience, "a new worker answers", func() bool {
+					now := pidOf(h.ask(t, "show info"))
+					return now != 0 && now != before
+				})
+			}
+			end()
+			clients.Wait()
+			if answered.Load() == 0 {
+				t.Error("no request was answered")
+			}
+		})
+	}
+}
+
+// askUntilClosed sends requests over one connection until an answer announces that haproxy will close it. It counts the answers.
+// A request without an answer is an error.
+func askUntilClosed(ctx context.Context, socket string, answered *atomic.Int64) error {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		time.Sleep(time.Millisecond) // a reload replaces the socket
+		return nil
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for ctx.Err() == nil {
+		req, err := http.NewRequest(http.MethodGet, "http://web/", nil)
+		if err != nil {
+			return err
+		}
+		if err := req.Write(conn); err != nil {
+			return fmt.Errorf("cannot send a request: %w", err)
+		}
+		answer, err := http.ReadResponse(answers, req)
+		if err != nil {
+			return fmt.Errorf("no answer to a request: %w", err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			return err
+		}
+		answered.Add(1)
+		if answer.Close {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
 }
 
 // TestStateOfADeadHAProxyIsNotKept saves server states while haproxy does not run. An older state file must be removed.
