@@ -157,7 +157,7 @@ func (c *sshConn) pack(ctx context.Context) error {
 	return nil
 }
 
-// openProgram has bake's own program of the agent answer, which need not be the node's. It brings it if it is missing.
+// openProgram has bake's own program of the agent answer, which need not be the node's. It brings it if it does not answer.
 func (c *sshConn) openProgram(ctx context.Context) error {
 	path := wellknown.Revisions + "/agents/" + c.program.Digest
 	for _, brought := range []bool{false, true} {
@@ -172,10 +172,9 @@ func (c *sshConn) openProgram(ctx context.Context) error {
 			return nil
 		}
 		s.Close()
-		// sudo has just run ha-agent without a password. For a program that does not exist, sudo 1.9.9 (jammy) asks for one; later
-		// releases say "command not found".
-		missing := strings.Contains(err.Error(), "not found") || strings.Contains(err.Error(), "a password is required")
-		if brought || !missing {
+		// Whatever the reason is, the program is brought (again) once: sudo reports a missing program in its user's language, and on
+		// jammy as a missing password.
+		if brought || ctx.Err() != nil {
 			return err
 		}
 		if err := c.upload(ctx, path); err != nil {
