@@ -86,7 +86,7 @@ func Observe(told map[string]Instance, vips []config.VIP, held []vip.Held, unit 
 	slices.Sort(names)
 	var all []Observed
 	for _, name := range slices.Compact(names) {
-		o := Observed{Instance: Instance{Name: name}, Doubt: "keepalived has not told", Kernel: inKernel(vips, name, held)}
+		o := Observed{Instance: Instance{Name: name}, Doubt: "keepalived has not reported a state", Kernel: inKernel(vips, name, held)}
 		if i, ok := told[name]; ok {
 			if o.Doubt = doubt(i, o.Kernel, unit, unitErr); o.Doubt == "" {
 				o.Instance = i
@@ -105,7 +105,7 @@ func doubt(i Instance, kernel Presence, unit systemd.Unit, err error) string {
 		if master := i.State == keepalived.Master; master == (kernel == Held) && kernel != PresenceUnknown {
 			return ""
 		}
-		return "keepalived said " + string(i.State) + ", which cannot be confirmed: " + err.Error()
+		return "keepalived reported " + string(i.State) + ", which cannot be confirmed: " + err.Error()
 	case !unit.Running() || unit.MainPID == 0:
 		return "keepalived does not run"
 	case i.SinceBoot < unit.StartedSinceBoot:
