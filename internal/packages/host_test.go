@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -130,16 +129,7 @@ func (h host) put(t *testing.T, dir, version string) {
 // programs builds bake and ha-agent.
 func programs(t *testing.T) packages.Tools {
 	t.Helper()
-	dir := t.TempDir()
-	gotool.Build(t, dir+"/", "../../cmd/bake", "../../cmd/ha-agent")
-	read := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	return packages.Tools{Bake: read("bake"), Agent: read("ha-agent"), Shared: map[string][]byte{"/usr/share/man/man1/bake.1.gz": packages.Gzip([]byte(".TH BAKE 1\n"))}}
+	return packages.Tools{Bake: gotool.Bake(t), Agent: gotool.Agent(t), Shared: map[string][]byte{"/usr/share/man/man1/bake.1.gz": packages.Gzip([]byte(".TH BAKE 1\n"))}}
 }
 
 // apt runs a command of apt without network: the archives are not needed for what depends on haproxy and keepalived alone.

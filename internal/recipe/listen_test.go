@@ -122,7 +122,6 @@ func testBackend(t *testing.T, name, title, text string) {
 		h := newHost(t, s, &s.Nodes[0], r)
 		h.must(t, "ip", "address", "add", "192.0.2.10/32", "dev", "eth0")
 		h.must(t, "ip", "link", "set", "lo", "up")
-		h.must(t, "mkdir", "-p", "/run/haproxy")
 		h.startHAProxy(t)
 		for address, want := range map[string]string{"192.0.2.10:80": "proto http for 1", "127.0.0.1:8082": "proto own for 0"} {
 			got := ""

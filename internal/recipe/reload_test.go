@@ -71,8 +71,6 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 		}
 	}
 	save(earlier(cfg))
-	h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
-	h.must(t, "mkdir", "-p", "/run/haproxy")
 	h.startHAProxy(t)
 	for _, server := range []string{"drained", "moved", "six", "secured"} {
 		h.ask(t, "set server web/"+server+" state drain")
@@ -119,8 +117,6 @@ func TestReloadAnswersKeptAliveConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHost(t, s, &s.Nodes[0], r)
-			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
-			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.startHAProxy(t)
 			ctx, end := context.WithCancel(t.Context())
 			defer end()
@@ -208,9 +204,11 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 	}
 }
 
-// startHAProxy runs haproxy like its unit.
+// startHAProxy runs haproxy like its unit, on a host that has not been booted.
 func (h *host) startHAProxy(t *testing.T) {
 	t.Helper()
+	h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
+	h.must(t, "mkdir", "-p", "/run/haproxy")
 	cmd := h.Command(t.Context(), "haproxy", "-Ws", "-f", wellknown.HAProxyConfig, "-p", "/run/haproxy.pid", "-S", "/run/haproxy-master.sock")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -50,8 +50,6 @@ func TestStatsPageUnderAttack(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHost(t, s, &s.Nodes[0], r)
-			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
-			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.must(t, "ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo") // addresses of the clients
 			h.startHAProxy(t)
 			page := statsPage{t, h.PID(), "192.0.2.1:1936"}
@@ -219,8 +217,6 @@ func TestSocketsOfHAProxy(t *testing.T) {
 			if err := h.WriteFile(deadline(t), "/usr/bin/ha-agent", 0o755, "root:root", gotool.Agent(t)); err != nil {
 				t.Fatal(err)
 			}
-			h.must(t, "sysctl", "-qp", "/etc/sysctl.d/60-hapair.conf")
-			h.must(t, "mkdir", "-p", "/run/haproxy")
 			h.startHAProxy(t)
 
 			for _, socket := range []string{wellknown.CheckSocket, wellknown.AdminSocket, "/run/haproxy-master.sock"} {

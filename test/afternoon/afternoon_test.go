@@ -90,17 +90,7 @@ func play(t *testing.T, s *step, o *operator, p *pair) {
 // bakePackage builds hapair-bake.
 func bakePackage(t *testing.T) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	gotool.Build(t, dir+"/", "../../cmd/bake", "../../cmd/ha-agent")
-	var tools packages.Tools
-	for name, to := range map[string]*[]byte{"bake": &tools.Bake, "ha-agent": &tools.Agent} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		*to = data
-	}
-	p, err := packages.Bake(tools)
+	p, err := packages.Bake(packages.Tools{Bake: gotool.Bake(t), Agent: gotool.Agent(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

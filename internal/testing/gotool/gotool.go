@@ -31,8 +31,19 @@ func Build(t testing.TB, path string, args ...string) {
 // Agent returns the program ha-agent, built from this source.
 func Agent(t testing.TB, flags ...string) []byte {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "ha-agent")
-	Build(t, path, append(flags, "github.com/hapair/hapair/cmd/ha-agent")...)
+	return program(t, "ha-agent", flags)
+}
+
+// Bake returns the program bake, built from this source.
+func Bake(t testing.TB, flags ...string) []byte {
+	t.Helper()
+	return program(t, "bake", flags)
+}
+
+func program(t testing.TB, name string, flags []string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	Build(t, path, append(flags, "github.com/hapair/hapair/cmd/"+name)...)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
