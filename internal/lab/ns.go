@@ -20,25 +20,53 @@ func within(pid int, f func() error) error {
 	return inNamespaces(f, namespace{fmt.Sprintf("/proc/%d/ns/net", pid), unix.CLONE_NEWNET}, namespace{fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.CLONE_NEWNS})
 }
 
-// withinNet is like within for a network namespace alone: paths have the same meaning as here.
+// withinNet is like within for a network namespace alone: paths have the same meaning as here. The thread leaves the
+// namespace after f and is used again, because to start and end a thread for each of many hundred connections a second costs
+// more than the connections do.
 func withinNet(path string, f func() error) error {
-	return inNamespaces(f, namespace{path, unix.CLONE_NEWNET})
+	return onThread(func() (clean bool, err error) {
+		own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return true, fmt.Errorf("cannot open the thread's network namespace: %w", err)
+		}
+		defer unix.Close(own)
+		other, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return true, fmt.Errorf("cannot open %s: %w", path, err)
+		}
+		defer unix.Close(other)
+		if err := unix.Setns(other, unix.CLONE_NEWNET); err != nil {
+			return true, fmt.Errorf("cannot enter %s: %w", path, err)
+		}
+		err = f()
+		return unix.Setns(own, unix.CLONE_NEWNET) == nil, err
+	})
 }
 
 func inNamespaces(f func() error, namespaces ...namespace) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
-		if unix.Gettid() == os.Getpid() {
-			// The main thread cannot end, and its namespaces are those that /proc/self shows, so another thread must be
-			// used.
-			defer runtime.UnlockOSThread()
-			result <- inNamespaces(f, namespaces...)
-			return
-		}
+	return onThread(func() (bool, error) {
 		err := joinNamespaces(namespaces)
 		if err == nil {
 			err = f()
+		}
+		return false, err
+	})
+}
+
+// onThread runs f on a thread of its own, but not on the main thread: that cannot end, and its namespaces are those that
+// /proc/self shows. The thread ends with f unless f reports that the thread is clean, which means as it was before.
+func onThread(f func() (clean bool, err error)) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // if it is never unlocked, the thread ends with the goroutine
+		if unix.Gettid() == os.Getpid() {
+			defer runtime.UnlockOSThread()
+			result <- onThread(f)
+			return
+		}
+		clean, err := f()
+		if clean {
+			runtime.UnlockOSThread()
 		}
 		result <- err
 	}()
