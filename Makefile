@@ -37,6 +37,11 @@ test-cluster: ## run the tests of whole clusters; needs root
 	@scripts/setup test
 	@scripts/test cluster
 
+.PHONY: test-wide
+test-wide: ## run all tests for every release, example and address family that they know; needs root, takes hours
+	@scripts/setup test
+	@scripts/test wide
+
 .PHONY: race
 race: ## run all tests except those of whole clusters with the race detector; needs root
 	@scripts/setup test

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hapair/hapair/internal/keepalived/keepalivedconf"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/selfsigned"
 	"github.com/hapair/hapair/internal/testing/labtest"
@@ -137,7 +138,7 @@ func proxiesOf(t *testing.T, sb *lab.Sandbox, conf string) map[string]map[string
 	var text string
 	polling, stop := context.WithTimeout(ctx, 10*time.Second)
 	defer stop()
-	err := lab.Poll(polling, 50*time.Millisecond, func() (err error) {
+	err := poll.Nil(polling, 50*time.Millisecond, func() (err error) {
 		select {
 		case err := <-ended:
 			ended <- err

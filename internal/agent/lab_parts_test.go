@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/gotool"
 )
 
@@ -223,7 +223,7 @@ func testCost(t *testing.T, n *node) {
 	settled := n.settled()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := lab.Poll(ctx, time.Second, func() error {
+	if err := poll.Nil(ctx, time.Second, func() error {
 		if since := time.Since(settled.Instances[0].Since); since < 31*time.Second {
 			return fmt.Errorf("the instance is MASTER only for %v", since)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const (
@@ -252,7 +253,7 @@ func TestAgentRecoversOnANode(t *testing.T) {
 }
 
 func TestAgentOnANode(t *testing.T) {
-	for _, releaseName := range []string{"trixie", "bookworm"} {
+	for _, releaseName := range cluster.Sample(t, "noble", "trixie", "bookworm") {
 		t.Run(releaseName, func(t *testing.T) {
 			l := labtest.Lab(t)
 			// The peer's machine answers, because an agent asks for a missing peer all the time.

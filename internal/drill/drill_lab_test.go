@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/examples"
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -106,7 +106,7 @@ func (d *labDrill) calm(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := lab.Poll(ctx, 200*time.Millisecond, func() error {
+	err := poll.Nil(ctx, 200*time.Millisecond, func() error {
 		if err := d.settle(ctx); err != nil {
 			return err
 		}

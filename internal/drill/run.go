@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -163,7 +164,7 @@ func (c *Cluster) waitServed(ctx context.Context, since time.Time, parted bool) 
 	defer cancel()
 	check := func() error { return c.served(since, parted) }
 	defer c.explain(limited, check)()
-	if err := lab.Poll(limited, 10*time.Millisecond, check); err != nil && ctx.Err() == nil {
+	if err := poll.Nil(limited, 10*time.Millisecond, check); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("not served within %v: %s", c.limits.served, strings.Join(c.causes(ctx, check), "; "))
 	}
 	return ctx.Err()

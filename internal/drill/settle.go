@@ -11,6 +11,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 )
 
 // Times for which a state must last.
@@ -33,7 +34,7 @@ func pause(ctx context.Context, d time.Duration) {
 // interrupted call of f gives no useful error.
 func waitFor(ctx context.Context, every time.Duration, f func() error) error {
 	var last error
-	err := lab.Poll(ctx, every, func() error {
+	err := poll.Nil(ctx, every, func() error {
 		err := f()
 		if err != nil && (ctx.Err() == nil || last == nil) {
 			last = err

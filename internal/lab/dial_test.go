@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/labtest"
 )
 
@@ -48,7 +48,7 @@ func TestRequestsWithoutAnAnswerAreBounded(t *testing.T) {
 	if r := watch.Stop(); r.Failures < 100 || len(r.Answers) > 0 {
 		t.Errorf("the watch's report is %+v", r)
 	}
-	err = lab.Poll(bounded(t, 5*time.Second), 10*time.Millisecond, func() error {
+	err = poll.Nil(bounded(t, 5*time.Second), 10*time.Millisecond, func() error {
 		if now := runtime.NumGoroutine(); now > goroutines+2 {
 			return errors.New("goroutines are still running after the watch")
 		}

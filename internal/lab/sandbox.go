@@ -82,7 +82,7 @@ func (sb *Sandbox) Run(ctx context.Context, name string, args ...string) (out st
 }
 
 // WriteFile writes a file of the sandbox, and creates its parent directories. The owner has the format of chown, with names
-// of the sandbox's accounts: root:haproxy. Empty means root:root.
+// of the sandbox's accounts: root:haproxy. Empty means root:root, or the owner that an existing file has.
 func (sb *Sandbox) WriteFile(ctx context.Context, name string, mode fs.FileMode, owner string, data []byte) error {
 	root, err := os.OpenRoot(sb.space.root())
 	if err == nil {
@@ -92,8 +92,8 @@ func (sb *Sandbox) WriteFile(ctx context.Context, name string, mode fs.FileMode,
 	if err != nil {
 		return fmt.Errorf("cannot write %s of the sandbox: %w", name, err)
 	}
-	if owner == "" {
-		return nil
+	if owner == "" || owner == "root:root" {
+		return nil // chown would be a process for each file
 	}
 	out, status, err := sb.Run(ctx, "chown", owner, path.Clean("/"+name))
 	if err == nil && status != 0 {

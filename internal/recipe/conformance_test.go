@@ -21,15 +21,13 @@ import (
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
+	"github.com/hapair/hapair/test/cluster"
 )
-
-// testReleases are an older and a newer release than noble. Their archive is reachable wherever the tests run.
-var testReleases = []string{"bookworm", "trixie"}
 
 // TestRealToolsAcceptEverything writes the recipe of each node of each example to a root of a release. The programs that
 // will read the files must accept them.
 func TestRealToolsAcceptEverything(t *testing.T) {
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		for example, s := range examples(t) {
 			for i := range s.Nodes {
 				n := &s.Nodes[i]
@@ -48,7 +46,7 @@ func TestRealToolsAcceptEverything(t *testing.T) {
 
 // TestRealToolsAcceptAnImage checks the files of an image before it has a node's files.
 func TestRealToolsAcceptAnImage(t *testing.T) {
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
 			s := parse(t, filepath.Join("testdata", "everything.yaml"))
 			r, err := release.Get(name)

@@ -18,6 +18,7 @@ import (
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 const hostSpec = `
@@ -40,7 +41,7 @@ services:
 
 // TestRecipeOnAHost boots a node's recipe with a real systemd and without its peer, and does what often removes virtual IPs.
 func TestRecipeOnAHost(t *testing.T) {
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {

@@ -11,12 +11,14 @@ import (
 
 	"github.com/hapair/hapair/cloudinit"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // interfaceSpec returns a spec with interfaces as on a real machine, for the nodes a and b and their VIPs.
@@ -37,7 +39,7 @@ services:
 // TestVIPStaysForEveryNetworkID restarts systemd-networkd on nodes whose network-config has interfaces by ID instead of by
 // name. The drop-in must be named after the ID, as netplan's file is.
 func TestVIPStaysForEveryNetworkID(t *testing.T) {
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		for what, node := range map[string]struct{ spec, id string }{
 			"by MAC": {"interface: {name: eth3, mac: '52:54:00:12:34:03'}, interfaces: [{name: eth4, mac: '52:54:00:12:34:04'}]", "eth4"},
 			"a network of its own": {`interface: eth3, network: {version: 2, ethernets: {
@@ -73,7 +75,7 @@ func TestVIPStaysForEveryNetworkID(t *testing.T) {
 // with an error, and its log must contain the reason. The tests in test/e2e check that a machine with the right names has no
 // error.
 func TestNodeWithWrongInterfacesReportsThem(t *testing.T) {
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {
@@ -83,7 +85,7 @@ func TestNodeWithWrongInterfacesReportsThem(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			status := ""
-			if err := lab.Poll(ctx, time.Second, func() error {
+			if err := poll.Nil(ctx, time.Second, func() error {
 				out, _, err := h.Run(ctx, "cloud-init", "status")
 				if status = strings.TrimSpace(out); err == nil && status != "status: done" && status != "status: error" {
 					err = fmt.Errorf("cloud-init has not finished: %s", status)

@@ -12,6 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestNetplanNamesFilesAfterIDs lets the releases' cloud-init and netplan read network-config with MACs, a bond and a VLAN,
@@ -22,7 +23,7 @@ func TestNetplanNamesFilesAfterIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := parseBytes(t, "spec.yaml", archive.Files[0].Data)
-	for _, name := range testReleases {
+	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -53,7 +54,7 @@ func (p *pair) settle(ctx context.Context) (*lab.Host, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	var holder *lab.Host
-	err := lab.Poll(ctx, 100*time.Millisecond, func() error {
+	err := poll.Nil(ctx, 100*time.Millisecond, func() error {
 		name, err := p.Holders.WaitOne(ctx, 300*time.Millisecond)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
@@ -124,7 +125,7 @@ func (p *pair) inForce(ctx context.Context, w reloadWay, content, mark string) (
 	if err := w.save(ctx, content); err != nil {
 		return 0, err
 	}
-	err := lab.Poll(ctx, 2*time.Millisecond, func() error {
+	err := poll.Nil(ctx, 2*time.Millisecond, func() error {
 		_, body, err := p.Client.Get(ctx, url+"mark")
 		if err == nil && body != mark {
 			err = fmt.Errorf("GET /mark: %q; want %q", body, mark)

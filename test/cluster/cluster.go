@@ -46,6 +46,15 @@ func Releases(t testing.TB, defaults ...string) []string {
 	return names
 }
 
+// Sample returns all given releases in the wide tier, and only the first below it, or those in HAPAIR_RELEASES.
+func Sample(t testing.TB, first string, others ...string) []string {
+	t.Helper()
+	if needs.Wide(t) {
+		return Releases(t, append([]string{first}, others...)...)
+	}
+	return Releases(t, first)
+}
+
 // Bake is the program under test, with a spec.
 type Bake struct {
 	Dir    string // directory of the programs, and working directory

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -162,7 +163,7 @@ func (c controllers) becomes(ctx context.Context, t *testing.T, p oldPair) (hold
 // inMaintenance waits until the agent of a node runs and reports maintenance.
 func (c controllers) inMaintenance(ctx context.Context, t *testing.T, h *lab.Host) {
 	t.Helper()
-	err := lab.Poll(ctx, 200*time.Millisecond, func() error {
+	err := poll.Nil(ctx, 200*time.Millisecond, func() error {
 		_, err := h.Must(ctx, "sh", "-euc", `ha-agent status --json | grep -q '"maintenance": *true'`)
 		return err
 	})

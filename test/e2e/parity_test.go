@@ -10,6 +10,7 @@ import (
 
 	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/labtest"
 	"github.com/hapair/hapair/test/cluster"
@@ -96,7 +97,7 @@ func takeInventory(t *testing.T, cl *cluster.Cluster) inventory {
 		t.Fatalf("%v\n%s\n%s", err, h.Logs(ctx, 150), cl.FirstBoot(ctx, h))
 	}
 	var said string
-	err := lab.Poll(ctx, 200*time.Millisecond, func() (err error) {
+	err := poll.Nil(ctx, 200*time.Millisecond, func() (err error) {
 		said, err = h.Must(ctx, "ha-agent", "verify")
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -71,7 +72,7 @@ type vipPair struct {
 
 // TestVIPsOfAGroup causes faults of a pair whose VIPs move together, and lets the command hang that runs when they move.
 func TestVIPsOfAGroup(t *testing.T) {
-	for _, release := range cluster.Releases(t, "trixie") {
+	for _, release := range cluster.Releases(t, "noble") {
 		t.Run(release, func(t *testing.T) {
 			c := bootVIPs(t, release)
 			t.Run("a client outside of the nodes' subnets", c.asksFromOutside)
@@ -189,7 +190,7 @@ func (c *vipPair) movesTogether(t *testing.T, f fault.Fault, announced bool) {
 
 // shows waits until a node's status shows a wanted state of the command.
 func (c *vipPair) shows(ctx context.Context, h *lab.Host, want func(control.OnChange) bool) error {
-	return lab.Poll(ctx, 50*time.Millisecond, func() error {
+	return poll.Nil(ctx, 50*time.Millisecond, func() error {
 		s, err := cluster.Status(ctx, h)
 		if err != nil {
 			return err

@@ -37,7 +37,7 @@ var floors = [][]string{
 	{"internal/agent/change", "internal/agent/guard", "internal/agent/maintenance", "internal/agent/metrics", "internal/agent/upgrade", "internal/agent/trial", "internal/agent/verify"},
 	{"internal/agent/target", "internal/agent/track", "internal/agent/vrrp"},
 	{"internal/agent/certificates", "internal/agent/duplicate", "internal/agent/hook", "internal/agent/reach", "internal/agent/servers", "internal/agent/store"},
-	{"internal/agent/check", "internal/agent/contain", "internal/agent/control", "internal/agent/inventory", "internal/agent/poll", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
+	{"internal/agent/check", "internal/agent/contain", "internal/agent/control", "internal/agent/inventory", "internal/agent/process", "internal/agent/vip", "internal/agent/watch"},
 	{"internal/agent/config", "internal/agent/journal"},
 	// The daemons of a node, and the system.
 	{"internal/effect"},
@@ -53,7 +53,7 @@ var floors = [][]string{
 	{"internal/diag", "internal/dpkg", "internal/man", "internal/outdir", "internal/yamlmask"},
 	{"internal/deb", "units"},
 	{"internal/redact", "internal/yamlsyntax"},
-	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/nearest", "internal/paint", "internal/wellknown", "internal/regular", "internal/revision", "internal/selfsigned", "internal/sysctl", "internal/termsafe", "internal/version"},
+	{"internal/durable", "internal/exitstatus", "internal/lazyregexp", "internal/nearest", "internal/paint", "internal/poll", "internal/wellknown", "internal/regular", "internal/revision", "internal/selfsigned", "internal/sysctl", "internal/termsafe", "internal/version"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -57,7 +57,7 @@ func TestQEMUPage(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
 	for i, c := range consoles {
-		if err := lab.Poll(ctx, time.Second, c.verified); err != nil {
+		if err := poll.Nil(ctx, time.Second, c.verified); err != nil {
 			t.Errorf("machine %d: %v\n%s", i+1, err, c)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -90,7 +90,7 @@ func (w *world) settle(t *testing.T, not *node) *node {
 	ctx, cancel := context.WithTimeout(t.Context(), moveLimit)
 	defer cancel()
 	var holder *node
-	err := lab.Poll(ctx, pollEvery, func() (err error) {
+	err := poll.Nil(ctx, pollEvery, func() (err error) {
 		if holder, err = w.holder(ctx); err == nil && holder == not {
 			err = errors.New(not.name + " still holds the VIP")
 		}
@@ -128,7 +128,7 @@ func (w *world) verifyAll(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), moveLimit)
 	defer cancel()
-	err := lab.Poll(ctx, pollEvery, func() error {
+	err := poll.Nil(ctx, pollEvery, func() error {
 		out, err := w.admin.Command(ctx, filepath.Join(w.Dir, "bake"), "verify", w.Spec, "--ssh-config", w.admin.Config()).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("bake verify: %w\n%s", err, out)

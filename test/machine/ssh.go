@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 )
 
 // Admin logs in to machines by ssh from a client of the lab, with its own key.
@@ -82,7 +83,7 @@ func (a *Admin) WaitBooted(ctx context.Context, m *Machine, address, before stri
 state=$(timeout 30 systemctl is-system-running --wait) || { echo "$state"; systemctl list-jobs --no-legend; systemctl --failed --plain --no-legend; cloud-init status --long; }
 cat /proc/sys/kernel/random/boot_id`
 	var id string
-	err := lab.Poll(ctx, pollEvery, func() error {
+	err := poll.Nil(ctx, pollEvery, func() error {
 		if err := m.Ended(); err != nil {
 			return err
 		}

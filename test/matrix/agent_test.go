@@ -33,7 +33,7 @@ func (r *run) saveAndKill(ctx context.Context, step, content string) error {
 	if err := cluster.ByRename().Save(ctx, r.holder, haproxyCfg, content); err != nil {
 		return err
 	}
-	return poll(ctx, func() error {
+	return await(ctx, func() error {
 		if _, err := r.holder.ReadFile(faultPoint); err == nil {
 			return fmt.Errorf("the agent does not reach the step %q", step)
 		}
@@ -71,7 +71,7 @@ const faultPoint = "/run/ha-agent/faultpoint"
 func (r *run) panicked(ctx context.Context, part, reason string, pid int) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return poll(ctx, func() error {
+	return await(ctx, func() error {
 		s, err := cluster.Status(ctx, r.holder)
 		if err != nil {
 			return err
@@ -162,7 +162,7 @@ func killedGoingBack(ctx context.Context, r *run) error {
 		r.saved(haproxyCfg, bad)
 		err := r.saveAndKill(ctx, step, bad)
 		if err == nil {
-			err = poll(ctx, func() error {
+			err = await(ctx, func() error {
 				now, err := r.holder.ReadFile(haproxyCfg)
 				if err == nil && string(now) != good {
 					err = fmt.Errorf("%s is not the last known good one", haproxyCfg)

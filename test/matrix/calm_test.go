@@ -16,7 +16,7 @@ import (
 func calmRows() []row {
 	return inGroup("Nothing that is broken", []row{
 		{name: "all processors busy for 15 s", lossless: true, harm: busy},
-		{name: "the other node paused for 5 s", lossless: true, before: secondHolds, harm: otherPaused},
+		{name: "the other node paused for 5 s", planned: true, before: secondHolds, harm: otherPaused},
 		{name: "the holder paused for 3 s", parted: true, harm: holderPaused},
 		{name: "the clock of each node, an hour ahead, set right, an hour back, right, and an hour ahead", lossless: true,
 			before: fakeClocks, harm: clocksJump, after: trueClocks},
@@ -108,7 +108,7 @@ func holderPaused(ctx context.Context, r *run) error {
 		return err
 	}
 	rest := time.After(3 * time.Second)
-	err := poll(ctx, func() error { return bothHold(r.Holders) })
+	err := await(ctx, func() error { return bothHold(r.Holders) })
 	<-rest
 	if err != nil {
 		return errors.Join(err, r.holder.Resume())

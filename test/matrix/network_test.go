@@ -55,7 +55,7 @@ func parted(ctx context.Context, r *run) error {
 		}
 	}
 	heal := time.After(8 * time.Second)
-	if err := poll(ctx, func() error { return bothHold(r.Holders) }); err != nil {
+	if err := await(ctx, func() error { return bothHold(r.Holders) }); err != nil {
 		return err
 	}
 	if err := r.told(ctx, r.otherHolder); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/journal"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -75,7 +76,7 @@ func number(h *lab.Host) (int, error) {
 func (r *run) judged(ctx context.Context, n int, want journal.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return poll(ctx, func() error {
+	return await(ctx, func() error {
 		c, err := lastChange(r.holder)
 		if err == nil && (c.Number <= n || c.Verdict != want) {
 			err = fmt.Errorf("on %s: no change after number %d that was %s: %+v", r.holder.Name, n, want, c)
@@ -104,7 +105,7 @@ func (r *run) saying(ctx context.Context, n int, want journal.Verdict) (journal.
 func (r *run) serves(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return poll(ctx, func() error {
+	return await(ctx, func() error {
 		for _, url := range r.urls {
 			code, body, err := r.Client.Get(ctx, url+"mark")
 			if err == nil && (code != http.StatusOK || body != mark) {
@@ -168,6 +169,6 @@ func (p *pair) logs(t testing.TB) string {
 }
 
 // poll calls f until it returns nil.
-func poll(ctx context.Context, f func() error) error {
-	return lab.Poll(ctx, 50*time.Millisecond, f)
+func await(ctx context.Context, f func() error) error {
+	return poll.Nil(ctx, 50*time.Millisecond, f)
 }

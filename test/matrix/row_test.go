@@ -220,7 +220,7 @@ func (p *pair) sound(ctx context.Context) error {
 // serving waits until all services of both nodes run, and a client gets answers.
 func (p *pair) serving(ctx context.Context) error {
 	for _, h := range p.hosts() {
-		if err := poll(ctx, func() error { return up(ctx, h) }); err != nil {
+		if err := await(ctx, func() error { return up(ctx, h) }); err != nil {
 			return err
 		}
 	}
@@ -243,7 +243,7 @@ func (p *pair) proven(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for _, h := range p.hosts() {
-		err := poll(ctx, func() error {
+		err := await(ctx, func() error {
 			s, err := cluster.Status(ctx, h)
 			if err != nil {
 				return err

@@ -31,7 +31,7 @@ func serviceRows() []row {
 func (r *run) told(ctx context.Context, want func(control.Status) (string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return poll(ctx, func() error {
+	return await(ctx, func() error {
 		s, err := cluster.Status(ctx, r.holder)
 		if err == nil {
 			r.said, err = want(s)
@@ -78,7 +78,7 @@ func haproxyStopped(ctx context.Context, r *run) error {
 func (r *run) restarted(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return poll(ctx, func() error { return up(ctx, r.holder) })
+	return await(ctx, func() error { return up(ctx, r.holder) })
 }
 
 // outOfConnections takes all of haproxy's connections for clients. haproxy still answers the check, and moving the VIP would

@@ -107,7 +107,7 @@ func change(ctx context.Context, h *lab.Host, content string) (c journal.Change,
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return c, poll(ctx, func() error {
+	return c, await(ctx, func() error {
 		if c, err = lastChange(h); err == nil && c.Number <= n {
 			err = fmt.Errorf("on %s: no change after number %d", h.Name, n)
 		}

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/journal"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/durable"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/regular"
 )
 

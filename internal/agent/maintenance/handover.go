@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/check"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/poll"
 )
 
 // A planned handover must not take a VIP off this node before a peer has it. A peer does not advertise whether it could take

@@ -13,11 +13,11 @@ import (
 
 	"github.com/hapair/hapair/internal/advert"
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/agent/vrrp"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
+	"github.com/hapair/hapair/internal/poll"
 )
 
 // Service takes this node out of service and back.

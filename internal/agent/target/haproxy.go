@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/haproxy"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/redact"
 	"github.com/hapair/hapair/internal/validator"
 )

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/config"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/regular"
 	"github.com/hapair/hapair/internal/validator"
 )

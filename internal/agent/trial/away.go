@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/advert"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/effect"
 	"github.com/hapair/hapair/internal/keepalived"
 	"github.com/hapair/hapair/internal/neighbor"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/revision"
 	"github.com/hapair/hapair/internal/wellknown"
 )

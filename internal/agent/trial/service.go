@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 

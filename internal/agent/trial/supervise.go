@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/revision"
 )
 

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/agent/control"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/validator"
 )
 

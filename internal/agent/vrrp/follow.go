@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/advert"
-	"github.com/hapair/hapair/internal/agent/poll"
 	"github.com/hapair/hapair/internal/agent/process"
 	"github.com/hapair/hapair/internal/agent/vip"
 	"github.com/hapair/hapair/internal/keepalived"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/systemd"
 )
 

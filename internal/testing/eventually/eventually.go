@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hapair/hapair/internal/agent/poll"
+	"github.com/hapair/hapair/internal/poll"
 )
 
 // interval is the time between two attempts.
@@ -20,10 +20,7 @@ func Nil(t testing.TB, limit time.Duration, f func() error, details ...func() st
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	err := poll.Until(ctx, interval, func() (bool, error) {
-		err := f()
-		return err == nil, err
-	})
+	err := poll.Nil(ctx, interval, f)
 	if err == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 // Package needs puts tests into tiers, and ends a test if its tier was not chosen or something is missing. Other tests are
 // unit tests: they need neither root nor a program other than Go and a shell. The variable HAPAIR_TEST chooses tiers: "lab"
-// chooses the lab tier; "cluster" chooses that and the tests of whole clusters; "qemu" chooses all. Tests of higher tiers
+// chooses the lab tier; "cluster" chooses that and the tests of whole clusters; "wide" chooses those, and each for more
+// releases, examples and address families; "qemu" chooses all. Tests of higher tiers
 // are skipped. In a chosen tier, a test without root fails. If something else is missing, it is skipped, or fails with
 // CI=true.
 package needs
@@ -20,10 +21,11 @@ const (
 	unit    tier = iota
 	lab          // the real daemons and tools, in sandboxes and on hosts booted in namespaces
 	cluster      // pairs of nodes that were baked
+	wide         // the same tests for more releases, examples and address families, which takes hours
 	qemu         // whole machines under emulation, which takes hours
 )
 
-var names = []string{unit: "", lab: "lab", cluster: "cluster", qemu: "qemu"}
+var names = []string{unit: "", lab: "lab", cluster: "cluster", wide: "wide", qemu: "qemu"}
 
 // Lab puts a test into the lab tier, and requires root.
 func Lab(t testing.TB) {
@@ -37,6 +39,12 @@ func Cluster(t testing.TB) {
 	t.Helper()
 	need(t, cluster)
 	root(t)
+}
+
+// Wide reports whether a test is to run for more releases, examples or address families than the one that tells most.
+func Wide(t testing.TB) bool {
+	t.Helper()
+	return chosen(t) >= wide
 }
 
 // Emulation puts a test into the tier of machines under software emulation, and requires root.
@@ -71,20 +79,25 @@ func That(t testing.TB, there bool, format string, args ...any) {
 
 func need(t testing.TB, least tier) {
 	t.Helper()
+	if chosen(t) < least {
+		t.Skipf("a test of the %s tier: HAPAIR_TEST=%s chooses it", names[least], names[least])
+	}
+}
+
+func chosen(t testing.TB) tier {
+	t.Helper()
 	chosen, err := parse(os.Getenv("HAPAIR_TEST"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if chosen < least {
-		t.Skipf("a test of the %s tier: HAPAIR_TEST=%s chooses it", names[least], names[least])
-	}
+	return chosen
 }
 
 // parse reads the value of HAPAIR_TEST.
 func parse(value string) (tier, error) {
 	i := slices.Index(names, value)
 	if i < 0 {
-		return 0, fmt.Errorf("HAPAIR_TEST is %q: must be lab, cluster or qemu", value)
+		return 0, fmt.Errorf("HAPAIR_TEST is %q: must be lab, cluster, wide or qemu", value)
 	}
 	return tier(i), nil
 }
