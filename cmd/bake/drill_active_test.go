@@ -17,6 +17,7 @@ import (
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -40,6 +41,9 @@ func TestDrillActiveActive(t *testing.T) {
 		"a pair without preempt": {sticky, []string{"node-crash"}, "200ms", exitstatus.No},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "three nodes" && !needs.Wide(t) {
+				t.Skip("a test of the wide tier")
+			}
 			s := parseSpec(t, test.text)
 			if diff := cmp.Diff(imageOf(t, parseSpec(t, pair)), imageOf(t, s)); diff != "" {
 				t.Fatalf("its image differs from the image of the pair:\n%s", diff)

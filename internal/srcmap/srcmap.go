@@ -44,27 +44,30 @@ func Split(marked []byte) ([]byte, []Origin) {
 	if bytes.Count(marked, []byte(mark)) == 0 {
 		return marked, make([]Origin, bytes.Count(marked, []byte("\n"))+1)
 	}
-	var out bytes.Buffer
-	var origins []Origin
+	out := make([]byte, 0, len(marked))
+	origins := make([]Origin, 0, bytes.Count(marked, []byte("\n"))+1)
 	var current Origin
-	for i, l := range strings.Split(string(marked), "\n") {
-		if i > 0 {
-			out.WriteByte('\n')
+	for l := range strings.SplitSeq(string(marked), "\n") {
+		if len(origins) > 0 {
+			out = append(out, '\n')
 			if current.Text {
 				current.Line++
 			}
 		}
-		parts := strings.Split(l, mark)
 		this := Origin{}
-		for j, part := range parts {
-			if j%2 == 0 || part == "" {
-				out.WriteString(part)
+		for {
+			plain, rest, marked := strings.Cut(l, mark)
+			out = append(out, plain...)
+			if !marked {
+				break
+			}
+			var m string
+			if m, l, _ = strings.Cut(rest, mark); m == "" {
 				continue
 			}
-			switch o := parse(part[1:], part[0] == text); part[0] {
-			case line:
+			if o := parse(m[1:], m[0] == text); m[0] == line {
 				this = o
-			default:
+			} else {
 				current = o
 			}
 		}
@@ -73,7 +76,7 @@ func Split(marked []byte) ([]byte, []Origin) {
 		}
 		origins = append(origins, this)
 	}
-	return out.Bytes(), origins
+	return out, origins
 }
 
 func parse(s string, isText bool) Origin {

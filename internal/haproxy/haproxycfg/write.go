@@ -24,8 +24,11 @@ func (w *writer) section(kind, name, path string) {
 
 // line writes a line of the section. on is the key in the service that the line comes from; empty: the whole service.
 func (w *writer) line(on string, words ...string) {
-	w.b.WriteString("    ")
-	w.b.WriteString(strings.Join(words, " "))
+	w.b.WriteString("   ")
+	for _, word := range words {
+		w.b.WriteByte(' ')
+		w.b.WriteString(word)
+	}
 	if on != "" {
 		w.b.WriteString(srcmap.Line(w.path + "." + on))
 	}
