@@ -27,7 +27,7 @@ const (
 	haproxyCfg     = "/etc/haproxy/haproxy.cfg"
 	keepalivedConf = "/etc/keepalived/keepalived.conf"
 	trackFile      = "/run/ha-agent/haproxy.track"
-	limit          = 30 * time.Second // time limit of a condition, because the machine may be busy
+	limit          = 2 * time.Minute // time limit of a condition, because the machine may be busy
 )
 
 var theVIP = netip.MustParseAddr("192.168.1.32")
