@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/testing/gotool"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -75,11 +75,7 @@ func BenchmarkCheck(b *testing.B) {
 func install(b *testing.B, h *lab.Host, program string) {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), program)
-	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", path, "./"+program)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("go build: %v\n%s", err, out)
-	}
+	gotool.Build(b, path, "./"+program)
 	data, err := os.ReadFile(path)
 	if err == nil {
 		err = h.WriteFile("/usr/local/bin/"+program, 0o755, data)

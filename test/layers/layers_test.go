@@ -15,7 +15,7 @@ const module = "github.com/hapair/hapair/"
 var floors = [][]string{
 	// Programs, and tests of several programs.
 	{"cmd/bake", "cmd/ha-agent", "cmd/packer-plugin-hapair", "internal/docs", "internal/docs/record",
-		"test/bench", "test/bench/limits", "test/bench/minimal", "test/bench/timing", "test/afternoon", "test/e2e", "test/layers", "test/matrix", "test/observe", "test/rollout"},
+		"test/bench", "test/bench/busy", "test/bench/limits", "test/bench/minimal", "test/bench/timing", "test/afternoon", "test/e2e", "test/layers", "test/matrix", "test/observe", "test/rollout"},
 	// Test support. Only tests import it: see TestProductLinksNoTests.
 	{"test/cluster", "test/machine"},
 	{"internal/testing/labtest", "internal/testing/packertest"},
