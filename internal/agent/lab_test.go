@@ -94,8 +94,8 @@ func startNode(t *testing.T, l *lab.Lab, base *lab.Base, releaseName string, i i
 	})
 	n.must("sh", "-euc", `mkdir -p /var/lib/ha-agent
 		systemd-sysusers; systemd-tmpfiles --create
-		systemctl enable --now systemd-networkd haproxy keepalived ha-agent
-		systemctl restart haproxy keepalived`)
+		systemctl enable --now systemd-networkd ha-agent
+		systemctl restart haproxy keepalived`) // their packages have enabled these two
 	return n
 }
 
