@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,13 +20,10 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// TestDrillActiveActive drills clusters in which every node is active. All use the same image, because an image has no
+// drillActiveActive drills clusters in which every node is active. All use the same image, because an image has no
 // identity.
-func TestDrillActiveActive(t *testing.T) {
+func drillActiveActive(t *testing.T, images *goldenImages) {
 	pair, three := exampleText(t, "active-active"), exampleText(t, "three-active")
-	b := cluster.Build(t, []byte(pair))
-	golden := filepath.Join(b.Dir, "golden.raw")
-	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", golden)
 	sticky := strings.Replace(pair, "preempt: true", "preempt: false", 1)
 	for name, test := range map[string]struct {
 		text   string
@@ -48,11 +44,8 @@ func TestDrillActiveActive(t *testing.T) {
 			if diff := cmp.Diff(imageOf(t, parseSpec(t, pair)), imageOf(t, s)); diff != "" {
 				t.Fatalf("its image differs from the image of the pair:\n%s", diff)
 			}
-			own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(t.TempDir(), "spec.yaml")}
-			if err := os.WriteFile(own.Spec, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			r := drillToEnd(t, own, golden, test.status, "--fault", strings.Join(test.faults, ","), "--max-gap", test.maxGap)
+			b := images.with(t, name, test.text)
+			r := drillToEnd(t, b, images.of(t, b), test.status, "--fault", strings.Join(test.faults, ","), "--max-gap", test.maxGap)
 			if len(r.Faults) != len(test.faults) {
 				t.Fatalf("the report has %d faults", len(r.Faults))
 			}

@@ -1,12 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/hapair/hapair/examples"
@@ -23,41 +18,19 @@ var judgedOnly = []string{"galera", "gitlab", "kubernetes", "object-storage", "o
 // nodes, and TLS with redirects and routes. The wide tier also drills the others.
 var drilledInEachTier = []string{"dual-stack", "mail", "three-nodes", "web"}
 
-// TestDrillExamples boots every example but judgedOnly and kills its haproxy. Each address of each VIP must be served, by IPv4 and by IPv6,
-// and must move because of the track file. All nodes must work correctly. Examples that need the same image share it.
-func TestDrillExamples(t *testing.T) {
-	b := cluster.Build(t, []byte(exampleText(t, examples.Names()[0])))
-	images := map[string]*goldenImage{} // by recipe
+// drillExamples boots every example but judgedOnly and kills its haproxy. Each address of each VIP must be served, by IPv4 and by
+// IPv6, and must move because of the track file. All nodes must work correctly.
+func drillExamples(t *testing.T, images *goldenImages) {
 	for _, name := range examples.Names() {
 		if slices.Contains(judgedOnly, name) || !needs.Wide(t) && !slices.Contains(drilledInEachTier, name) {
 			continue
 		}
-		text := exampleText(t, name)
-		recipe, err := json.Marshal(imageOf(t, parseSpec(t, text)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden := images[string(recipe)]
-		if golden == nil {
-			golden = &goldenImage{path: filepath.Join(b.Dir, fmt.Sprintf("golden-%d.raw", len(images)))}
-			images[string(recipe)] = golden
-		}
-		own := &cluster.Bake{Dir: b.Dir, Spec: filepath.Join(b.Dir, name+".yaml")} // beside the secrets
-		if err := os.WriteFile(own.Spec, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden.once.Do(func() { own.Run(t, "image", own.Spec, "--release", "noble", "--format", "raw", "-o", golden.path) })
-			drillExample(t, own, golden.path)
+			b := images.with(t, name, exampleText(t, name))
+			drillExample(t, b, images.of(t, b))
 		})
 	}
-}
-
-// goldenImage is an image that the first test that needs it bakes.
-type goldenImage struct {
-	once sync.Once
-	path string
 }
 
 func drillExample(t *testing.T, b *cluster.Bake, golden string) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/hapair/hapair/examples"
 	"github.com/hapair/hapair/internal/drill"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
@@ -31,12 +33,64 @@ func TestDrill(t *testing.T) {
 		t.Fatal("there is no example controllers")
 	}
 	b := cluster.Build(t, example)
-	golden := filepath.Join(b.Dir, "golden.raw")
-	b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", golden)
-	t.Run("against a pair that was set up by hand", func(t *testing.T) { drillAgainst(t, b, golden) })
+	images := &goldenImages{dir: b.Dir, images: map[string]*goldenImage{}}
+	golden := images.of(t, b)
+	t.Run("against a pair that was set up by hand", func(t *testing.T) {
+		if !needs.Wide(t) {
+			t.Skip("a test of the wide tier; test/afternoon does the same with an imported pair")
+		}
+		drillAgainst(t, b, golden)
+	})
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
 	t.Run("interrupted", func(t *testing.T) { drillInterrupted(t, b, golden) })
 	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
+	t.Run("active-active", func(t *testing.T) { drillActiveActive(t, images) })
+	t.Run("examples", func(t *testing.T) { drillExamples(t, images) })
+}
+
+// goldenImages are the images of a test's specs. Specs whose recipes are equal share one.
+type goldenImages struct {
+	dir    string // also of the programs and the secrets
+	mu     sync.Mutex
+	images map[string]*goldenImage // by recipe
+}
+
+// goldenImage is an image that the first test that needs it bakes.
+type goldenImage struct {
+	once sync.Once
+	path string
+}
+
+// of returns the path of a spec's image.
+func (g *goldenImages) of(t *testing.T, b *cluster.Bake) string {
+	t.Helper()
+	text, err := os.ReadFile(b.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe, err := json.Marshal(imageOf(t, parseSpec(t, string(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock()
+	image := g.images[string(recipe)]
+	if image == nil {
+		image = &goldenImage{path: filepath.Join(g.dir, fmt.Sprintf("golden-%d.raw", len(g.images)))}
+		g.images[string(recipe)] = image
+	}
+	g.mu.Unlock()
+	image.once.Do(func() { b.Run(t, "image", b.Spec, "--release", "noble", "--format", "raw", "-o", image.path) })
+	return image.path
+}
+
+// with writes a spec beside the secrets.
+func (g *goldenImages) with(t *testing.T, name, text string) *cluster.Bake {
+	t.Helper()
+	b := &cluster.Bake{Dir: g.dir, Spec: filepath.Join(g.dir, strings.ReplaceAll(name, " ", "-")+".yaml")}
+	if err := os.WriteFile(b.Spec, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // oldHAProxy is the haproxy.cfg of both nodes of a pair that was set up by hand.
