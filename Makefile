@@ -38,7 +38,7 @@ test-cluster: ## run the tests of whole clusters; needs root
 	@scripts/test cluster
 
 .PHONY: test-wide
-test-wide: ## run all tests for every release, example and address family that they know; needs root, takes hours
+test-wide: ## run all tests for every release, example and address family that they know, and fuzz; needs root, takes hours
 	@scripts/setup test
 	@scripts/test wide
 
