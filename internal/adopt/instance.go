@@ -140,8 +140,8 @@ func (im *importer) virtualRoutes(m mapping, in *block) *block {
 		if len(words) > 0 && words[0] == "to" {
 			words = words[1:]
 		}
-		to, err := netip.ParsePrefix(first(words))
-		if first(words) == "default" {
+		to, err := netip.ParsePrefix(firstWord(words))
+		if firstWord(words) == "default" {
 			to, err = netip.MustParsePrefix("0.0.0.0/0"), nil
 		}
 		whole = err == nil
@@ -214,7 +214,7 @@ func (im *importer) tracked(name string) *block {
 	return nil
 }
 
-func first(words []string) string {
+func firstWord(words []string) string {
 	if len(words) == 0 {
 		return ""
 	}

@@ -19,7 +19,9 @@ import (
 
 // Conn asks one node. It is safe for concurrent use: requests wait for each other.
 type Conn interface {
+	// Ask sends a request to the node's agent and returns its response.
 	Ask(ctx context.Context, req revision.Request) (revision.Response, error)
+	// Close ends the connection. A request that is under way fails.
 	Close()
 }
 

@@ -58,7 +58,7 @@ func (c check) metrics(path, target string) {
 	for i := range c.s.Nodes {
 		n := &c.s.Nodes[i]
 		mine := c.s.MetricsOn(n)
-		if st := c.s.Stats; st != nil && int(mine.Port()) == st.Port && (mine.Addr().IsUnspecified() || mine.Addr() == first(n.Addresses)) {
+		if st := c.s.Stats; st != nil && int(mine.Port()) == st.Port && (mine.Addr().IsUnspecified() || mine.Addr() == firstAddress(n.Addresses)) {
 			c.Problem(path, fmt.Sprintf("port %d of node %s is that of the stats page", mine.Port(), quote(n.Name)), "give the metrics another port")
 			return
 		}
@@ -71,7 +71,7 @@ func (c check) metrics(path, target string) {
 	}
 }
 
-func first(addresses []Address) netip.Addr {
+func firstAddress(addresses []Address) netip.Addr {
 	if len(addresses) == 0 {
 		return netip.Addr{}
 	}

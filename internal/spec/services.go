@@ -126,7 +126,7 @@ func (s *Spec) PeersAt(n *Node) netip.AddrPort {
 			return netip.AddrPortFrom(n.Addr(f), PeersPort)
 		}
 	}
-	return netip.AddrPortFrom(first(n.Addresses), PeersPort)
+	return netip.AddrPortFrom(firstAddress(n.Addresses), PeersPort)
 }
 
 // Checks reports whether the pool's servers are checked.

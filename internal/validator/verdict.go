@@ -17,8 +17,8 @@ type Verdict int
 const (
 	// None: the program could not decide. Nothing may be changed because of it.
 	None Verdict = iota
-	Good
-	Bad
+	Good         // the program accepts the file
+	Bad          // the program refuses it
 )
 
 func (v Verdict) String() string {

@@ -37,7 +37,7 @@ func Read(paths []string) []control.Certificate {
 		}
 		seen[path] = true
 		if !strings.HasSuffix(path, "/") {
-			if c, ok := read(path); ok {
+			if c, ok := readCertificate(path); ok {
 				all = append(all, c)
 			}
 			continue
@@ -57,7 +57,7 @@ func directory(path string) []control.Certificate {
 		if strings.HasPrefix(e.Name(), ".") || e.IsDir() {
 			continue
 		}
-		if c, ok := read(filepath.Join(path, e.Name())); ok {
+		if c, ok := readCertificate(filepath.Join(path, e.Name())); ok {
 			all = append(all, c)
 		}
 	}
@@ -67,14 +67,16 @@ func directory(path string) []control.Certificate {
 	return all
 }
 
-func read(path string) (control.Certificate, bool) {
+// readCertificate describes the certificate in a file, or why it cannot be read. It returns false for a file that no service would
+// use as a certificate.
+func readCertificate(path string) (control.Certificate, bool) {
 	c := control.Certificate{Path: path}
 	data, err := regular.ReadFile(path, maxFile)
 	if err != nil {
 		c.Why = reason(err)
 		return c, true
 	}
-	cert, err := first(data)
+	cert, err := firstCertificate(data)
 	if err != nil {
 		// Keys, lists of certificates and answers of OCSP may lie beside certificates.
 		if bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")) {
@@ -110,8 +112,8 @@ func hasKeyBeside(path string) bool {
 	return false
 }
 
-// first returns the first certificate of a PEM file.
-func first(data []byte) (*x509.Certificate, error) {
+// firstCertificate returns the first certificate of a PEM file.
+func firstCertificate(data []byte) (*x509.Certificate, error) {
 	for {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {

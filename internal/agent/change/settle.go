@@ -44,7 +44,7 @@ func (c *Changer) settle(ctx context.Context, events <-chan struct{}) ([]pending
 			continue
 		}
 		now, err := c.look()
-		if err == nil && ctx.Err() == nil && same(changed, now) {
+		if err == nil && ctx.Err() == nil && samePending(changed, now) {
 			return now, j, nil
 		}
 		j.end()
@@ -88,7 +88,8 @@ func wait(ctx context.Context, events <-chan struct{}, end <-chan time.Time, cal
 	}
 }
 
-func same(a, b []pending) bool {
+// samePending reports whether two lists have the same targets with the same content.
+func samePending(a, b []pending) bool {
 	if len(a) != len(b) {
 		return false
 	}

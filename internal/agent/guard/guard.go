@@ -46,7 +46,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 		return err
 	}
 	began := g.Now()
-	now, err := target.Read(all(t, good))
+	now, err := target.Read(pathsOf(t, good))
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 	if r.Answer.Verdict != validator.Good {
 		return fmt.Errorf("%s is bad (%s) and stays: the last known good files give %s now: %s", name, reason, r.Answer.Verdict, target.Shorten(r.Answer.Reason()))
 	}
-	if again, err := target.Read(all(t, good)); err != nil || again.Digest != now.Digest {
+	if again, err := target.Read(pathsOf(t, good)); err != nil || again.Digest != now.Digest {
 		return errors.Join(fmt.Errorf("%s stays as it is: its files have changed meanwhile", name), err)
 	}
 	aside, err := g.restore(good, r.Extra, name)
@@ -110,8 +110,8 @@ func (g *Guard) good(name string) (store.Good, bool, error) {
 	return good, ok && len(good.Files) > 0, nil
 }
 
-// all returns the paths of a target's files, and of its last known good files.
-func all(t target.Target, good store.Good) []string {
+// pathsOf returns the paths of a target's files, and of its last known good files.
+func pathsOf(t target.Target, good store.Good) []string {
 	paths := t.Paths()
 	for _, f := range good.Files {
 		paths = append(paths, f.Path)

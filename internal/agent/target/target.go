@@ -22,6 +22,7 @@ import (
 
 // Target is a service with its files, a validator, a unit and a proof.
 type Target interface {
+	// Name returns one of Names.
 	Name() string
 	// Unit returns the name of its systemd unit; "" if it has none.
 	Unit() string

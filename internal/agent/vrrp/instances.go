@@ -59,10 +59,10 @@ func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instanc
 type Presence int
 
 const (
-	PresenceUnknown Presence = iota
-	NotHeld
-	HeldInPart
-	Held
+	PresenceUnknown Presence = iota // the instance has no address of its own
+	NotHeld                         // none
+	HeldInPart                      // some
+	Held                            // all
 )
 
 // String returns the word for the status; "" if it is unknown.
