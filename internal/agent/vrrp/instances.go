@@ -59,7 +59,7 @@ func (v *States) Of(c config.VIP, addresses func() ([]vip.Held, error)) (Instanc
 type Presence int
 
 const (
-	PresenceUnknown Presence = iota // the instance has no address of its own
+	PresenceUnknown Presence = iota // it cannot be told which addresses are the instance's
 	NotHeld                         // none
 	HeldInPart                      // some
 	Held                            // all
