@@ -14,11 +14,11 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-// An edit should be in effect within a second after it was saved. On a machine that is busy with other tests, some edits may
-// take longer.
+// An edit takes 0.3 to 0.5 s to be in effect after it was saved: see BenchmarkReload. On a machine that is busy with other tests,
+// some take longer.
 const (
-	inForce     = time.Second
-	mostInForce = 10 * time.Second
+	inForce     = 5 * time.Second
+	mostInForce = 15 * time.Second
 )
 
 // testEdits edits haproxy.cfg on the holder in every way, and then writes a broken one.

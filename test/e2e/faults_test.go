@@ -7,16 +7,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/lab/fault"
-	"github.com/hapair/hapair/test/cluster"
 )
-
-// testFaults causes each fault of the holder. Each time, the VIP must move to the other node, and the client must be served
-// again. After the repair, exactly one node must hold the VIP.
-func testFaults(t *testing.T, c controllers) {
-	for _, f := range cluster.Faults() {
-		t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
-	}
-}
 
 // Limits that also apply on a busy machine. The typical values are logged.
 const (

@@ -61,13 +61,17 @@ func testGolden(t *testing.T, c controllers, run goldenRun) {
 	if run.family != cluster.IPv4 {
 		testFamily(t, c)
 	}
+	faults := []fault.Fault{fault.HAProxyDead(), fault.KeepalivedStopped(), fault.Reboot()}
 	if run.whole {
-		testFaults(t, c)
 		testEdits(t, c)
-	} else {
-		for _, f := range []fault.Fault{fault.HAProxyDead(), fault.KeepalivedStopped(), fault.Reboot()} {
-			t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
+		// test/matrix causes the others.
+		faults = []fault.Fault{fault.KeepalivedStopped(), fault.Shutdown(), fault.PowerCut(), fault.Reboot()}
+		if needs.Wide(t) {
+			faults = cluster.Faults()
 		}
+	}
+	for _, f := range faults {
+		t.Run(f.Title, func(t *testing.T) { c.suffer(t, f) })
 	}
 	if run.whole && run.family == cluster.IPv4 {
 		testMove(t, c)
