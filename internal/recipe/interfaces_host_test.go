@@ -75,7 +75,8 @@ func TestVIPStaysForEveryNetworkID(t *testing.T) {
 // with an error, and its log must contain the reason. The tests in test/e2e check that a machine with the right names has no
 // error.
 func TestNodeWithWrongInterfacesReportsThem(t *testing.T) {
-	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
+	// In the lab's root of Ubuntu, which lacks a package, cloud-init has an error of its own.
+	for _, name := range cluster.Sample(t, "trixie", "bookworm") {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {
