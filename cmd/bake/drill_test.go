@@ -36,9 +36,7 @@ func TestDrill(t *testing.T) {
 	images := &goldenImages{dir: b.Dir, images: map[string]*goldenImage{}}
 	golden := images.of(t, b)
 	t.Run("against a pair that was set up by hand", func(t *testing.T) {
-		if !needs.Wide(t) {
-			t.Skip("a test of the wide tier; test/afternoon does the same with an imported pair")
-		}
+		needs.InWide(t, "test/afternoon does the same with an imported pair")
 		drillAgainst(t, b, golden)
 	})
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })

@@ -14,12 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestSameImageAgain bakes two images of one spec with SOURCE_DATE_EPOCH. Every file must be the same in both: name, type,
 // mode, owner, modification time, content, link target. Both images must be clean, and must match their manifests.
 func TestSameImageAgain(t *testing.T) {
+	needs.InWide(t, "TestEpoch in internal/image compares small images")
 	const epoch = 1_700_000_000
 	t.Setenv("SOURCE_DATE_EPOCH", fmt.Sprint(epoch))
 	for _, release := range cluster.Releases(t, "noble") {

@@ -8,12 +8,14 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/internal/testing/labtest"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 // TestStock boots both nodes from a base that contains nothing of hapair, with user-data alone: packages, agent and all
 // other files come at the first boot. Only apt's downloads leave the lab.
 func TestStock(t *testing.T) {
+	needs.InWide(t, "TestParity boots such a pair of noble")
 	b := build(t)
 	root := labtest.Root(t, "trixie", lab.StockPackages()...)
 	seeds := filepath.Join(b.Dir, "seeds")

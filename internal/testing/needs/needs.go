@@ -47,6 +47,14 @@ func Wide(t testing.TB) bool {
 	return chosen(t) >= wide
 }
 
+// InWide puts a test into the wide tier. why names the test of a lower tier that already shows most of it.
+func InWide(t testing.TB, why string) {
+	t.Helper()
+	if !Wide(t) {
+		t.Skipf("a test of the wide tier: %s", why)
+	}
+}
+
 // Emulation puts a test into the tier of machines under software emulation, and requires root.
 func Emulation(t testing.TB) {
 	t.Helper()
