@@ -1,9 +1,8 @@
 // Package needs puts tests into tiers, and ends a test if its tier was not chosen or something is missing. Other tests are
 // unit tests: they need neither root nor a program other than Go and a shell. The variable HAPAIR_TEST chooses tiers: "lab"
 // chooses the lab tier; "cluster" chooses that and the tests of whole clusters; "wide" chooses those, and each for more
-// releases, examples and address families; "qemu" chooses all. Tests of higher tiers
-// are skipped. In a chosen tier, a test without root fails. If something else is missing, it is skipped, or fails with
-// CI=true.
+// releases, examples and address families; "qemu" chooses all. Tests of higher tiers are skipped. In a chosen tier, a test
+// without root fails. If something else is missing, it is skipped, or fails with CI=true.
 package needs
 
 import (
