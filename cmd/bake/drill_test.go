@@ -41,7 +41,10 @@ func TestDrill(t *testing.T) {
 	})
 	t.Run("two faults", func(t *testing.T) { drillTwoFaults(t, b, golden) })
 	t.Run("interrupted", func(t *testing.T) { drillInterrupted(t, b, golden) })
-	t.Run("interrupted after a fault", func(t *testing.T) { drillInterruptedLater(t, b, golden) })
+	t.Run("interrupted after a fault", func(t *testing.T) {
+		needs.InWide(t, "the drill that is interrupted earlier has to clean up the same")
+		drillInterruptedLater(t, b, golden)
+	})
 	t.Run("active-active", func(t *testing.T) { drillActiveActive(t, images) })
 	t.Run("examples", func(t *testing.T) { drillExamples(t, images) })
 }

@@ -116,7 +116,7 @@ func TestRenderFolder(t *testing.T) {
 
 // TestTwoHundredClusters validates and renders as many clusters as a large installation has.
 func TestTwoHundredClusters(t *testing.T) {
-	needs.Programs(t) // it takes half a minute on two processors
+	needs.InWide(t, "TestEachSpecIsBounded measures fewer") // it takes half a minute on two processors
 	dir := clusters(t, 200)
 	for args, want := range map[string]string{"validate": "199 valid", "render -o out": "199 rendered"} {
 		var stdout, stderr bytes.Buffer

@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/spec"
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
 )
@@ -54,6 +55,9 @@ func TestOwnConfigOnAHost(t *testing.T) {
 	for _, releaseName := range cluster.Sample(t, "noble", "bookworm", "trixie") {
 		for name, config := range ownConfigs {
 			t.Run(releaseName+"/"+name, func(t *testing.T) {
+				if name != "another user, no chroot, few connections, daemon" {
+					needs.InWide(t, "another file has more that is special")
+				}
 				s, problems := spec.Parse("spec.yaml", []byte(ownSpec), spec.Sources{ReadFile: func(string) ([]byte, error) { return []byte(config), nil }})
 				if problems.HasErrors() {
 					t.Fatal(problems)

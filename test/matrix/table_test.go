@@ -39,7 +39,7 @@ reach it. It gives up the virtual IP when it is resumed. Until then both nodes h
 A row passes if at the end all services run that can run, two nodes never held the virtual IP at the same time except in a cut
 network or during a pause, and no file of the user is lost: what was saved is in place, or was set aside. Lost requests and moves of
 the virtual IP are the cost of the fault. The tests repeat the rows and check these conditions, but not that the figures are the
-same: "make test" with the IPv4 and the IPv6-only pair, "make test-wide" with all pairs.
+same: "make test" with the IPv4 pair and a few with the IPv6-only pair, "make test-wide" with all pairs.
 
 All rows are tested with an IPv4 pair. Rows that may differ are also tested with a dual-stack pair, which speaks VRRP over IPv4,
 and with an IPv6-only pair. HAPAIR_FAMILY=dual,ipv6 tests all rows with these. There, each address of the virtual IP has its own

@@ -24,8 +24,10 @@ type scenario struct {
 	// moves is how often the VIP may move, always on purpose. Each move may break the request of each client that is in progress.
 	moves int
 	// gap is how long the VIP may have no holder, and clients no answers; 0: not at all.
-	gap   time.Duration
-	aside bool // the commands of a page: the VIP may move as the page says, and the results are no row of docs/faults.md
+	gap time.Duration
+	// inWide puts it into the wide tier, and says which other scenario shows most of it.
+	inWide string
+	aside  bool // the commands of a page: the VIP may move as the page says, and the results are no row of docs/faults.md
 }
 
 // granularity is how late the test may learn that an address was added or removed, because it shares two processors with

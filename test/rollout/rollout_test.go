@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/testing/eventually"
+	"github.com/hapair/hapair/internal/testing/needs"
 	"github.com/hapair/hapair/internal/version"
 	"github.com/hapair/hapair/internal/wellknown"
 	"github.com/hapair/hapair/test/cluster"
@@ -21,7 +22,7 @@ var scenarios = []scenario{
 	{name: "a server is added, by a key that may do nothing else", test: serverAdded},
 	{name: "one VIP more, with a certificate, a map and the firewall, and back", test: wide},
 	{name: "a certificate is renewed", test: renewed},
-	{name: "one address more for the VIP", test: addressAdded},
+	{name: "one address more for the VIP", test: addressAdded, inWide: "another adds a VIP"},
 	{name: "another virtual router ID, with which the nodes do not hear each other, and back with a restart of haproxy", test: parted, moves: 1, gap: 10 * time.Second},
 	{name: "a unit's drop-in, for which haproxy is restarted", test: restarted, moves: 1},
 	{name: "a haproxy.cfg of one's own, for which haproxy is restarted, and back", test: ownConfig, moves: 2},
@@ -30,20 +31,20 @@ var scenarios = []scenario{
 	{name: "valid and wrong: no server answers", test: validAndWrong},
 	{name: "valid and wrong: the node does not become healthy", test: notHealthy},
 	{name: "one node refuses it", test: refusedAtStaging},
-	{name: "the disk of one node is full", test: diskFull},
+	{name: "the disk of one node is full", test: diskFull, inWide: "the next one fills it while a change is staged"},
 	{name: "the disk of one node fills up when it is staged", test: diskFills},
 	{name: "two at once", test: twoAtOnce},
 	{name: "based on an old revision", test: oldBase},
 	{name: "edited by hand meanwhile", test: edited},
 	{name: "rolled back", test: rollback},
-	{name: "bake killed before anything is staged", test: killedEarly("controller_1 runs revision ")},
-	{name: "bake killed when one node is staged", test: killedEarly("controller_1: staged")},
+	{name: "bake killed before anything is staged", test: killedEarly("controller_1 runs revision "), inWide: "later ones kill it between the nodes, and on trial"},
+	{name: "bake killed when one node is staged", test: killedEarly("controller_1: staged"), inWide: "later ones kill it between the nodes, and on trial"},
 	{name: "bake killed between the nodes", test: killedEarly(": on trial")},
 	{name: "bake killed when all are on trial", test: killedOnTrial},
 	{name: "bake killed when one node is confirmed", test: killedWhenConfirmed},
 	{name: "bake killed, and only one node has got the confirmation", test: confirmedOnOne},
 	{name: "one node loses its power while the other applies it", test: nodeDies},
-	{name: "bake killed when all are on trial, and one node lost for good", test: nodeLost},
+	{name: "bake killed when all are on trial, and one node lost for good", test: nodeLost, inWide: "the one before it loses a node for a while"},
 	{name: "the commands of docs/rollout.md", test: documented, aside: true},
 	{name: "the commands of docs/runbook.md", test: runbook, aside: true},
 }
@@ -52,7 +53,12 @@ var scenarios = []scenario{
 func TestRollout(t *testing.T) {
 	p := boot(t, cluster.Releases(t, "noble")[0])
 	for _, s := range scenarios {
-		if !t.Run(s.name, func(t *testing.T) { p.play(t, s) }) {
+		if !t.Run(s.name, func(t *testing.T) {
+			if s.inWide != "" {
+				needs.InWide(t, s.inWide)
+			}
+			p.play(t, s)
+		}) {
 			p.logs(t)
 		}
 		p.page(t)
