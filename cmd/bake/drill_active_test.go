@@ -38,7 +38,7 @@ func drillActiveActive(t *testing.T, images *goldenImages) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name != "a pair" {
-				needs.InWide(t, "drillExamples has a cluster of three nodes, and the pair moves its VIPs in the same way without preempt")
+				needs.InWide(t, "drillExamples has a cluster of three nodes, and the pairs of the matrix have no preempt")
 			}
 			s := parseSpec(t, test.text)
 			if diff := cmp.Diff(imageOf(t, parseSpec(t, pair)), imageOf(t, s)); diff != "" {

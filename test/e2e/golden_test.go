@@ -15,8 +15,8 @@ type goldenRun struct {
 	whole   bool // all faults and edits; otherwise a few
 }
 
-// goldenRuns returns all tests for noble, the default release, and in the wide tier what differs on the others: bookworm has the oldest
-// keepalived and the oldest kernel settings of systemd, which matter most for IPv6; trixie has a networkd that removes
+// goldenRuns returns all tests for noble, the default release, and in the wide tier what differs on the others: bookworm has the
+// oldest keepalived and the oldest kernel settings of systemd, which matter most for IPv6; trixie has a networkd that removes
 // foreign addresses. test/matrix tests all faults and edits with pairs of the other families.
 func goldenRuns(t *testing.T) []goldenRun {
 	families, familiesNamed := cluster.Families(t, cluster.IPv4)
