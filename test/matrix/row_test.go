@@ -143,7 +143,12 @@ func (p *pair) row(t *testing.T, w row) result {
 // prepare prepares the pair for the fault.
 func (w row) prepare(ctx context.Context, r *run) error {
 	if w.before != nil {
-		if err := w.before(ctx, r.pair); err != nil {
+		// The row before may have left files whose change is under way.
+		err := r.proven(ctx)
+		if err == nil {
+			err = w.before(ctx, r.pair)
+		}
+		if err != nil {
 			return err
 		}
 	}
