@@ -14,6 +14,7 @@ import (
 
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -59,7 +60,7 @@ func (c *Cluster) convert(ctx context.Context) error {
 // waitRunning waits until hapair's own services run, so that nothing starts them later.
 func (c *Cluster) waitRunning(ctx context.Context) error {
 	for _, h := range c.hosts {
-		if err := waitFor(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
+		if err := poll.Nil(ctx, 200*time.Millisecond, func() error { return ready(ctx, h) }); err != nil {
 			return err
 		}
 	}

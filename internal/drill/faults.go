@@ -11,6 +11,7 @@ import (
 	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/lab/fault"
 	"github.com/hapair/hapair/internal/nearest"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -153,7 +154,7 @@ func (c *Cluster) restore(ctx context.Context, h *lab.Host) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.limits.served)
 	defer cancel()
-	return waitFor(ctx, 50*time.Millisecond, func() error {
+	return poll.Nil(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		for _, t := range s.Targets {
 			if t.Drift && err == nil {
@@ -175,7 +176,7 @@ func lastChange(ctx context.Context, h *lab.Host) (int, error) {
 // verdict waits for the verdict on a change with a number higher than before.
 func verdict(ctx context.Context, h *lab.Host, before int, want journal.Verdict) error {
 	var got journal.Change
-	err := waitFor(ctx, 50*time.Millisecond, func() error {
+	err := poll.Nil(ctx, 50*time.Millisecond, func() error {
 		s, err := statusOf(ctx, h)
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hapair/hapair/internal/agent/control"
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/wellknown"
 )
 
@@ -96,7 +97,7 @@ func (c *Cluster) checkNode(ctx context.Context, h *lab.Host, allowed []string) 
 	limited, cancel := context.WithTimeout(ctx, c.limits.health)
 	defer cancel()
 	var wrong []string
-	_ = waitFor(limited, 250*time.Millisecond, func() error {
+	_ = poll.Nil(limited, 250*time.Millisecond, func() error {
 		found, problems := look(limited, h)
 		if limited.Err() != nil && wrong != nil {
 			return limited.Err() // report what was found before the timeout

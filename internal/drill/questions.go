@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hapair/hapair/internal/lab"
+	"github.com/hapair/hapair/internal/poll"
 	"github.com/hapair/hapair/internal/spec"
 )
 
@@ -195,7 +196,7 @@ func (c *Cluster) askAll(ctx context.Context) []string {
 func askOnce(ctx context.Context, client *lab.Client, q question) error {
 	h := q.httpClient(client)
 	var last error
-	_ = waitFor(ctx, 250*time.Millisecond, func() error {
+	_ = poll.Nil(ctx, 250*time.Millisecond, func() error {
 		asking, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		err := get(asking, h, q)

@@ -30,23 +30,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// waitFor calls f until it returns nil or ctx ends. It returns the last error from before the end of ctx, because an
-// interrupted call of f gives no useful error.
-func waitFor(ctx context.Context, every time.Duration, f func() error) error {
-	var last error
-	err := poll.Nil(ctx, every, func() error {
-		err := f()
-		if err != nil && (ctx.Err() == nil || last == nil) {
-			last = err
-		}
-		return err
-	})
-	if err == nil {
-		return nil
-	}
-	return last
-}
-
 // served returns nil if, from since on and for long enough, every client got answers and, unless the nodes are parted, every
 // VIP had one holder.
 func (c *Cluster) served(since time.Time, parted bool) error {
@@ -97,12 +80,12 @@ func (c *Cluster) settle(ctx context.Context) error {
 	check := func() error { return c.settled(since) }
 	defer c.explain(ctx, check)()
 	for _, h := range c.hosts {
-		if err := waitFor(ctx, 200*time.Millisecond, func() error { return c.ready(ctx, h) }); err != nil {
+		if err := poll.Nil(ctx, 200*time.Millisecond, func() error { return c.ready(ctx, h) }); err != nil {
 			return err
 		}
 	}
 	since = time.Now()
-	return waitFor(ctx, 20*time.Millisecond, check)
+	return poll.Nil(ctx, 20*time.Millisecond, check)
 }
 
 // settled returns nil if every VIP is on its node and has been served since a time.
