@@ -76,7 +76,7 @@ services:
 
 // each runs a test with the daemons of each release.
 func each(t *testing.T, test func(t *testing.T, r release.Release, sh Shell)) {
-	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
+	for _, name := range cluster.Span(t) {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {

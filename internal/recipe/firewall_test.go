@@ -55,7 +55,7 @@ ip -n other route add 192.168.56.101/32 via 192.168.1.1; ip -n other -6 route ad
 // TestFirewallAcceptsVRRPOnlyFromItsLink sends crafted VRRP packets to a node with the real nft.
 func TestFirewallAcceptsVRRPOnlyFromItsLink(t *testing.T) {
 	s := parseBytes(t, "spec.yaml", []byte(firewallSpec))
-	for _, name := range cluster.Sample(t, "noble", "bookworm", "trixie") {
+	for _, name := range cluster.Span(t) {
 		t.Run(name, func(t *testing.T) {
 			r, err := release.Get(name)
 			if err != nil {

@@ -52,7 +52,7 @@ var ownConfigs = map[string]string{
 // TestOwnConfigOnAHost boots nodes with a complete haproxy.cfg of the user. They must hold the VIP, and the agent must
 // handle the file like a generated one.
 func TestOwnConfigOnAHost(t *testing.T) {
-	for _, releaseName := range cluster.Sample(t, "noble", "bookworm", "trixie") {
+	for _, releaseName := range cluster.Span(t) {
 		for name, config := range ownConfigs {
 			t.Run(releaseName+"/"+name, func(t *testing.T) {
 				if name != "another user, no chroot, few connections, daemon" {

@@ -55,6 +55,12 @@ func Sample(t testing.TB, first string, others ...string) []string {
 	return Releases(t, first)
 }
 
+// Span returns noble, and in the wide tier also an older and a newer release, or those in HAPAIR_RELEASES.
+func Span(t testing.TB) []string {
+	t.Helper()
+	return Sample(t, "noble", "bookworm", "trixie")
+}
+
 // Bake is the program under test, with a spec.
 type Bake struct {
 	Dir    string // directory of the programs, and working directory
