@@ -52,13 +52,9 @@ It exits with 1 if the spec is not valid yet, or if something could not be taken
   bake import haproxy.cfg --vip www=192.0.2.10/24 --node lb1=192.0.2.11/24@ens3 --node lb2=192.0.2.12/24@ens3`,
 		Args: wantArgs(1, -1, "FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.Env = map[string]string{}
-			for _, text := range environment {
-				name, value, ok := strings.Cut(text, "=")
-				if !ok {
-					return fmt.Errorf("cannot use --env %q: must be NAME=VALUE", text)
-				}
-				o.Env[name] = value
+			var err error
+			if o.Env, err = readEnv(environment); err != nil {
+				return err
 			}
 			if o.Release != "" {
 				if _, err := release.Get(o.Release); err != nil {
@@ -89,6 +85,19 @@ It exits with 1 if the spec is not valid yet, or if something could not be taken
 	flags.StringArrayVar(&o.VIPs, "vip", nil, "virtual IP of a pair without keepalived.conf, as `NAME=ADDRESS/PREFIX`; can be repeated")
 	flags.StringArrayVar(&o.Nodes, "node", nil, "node that the files do not describe, as `NAME=ADDRESS/PREFIX@INTERFACE`; can be repeated")
 	return c
+}
+
+// readEnv reads the values of --env.
+func readEnv(values []string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, text := range values {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, fmt.Errorf("cannot use --env %q: must be NAME=VALUE", text)
+		}
+		env[name] = value
+	}
+	return env, nil
 }
 
 // loadOverSSH reads the files of running nodes.

@@ -255,15 +255,43 @@ func (r *request) header(name, value string) {
 // httpCheck takes a check by HTTP.
 func httpCheck(c mapping, option line, all []line) bool {
 	r := readRequest(option, all)
-	if !r.ok || !checkURI.MatchString(r.uri) || r.version != "1.0" && r.version != "1.1" || r.version == "1.1" && r.host == "" || r.host != "" && !hostValue.MatchString(r.host) ||
-		strings.Trim(r.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+	expect, ok := readExpect(all)
+	if !ok || !r.fits() {
+		return false
+	}
+	c.set("http", r.method+" "+r.uri)
+	if r.version == "1.0" {
+		c.set("version", r.version)
+	}
+	c.set("host", r.host)
+	headers := newMapping().flow()
+	for _, h := range r.headers {
+		headers.set(h[0], h[1])
+	}
+	c.set("headers", headers)
+	c.set("expect", expect)
+	return true
+}
+
+// fits reports whether the spec can describe the request.
+func (r request) fits() bool {
+	if !r.ok || !checkURI.MatchString(r.uri) || strings.Trim(r.method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return false
+	}
+	if r.version != "1.0" && r.version != "1.1" || r.version == "1.1" && r.host == "" || r.host != "" && !hostValue.MatchString(r.host) {
 		return false
 	}
 	for _, h := range r.headers {
-		if !headerName.MatchString(h[0]) || strings.ContainsAny(h[1], "\r\n\t") {
+		if !headerName.MatchString(h[0]) || h[1] == "" || strings.ContainsAny(h[1], "\r\n\t") {
 			return false
 		}
 	}
+	return true
+}
+
+// readExpect reads "http-check expect" of a check that has no other line but its request. It returns false if the spec has no
+// such expectation.
+func readExpect(all []line) (*yaml.Node, bool) {
 	expect := newMapping().flow()
 	var status []string
 	sends := 0
@@ -275,7 +303,7 @@ func httpCheck(c mapping, option line, all []line) bool {
 		case l.is("http-check", "expect", "status") && len(l.words) == 4:
 			for _, s := range strings.Split(l.word(3), ",") {
 				if !statusWord.MatchString(s) {
-					return false
+					return nil, false
 				}
 				status = append(status, s)
 			}
@@ -284,39 +312,23 @@ func httpCheck(c mapping, option line, all []line) bool {
 		case l.is("http-check", "expect", "rstring") && len(l.words) == 4 && !strings.ContainsAny(l.word(3), "\r\n\t"):
 			expect.set("regex", l.word(3))
 		default:
-			return false
+			return nil, false
 		}
 	}
-	if sends > 1 || len(expect.Content) > 2 || len(expect.Content) > 0 && len(status) > 0 {
-		return false
+	if sends > 1 || len(expect.Content) > 2 || !expect.empty() && len(status) > 0 {
+		return nil, false
 	}
-	c.set("http", r.method+" "+r.uri)
-	if r.version == "1.0" {
-		c.set("version", r.version)
+	switch len(status) {
+	case 0:
+		return node(expect), true
+	case 1:
+		return node(plain(status[0])), true
 	}
-	c.set("host", r.host)
-	headers := newMapping().flow()
-	for _, h := range r.headers {
-		v := textNode(h[1])
-		if v == nil {
-			return false
-		}
-		headers.set(h[0], v)
+	list := listNode(status)
+	for i, s := range status {
+		list.Content[i] = node(plain(s))
 	}
-	c.set("headers", headers)
-	switch {
-	case len(status) == 1:
-		c.set("expect", plain(status[0]))
-	case len(status) > 1:
-		list := listNode(status)
-		for i, s := range status {
-			list.Content[i] = node(plain(s))
-		}
-		c.set("expect", list)
-	default:
-		c.set("expect", expect)
-	}
-	return true
+	return list, true
 }
 
 // plain is a status: a number, or a range in quotes.

@@ -39,7 +39,7 @@ func (a *application) write(f revision.File) error {
 	return durable.WriteFile(f.Path, f.Data, f.Mode, uid, gid)
 }
 
-// passive writes what no daemon of the agent watches, and has it take effect.
+// passive writes what no daemon of the agent watches, removes what is no longer needed, and has both take effect.
 func (a *application) passive(ctx context.Context) error {
 	a.step("write files")
 	for _, u := range a.dropped {
@@ -64,6 +64,11 @@ func (a *application) passive(ctx context.Context) error {
 			return err
 		}
 	}
+	return a.takeEffect(ctx)
+}
+
+// takeEffect has systemd and the services read the files again that no daemon of the agent watches.
+func (a *application) takeEffect(ctx context.Context) error {
 	e := a.effects
 	if e.manager {
 		if err := a.systemctl(ctx, "daemon-reload"); err != nil {

@@ -93,57 +93,7 @@ func (s *Server) answer(ctx context.Context, req revision.Request, program *stri
 
 // act has something happen to a trial. It returns why it is refused, or "".
 func (s *Server) act(ctx context.Context, req revision.Request) (refusal string, err error) {
-	_, err = s.Store.change(req.ID, func(t *Trial) error {
-		open := s.Store.open(t)
-		advance := func(e event) error {
-			to, ok := after(t.Phase, e)
-			if !ok {
-				return fmt.Errorf("revision %d is %s here", t.Header.Number, t.Phase)
-			}
-			t.Phase = to
-			return nil
-		}
-		if !open && (req.Op == revision.OpTry || req.Op == revision.OpCommit) && !final(t.Phase) {
-			return fmt.Errorf("revision %d cannot be confirmed here any more: the rollout was away for too long, or the trial has ended", t.Header.Number)
-		}
-		switch req.Op {
-		case revision.OpTry:
-			s.Store.renew(t, time.Duration(req.Seconds)*time.Second)
-			if t.Within = req.Within; t.Within <= 0 {
-				t.Within = time.Minute
-			}
-			t.AllowNoServers, t.Last = req.AllowNoServers, req.Last
-			if t.Phase == revision.Applying || t.Phase == revision.OnTrial {
-				return nil
-			}
-			return advance(tried)
-		case revision.OpRenew:
-			if open {
-				s.Store.renew(t, time.Duration(req.Seconds)*time.Second)
-			}
-		case revision.OpCommit:
-			if t.Phase == revision.Committed {
-				return nil
-			}
-			return advance(confirmed)
-		case revision.OpUndo:
-			if t.Phase == revision.Undoing || t.Phase == revision.Undone || t.Phase == revision.Stuck {
-				return nil
-			}
-			t.Reason = "the rollout gave up"
-			return advance(refused)
-		case revision.OpSettle:
-			if open || t.Phase != revision.OnTrial {
-				return fmt.Errorf("revision %d is %s here, and needs no settling", t.Header.Number, t.Phase)
-			}
-			t.Reason = "it was settled by hand"
-			if req.Outcome == revision.WasCommitted {
-				return advance(confirmed)
-			}
-			return advance(refused)
-		}
-		return nil
-	})
+	_, err = s.Store.change(req.ID, func(t *Trial) error { return s.Store.serve(t, req) })
 	if errors.Is(err, errGone) {
 		return "", nil // see trial
 	}
@@ -154,6 +104,61 @@ func (s *Server) act(ctx context.Context, req revision.Request) (refusal string,
 		return "", nil
 	}
 	return "", s.Start(ctx)
+}
+
+// serve changes a trial as a request says, or returns why it cannot. A request that was already served changes nothing.
+func (s *Store) serve(t *Trial, req revision.Request) error {
+	open := s.open(t)
+	if !open && (req.Op == revision.OpTry || req.Op == revision.OpCommit) && !final(t.Phase) {
+		return fmt.Errorf("revision %d cannot be confirmed here any more: the rollout was away for too long, or the trial has ended", t.Header.Number)
+	}
+	switch req.Op {
+	case revision.OpTry:
+		s.renew(t, time.Duration(req.Seconds)*time.Second)
+		if t.Within = req.Within; t.Within <= 0 {
+			t.Within = time.Minute
+		}
+		t.AllowNoServers, t.Last = req.AllowNoServers, req.Last
+		if t.Phase == revision.Applying || t.Phase == revision.OnTrial {
+			return nil
+		}
+		return t.advance(tried)
+	case revision.OpRenew:
+		if open {
+			s.renew(t, time.Duration(req.Seconds)*time.Second)
+		}
+	case revision.OpCommit:
+		if t.Phase == revision.Committed {
+			return nil
+		}
+		return t.advance(confirmed)
+	case revision.OpUndo:
+		if t.Phase == revision.Undoing || t.Phase == revision.Undone || t.Phase == revision.Stuck {
+			return nil
+		}
+		t.Reason = "the rollout gave up"
+		return t.advance(refused)
+	case revision.OpSettle:
+		if open || t.Phase != revision.OnTrial {
+			return fmt.Errorf("revision %d is %s here, and needs no settling", t.Header.Number, t.Phase)
+		}
+		t.Reason = "it was settled by hand"
+		if req.Outcome == revision.WasCommitted {
+			return t.advance(confirmed)
+		}
+		return t.advance(refused)
+	}
+	return nil
+}
+
+// advance moves a trial to the phase that follows an event, or returns an error if none does.
+func (t *Trial) advance(e event) error {
+	to, ok := after(t.Phase, e)
+	if !ok {
+		return fmt.Errorf("revision %d is %s here", t.Header.Number, t.Phase)
+	}
+	t.Phase = to
+	return nil
 }
 
 // Settle ends the trial of this node as a person says.
