@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,14 +23,6 @@ func (n *node) ha(want int, args ...string) string {
 func TestMaintenanceOnANode(t *testing.T) {
 	nodes := newNodes(t, "trixie", 2)
 	a, b := nodes[0], nodes[1]
-	holder := func(want, other *node) func() error {
-		return func() error {
-			if err := want.holds(true); err != nil {
-				return err
-			}
-			return other.holds(false)
-		}
-	}
 	a.eventually("one node holds the VIP", func() error {
 		if a.holds(true) != nil && b.holds(true) != nil {
 			return fmt.Errorf("no node holds the VIP")
@@ -47,14 +40,20 @@ func TestMaintenanceOnANode(t *testing.T) {
 		}
 		return nil
 	})
+	handsOver(t, a, b)
+	staysAfterReboot(t, a)
+	beginsWithoutTheDaemon(t, a)
+	needsAPeer(t, a, b)
+}
 
+// handsOver begins the maintenance of the holder, and then tries that of its peer.
+func handsOver(t *testing.T, a, b *node) {
 	start := time.Now()
 	out := a.ha(0, "maintenance", "on")
 	t.Logf("handed over in %v: %s", time.Since(start).Round(time.Millisecond), out)
-	if err := holder(b, a)(); err != nil {
+	if err := errors.Join(b.holds(true), a.holds(false), a.track("1")()); err != nil {
 		t.Fatal(err)
 	}
-	a.track("1")()
 	// The peer is in maintenance, so the other node has no node to hand over to.
 	before, _ := b.status()
 	out = b.ha(1, "maintenance", "on")
@@ -65,8 +64,10 @@ func TestMaintenanceOnANode(t *testing.T) {
 	if after, _ := b.status(); after.Maintenance || !before.VIPs[0].Held {
 		t.Errorf("after the refusal, the node is in maintenance: %v", after.Maintenance)
 	}
+}
 
-	// After a reboot, the node must still be in maintenance, from the beginning.
+// staysAfterReboot reboots a node in maintenance. It must still be in maintenance, from the beginning.
+func staysAfterReboot(t *testing.T, a *node) {
 	if err := a.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +89,10 @@ func TestMaintenanceOnANode(t *testing.T) {
 		}
 		return err
 	})
+}
 
-	// Maintenance begins without the daemon, and has an end for which the daemon is needed.
+// beginsWithoutTheDaemon begins maintenance without the daemon, with an end for which the daemon is needed.
+func beginsWithoutTheDaemon(t *testing.T, a *node) {
 	a.must("systemctl", "stop", "ha-agent")
 	a.ha(0, "maintenance", "on", "--for", "1s")
 	if err := a.track("1")(); err != nil {
@@ -103,8 +106,10 @@ func TestMaintenanceOnANode(t *testing.T) {
 		}
 		return err
 	})
+}
 
-	// The agent must notice that the peer is off before it gives the VIP away.
+// needsAPeer switches the peer off. The agent must notice that before it gives the VIP away.
+func needsAPeer(t *testing.T, a, b *node) {
 	a.Kill()
 	if out := b.ha(1, "maintenance", "on"); !strings.Contains(out, "no peer answers") {
 		t.Error(out)
