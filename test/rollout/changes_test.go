@@ -49,6 +49,8 @@ func renewed(t *testing.T, p *pair) {
 	if p.handshake(t, net.JoinHostPort(p.address(secure), "443")).Equal(old) {
 		t.Error("the VIP shows the old certificate")
 	}
+	p.write(t, p.spec("", server(208))) // with one VIP, as it is before other scenarios
+	p.rollout(t, 0)
 }
 
 // secure is the VIP on which wide adds a service with TLS.
