@@ -34,7 +34,6 @@ func Common() []File {
 		file("/usr/lib/tmpfiles.d/hapair.conf", "tmpfiles.conf"),
 		file("/etc/tmpfiles.d/haproxy.conf", "haproxy-tmpfiles.conf"),
 		file("/usr/lib/sysusers.d/hapair.conf", "sysusers.conf"),
-		script("/usr/lib/hapair/save-server-state", "save-server-state.sh"),
 		file("/usr/lib/systemd/networkd.conf.d/hapair.conf", "networkd.conf"),
 		file("/etc/apt/apt.conf.d/60hapair", "apt.conf"),
 		file("/etc/needrestart/conf.d/hapair.conf", "needrestart.conf"),

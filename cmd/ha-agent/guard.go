@@ -13,6 +13,7 @@ import (
 	"github.com/hapair/hapair/internal/agent/store"
 	"github.com/hapair/hapair/internal/agent/target"
 	"github.com/hapair/hapair/internal/exitstatus"
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/validator"
 	"github.com/hapair/hapair/internal/wellknown"
 )
@@ -31,10 +32,12 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 	}
 	log := logger(e)
 	c, err := config.Load(*conf)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !*reload:
 		return nil // an image that is not a node yet has no last known good files
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		c = usual()
+	case err != nil:
 		// The configuration of the services may be broken as well as agent.yaml, so the guard continues with the usual
 		// paths.
 		log.Error(err.Error())
@@ -52,12 +55,31 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 		if err := g.BeforeReload(ctx); err != nil {
 			return exitstatus.With(exitstatus.No, err)
 		}
+		if name == "haproxy" {
+			if err := saveServerState(ctx, c.HAProxy.Config); err != nil {
+				log.Warn(err.Error()) // the reload matters more
+			}
+		}
 		return nil
 	}
 	if err := g.BeforeStart(ctx); err != nil {
 		log.Warn(err.Error())
 	}
 	return nil
+}
+
+// stateTime is the time limit for haproxy's answer with the states of its servers.
+const stateTime = 5 * time.Second
+
+// saveServerState saves the states of haproxy's servers, for the process that a reload starts.
+func saveServerState(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, stateTime)
+	defer cancel()
+	conf, err := haproxy.Read(path)
+	if err != nil {
+		return err
+	}
+	return haproxy.Socket(wellknown.AdminSocket).SaveState(ctx, conf, wellknown.ServerState)
 }
 
 // usual returns the paths that every generated agent.yaml contains.

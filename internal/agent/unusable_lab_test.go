@@ -171,7 +171,7 @@ func testStatusOfADeadHAProxy(t *testing.T, n *node) {
 func testVerifyOfShippedFiles(t *testing.T, n *node) {
 	for path, spoil := range map[string]string{
 		"/etc/systemd/network/10-netplan-eth4.network.d/hapair.conf": `rm "$1"`,
-		"/usr/lib/hapair/save-server-state":                          `chmod 0644 "$1"`,
+		"/usr/lib/tmpfiles.d/hapair.conf":                            `chmod 0600 "$1"`,
 		"/etc/apt/apt.conf.d/60hapair":                               `echo >>"$1"`,
 		"/etc/needrestart/conf.d/hapair.conf":                        `chown nobody "$1"`,
 	} {

@@ -28,7 +28,7 @@ func (s *Server) Up() bool {
 }
 
 // Checked reports whether a check of the server has ended since haproxy started. After a reload this holds only if the saved
-// state has no results of checks: units/save-server-state.sh removes them.
+// state has no results of checks: SaveState removes them.
 func (s *Server) Checked() bool {
 	return s.Check != "" && s.Check != "INI" && s.Check != "UNK"
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// maxAnswer is the largest answer that is read, in bytes.
+// maxAnswer is the largest answer that is usually read, in bytes.
 const maxAnswer = 1 << 20
 
 // retry is the pause before another try to connect to a socket whose queue is full.
@@ -25,6 +25,11 @@ type Socket string
 // Ask sends one command and returns the whole answer. It waits until ctx ends: give it a deadline. If that passes, the error
 // wraps context.DeadlineExceeded.
 func (s Socket) Ask(ctx context.Context, command string) (string, error) {
+	return s.ask(ctx, command, maxAnswer)
+}
+
+// ask is like Ask, for an answer of at most so many bytes.
+func (s Socket) ask(ctx context.Context, command string, most int64) (string, error) {
 	// haproxy reads another command after a line break or a semicolon.
 	if strings.ContainsAny(command, "\n;") {
 		return "", fmt.Errorf("cannot ask haproxy %q: one command at a time", command)
@@ -43,12 +48,12 @@ func (s Socket) Ask(ctx context.Context, command string) (string, error) {
 	if err := conn.CloseWrite(); err != nil {
 		return "", s.unanswered(ctx, command, err)
 	}
-	answer, err := io.ReadAll(io.LimitReader(conn, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(conn, most+1))
 	if err != nil {
 		return "", s.unanswered(ctx, command, err)
 	}
-	if len(answer) > maxAnswer {
-		return "", fmt.Errorf("cannot read haproxy's answer to %q over %s: it is longer than %d bytes", command, s, maxAnswer)
+	if int64(len(answer)) > most {
+		return "", fmt.Errorf("cannot read haproxy's answer to %q over %s: it is longer than %d bytes", command, s, most)
 	}
 	return string(answer), nil
 }

@@ -40,7 +40,7 @@ func Agent(program []byte) (*deb.Package, error) {
 	}
 	p := &deb.Package{
 		Control: control(AgentName, arch,
-			deb.Field{Name: "Depends", Value: "haproxy (>= 2.4), keepalived (>= 1:2.2.4), socat, systemd"},
+			deb.Field{Name: "Depends", Value: "haproxy (>= 2.4), keepalived (>= 1:2.2.4), systemd"},
 			deb.Field{Name: "Suggests", Value: "nftables, openssl"},
 			deb.Field{Name: "Description", Value: `agent for haproxy and keepalived on highly available load balancers
 ha-agent tests every change to the configuration of haproxy and keepalived,

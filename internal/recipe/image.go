@@ -14,7 +14,7 @@ import (
 
 // packages returns what every node needs, and the packages of the spec.
 func packages(s *spec.Spec) []string {
-	// socat asks haproxy for its state before a reload, and operators use it for haproxy's sockets
+	// operators use socat for haproxy's sockets
 	out := append([]string{"haproxy", "keepalived", "socat"}, s.Image.Packages...)
 	if s.Firewall {
 		out = append(out, "nftables")

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/haproxy"
 	"github.com/hapair/hapair/internal/release"
 	"github.com/hapair/hapair/internal/testing/eventually"
 	"github.com/hapair/hapair/internal/wellknown"
@@ -80,7 +81,9 @@ func testReload(t *testing.T, name string, earlier func([]byte) []byte) {
 	cfg = bytes.Replace(cfg, []byte("192.0.2.24:83 check"), []byte("192.0.2.24:83 check ssl verify none"), 1)
 	save(cfg)
 	before := h.ask(t, "show info")
-	h.must(t, "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig) // the commands of ExecReload
+	if err := h.saveState(t); err != nil { // as ExecReload does
+		t.Fatal(err)
+	}
 	h.must(t, "sh", "-c", "kill -USR2 $(cat /run/haproxy.pid)")
 	eventually.True(t, patience, "a new worker answers", func() bool { return pidOf(h.ask(t, "show info")) != pidOf(before) })
 
@@ -191,17 +194,26 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHost(t, s, &s.Nodes[0], r)
-	const state = "/var/lib/haproxy/server-state"
-	if err := h.WriteFile(deadline(t), state, 0o644, "", []byte("1\n")); err != nil {
+	if err := h.WriteFile(deadline(t), wellknown.ServerState, 0o644, "", []byte("1\n")); err != nil {
 		t.Fatal(err)
 	}
-	out, status, err := h.Run(deadline(t), "/usr/lib/hapair/save-server-state", wellknown.HAProxyConfig)
-	if err != nil || status == 0 {
-		t.Errorf("saving states without haproxy: status %d, %v\n%s", status, err, out)
+	if err := h.saveState(t); err == nil {
+		t.Error("states were saved without haproxy")
 	}
-	if h.has(state) {
+	if h.has(wellknown.ServerState) {
 		t.Error("the old state file still exists")
 	}
+}
+
+// saveState saves the states of the host's servers for its current configuration.
+func (h *host) saveState(t *testing.T) error {
+	t.Helper()
+	conf, err := h.ReadFile(wellknown.HAProxyConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := fmt.Sprintf("/proc/%d/root", h.PID())
+	return haproxy.Socket(root+wellknown.AdminSocket).SaveState(deadline(t), string(conf), root+wellknown.ServerState)
 }
 
 // startHAProxy runs haproxy like its unit, on a host that has not been booted.

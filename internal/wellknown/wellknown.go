@@ -22,16 +22,17 @@ const (
 
 // What exists while a node runs.
 const (
-	AdminSocket  = "/run/haproxy/admin.sock"   // for root: the server state is saved over it before a reload
-	CheckSocket  = "/run/haproxy/check.sock"   // for the check: who connects may read statistics and nothing else
-	MasterSocket = "/run/haproxy-master.sock"  // of haproxy's master process: proves reloads
-	AgentRun     = "/run/ha-agent"             // the agent's own
-	AgentSocket  = AgentRun + "/control.sock"  // answers ha-agent's other commands
-	NotifyFIFO   = AgentRun + "/notify.fifo"   // keepalived writes its state changes to it
-	TrackFile    = AgentRun + "/haproxy.track" // the agent writes it, keepalived watches it: not 0 means to give the VIPs up
-	AgentState   = "/var/lib/ha-agent"         // the last known good files, the journal
-	Mark         = AgentState + "/maintenance" // says that this node must hold no VIP, now or after a reboot
-	Revisions    = AgentState + "/revisions"   // what rollouts brought, and the trial
+	AdminSocket  = "/run/haproxy/admin.sock"       // for root: the states of servers are read over it before a reload
+	CheckSocket  = "/run/haproxy/check.sock"       // for the check: who connects may read statistics and nothing else
+	MasterSocket = "/run/haproxy-master.sock"      // of haproxy's master process: proves reloads
+	AgentRun     = "/run/ha-agent"                 // the agent's own
+	AgentSocket  = AgentRun + "/control.sock"      // answers ha-agent's other commands
+	NotifyFIFO   = AgentRun + "/notify.fifo"       // keepalived writes its state changes to it
+	TrackFile    = AgentRun + "/haproxy.track"     // the agent writes it, keepalived watches it: not 0 means to give the VIPs up
+	ServerState  = "/var/lib/haproxy/server-state" // what operators set for servers at run time, for the process that a reload starts
+	AgentState   = "/var/lib/ha-agent"             // the last known good files, the journal
+	Mark         = AgentState + "/maintenance"     // says that this node must hold no VIP, now or after a reboot
+	Revisions    = AgentState + "/revisions"       // what rollouts brought, and the trial
 )
 
 // RevisionPort is the TCP port on which a node answers the others whether a revision was confirmed there.

@@ -94,8 +94,8 @@ func (c *Changer) payDebts() {
 
 // begin records that services are about to be changed. If the record cannot be written, the change goes on: only an agent that
 // is killed during this change would miss it.
-func (c *Changer) begin(ch journal.Change, back bool) {
-	c.begun = &store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back}
+func (c *Changer) begin(b store.Begun) {
+	c.begun = &b
 	if err := c.store.Begin(*c.begun); err != nil {
 		c.log.Error(err.Error())
 	}

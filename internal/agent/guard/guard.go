@@ -80,14 +80,28 @@ func (g *Guard) BeforeStart(ctx context.Context) error {
 }
 
 // BeforeReload returns the reason why a target's files must not be loaded, or nil. It changes nothing: the service keeps its
-// old configuration, and the user may still be editing the files.
+// old configuration, and the user may still be editing the files. Files that the agent has tested for the change that it is
+// carrying out are not tested again.
 func (g *Guard) BeforeReload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, guardTime)
 	defer cancel()
+	if g.tested() {
+		return nil
+	}
 	if a := target.Judge(ctx, g.Target); a.Verdict == validator.Bad {
 		return fmt.Errorf("cannot reload %s: its files are bad: %s", g.Target.Name(), target.Shorten(a.Reason()))
 	}
 	return nil
+}
+
+// tested reports whether the agent has just tested the files as they are now, and is about to have them loaded.
+func (g *Guard) tested() bool {
+	b, err := store.At(g.Store).Begun()
+	if err != nil || b == nil || b.Tested[g.Target.Name()] == "" {
+		return false
+	}
+	now, err := target.Read(g.Target.Paths())
+	return err == nil && now.Digest == b.Tested[g.Target.Name()]
 }
 
 // judge tests the files of a target. It gives no verdict if the only problem of a keepalived.conf is missing interfaces: at

@@ -217,6 +217,36 @@ func TestGuardKeepsFileThatOnlyLacksAnInterface(t *testing.T) {
 	}
 }
 
+// TestReloadTestsOnce reloads files that the agent has tested for a change, and then others.
+func TestReloadTestsOnce(t *testing.T) {
+	g := newGuarded(t)
+	g.prove("haproxy")
+	guard := g.of("haproxy")
+	files, err := target.Read(guard.Target.Paths())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func(what string, asks int, refused bool) {
+		t.Helper()
+		g.asks = 0
+		if err := guard.BeforeReload(t.Context()); (err != nil) != refused || g.asks != asks {
+			t.Errorf("%s: %d tests, error %v; want %d, refused %v", what, g.asks, err, asks, refused)
+		}
+	}
+	reload("by a person", 1, false)
+	if err := store.At(g.store).Begin(store.Begun{Targets: []string{"haproxy"}, Tested: map[string]string{"haproxy": files.Digest}}); err != nil {
+		t.Fatal(err)
+	}
+	reload("by the agent", 0, false)
+	g.put(g.cert, "bad", 0o600)
+	reload("by the agent, with files that changed meanwhile", 1, true)
+	g.put(g.cert, "good", 0o600)
+	if err := store.At(g.store).Begin(store.Begun{Targets: []string{"haproxy"}, Back: true}); err != nil {
+		t.Fatal(err)
+	}
+	reload("by the agent, during a rollback", 1, false)
+}
+
 func TestGuardSetsOnlyBadIncludesAside(t *testing.T) {
 	for content, stays := range map[string]bool{"good, too": true, "bad": false} {
 		g := newGuarded(t)

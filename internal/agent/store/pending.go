@@ -18,6 +18,8 @@ type Begun struct {
 	Time    time.Time `json:"time"`
 	Targets []string  `json:"targets"`
 	Back    bool      `json:"back,omitempty"` // the new files could not be proven: the last known good ones are being restored
+	// Tested has the digest of the new files of each target, which have passed their test; none if Back.
+	Tested map[string]string `json:"tested,omitempty"`
 }
 
 // Staged is the record of files that are being installed. If the agent dies meanwhile, all of them are removed again.
