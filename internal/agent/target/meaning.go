@@ -75,9 +75,10 @@ func (m *meaning) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	times := changeTimes(m.target.Paths())
 	left := slices.Clone(m.backends)
 	var last map[string][]haproxy.Server
-	for round := 0; len(left) > 0; round++ {
+	for len(left) > 0 {
 		now, err := m.look(ctx, left)
 		if ctx.Err() != nil {
 			break
@@ -92,11 +93,12 @@ func (m *meaning) prove(ctx context.Context) error {
 				return noServers(name, now[name])
 			}
 		}
-		if round%5 == 4 {
-			// An editor has saved other files: they are a change of their own, at once.
+		// An editor has saved other files: they are a change of their own, at once.
+		if at := changeTimes(m.target.Paths()); at != times {
 			if s, err := Read(m.target.Paths()); err != nil || s.Digest != files.Digest {
 				return err
 			}
+			times = at
 		}
 		select {
 		case <-ctx.Done():

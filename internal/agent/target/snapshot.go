@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -73,12 +74,31 @@ func ReadFile(path string) (store.File, time.Time, error) {
 		return store.File{}, time.Time{}, fmt.Errorf("cannot read a file of the configuration: %w", err)
 	}
 	sf := store.File{Path: path, Digest: store.Digest(data), Mode: fi.Mode().Perm(), UID: -1, GID: -1, Data: data}
-	changed := fi.ModTime()
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		sf.UID, sf.GID = int(st.Uid), int(st.Gid)
-		changed = time.Unix(st.Ctim.Unix()) // a rename changes it too, and programs cannot set it back
 	}
-	return sf, changed, nil
+	return sf, changeTime(fi), nil
+}
+
+// changeTime returns when a file was changed or renamed. Programs cannot set it back.
+func changeTime(fi fs.FileInfo) time.Time {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctim.Unix())
+	}
+	return fi.ModTime()
+}
+
+// changeTimes returns when each file was changed, as a text that differs if one was changed, removed or created since.
+func changeTimes(paths []string) string {
+	var all strings.Builder
+	for _, p := range paths {
+		if fi, err := os.Stat(p); err == nil {
+			fmt.Fprintf(&all, "%d ", changeTime(fi).UnixNano())
+		} else {
+			all.WriteString("- ")
+		}
+	}
+	return all.String()
 }
 
 // DigestOf returns the digest of a Snapshot of exactly these files.
