@@ -127,7 +127,7 @@ func (c *Changer) ready(ctx context.Context, changed []pending) (failing string,
 
 // carryOut makes the services run on files that passed their test, and fills in the result.
 func (c *Changer) carryOut(ctx context.Context, changed []pending, ch *journal.Change) error {
-	c.begin(store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Tested: digests(changed)})
+	c.begin(*ch, changed, false)
 	c.step("begun")
 	taken, err := c.take(ctx, changed)
 	switch {

@@ -54,15 +54,6 @@ type pending struct {
 
 func (p pending) digest() digest { return digest(p.snapshot.Digest) }
 
-// digests returns the digests of targets' files, by target.
-func digests(of []pending) map[string]string {
-	all := map[string]string{}
-	for _, p := range of {
-		all[p.Name()] = p.snapshot.Digest
-	}
-	return all
-}
-
 // look returns the targets whose files are a change, and those that wait for another change.
 func (c *Changer) look() ([]pending, error) {
 	var changed []pending

@@ -92,10 +92,15 @@ func (c *Changer) payDebts() {
 	}
 }
 
-// begin records that services are about to be changed. If the record cannot be written, the change goes on: only an agent that
-// is killed during this change would miss it.
-func (c *Changer) begin(b store.Begun) {
-	c.begun = &b
+// begin records that services are about to be changed, to files that passed their test, or back to the last known good ones. If
+// the record cannot be written, the change goes on: only an agent that is killed during this change would miss it.
+func (c *Changer) begin(ch journal.Change, changed []pending, back bool) {
+	c.begun = &store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: back, Tested: map[string]string{}}
+	if !back {
+		for _, p := range changed {
+			c.begun.Tested[p.Name()] = p.snapshot.Digest
+		}
+	}
 	if err := c.store.Begin(*c.begun); err != nil {
 		c.log.Error(err.Error())
 	}

@@ -35,7 +35,7 @@ func (c *Changer) rollBack(ctx context.Context, changed []pending, ch journal.Ch
 		return journal.Failed, fmt.Sprintf("%v; there are no last known good files: %v", cause, err)
 	}
 	// An agent that finds this record must roll back too: some files may already be restored, and others not.
-	c.begin(store.Begun{Number: ch.Number, Time: ch.Time, Targets: ch.Targets, Back: true})
+	c.begin(ch, changed, true)
 	restored := anyOf(changed, func(s *state) bool { return s.phase == returning })
 	for _, p := range changed {
 		did, err := c.restore(p, goods[p.Name()], ch.Number)

@@ -71,11 +71,11 @@ func (m *meaning) prove(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, meaningTime)
 	defer cancel()
+	times := changeTimes(m.target.Paths()) // before they are read, so that no later change is missed
 	files, err := Read(m.target.Paths())
 	if err != nil {
 		return err
 	}
-	times := changeTimes(m.target.Paths())
 	left := slices.Clone(m.backends)
 	var last map[string][]haproxy.Server
 	for len(left) > 0 {
