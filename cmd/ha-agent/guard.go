@@ -56,7 +56,9 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 			return exitstatus.With(exitstatus.No, err)
 		}
 		if name == "haproxy" {
-			if err := saveServerState(ctx, c.HAProxy.Config); err != nil {
+			ctx, cancel := context.WithTimeout(ctx, stateTime)
+			defer cancel()
+			if err := haproxy.Socket(wellknown.AdminSocket).SaveState(ctx, c.HAProxy.Config, wellknown.ServerState); err != nil {
 				log.Warn(err.Error()) // the reload matters more
 			}
 		}
@@ -70,17 +72,6 @@ func cmdGuard(ctx context.Context, e *env, args []string) error {
 
 // stateTime is the time limit for haproxy's answer with the states of its servers.
 const stateTime = 5 * time.Second
-
-// saveServerState saves the states of haproxy's servers, for the process that a reload starts.
-func saveServerState(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, stateTime)
-	defer cancel()
-	conf, err := haproxy.Read(path)
-	if err != nil {
-		return err
-	}
-	return haproxy.Socket(wellknown.AdminSocket).SaveState(ctx, conf, wellknown.ServerState)
-}
 
 // usual returns the paths that every generated agent.yaml contains.
 func usual() *config.Config {

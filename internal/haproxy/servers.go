@@ -92,7 +92,7 @@ func ParseServers(answer string) ([]Server, error) {
 // Backends returns the lines of each backend and listen section of a configuration, with those of the defaults section that
 // applies to it, by name. Comments, empty lines and the amount of white space do not count.
 func Backends(conf string) map[string]string {
-	all := map[string]string{}
+	sections := map[string]*strings.Builder{}
 	var defaults strings.Builder
 	name, inDefaults := "", false
 	for line := range strings.Lines(conf) {
@@ -109,7 +109,8 @@ func Backends(conf string) map[string]string {
 			inDefaults = false
 			if name = ""; len(f) > 1 {
 				name = f[1]
-				all[name] = defaults.String()
+				sections[name] = &strings.Builder{}
+				sections[name].WriteString(defaults.String())
 			}
 			continue
 		}
@@ -122,8 +123,12 @@ func Backends(conf string) map[string]string {
 		case inDefaults:
 			defaults.WriteString(text)
 		case name != "":
-			all[name] += text
+			sections[name].WriteString(text)
 		}
+	}
+	all := map[string]string{}
+	for name, lines := range sections {
+		all[name] = lines.String()
 	}
 	return all
 }

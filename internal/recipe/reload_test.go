@@ -208,12 +208,8 @@ func TestStateOfADeadHAProxyIsNotKept(t *testing.T) {
 // saveState saves the states of the host's servers for its current configuration.
 func (h *host) saveState(t *testing.T) error {
 	t.Helper()
-	conf, err := h.ReadFile(wellknown.HAProxyConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := fmt.Sprintf("/proc/%d/root", h.PID())
-	return haproxy.Socket(root+wellknown.AdminSocket).SaveState(deadline(t), string(conf), root+wellknown.ServerState)
+	return haproxy.Socket(root+wellknown.AdminSocket).SaveState(deadline(t), root+wellknown.HAProxyConfig, root+wellknown.ServerState)
 }
 
 // startHAProxy runs haproxy like its unit, on a host that has not been booted.
