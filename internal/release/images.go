@@ -31,7 +31,7 @@ func (r Release) Images() Images {
 	}
 	dir := "https://cloud.debian.org/images/cloud/" + r.Name + "/latest/"
 	return Images{
-		URL:      dir + "debian-" + number + "-genericcloud-amd64.qcow2",
+		URL:      dir + "debian-" + number + "-generic-amd64.qcow2", // genericcloud has the kernel that Release.Kernel avoids
 		Sums:     dir + "SHA512SUMS",
 		User:     "debian",
 		AMIName:  "debian-" + number + "-amd64-*",

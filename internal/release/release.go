@@ -59,7 +59,10 @@ type Release struct {
 	KeyringPackage string   // contains the archive's keys on another Debian or Ubuntu
 	Keyring        string   // the file of that package
 	KeyringFrom    string   // the release that has that package if this machine's own release does not; may be empty
-	Kernel         string   // the package of a kernel for virtual machines
+	// Kernel is the package of the kernel. It has drivers for every disk, drive and network card that a hypervisor may emulate.
+	// Debian's linux-image-cloud-amd64 does not: bookworm's has no AHCI, so that a machine of type q35 does not find the seed in
+	// its CD drive, and no release's has e1000 (CONFIG_SATA_AHCI and CONFIG_E1000 in /boot/config-*).
+	Kernel string
 	// NetworkFile is the name of the file that the release's netplan writes for systemd-networkd. %s stands for the ID of
 	// the interface in network-config. A drop-in for the file must have this name.
 	NetworkFile string
@@ -84,7 +87,7 @@ func ubuntu(r Release) Release {
 
 func debian(r Release) Release {
 	r.Distribution, r.Components = "debian", []string{"main"}
-	r.KeyringPackage, r.Keyring, r.Kernel = "debian-archive-keyring", debianKeyring, "linux-image-cloud-amd64"
+	r.KeyringPackage, r.Keyring, r.Kernel = "debian-archive-keyring", debianKeyring, "linux-image-amd64"
 	r.Upstream, r.Snapshots = "http://deb.debian.org/debian", "http://snapshot.debian.org/archive/debian"
 	r.NetworkFile = "10-netplan-%s.network"
 	return r
