@@ -16,8 +16,8 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutReload = `The time from saving a haproxy.cfg until the virtual IP serves it, and the requests that clients lose: %d changes in a row, each
-as soon as the previous one is in effect. During the changes, one client sends 100 requests per second, each over a new connection,
+const aboutReload = `The time from saving a haproxy.cfg until the virtual IP serves it, and the requests that clients lose: %d changes that are %v apart,
+and %d in a row, each as soon as the virtual IP serves the previous one, which ha-agent is then still proving. During the changes, one client sends 100 requests per second, each over a new connection,
 and four clients send 100 requests per second each over connections that they keep for 100 requests. Clients do not retry.
 
 *ha-agent* waits until the file has not changed for 50 ms, tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
@@ -25,8 +25,11 @@ reloads without a proof. *consul-template* v0.41.1 writes the file whenever a ke
 ` + "`systemctl reload`" + `. The bench simulates the store, which answers at once. For these
 two, haproxy.cfg does not have hapair's settings for reloads (close-spread-time, hard-stop-after).`
 
-// reloads is the number of changes with each way.
-const reloads = 100
+const (
+	// reloads and apart are the numbers of changes with each way: in a row, and with a pause before each.
+	reloads, apart = 100, 30
+	pause          = 2 * time.Second // every way has finished the previous change by then
+)
 
 // reloadWay is a way to apply a haproxy.cfg.
 type reloadWay struct {
@@ -55,7 +58,7 @@ func BenchmarkReload(b *testing.B) {
 		}
 	}
 	const save = `cp -p "$1" "$1.new" && cat >"$1.new" && mv "$1.new" "$1"`
-	table := found.table(Table{Name: "reload", Title: "What a reload costs", Unit: "ms", What: "100 changes", About: fmt.Sprintf(aboutReload, reloads)})
+	table := found.table(Table{Name: "reload", Title: "What a reload costs", Unit: "ms", What: "changes", About: fmt.Sprintf(aboutReload, apart, pause, reloads)})
 	for _, w := range []reloadWay{
 		{"ha-agent", "systemctl start ha-agent", script(save)},
 		{"systemctl reload", "systemctl stop ha-agent", script(save + " && systemctl reload haproxy")},
@@ -89,23 +92,29 @@ func (p *pair) reload(b *testing.B, w reloadWay, cfg string, table *Table) {
 		defer k.Stop()
 		kept = append(kept, k)
 	}
-	var took Sample
-	for i := range reloads {
+	var took, single Sample
+	for i := range reloads + apart {
+		sample := &took
+		if i >= reloads {
+			sample = &single
+			time.Sleep(pause)
+		}
 		d, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(i)), mark(i))
 		if err != nil {
 			b.Fatal(err)
 		}
-		took.Values = append(took.Values, milliseconds(d))
+		sample.Values = append(sample.Values, milliseconds(d))
 	}
-	table.add("saved until it serves", w.name, took)
+	table.add("saved until it serves", w.name, single)
+	table.add("the same, changes in a row", w.name, took)
 	table.add("lost, new connections", w.name, Sample{Note: lost(fresh.Stop())})
 	var reports []lab.WatchReport
 	for _, k := range kept {
 		reports = append(reports, k.Stop())
 	}
 	table.add("lost, kept-alive connections", w.name, Sample{Note: lost(reports...)})
-	tell("reload by %s: %s ms; lost %s, %s", w.name, cell(took), lost(fresh.Report()), lost(reports...))
-	took.report(b, "ms")
+	tell("reload by %s: %s ms, in a row %s ms; lost %s, %s", w.name, cell(single), cell(took), lost(fresh.Report()), lost(reports...))
+	single.report(b, "ms")
 }
 
 func lost(reports ...lab.WatchReport) string {
