@@ -25,6 +25,8 @@ const (
 // tests.
 const (
 	bootLimit = 15 * time.Minute
+	// scriptLimit is that of a script on a machine: the hooks of Debian's kernels take a quarter of an hour.
+	scriptLimit = 45 * time.Minute
 	moveLimit = 2 * time.Minute
 )
 
@@ -167,7 +169,7 @@ const reboot = "systemd-run --quiet --on-active=1 systemctl reboot"
 // must runs a script on a node.
 func (w *world) must(t *testing.T, n *node, script string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptLimit)
 	defer cancel()
 	out, err := w.admin.Run(ctx, n.address, script)
 	if err != nil {
