@@ -27,7 +27,7 @@ const (
 	bootLimit = 15 * time.Minute
 	// scriptLimit is that of a script on a machine: the hooks of Debian's kernels take a quarter of an hour.
 	scriptLimit = 45 * time.Minute
-	moveLimit = 2 * time.Minute
+	moveLimit   = 2 * time.Minute
 )
 
 // node is a machine of the pair, with its values in the spec.
