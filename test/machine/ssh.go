@@ -38,7 +38,8 @@ func NewKey(t testing.TB, user string) *Admin {
 	}
 	a.Key = strings.TrimSpace(string(public))
 	// The machines generate their host keys at their first boot, on isolated networks.
-	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n  ServerAliveInterval 20\n"+
+	// Emulated machines that work hard may not answer for a minute.
+	config := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  BatchMode yes\n  ConnectTimeout 20\n  ServerAliveInterval 20\n  ServerAliveCountMax 15\n"+
 		"  StrictHostKeyChecking accept-new\n  UserKnownHostsFile %s/known_hosts\n  LogLevel ERROR\n", user, key, a.dir)
 	if err := os.WriteFile(a.Config(), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
