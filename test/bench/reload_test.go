@@ -16,9 +16,10 @@ import (
 	"github.com/hapair/hapair/test/cluster"
 )
 
-const aboutReload = `The time from saving a haproxy.cfg until the virtual IP serves it, and the requests that clients lose: %d changes that are %v apart,
-and %d in a row, each as soon as the virtual IP serves the previous one, which ha-agent is then still proving. During the changes, one client sends 100 requests per second, each over a new connection,
-and four clients send 100 requests per second each over connections that they keep for 100 requests. Clients do not retry.
+const aboutReload = `The time from saving a haproxy.cfg until the virtual IP serves it, and the requests that clients lose: %d changes that are %v
+apart, and %d in a row, each as soon as the virtual IP serves the previous one, which ha-agent is then still proving. During the
+changes, one client sends 100 requests per second, each over a new connection, and four clients send 100 requests per second each
+over connections that they keep for 100 requests. Clients do not retry.
 
 *ha-agent* waits until the file has not changed for 50 ms, tests it meanwhile, reloads, and proves the result. ` + "`systemctl reload`" + ` tests and
 reloads without a proof. *consul-template* v0.41.1 writes the file whenever a key of a Consul store changes, and runs
