@@ -27,7 +27,7 @@ const bootstrapSize = 2 << 30
 func basePackages(r release.Release) []string {
 	list := []string{
 		"systemd", "systemd-sysv", "udev", "dbus", r.Kernel, "initramfs-tools", "e2fsprogs", "kmod",
-		"zstd",                                            // without it, Debian compresses the initramfs with gzip, which takes much longer at each upgrade of the kernel
+		"zstd",                                            // compresses the initramfs of each kernel much faster than gzip
 		"grub-pc", "shim-signed", "grub-efi-amd64-signed", // for BIOS, and for UEFI with or without secure boot
 		"cloud-init", "cloud-guest-utils", "fdisk", "netplan.io", "systemd-timesyncd", "openssh-server", "sudo",
 		"iproute2", "iputils-ping", "procps", "ca-certificates", "nftables", "apt-utils",
