@@ -318,7 +318,7 @@ func (m machine) Run(ctx context.Context, script string, out io.Writer) error {
 }
 
 func (machine) Upload(context.Context, string, fs.FileMode, io.Reader) error {
-	return errors.New("Upload is not implemented")
+	return errors.New("a step that judges a spec uploads no file")
 }
 
 // The step in an image's recipe must fail if the image's daemons refuse the spec, for example because an account does not

@@ -59,8 +59,8 @@ type Release struct {
 	KeyringPackage string   // contains the archive's keys on another Debian or Ubuntu
 	Keyring        string   // the file of that package
 	KeyringFrom    string   // the release that has that package if this machine's own release does not; may be empty
-	// Kernel is the package of the kernel. It has drivers for every disk, drive and network card that a hypervisor may emulate.
-	// Debian's linux-image-cloud-amd64 does not: bookworm's has no AHCI, so that a machine of type q35 does not find the seed in
+	// Kernel is the package of a kernel with drivers for the devices that hypervisors emulate; docs/machines.md lists them.
+	// Debian's linux-image-cloud-amd64 does not have all: bookworm's has no AHCI, so that a machine of type q35 does not find the seed in
 	// its CD drive, and no release's has e1000 (CONFIG_SATA_AHCI and CONFIG_E1000 in /boot/config-*).
 	Kernel string
 	// NetworkFile is the name of the file that the release's netplan writes for systemd-networkd. %s stands for the ID of

@@ -93,28 +93,30 @@ func (p *pair) reload(b *testing.B, w reloadWay, cfg string, table *Table) {
 		defer k.Stop()
 		kept = append(kept, k)
 	}
-	var took, single Sample
-	for i := range reloads + apart {
-		sample := &took
-		if i >= reloads {
-			sample = &single
+	changes := 0
+	measure := func(n int, pause time.Duration) (took Sample) {
+		for range n {
 			time.Sleep(pause)
+			d, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(changes)), mark(changes))
+			if err != nil {
+				b.Fatal(err)
+			}
+			took.Values = append(took.Values, milliseconds(d))
+			changes++
 		}
-		d, err := p.inForce(ctx, w, cluster.Marked(cfg, mark(i)), mark(i))
-		if err != nil {
-			b.Fatal(err)
-		}
-		sample.Values = append(sample.Values, milliseconds(d))
+		return took
 	}
+	inRow := measure(reloads, 0)
+	single := measure(apart, pause)
 	table.add("saved until it serves", w.name, single)
-	table.add("the same, changes in a row", w.name, took)
+	table.add("the same, changes in a row", w.name, inRow)
 	table.add("lost, new connections", w.name, Sample{Note: lost(fresh.Stop())})
 	var reports []lab.WatchReport
 	for _, k := range kept {
 		reports = append(reports, k.Stop())
 	}
 	table.add("lost, kept-alive connections", w.name, Sample{Note: lost(reports...)})
-	tell("reload by %s: %s ms, in a row %s ms; lost %s, %s", w.name, cell(single), cell(took), lost(fresh.Report()), lost(reports...))
+	tell("reload by %s: %s ms, in a row %s ms; lost %s, %s", w.name, cell(single), cell(inRow), lost(fresh.Report()), lost(reports...))
 	single.report(b, "ms")
 }
 

@@ -91,7 +91,7 @@ df --output=size -BG / | tail -n 1`)
 func (w *world) upgradeKernel(t *testing.T, n *node, before string) {
 	t.Helper()
 	start := time.Now()
-	w.must(t, n, `echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX hapair.upgraded"' >/etc/default/grub.d/90_test.cfg
+	w.mustWithin(t, hooksLimit, n, `echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX hapair.upgraded"' >/etc/default/grub.d/90_test.cfg
 DEBIAN_FRONTEND=noninteractive dpkg-reconfigure "linux-image-$(uname -r)" >/dev/null
 dpkg --triggers-only --pending # Ubuntu's kernels call their hooks by a trigger
 grep -q hapair.upgraded /boot/grub/grub.cfg

@@ -25,9 +25,9 @@ const (
 // tests.
 const (
 	bootLimit = 15 * time.Minute
-	// scriptLimit is that of a script on a machine: the hooks of Debian's kernels take a quarter of an hour.
-	scriptLimit = 45 * time.Minute
-	moveLimit   = 2 * time.Minute
+	moveLimit = 2 * time.Minute
+	// hooksLimit is that of the hooks of a kernel's package. Debian's make an initramfs of every module.
+	hooksLimit = 45 * time.Minute
 )
 
 // node is a machine of the pair, with its values in the spec.
@@ -169,7 +169,12 @@ const reboot = "systemd-run --quiet --on-active=1 systemctl reboot"
 // must runs a script on a node.
 func (w *world) must(t *testing.T, n *node, script string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), scriptLimit)
+	return w.mustWithin(t, bootLimit, n, script)
+}
+
+func (w *world) mustWithin(t *testing.T, limit time.Duration, n *node, script string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	out, err := w.admin.Run(ctx, n.address, script)
 	if err != nil {
