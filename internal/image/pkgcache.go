@@ -16,6 +16,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type packageCache struct {
 	server *http.Server
 	proxy  string // the proxy's URL with a password, because other users of this machine must not use it
 	auth   []byte // the required value of Proxy-Authorization
+
+	mu          sync.Mutex
+	unconfirmed map[string]bool // URLs of packages that were served from the cache without a question to the archive
 }
 
 // startPackageCache starts the proxy. The caller must close it.
@@ -44,7 +48,7 @@ func startPackageCache(o *Options) (*packageCache, error) {
 	client := *o.client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // apt follows redirects itself
 	c := &packageCache{
-		store: store, client: &client, proxy: fmt.Sprintf("http://apt:%s@%s", token, listener.Addr()),
+		store: store, client: &client, unconfirmed: map[string]bool{}, proxy: fmt.Sprintf("http://apt:%s@%s", token, listener.Addr()),
 		auth: []byte("Basic " + base64.StdEncoding.EncodeToString([]byte("apt:"+token))),
 	}
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: time.Minute}
@@ -52,18 +56,48 @@ func startPackageCache(o *Options) (*packageCache, error) {
 	return c, nil
 }
 
-// Close stops the proxy, and removes files that were not used for a long time.
+// Close stops the proxy. It removes files that were not used for a long time, and packages that apt may have refused.
 func (c *packageCache) Close() error {
-	return errors.Join(c.server.Close(), c.store.prune(time.Now()))
+	err := c.server.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for url := range c.unconfirmed {
+		err = errors.Join(err, c.store.remove(url))
+	}
+	return errors.Join(err, c.store.prune(time.Now()))
+}
+
+// confirm says that apt has accepted every package.
+func (c *packageCache) confirm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.unconfirmed)
+}
+
+// needsNoQuestion reports whether the cached file of a URL is served without a question to the archive, which takes longer
+// than the transfer. The name of a package's file contains its version, and apt verifies the digest. If apt asks for it again, it has
+// refused it.
+func (c *packageCache) needsNoQuestion(url string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if path.Ext(url) != ".deb" || c.unconfirmed[url] {
+		return false
+	}
+	c.unconfirmed[url] = true
+	return true
 }
 
 // aptConfFile is the path of apt.conf in an image that is open. /run is not a part of the image.
 const aptConfFile = "/run/hapair-apt.conf"
 
-// aptConf returns the configuration that makes apt use the proxy; see apt.conf(5) for APT_CONFIG. An image's own
+// aptConf returns the configuration that makes apt use the proxy, and saves time: the lists are without translated
+// descriptions, and compressed with gzip, which is faster to read than xz. See apt.conf(5) for APT_CONFIG. An image's own
 // configuration takes precedence.
 func (c *packageCache) aptConf() string {
-	return fmt.Sprintf("Acquire::http::Proxy %q;\n", c.proxy)
+	return fmt.Sprintf(`Acquire::http::Proxy %q;
+Acquire::Languages "none";
+Acquire::CompressionTypes::Order { "gz"; };
+`, c.proxy)
 }
 
 // usePackageCache makes apt in the image use the proxy, without changing the image.
@@ -96,14 +130,14 @@ func (c *packageCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get responds from the cache if the archive confirms that the file is unchanged, and otherwise from the archive. A file
-// whose URL contains its digest needs no confirmation.
+// get responds from the cache if the archive confirms that the file is unchanged, and otherwise from the archive. A package, and
+// a file whose URL contains its digest, need no confirmation.
 func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
 	url := r.URL.String()
 	have := c.store.open(r.Context(), url)
 	if have != nil {
 		defer have.Close()
-		if digest := digestIn(r.URL.Path); digest != "" && digest == have.Digest {
+		if digest := digestIn(r.URL.Path); digest != "" && digest == have.Digest || c.needsNoQuestion(url) {
 			have.serve(w, r)
 			return
 		}

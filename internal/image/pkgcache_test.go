@@ -73,19 +73,29 @@ func (a *fakeArchive) since() []string {
 	return asked
 }
 
-// aptGet sends a request to the proxy of a new bake, as apt does.
+// aptGet sends a request to the proxy of a new bake, as apt does. The bake succeeds.
 func aptGet(t *testing.T, dir, url string, header ...string) (int, string) {
+	t.Helper()
+	var status int
+	var body string
+	cachedBake(t, dir, func(c *packageCache) {
+		status, body = proxied(t, c.proxy, url, header...)
+		c.confirm()
+	})
+	return status, body
+}
+
+// cachedBake starts the proxy of a new bake, and stops it after use.
+func cachedBake(t *testing.T, dir string, use func(*packageCache)) {
 	t.Helper()
 	c, err := startPackageCache(&Options{CacheDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	return proxied(t, c.proxy, url, header...)
+	use(c)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func proxied(t *testing.T, proxy, address string, header ...string) (int, string) {
@@ -119,7 +129,7 @@ func TestPackageCache(t *testing.T) {
 	dir := t.TempDir()
 	list := "the package list"
 	hashed := fmt.Sprintf("/dists/noble/main/by-hash/SHA256/%x", sha256.Sum256([]byte(list)))
-	a.put("/pool/haproxy.deb", "one")
+	a.put("/InRelease", "one")
 	a.put(hashed, list)
 	step := func(path, want string, asked ...string) {
 		t.Helper()
@@ -130,15 +140,15 @@ func TestPackageCache(t *testing.T) {
 			t.Errorf("%s: the archive was asked %q, want %q", path, got, asked)
 		}
 	}
-	step("/pool/haproxy.deb", "one", "200 /pool/haproxy.deb")
-	step("/pool/haproxy.deb", "one", "304 /pool/haproxy.deb") // the next bake
+	step("/InRelease", "one", "200 /InRelease")
+	step("/InRelease", "one", "304 /InRelease") // the next bake
 	step(hashed, list, "200 "+hashed)
 	step(hashed, list)
-	a.put("/pool/haproxy.deb", "two")
-	step("/pool/haproxy.deb", "two", "200 /pool/haproxy.deb")
-	step("/pool/haproxy.deb", "two", "304 /pool/haproxy.deb")
+	a.put("/InRelease", "two")
+	step("/InRelease", "two", "200 /InRelease")
+	step("/InRelease", "two", "304 /InRelease")
 
-	if status, got := aptGet(t, dir, a.URL+"/pool/haproxy.deb", "Range", "bytes=1-"); status != http.StatusPartialContent || got != "wo" {
+	if status, got := aptGet(t, dir, a.URL+"/InRelease", "Range", "bytes=1-"); status != http.StatusPartialContent || got != "wo" {
 		t.Errorf("a range: status %d, %q", status, got)
 	}
 	a.since()
@@ -151,12 +161,44 @@ func TestPackageCache(t *testing.T) {
 		t.Errorf("the archive was asked %q", got)
 	}
 	a.Close()
-	if status, _ := aptGet(t, dir, a.URL+"/pool/haproxy.deb"); status != http.StatusBadGateway {
+	if status, _ := aptGet(t, dir, a.URL+"/InRelease"); status != http.StatusBadGateway {
 		t.Errorf("without the archive: status %d", status)
 	}
 	if status, got := aptGet(t, dir, a.URL+hashed); status != http.StatusOK || got != list {
 		t.Errorf("without the archive: status %d, %q", status, got)
 	}
+}
+
+// A cached package is used without a question to the archive, unless apt may have refused it: it asks again, or the bake fails.
+func TestPackageCacheOfPackages(t *testing.T) {
+	const deb = "/pool/haproxy_3.2.1_amd64.deb"
+	a := newFakeArchive(t)
+	dir := t.TempDir()
+	a.put(deb, "one")
+	get := func(c *packageCache, want string, asked ...string) {
+		t.Helper()
+		if status, got := proxied(t, c.proxy, a.URL+deb); status != http.StatusOK || got != want {
+			t.Errorf("status %d, %q, want %q", status, got, want)
+		}
+		if got := a.since(); !slices.Equal(got, asked) {
+			t.Errorf("the archive was asked %q, want %q", got, asked)
+		}
+	}
+	cachedBake(t, dir, func(c *packageCache) { get(c, "one", "200 "+deb) })
+	cachedBake(t, dir, func(c *packageCache) {
+		get(c, "one")
+		c.confirm()
+	})
+	a.put(deb, "two") // an archive should not do that
+	cachedBake(t, dir, func(c *packageCache) {
+		get(c, "one")
+		get(c, "two", "200 "+deb)
+	})
+	a.put(deb, "three")
+	cachedBake(t, dir, func(c *packageCache) { get(c, "three", "200 "+deb) }) // because the last bake failed
+	a.put(deb, "four")
+	cachedBake(t, dir, func(c *packageCache) { get(c, "three") }) // fails
+	cachedBake(t, dir, func(c *packageCache) { get(c, "four", "200 "+deb) })
 }
 
 // A cached file that was changed must be downloaded again. If the digest of a response differs from the digest in its URL,

@@ -161,6 +161,14 @@ func (p *newPackage) finish(digest, urlPath string) {
 	_ = p.publish(p.path, 0o600)
 }
 
+// remove removes the stored file of a URL, if there is one.
+func (s packageStore) remove(url string) error {
+	if err := os.Remove(s.path(url)); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("cannot clean the package cache: %w", err)
+	}
+	return nil
+}
+
 // prune removes files that were not used for a long time, and then the oldest files if the store is too large.
 func (s packageStore) prune(now time.Time) error {
 	entries, err := os.ReadDir(s.dir)

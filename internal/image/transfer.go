@@ -32,7 +32,8 @@ func (m *Machine) Upload(ctx context.Context, p string, mode fs.FileMode, conten
 	return nil
 }
 
-// write writes a file to the directory r, replacing a file or link with that name, and returns its digest.
+// write writes a file to the directory r, replacing a file or link with that name, and returns its digest. It does not sync
+// the file, because nothing has to be durable before the image is published.
 func (r root) write(name string, mode fs.FileMode, content io.Reader) (digest string, err error) {
 	temp := tempName(name)
 	_ = unix.Unlinkat(int(r.Fd()), temp, 0)
@@ -55,9 +56,6 @@ func (r root) write(name string, mode fs.FileMode, content io.Reader) (digest st
 		return "", err
 	}
 	if err := f.Chmod(mode); err != nil {
-		return "", err
-	}
-	if err := f.Sync(); err != nil {
 		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), r.rename(temp, name)

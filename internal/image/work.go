@@ -189,6 +189,7 @@ func (w *Work) Finish(ctx context.Context) (Manifest, error) {
 	if err := w.o.stage("write "+w.o.Output, func() error { return w.write(ctx, &m) }); err != nil {
 		return m, err
 	}
+	w.o.packages.confirm()
 	return m, w.Close()
 }
 

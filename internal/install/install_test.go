@@ -85,8 +85,9 @@ func TestOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := []string{
-		"boot-finished", "exit 101", "useradd", "upload /etc/sysctl.d/60-hapair.conf", "apt update", "apt install",
-		"upload /etc/haproxy/haproxy.cfg", "'root:haproxy'", "upload /usr/bin/ha-agent", "upload /usr/lib/hapair/ha-agent.deb", "force-confold -- /usr/lib/hapair/ha-agent.deb",
+		"boot-finished", "exit 101", "useradd", "upload /etc/sysctl.d/60-hapair.conf",
+		"upload /usr/bin/ha-agent", "upload /usr/lib/hapair/ha-agent.deb", "apt update", "set -- \"$@\" /usr/lib/hapair/ha-agent.deb",
+		"apt install", "upload /etc/haproxy/haproxy.cfg", "'root:haproxy'",
 		"systemctl enable -- 'haproxy.service'", "apt-mark hold 'haproxy'", "verify --stage image", "cloud-init clean",
 	}
 	last := -1

@@ -28,16 +28,17 @@ func Image(r recipe.Recipe, agent Source) []Step {
 	if len(early) > 0 {
 		steps = append(steps, Step{Name: "write early files", Run: writeFiles(early)})
 	}
+	if r.Agent != "" {
+		steps = append(steps, Step{Name: "upload the agent", Run: uploadAgent(r.Agent, agent), Undo: Script(agentUndo)})
+	}
 	if len(r.Packages) > 0 {
-		steps = append(steps,
-			Step{Name: "read the package lists", Run: Script(updateScript)},
-			Step{Name: "install packages", Run: Script(installScript(r.Packages))})
+		steps = append(steps, Step{Name: "read the package lists", Run: Script(updateScript)})
+	}
+	if len(r.Packages) > 0 || r.Agent != "" {
+		steps = append(steps, Step{Name: "install packages", Run: Script(installScript(r))})
 	}
 	if len(late) > 0 {
 		steps = append(steps, Step{Name: "write files", Run: writeFiles(late)})
-	}
-	if r.Agent != "" {
-		steps = append(steps, Step{Name: "install the agent", Run: installAgent(r.Agent, agent)})
 	}
 	if len(r.Units) > 0 {
 		steps = append(steps, Step{Name: "switch units", Run: Script(unitsScript(r.Units))})
@@ -134,10 +135,22 @@ done
 [ -z "$missing" ]
 `
 
-// confold keeps configuration files that were written before their package was installed.
-func installScript(packages []string) string {
-	return aptGet + "set -- " + quoteAll(packages) + "\n" + namesScript + "apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- " +
-		quoteAll(packages) + "\n"
+// installScript installs a recipe's packages and the agent's at once, because each call of apt takes a second. confold keeps
+// configuration files that were written before their package was installed.
+func installScript(r recipe.Recipe) string {
+	var b strings.Builder
+	b.WriteString(aptGet)
+	if len(r.Packages) > 0 {
+		fmt.Fprintf(&b, "set -- %s\n%s", quoteAll(r.Packages), namesScript)
+	}
+	if r.Agent != "" {
+		fmt.Fprintf(&b, "set -- \"$@\" %s\n", AgentPackage)
+	}
+	b.WriteString("apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- \"$@\"\n")
+	if r.Agent != "" {
+		b.WriteString(agentUndo)
+	}
+	return b.String()
 }
 
 // writeFiles uploads files and then sets the owner of each, because the owner may exist only on the machine.
@@ -181,10 +194,9 @@ const AgentPackage = "/usr/lib/hapair/ha-agent.deb"
 // maxAgent is the limit for the size of the agent's program, which has about 12 MB.
 const maxAgent = 64 << 20
 
-// installAgent uploads the agent's program, as which it is recorded, and then makes and installs its Debian package, so that
-// dpkg knows the agent and can upgrade it. The package's dependencies are packages of the recipe. Files that the recipe has
-// written are kept.
-func installAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
+// uploadAgent uploads the agent's program, as which it is recorded, and its Debian package, so that dpkg knows the agent and
+// can upgrade it.
+func uploadAgent(to string, agent Source) func(context.Context, Machine, io.Writer) error {
 	return func(ctx context.Context, m Machine, out io.Writer) error {
 		program, err := readAgent(agent)
 		if err != nil {
@@ -200,12 +212,11 @@ func installAgent(to string, agent Source) func(context.Context, Machine, io.Wri
 		if err := m.Upload(ctx, to, 0o755, bytes.NewReader(program)); err != nil {
 			return err
 		}
-		if err := m.Upload(ctx, AgentPackage, 0o644, bytes.NewReader(deb)); err != nil {
-			return err
-		}
-		return m.Run(ctx, packageScript, out)
+		return m.Upload(ctx, AgentPackage, 0o644, bytes.NewReader(deb))
 	}
 }
+
+const agentUndo = "rm -f " + AgentPackage + "\n"
 
 func readAgent(agent Source) ([]byte, error) {
 	if agent == nil {
@@ -222,12 +233,6 @@ func readAgent(agent Source) ([]byte, error) {
 	}
 	return program, err
 }
-
-const packageScript = aptGet + `status=0
-apt install --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- ` + AgentPackage + ` || status=$?
-rm -f ` + AgentPackage + `
-exit $status
-`
 
 // unitsScript returns a script that enables and disables units for the next boot. It also works in a chroot, where systemctl
 // only creates links.

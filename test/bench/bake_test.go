@@ -15,16 +15,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hapair/hapair/internal/image"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	specs "github.com/hapair/hapair/internal/spec"
+	"github.com/hapair/hapair/internal/testing/packertest"
 	"github.com/hapair/hapair/test/cluster"
 )
 
 const aboutBake = `How long ` + "`bake image`" + ` takes to make a golden image of a release from a cached base image, compared with the minimum: a script that
 copies the same base, installs the same packages with apt, and writes a compressed qcow2, without any check, sealing or confinement.
 Both use apt's package lists and packages from the previous run. They run alternately, %d times each, after one run that is not
-counted. The times of the single steps are from the median run.`
+counted. The times of the single steps are from the median run. Packer's QEMU builder boots the same base as a machine and runs our
+provisioner on it, %s, once, because that takes minutes.`
 
 // bakes is the number of runs of each way.
 const bakes = 5
@@ -34,7 +37,8 @@ var floorScript string
 
 // BenchmarkBake compares baking golden images with the minimum.
 func BenchmarkBake(b *testing.B) {
-	table := found.table(Table{Name: "bake", Title: "Baking a golden image", Unit: "ms", What: "release", About: fmt.Sprintf(aboutBake, bakes)})
+	table := found.table(Table{Name: "bake", Title: "Baking a golden image", Unit: "ms", What: "release",
+		About: fmt.Sprintf(aboutBake, bakes, map[string]string{"kvm": "with KVM", "tcg": "under emulation, because this machine has no KVM"}[accelerator()])})
 	bake := cluster.Build(b, spec("250ms"))
 	for _, name := range []string{"noble"} {
 		b.Run(name, func(b *testing.B) {
@@ -58,6 +62,11 @@ func BenchmarkBake(b *testing.B) {
 					}
 				}
 			}
+			qemu := bakeWay{name: "Packer's QEMU builder", run: newPackerQEMU(b, bake, f.base, name)}
+			if err := qemu.measure(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			ways = append(ways, qemu)
 			for _, w := range ways {
 				table.add(name, w.name, w.sample())
 				tell("%s of %s: %s ms: %s", w.name, name, cell(w.sample()), w.sample().Note)
@@ -98,6 +107,9 @@ func (w *bakeWay) sample() Sample {
 	for _, d := range w.took {
 		s.Values = append(s.Values, milliseconds(d))
 	}
+	if len(w.did[0]) == 0 {
+		return s
+	}
 	middle := slices.Index(w.took, slices.Sorted(slices.Values(w.took))[len(w.took)/2])
 	longest := slices.Clone(w.did[middle])
 	slices.SortStableFunc(longest, func(a, b step) int { return int(b.took - a.took) })
@@ -112,9 +124,12 @@ func (w *bakeWay) sample() Sample {
 // stepLine matches the line of a finished step in the output of bake image without a terminal.
 var stepLine = regexp.MustCompile(`^ *([0-9.]+)s  (.*)$`)
 
+// golden is the path of the baked image.
+func golden(bake *cluster.Bake) string { return filepath.Join(bake.Dir, "golden.qcow2") }
+
 func bakeGolden(ctx context.Context, bake *cluster.Bake, releaseName string) (steps, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(bake.Dir, "bake"), "image", bake.Spec, "--release", releaseName,
-		"-o", filepath.Join(bake.Dir, "golden.qcow2")).CombinedOutput()
+		"-o", golden(bake)).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("bake image: %w\n%s", err, out)
 	}
@@ -153,23 +168,34 @@ func newFloor(b *testing.B, bake *cluster.Bake, r release.Release) *floor {
 	if s == nil {
 		b.Fatal(problems)
 	}
-	image, err := recipe.Image(s, r)
+	what, err := recipe.Image(s, r)
 	if err != nil {
 		b.Fatal(err)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		b.Fatal(err)
-	}
-	bases, err := filepath.Glob(filepath.Join(cache, "hapair", "bootstrap-"+r.Name+"-*.raw"))
-	if err != nil || len(bases) == 0 {
-		b.Fatalf("the base of %s is not in %s: %v", r.Name, cache, err)
-	}
-	f := &floor{base: bases[len(bases)-1], kept: b.TempDir(), packages: image.Packages}
+	f := &floor{base: cachedBase(b, golden(bake)), kept: b.TempDir(), packages: what.Packages}
 	if f.start, f.size, err = largestPartition(b.Context(), f.base); err != nil {
 		b.Fatal(err)
 	}
 	return f
+}
+
+// cachedBase returns the path of the base in the cache from which an image was baked.
+func cachedBase(b *testing.B, baked string) string {
+	b.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	content, err := os.ReadFile(image.ManifestPath(baked))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var m image.Manifest
+	if err := json.Unmarshal(content, &m); err != nil {
+		b.Fatal(err)
+	}
+	digest, _ := strings.CutPrefix(m.Base.Digest, "sha256:")
+	return filepath.Join(cache, "hapair", "bootstrap-"+m.Release+"-"+digest[:16]+".raw")
 }
 
 // largestPartition returns start and size of the largest partition, in bytes.
@@ -219,4 +245,31 @@ func (f *floor) run(ctx context.Context) (steps, error) {
 		did = append(did, step{name, time.Duration(took)})
 	}
 	return did, nil
+}
+
+// accelerator returns what QEMU uses on this machine.
+func accelerator() string {
+	if _, err := os.Stat("/dev/kvm"); err == nil {
+		return "kvm"
+	}
+	return "tcg"
+}
+
+// newPackerQEMU writes the files of a build with Packer's builder for QEMU, and returns a function that runs it.
+func newPackerQEMU(b *testing.B, bake *cluster.Bake, base, releaseName string) func(context.Context) (steps, error) {
+	b.Helper()
+	env := packertest.Plugin(b)
+	packertest.Qemu(b, env)
+	dir := filepath.Join(bake.Dir, "qemu")
+	out, err := exec.CommandContext(b.Context(), filepath.Join(bake.Dir, "bake"), "packer", bake.Spec, "-o", dir, "--builder", "qemu", "--release", releaseName).CombinedOutput()
+	if err != nil {
+		b.Fatalf("bake packer: %v\n%s", err, out)
+	}
+	return func(ctx context.Context) (steps, error) {
+		out, err := packertest.Run(ctx, b, env, dir, "build", "-var", "base="+base, "-var", "base_checksum=none", "-var", "accelerator="+accelerator(), "-var", "disk_size=2G", ".")
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil, nil
+	}
 }
