@@ -75,8 +75,8 @@ func (c *packageCache) confirm() {
 }
 
 // needsNoQuestion reports whether the cached file of a URL is served without a question to the archive, which takes longer
-// than the transfer. The name of a package's file contains its version, and apt verifies the digest. If apt asks for it again, it has
-// refused it.
+// than the transfer. It is if it is a package, because the name of a package's file contains its version, and apt verifies the
+// digest. If apt requests it a second time, it has refused it.
 func (c *packageCache) needsNoQuestion(url string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,8 +130,8 @@ func (c *packageCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get responds from the cache if the archive confirms that the file is unchanged, and otherwise from the archive. A package, and
-// a file whose URL contains its digest, need no confirmation.
+// get responds from the cache if the archive confirms that the file is unchanged, and otherwise from the archive. A package,
+// and a file whose URL contains its digest, need no confirmation.
 func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
 	url := r.URL.String()
 	have := c.store.open(r.Context(), url)
