@@ -36,8 +36,8 @@ func TestQEMUPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := cluster.Build(t, example)
-	b.Run(t, "image", b.Spec, "--release", cluster.Releases(t, "noble")[0], "-o", filepath.Join(b.Dir, "out/controllers.qcow2"))
 	b.Run(t, "cloud-init", b.Spec, "--release", cluster.Releases(t, "noble")[0], "-o", filepath.Join(b.Dir, "out"))
+	b.Run(t, "image", b.Spec, "--release", cluster.Releases(t, "noble")[0], "-o", filepath.Join(b.Dir, "out/controllers.qcow2"))
 	var consoles []*console
 	for _, m := range qemuBlock.FindAllStringSubmatch(string(page), -1) {
 		script := m[1]
