@@ -157,8 +157,11 @@ func (p *Package) controlFiles(files []File) []File {
 // archive returns a compressed tar archive of the files, and of their directories.
 func (p *Package) archive(files []File) ([]byte, error) {
 	var b bytes.Buffer
-	// The best level takes three times longer, during every bake, and saves 1 % of the agent's package.
-	z := gzip.NewWriter(&b)
+	// The usual level takes three times longer, during every bake, and saves 6 % of the agent's package.
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
 	t := tar.NewWriter(z)
 	made := map[string]bool{}
 	var directory func(dir string) error

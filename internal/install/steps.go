@@ -125,9 +125,10 @@ const updateScript = aptGet + "apt update -o APT::Update::Error-Mode=any\n"
 
 // namesScript refuses a name that the archive does not have. Otherwise apt-get would use the name as a pattern, or without
 // its last character.
-const namesScript = `missing=
+const namesScript = `known=$(apt-cache showpkg "$@" 2>/dev/null | sed -n 's/^Package: //p')
+missing=
 for name; do
-	apt-cache --all-names pkgnames "$name" | grep -q -x -F -e "$name" || {
+	echo "$known" | grep -q -x -F -e "$name" || {
 		echo "cannot install $name: the archive has no package of this name" >&2
 		missing=1
 	}
