@@ -74,10 +74,10 @@ func (c *packageCache) confirm() {
 	clear(c.unconfirmed)
 }
 
-// needsNoQuestion reports whether the cached file of a URL is served without a question to the archive, which takes longer
-// than the transfer. It is if it is a package, because the name of a package's file contains its version, and apt verifies the
+// trust reports whether the cached file of a URL is served without a question to the archive, which takes longer than the
+// transfer, and records it as unconfirmed. A package is, because the name of its file contains its version, and apt verifies the
 // digest. If apt requests it a second time, it has refused it.
-func (c *packageCache) needsNoQuestion(url string) bool {
+func (c *packageCache) trust(url string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if path.Ext(url) != ".deb" || c.unconfirmed[url] {
@@ -137,7 +137,7 @@ func (c *packageCache) get(w http.ResponseWriter, r *http.Request) {
 	have := c.store.open(r.Context(), url)
 	if have != nil {
 		defer have.Close()
-		if digest := digestIn(r.URL.Path); digest != "" && digest == have.Digest || c.needsNoQuestion(url) {
+		if digest := digestIn(r.URL.Path); digest != "" && digest == have.Digest || c.trust(url) {
 			have.serve(w, r)
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hapair/hapair/internal/image"
+	"github.com/hapair/hapair/internal/lab"
 	"github.com/hapair/hapair/internal/recipe"
 	"github.com/hapair/hapair/internal/release"
 	specs "github.com/hapair/hapair/internal/spec"
@@ -178,7 +179,7 @@ func newFloor(b *testing.B, bake *cluster.Bake, r release.Release) *floor {
 // cachedBase returns the path of the base in the cache from which an image was baked.
 func cachedBase(b *testing.B, baked string) string {
 	b.Helper()
-	cache, err := os.UserCacheDir()
+	cache, err := lab.CacheDir()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func cachedBase(b *testing.B, baked string) string {
 		b.Fatal(err)
 	}
 	digest, _ := strings.CutPrefix(m.Base.Digest, "sha256:")
-	return filepath.Join(cache, "hapair", "bootstrap-"+m.Release+"-"+digest[:16]+".raw")
+	return filepath.Join(cache, "bootstrap-"+m.Release+"-"+digest[:16]+".raw")
 }
 
 // largestPartition returns start and size of the largest partition, in bytes.
